@@ -1,0 +1,27 @@
+//! Compiles the protobuf definitions, without protoc, and leaves a descriptor set for reflection and for tests.
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+use prost::Message as _;
+
+const PROTOS: [&str; 9] = [
+    "carnet/v1/common.proto",
+    "carnet/v1/task.proto",
+    "carnet/v1/credential.proto",
+    "carnet/v1/revocation.proto",
+    "carnet/v1/signal.proto",
+    "carnet/v1/audit.proto",
+    "carnet/v1/policy.proto",
+    "carnet/journal/v1/event.proto",
+    "spiffe/workload.proto",
+];
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("carnet.descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().build_transport(false).bytes(".carnet").compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Event encoding, Merkle tree, checkpoints, proofs and the offline verifier.

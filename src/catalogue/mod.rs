@@ -1,0 +1,1 @@
+//! Tools, effects, identity classes and owners, as loaded from a policy bundle.

@@ -1,0 +1,1 @@
+//! The dev CA, its Workload API, and the demo.

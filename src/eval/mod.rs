@@ -1,0 +1,1 @@
+//! Folders of tasks and calls judged by the same code as requests.

@@ -1,0 +1,1 @@
+//! The gRPC edge: decode, authorize, call one verb, encode.

@@ -1,0 +1,1 @@
+//! The HTTPS edge: JWKS, health, metrics.

@@ -1,0 +1,1 @@
+//! SVIDs, trust bundles, the Workload API.

@@ -1,0 +1,1 @@
+//! Ceiling, provenance, taint, fit: pure.

@@ -1,0 +1,1 @@
+//! The one strict door for every incoming JWT.

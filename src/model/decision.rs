@@ -1,0 +1,108 @@
+//! Decisions: what policy answered, and why.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{PolicyId, ToolName};
+use super::reason::ReasonCode;
+use super::risk::Assessment;
+use super::time::Ttl;
+
+/// What policy answered, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A token as asked.
+    Granted,
+    /// A token with less.
+    Narrowed,
+    /// Nothing yet: the initiator must confirm this very request.
+    StepUp,
+    /// Nothing yet: an independent reviewer must approve.
+    Review,
+    /// Nothing.
+    Denied,
+}
+
+impl Outcome {
+    /// Every outcome, mildest first.
+    pub const ALL: [Self; 5] = [Self::Granted, Self::Narrowed, Self::StepUp, Self::Review, Self::Denied];
+
+    /// The name in policies and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Narrowed => "narrowed",
+            Self::StepUp => "step_up",
+            Self::Review => "review",
+            Self::Denied => "denied",
+        }
+    }
+
+    /// True when it comes with a token.
+    #[must_use]
+    pub const fn is_grant(self) -> bool {
+        matches!(self, Self::Granted | Self::Narrowed)
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One reason of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What it is.
+    pub code: ReasonCode,
+    /// Which entry it concerns, from 0; `None` when it concerns the whole.
+    #[serde(default)]
+    pub entry: Option<u32>,
+    /// The policy that gave it, where one did.
+    #[serde(default)]
+    pub policy: Option<PolicyId>,
+    /// What it is about, in a few words for a reviewer: never told to an agent.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// What was decided about one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryDecision {
+    /// The tool asked for.
+    pub tool: ToolName,
+    /// Its own outcome; an entry that is `narrowed` here is left out of the grant when others remain.
+    pub outcome: Outcome,
+    /// True when the grant covers it.
+    pub included: bool,
+    /// The actions that are granted; empty unless included.
+    pub actions: Vec<String>,
+    /// The resources that are granted.
+    pub resources: Vec<String>,
+    /// How many calls the token is good for; `None` when there is no limit.
+    pub calls_max: Option<u32>,
+}
+
+/// What policy answered to one question. A function of the facts and the policy bundle alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Why, strictest first. `granted` has none.
+    pub reasons: Vec<Reason>,
+    /// The policies that determined it, permits included, in the order of their ids.
+    pub policies: Vec<PolicyId>,
+    /// What was decided about each entry, in the order of the request.
+    pub entries: Vec<EntryDecision>,
+    /// The risk that it was decided at.
+    pub risk: Assessment,
+    /// The longest life of the token, by the strictest policy that applied.
+    pub ttl_max: Ttl,
+    /// Approvals that would cure it; 0 when none can or none is needed.
+    pub approvals_needed: u32,
+    /// True when the bundle only observes: what would have been withheld was not.
+    #[serde(default)]
+    pub observed_only: bool,
+}

@@ -1,0 +1,280 @@
+//! Facts: everything that a decision is made from, as conclusions. They are recorded with the decision, so that it can be
+//! made again. What the policy bundle itself knows (a tool's effect, owner, classes) is looked up there and not repeated.
+
+use serde::{Deserialize, Serialize};
+
+use super::ceiling::{Ceiling, CeilingFit};
+use super::id::{Audience, DataClass, InitiatorName, Owner, TaskId, ToolName};
+use super::identity::{Authentication, IdentityClass};
+use super::provenance::{Evidence, Provenance};
+use super::risk::Signal;
+use super::sink::SinkKind;
+use super::spiffe_id::SpiffeId;
+use super::task::ProfilePart;
+use super::time::{Timestamp, Ttl};
+
+/// Version of the recorded form. Fields are added with a default; a field never changes its meaning.
+pub const FACTS_VERSION: u32 = 1;
+
+/// What is being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// May this be granted?
+    Request,
+    /// May this live grant stay?
+    Retain,
+    /// May this task be registered?
+    Register,
+    /// May this task's ceiling or deadline grow?
+    Amend,
+}
+
+impl Question {
+    /// The name in records; also the name of the Cedar action for `register` and `amend`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Retain => "retain",
+            Self::Register => "register",
+            Self::Amend => "amend",
+        }
+    }
+}
+
+/// Everything that a decision is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// [`FACTS_VERSION`] of the code that gathered them.
+    pub version: u32,
+    /// What is being asked.
+    pub question: Question,
+    /// When.
+    pub now: Timestamp,
+    /// Who asks: the agent; for `register` and `amend` the orchestrator, or the agent that opens a sub-task.
+    pub principal: PrincipalFacts,
+    /// On whose behalf.
+    pub initiator: InitiatorFacts,
+    /// The task; for `register` the one to be.
+    pub task: TaskFacts,
+    /// The resource server that the token is for; `None` for `register` and `amend`.
+    #[serde(default)]
+    pub audience: Option<Audience>,
+    /// What is asked for, in the order of the request; empty for `register` and `amend`.
+    #[serde(default)]
+    pub entries: Vec<EntryFacts>,
+    /// What the task family has seen so far.
+    #[serde(default)]
+    pub session: SessionFacts,
+    /// Signals that were reported or derived before this decision.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
+    /// The life that was asked for.
+    #[serde(default)]
+    pub ttl_asked: Option<Ttl>,
+    /// What is to be registered or amended; `None` for `request` and `retain`.
+    #[serde(default)]
+    pub registration: Option<RegistrationFacts>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalFacts {
+    /// Its SPIFFE ID.
+    pub id: SpiffeId,
+    /// Its class.
+    pub class: IdentityClass,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<Owner>,
+    /// How it was proven.
+    pub authentication: Authentication,
+    /// Age of its SVID, in seconds.
+    #[serde(default)]
+    pub svid_age_s: u64,
+    /// False when networks are declared for it and the peer is in none of them.
+    #[serde(default = "yes")]
+    pub network_declared: bool,
+    /// The parts of the agent profile that changed since the task was registered.
+    #[serde(default)]
+    pub profile_changes: Vec<ProfilePart>,
+}
+
+/// On whose behalf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitiatorFacts {
+    /// Who it is.
+    pub name: InitiatorName,
+    /// True when that person was verified.
+    #[serde(default)]
+    pub verified: bool,
+}
+
+/// The task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskFacts {
+    /// The task.
+    pub id: TaskId,
+    /// The task that began the family; itself when it has no parent.
+    pub root: TaskId,
+    /// Who registered it.
+    pub orchestrator: SpiffeId,
+    /// The agent that works on it.
+    pub agent: SpiffeId,
+    /// 0 for a task without a parent.
+    #[serde(default)]
+    pub depth: u32,
+    /// True when it declares a ceiling.
+    #[serde(default)]
+    pub ceiling_declared: bool,
+    /// Seconds since it was registered.
+    #[serde(default)]
+    pub age_s: u64,
+    /// Seconds until its deadline.
+    pub remaining_s: u64,
+}
+
+/// One entry of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryFacts {
+    /// The tool.
+    pub tool: ToolName,
+    /// The actions asked for.
+    #[serde(default)]
+    pub actions: Vec<String>,
+    /// The resources asked for.
+    #[serde(default)]
+    pub resources: Vec<String>,
+    /// The classes of data that the agent says the call touches.
+    #[serde(default)]
+    pub data_classes: Vec<DataClass>,
+    /// How it stands to the ceiling.
+    #[serde(default)]
+    pub ceiling: CeilingFit,
+    /// Every value of every sink, traced.
+    #[serde(default)]
+    pub sinks: Vec<SinkFacts>,
+    /// Whether the intent's words imply such an effect.
+    #[serde(default)]
+    pub intent_fit: IntentFit,
+    /// Duties that this would combine.
+    #[serde(default)]
+    pub conflicts: Vec<ConflictFacts>,
+    /// Grants of this tool that the task family had before.
+    #[serde(default)]
+    pub calls_before: u32,
+}
+
+/// One value of a sink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkFacts {
+    /// The sink, as the catalogue names it.
+    pub name: String,
+    /// What its values are.
+    pub kind: SinkKind,
+    /// The value in canonical form.
+    pub value: String,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// Where it was seen.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+}
+
+/// Whether the intent's words imply an effect of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntentFit {
+    /// The conclusion.
+    #[serde(default)]
+    pub verdict: FitVerdict,
+    /// The words of the intent that imply it, or that speak against it.
+    #[serde(default)]
+    pub because: Vec<String>,
+}
+
+/// The conclusion about an intent's fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FitVerdict {
+    /// The words imply such an effect.
+    Implied,
+    /// The words neither imply nor exclude it.
+    #[default]
+    Silent,
+    /// The words imply other effects, and not this one.
+    NotImplied,
+}
+
+impl FitVerdict {
+    /// The name in policies and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Implied => "implied",
+            Self::Silent => "silent",
+            Self::NotImplied => "not_implied",
+        }
+    }
+}
+
+/// A tool that must not be combined with the one asked for, and was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictFacts {
+    /// The other tool.
+    pub with: ToolName,
+    /// Whose use of it: `task`, `agent` or `initiator`.
+    pub within: String,
+    /// Position of the event in which it was granted.
+    #[serde(default)]
+    pub position: u64,
+}
+
+/// What the task family has seen so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionFacts {
+    /// Calls that were reported.
+    pub calls: u32,
+    /// True when something that outsiders can write was read.
+    pub untrusted_input: bool,
+    /// The sensitive classes that were read.
+    pub carries: Vec<DataClass>,
+    /// True when the session was too large to be kept whole, so that values may have been forgotten.
+    pub overflowed: bool,
+}
+
+/// What is to be registered or amended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationFacts {
+    /// The class of the agent that is to work on it; `None` when the bundle knows no such identity.
+    #[serde(default)]
+    pub agent_class: Option<IdentityClass>,
+    /// The ceiling asked for.
+    #[serde(default)]
+    pub ceiling: Option<Ceiling>,
+    /// The audiences asked for.
+    #[serde(default)]
+    pub audiences: Vec<Audience>,
+    /// Its life from now, in seconds.
+    pub life_s: u64,
+    /// True when something would grow beyond what the task has now.
+    #[serde(default)]
+    pub widens: bool,
+    /// The ways in which a sub-task would go beyond its parent; never empty is a refusal.
+    #[serde(default)]
+    pub beyond_parent: Vec<String>,
+}
+
+const fn yes() -> bool {
+    true
+}

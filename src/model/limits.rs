@@ -1,0 +1,69 @@
+//! Every limit on what comes from outside, each with its reason. Settings may only lower them where the configuration
+//! says so.
+
+/// Longest SPIFFE ID, in bytes (SPIFFE-ID §2.3: 2048 must be supported, more should not be generated).
+pub const SPIFFE_ID_BYTES_MAX: usize = 2048;
+/// Longest trust domain name, in bytes (SPIFFE-ID §2.1).
+pub const TRUST_DOMAIN_BYTES_MAX: usize = 255;
+/// Largest gRPC message that is decoded: a request with the longest arguments and results fits twice.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Largest policy bundle, all files together.
+pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
+/// Most files of a policy bundle.
+pub const BUNDLE_FILES_MAX: usize = 512;
+/// Longest intent, in bytes: a page of text.
+pub const INTENT_BYTES_MAX: usize = 16 << 10;
+/// Longest purpose, in bytes.
+pub const PURPOSE_BYTES_MAX: usize = 4 << 10;
+/// Longest human-readable reason that accompanies a revocation, a pause or a signal, in bytes.
+pub const REASON_BYTES_MAX: usize = 2 << 10;
+/// Most access entries of one request: one call rarely needs more than one.
+pub const ACCESS_ENTRIES_MAX: usize = 16;
+/// Longest arguments of one access or reported call, in bytes of JSON.
+pub const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
+/// Longest reported result, in bytes of JSON.
+pub const RESULT_BYTES_MAX: usize = 256 << 10;
+/// Deepest nesting of JSON that is read.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Most values in one JSON document.
+pub const JSON_VALUES_MAX: usize = 20_000;
+/// Most digits of a number in JSON: beyond this it is not an amount.
+pub const NUMBER_DIGITS_MAX: usize = 30;
+/// Longest name of a tool, an action, a data class, a signal.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Longest resource, audience, initiator or owner, in bytes.
+pub const REFERENCE_BYTES_MAX: usize = 1024;
+/// Most actions or resources of one access.
+pub const ACCESS_LIST_MAX: usize = 64;
+/// Most sink values judged in one request.
+pub const SINK_VALUES_MAX: usize = 256;
+/// Longest canonical sink value, in bytes.
+pub const SINK_VALUE_BYTES_MAX: usize = 4 << 10;
+/// Most tools of a ceiling.
+pub const CEILING_TOOLS_MAX: usize = 256;
+/// Most values that a ceiling lists for one sink.
+pub const CEILING_VALUES_MAX: usize = 1024;
+/// Longest caller-chosen request id, prompt id or tool call id, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Deepest delegation: a task, and sub-tasks below it.
+pub const DELEGATION_DEPTH_MAX: u32 = 8;
+/// Longest life of a task, in seconds: 30 days.
+pub const TASK_SECONDS_MAX: u64 = 30 * 24 * 3600;
+/// Longest life of a token, in seconds.
+pub const TTL_SECONDS_MAX: u64 = 900;
+/// Life of a token when neither request nor policy says, in seconds.
+pub const TTL_SECONDS_DEFAULT: u64 = 300;
+/// How far `nbf` lies before `iat`, in seconds, for clocks that differ.
+pub const NOT_BEFORE_SKEW_SECONDS: u64 = 5;
+/// Largest page of a listing.
+pub const PAGE_SIZE_MAX: u32 = 500;
+/// Page size when the caller asks for none.
+pub const PAGE_SIZE_DEFAULT: u32 = 100;
+/// Largest token or bearer header that is read, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Most live or suspended grants of one task.
+pub const OPEN_GRANTS_PER_TASK_MAX: usize = 1024;
+/// Most sub-tasks below one root task, all levels together.
+pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
+/// Most signals kept for one task family.
+pub const SIGNALS_PER_TASK_MAX: usize = 1024;

@@ -1,0 +1,20 @@
+//! The nouns that two or more rooms share: plain values with one parser each. Nothing here does I/O, reads a clock or
+//! knows a protocol; a value that exists is valid.
+
+pub mod access;
+pub mod ceiling;
+pub mod decimal;
+pub mod decision;
+pub mod facts;
+pub mod grant;
+pub mod id;
+pub mod identity;
+pub mod json;
+pub mod limits;
+pub mod provenance;
+pub mod reason;
+pub mod risk;
+pub mod sink;
+pub mod spiffe_id;
+pub mod task;
+pub mod time;

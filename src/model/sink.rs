@@ -1,0 +1,168 @@
+//! Sinks: the arguments that decide where something goes or what is touched, and the canonical form in which their values
+//! are judged, recorded, written into tokens and compared by verifiers.
+//!
+//! Canonical form, by kind. Only spellings that every target treats as the same are merged:
+//! * `amount`: the decimal number without exponent or trailing zeros, read from a JSON number or a string that is one.
+//! * `address`: white space around it is dropped and the part after the last `@` is in lower case.
+//! * all others: the string as it stands; a JSON number as it was spelled; `true` or `false`.
+//!
+//! `null`, an empty string and an empty array are the absence of a value.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::decimal::Decimal;
+use super::json::Json;
+use super::limits::{SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
+
+/// What a sink's values are, which decides how they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkKind {
+    /// A person or mailbox that receives something.
+    Address,
+    /// An account that money or goods go to.
+    Account,
+    /// A URL.
+    Url,
+    /// A file or folder.
+    Path,
+    /// An id of an object that is touched.
+    Id,
+    /// An amount of money or goods.
+    Amount,
+    /// Any other value that decides what is touched.
+    Other,
+}
+
+impl SinkKind {
+    /// The name in catalogues and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Account => "account",
+            Self::Url => "url",
+            Self::Path => "path",
+            Self::Id => "id",
+            Self::Amount => "amount",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for SinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A sink of a tool: where in the arguments its values stand, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSpec {
+    /// Path from the top of the arguments: member names joined by dots. Arrays on the way are entered, so
+    /// `attachments.file_id` names that member of every attachment.
+    pub name: String,
+    /// What its values are.
+    pub kind: SinkKind,
+}
+
+/// Why the sinks of a call could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// A value that should be a decimal number is none.
+    #[error("sink `{name}` holds no decimal number")]
+    NotAnAmount {
+        /// The sink.
+        name: String,
+    },
+    /// A value is longer than [`SINK_VALUE_BYTES_MAX`].
+    #[error("sink `{name}` holds a value of more than {SINK_VALUE_BYTES_MAX} bytes")]
+    TooLong {
+        /// The sink.
+        name: String,
+    },
+    /// More than [`SINK_VALUES_MAX`] values in one call.
+    #[error("more than {SINK_VALUES_MAX} sink values in one call")]
+    TooMany,
+}
+
+impl SinkSpec {
+    /// The canonical values that `arguments` carry for this sink, in their order; none when the sink is absent.
+    ///
+    /// # Errors
+    /// When a value is no amount where one is due, too long, or there are too many.
+    pub fn values(&self, arguments: &Json) -> Result<Vec<String>, SinkError> {
+        let mut out = Vec::new();
+        self.collect(arguments, &self.name, &mut out)?;
+        Ok(out)
+    }
+
+    fn collect(&self, at: &Json, path: &str, out: &mut Vec<String>) -> Result<(), SinkError> {
+        match at {
+            Json::Array(items) => items.iter().try_for_each(|item| self.collect(item, path, out)),
+            Json::Object(_) if !path.is_empty() => {
+                // A member whose own name holds dots is found whole, before the path is taken apart.
+                if let Some(whole) = at.member(path) {
+                    return self.collect(whole, "", out);
+                }
+                let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+                if rest.is_empty() {
+                    return Ok(());
+                }
+                at.member(head).map_or(Ok(()), |inner| self.collect(inner, rest, out))
+            }
+            _ if !path.is_empty() => Ok(()),
+            Json::Null => Ok(()),
+            Json::String(s) if s.is_empty() => Ok(()),
+            value => {
+                if out.len() >= SINK_VALUES_MAX {
+                    return Err(SinkError::TooMany);
+                }
+                out.push(self.canonical(value)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The canonical form of one value.
+    ///
+    /// # Errors
+    /// When the value is no amount where one is due, or too long.
+    pub fn canonical(&self, value: &Json) -> Result<String, SinkError> {
+        let text = match value {
+            Json::String(s) => s.clone(),
+            other => other.to_text(),
+        };
+        self.canonical_text(&text)
+    }
+
+    /// The canonical form of a value that is given as text, as in a ceiling.
+    ///
+    /// # Errors
+    /// As [`SinkSpec::canonical`].
+    pub fn canonical_text(&self, text: &str) -> Result<String, SinkError> {
+        if text.len() > SINK_VALUE_BYTES_MAX {
+            return Err(SinkError::TooLong { name: self.name.clone() });
+        }
+        match self.kind {
+            SinkKind::Amount => {
+                let amount = text.trim().parse::<Decimal>();
+                amount.map(|a| a.to_string()).map_err(|_| SinkError::NotAnAmount { name: self.name.clone() })
+            }
+            SinkKind::Address => {
+                let text = text.trim();
+                Ok(match text.rsplit_once('@') {
+                    Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+                    None => text.to_owned(),
+                })
+            }
+            _ => Ok(text.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What a task is to the rooms that judge it.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Credentials may be asked for.
+    Active,
+    /// Every grant is suspended until it is resumed.
+    Paused,
+    /// Ended by its orchestrator: done.
+    Completed,
+    /// Ended by its orchestrator: given up.
+    Cancelled,
+    /// Ended by its deadline.
+    Expired,
+}
+
+impl TaskState {
+    /// True when nothing can be granted ever again.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Expired)
+    }
+
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What an agent is made of. Empty members were not given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentProfile {
+    /// Name and version of the model.
+    pub model: String,
+    /// Digest of the system prompt.
+    pub prompt_digest: String,
+    /// Digest of the corpus that it retrieves from.
+    pub corpus_digest: String,
+    /// Digest of the tool definitions that it was shown.
+    pub tools_digest: String,
+}
+
+/// A part of an agent profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfilePart {
+    /// The model.
+    Model,
+    /// The system prompt.
+    Prompt,
+    /// The corpus.
+    Corpus,
+    /// The tool definitions.
+    Tools,
+}
+
+impl ProfilePart {
+    /// The name in policies and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Prompt => "prompt",
+            Self::Corpus => "corpus",
+            Self::Tools => "tools",
+        }
+    }
+}
+
+impl AgentProfile {
+    /// The parts in which `now` differs from this registered profile. A part that was not registered cannot change; one that
+    /// was registered and is no longer told has changed.
+    #[must_use]
+    pub fn changes(&self, now: &Self) -> Vec<ProfilePart> {
+        let parts = [
+            (ProfilePart::Model, &self.model, &now.model),
+            (ProfilePart::Prompt, &self.prompt_digest, &now.prompt_digest),
+            (ProfilePart::Corpus, &self.corpus_digest, &now.corpus_digest),
+            (ProfilePart::Tools, &self.tools_digest, &now.tools_digest),
+        ];
+        parts.into_iter().filter(|(_, was, is)| !was.is_empty() && was != is).map(|(part, ..)| part).collect()
+    }
+}

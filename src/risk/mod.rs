@@ -1,0 +1,1 @@
+//! Signals to score and band.

@@ -1,0 +1,1 @@
+//! What people and agents wrote, encrypted per task.
