@@ -1,0 +1,222 @@
+//! What callers ask of the broker, decoded and bounded by an edge, not yet judged.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::model::access::Access;
+use crate::model::ceiling::Ceiling;
+use crate::model::id::{Audience, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName};
+use crate::model::json::Json;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::task::{AgentProfile, TaskState};
+use crate::model::time::{Timestamp, Ttl};
+
+/// Ids that let one timeline be told later. Empty members were not given.
+#[derive(Debug, Clone, Default)]
+pub struct RequestContext {
+    /// Id of the prompt that led to the request.
+    pub prompt_id: String,
+    /// Id of the model's tool call.
+    pub tool_call_id: String,
+    /// W3C `traceparent`, checked for its form.
+    pub traceparent: String,
+}
+
+/// A task handle as it was shown, not yet checked.
+#[derive(Clone)]
+pub struct ShownHandle(pub Zeroizing<String>);
+
+impl fmt::Debug for ShownHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownHandle(..)")
+    }
+}
+
+/// Registers a task.
+#[derive(Debug, Clone)]
+pub struct RegisterTask {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// What the task is for.
+    pub intent: String,
+    /// Who wants it, as the orchestrator says it.
+    pub initiator: InitiatorName,
+    /// The agent that will work on it.
+    pub agent: SpiffeId,
+    /// Its ceiling; `None` when none is declared.
+    pub ceiling: Option<Ceiling>,
+    /// When it ends at the latest.
+    pub deadline: Timestamp,
+    /// The task above.
+    pub parent: Option<TaskId>,
+    /// The handle of the task above, when an agent opens a sub-task.
+    pub parent_handle: Option<ShownHandle>,
+    /// What the agent is made of.
+    pub profile: AgentProfile,
+    /// Audiences that it may ask tokens for; empty leaves it to policy.
+    pub audiences: Vec<Audience>,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Replaces a task's ceiling or deadline.
+#[derive(Debug, Clone)]
+pub struct AmendTask {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// The task.
+    pub task: TaskId,
+    /// `None` leaves it as it is.
+    pub ceiling: Option<Ceiling>,
+    /// `None` leaves it as it is.
+    pub deadline: Option<Timestamp>,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Asks for a credential.
+#[derive(Debug, Clone)]
+pub struct RequestCredential {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// The task that it is for.
+    pub task: TaskId,
+    /// Shown to prove that the caller runs this task.
+    pub handle: ShownHandle,
+    /// The resource server that the token is for.
+    pub audience: Audience,
+    /// What is asked for; at least one entry.
+    pub access: Vec<Access>,
+    /// The life asked for.
+    pub ttl: Option<Ttl>,
+    /// The agent's own words.
+    pub purpose: String,
+    /// What the agent is made of now.
+    pub profile: AgentProfile,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Asks for a new token under a grant that it has.
+#[derive(Debug, Clone)]
+pub struct RenewCredential {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// The task.
+    pub task: TaskId,
+    /// Its handle.
+    pub handle: ShownHandle,
+    /// The grant.
+    pub grant: GrantId,
+    /// The life asked for.
+    pub ttl: Option<Ttl>,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// What a revocation or a block is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Target {
+    /// One grant.
+    Grant(GrantId),
+    /// A task with all below it.
+    Task(TaskId),
+    /// Every grant of an agent; leaves a block.
+    Agent(SpiffeId),
+    /// Every grant on behalf of somebody; leaves a block.
+    Initiator(InitiatorName),
+    /// Every grant for a resource server; leaves a block.
+    Audience(Audience),
+    /// Every grant there is; leaves a block.
+    Everything,
+}
+
+impl Target {
+    /// The kind, as records name it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant",
+            Self::Task(_) => "task",
+            Self::Agent(_) => "agent",
+            Self::Initiator(_) => "initiator",
+            Self::Audience(_) => "audience",
+            Self::Everything => "everything",
+        }
+    }
+
+    /// What it names; empty for everything.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Grant(id) => id.to_string(),
+            Self::Task(id) => id.to_string(),
+            Self::Agent(id) => id.to_string(),
+            Self::Initiator(name) => name.to_string(),
+            Self::Audience(name) => name.to_string(),
+            Self::Everything => String::new(),
+        }
+    }
+
+    /// True when revoking it leaves a block behind.
+    #[must_use]
+    pub const fn blocks(&self) -> bool {
+        matches!(self, Self::Agent(_) | Self::Initiator(_) | Self::Audience(_) | Self::Everything)
+    }
+}
+
+/// Reports a piece of evidence about a task.
+#[derive(Debug, Clone)]
+pub struct ReportSignal {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// The task.
+    pub task: TaskId,
+    /// Which signal.
+    pub name: SignalName,
+    /// 0 to 100.
+    pub points: u32,
+    /// Why, in words.
+    pub explanation: String,
+    /// Name and version of what made it.
+    pub scorer: String,
+    /// When it was observed; `None` is now.
+    pub observed: Option<Timestamp>,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Reports a tool call that was made.
+#[derive(Debug, Clone)]
+pub struct ReportToolCall {
+    /// Chosen by the caller.
+    pub request_id: RequestId,
+    /// The task.
+    pub task: TaskId,
+    /// Shown by the agent; the audience need not.
+    pub handle: Option<ShownHandle>,
+    /// The grant that it was made under.
+    pub grant: Option<GrantId>,
+    /// The tool.
+    pub tool: ToolName,
+    /// What it was called with: an object.
+    pub arguments: Json,
+    /// What came back.
+    pub result: Json,
+    /// True when the call failed.
+    pub failed: bool,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Lists tasks, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ListTasks {
+    /// Only those in this state.
+    pub state: Option<TaskState>,
+    /// At most so many; 0 takes the default.
+    pub page_size: u32,
+    /// Where to go on: the last task of the page before.
+    pub after: Option<TaskId>,
+}
