@@ -10,7 +10,7 @@ use super::provenance::{Evidence, Provenance};
 use super::risk::Signal;
 use super::sink::SinkKind;
 use super::spiffe_id::SpiffeId;
-use super::task::ProfilePart;
+use super::task::{ProfilePart, TaskState};
 use super::time::{Timestamp, Ttl};
 
 /// Version of the recorded form. Fields are added with a default; a field never changes its meaning.
@@ -135,8 +135,17 @@ pub struct TaskFacts {
     /// Seconds since it was registered.
     #[serde(default)]
     pub age_s: u64,
-    /// Seconds until its deadline.
+    /// Seconds until its deadline; 0 when it has passed.
     pub remaining_s: u64,
+    /// Where it stands; anything but active is denied (`TASK_ENDED`, `TASK_PAUSED`).
+    #[serde(default)]
+    pub state: TaskState,
+    /// The blocks that stand against what it needs: `agent`, `initiator`, `audience`, `everything`. Any is denied (`BLOCKED`).
+    #[serde(default)]
+    pub blocks: Vec<String>,
+    /// False when the task names its audiences and the one asked for is not among them (`AUDIENCE_NOT_IN_TASK`).
+    #[serde(default = "yes")]
+    pub audience_allowed: bool,
 }
 
 /// One entry of a request.

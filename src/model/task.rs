@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// Credentials may be asked for.
+    #[default]
     Active,
     /// Every grant is suspended until it is resumed.
     Paused,
