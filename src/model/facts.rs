@@ -175,9 +175,12 @@ pub struct EntryFacts {
     /// Duties that this would combine.
     #[serde(default)]
     pub conflicts: Vec<ConflictFacts>,
-    /// Grants of this tool that the task family had before.
+    /// Grants of this tool that the task family had before, or calls of it that were reported, whichever is more.
     #[serde(default)]
     pub calls_before: u32,
+    /// Long arguments that stand word for word in what was read, and not in the intent: content that was dictated.
+    #[serde(default)]
+    pub dictated: Vec<DictatedFacts>,
 }
 
 /// One value of a sink.
@@ -195,6 +198,22 @@ pub struct SinkFacts {
     /// Where it was seen.
     #[serde(default)]
     pub evidence: Option<Evidence>,
+    /// True for an address or a URL when the intent itself names one of that kind, and this is another.
+    #[serde(default)]
+    pub beside_intent: bool,
+}
+
+/// A long argument that stands word for word in what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DictatedFacts {
+    /// The argument, as a path.
+    pub name: String,
+    /// Where it stands.
+    pub evidence: Evidence,
+    /// True when outsiders can write what it stands in.
+    #[serde(default)]
+    pub by_outsiders: bool,
 }
 
 /// Whether the intent's words imply an effect of this kind.
@@ -207,6 +226,9 @@ pub struct IntentFit {
     /// The words of the intent that imply it, or that speak against it.
     #[serde(default)]
     pub because: Vec<String>,
+    /// True when the intent tells the agent to take what it does or writes from something that it reads.
+    #[serde(default)]
+    pub delegates: bool,
 }
 
 /// The conclusion about an intent's fit.
@@ -218,7 +240,7 @@ pub enum FitVerdict {
     /// The words neither imply nor exclude it.
     #[default]
     Silent,
-    /// The words imply other effects, and not this one.
+    /// The words imply other effects, and not this one; for a read of sensitive classes: they speak of nothing of the kind.
     NotImplied,
 }
 
