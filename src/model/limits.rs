@@ -67,3 +67,11 @@ pub const OPEN_GRANTS_PER_TASK_MAX: usize = 1024;
 pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
 /// Most signals kept for one task family.
 pub const SIGNALS_PER_TASK_MAX: usize = 1024;
+/// Most tools of a catalogue: what a large organisation offers to its agents, within [`BUNDLE_BYTES_MAX`].
+pub const CATALOGUE_TOOLS_MAX: usize = 4096;
+/// Most data classes, actions, sinks or conflicts of one tool; most networks or audiences of one identity.
+pub const TOOL_LIST_MAX: usize = 64;
+/// Longest description of a tool, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
+/// Most patterns of identities.
+pub const IDENTITIES_MAX: usize = 4096;

@@ -1,0 +1,364 @@
+//! The catalogue of tools: what each does, who answers for it, which of its arguments are sinks, and what outsiders can
+//! write into its results.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::{CatalogueError, Problems};
+use crate::model::access::Effect;
+use crate::model::id::{Audience, DataClass, Owner, ToolName};
+use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
+use crate::model::sink::{SinkKind, SinkSpec};
+
+/// The action of a tool that names none: an MCP tool call.
+pub const ACTION_DEFAULT: &str = "tools/call";
+
+/// Every tool that may be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Catalogue {
+    tools: BTreeMap<ToolName, Tool>,
+    ordinary: BTreeSet<DataClass>,
+}
+
+/// One tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name.
+    pub name: ToolName,
+    /// What it does, in words.
+    pub description: String,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// How much harm it can do, 0 to 100.
+    pub privilege: u8,
+    /// The classes of data that it touches.
+    pub data_classes: Vec<DataClass>,
+    /// Those of `data_classes` that are sensitive.
+    pub sensitive: Vec<DataClass>,
+    /// Who answers for it. Without one it is never granted.
+    pub owner: Option<Owner>,
+    /// The one resource server that offers it; `None` when any may.
+    pub audience: Option<Audience>,
+    /// What can be done with it; never empty.
+    pub actions: Vec<String>,
+    /// The arguments that decide where something goes or what is touched.
+    pub sinks: Vec<SinkSpec>,
+    /// What outsiders can write into its results.
+    pub outsider_fields: OutsiderFields,
+    /// Tools that must not be combined with it. Stands at both tools.
+    pub conflicts: Vec<Conflict>,
+    /// Uses of one grant; `None` when there is no limit.
+    pub calls_max: Option<u32>,
+    /// SHA-256 of its definition as the server lists it, hexadecimal.
+    pub definition_digest: Option<String>,
+}
+
+/// A tool that must not be combined with another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conflict {
+    /// The other tool.
+    pub with: ToolName,
+    /// Whose use of both is meant.
+    #[serde(default)]
+    pub within: ConflictScope,
+    /// How long an earlier use counts, in seconds; without it, for as long as it is remembered.
+    #[serde(default)]
+    pub window_s: Option<u64>,
+}
+
+/// Whose uses of two tools are taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictScope {
+    /// One task family's.
+    #[default]
+    Task,
+    /// One agent's, over all its tasks.
+    Agent,
+    /// One initiator's, over all agents.
+    Initiator,
+}
+
+impl ConflictScope {
+    /// The name in catalogues and facts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Agent => "agent",
+            Self::Initiator => "initiator",
+        }
+    }
+}
+
+/// What outsiders can write into a tool's results.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OutsiderFields {
+    /// Nothing.
+    #[default]
+    None,
+    /// Everything.
+    All,
+    /// These fields and what lies below them: member names joined by dots, arrays are entered.
+    Paths(Vec<String>),
+}
+
+impl OutsiderFields {
+    /// True when outsiders can write the field of that path (member names joined by dots, without array indexes).
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(|p| match path.strip_prefix(p.as_str()) {
+                Some(rest) => rest.is_empty() || rest.starts_with('.'),
+                None => false,
+            }),
+        }
+    }
+}
+
+impl Tool {
+    /// True when data can leave through it: it sends, or it reads what a URL names.
+    #[must_use]
+    pub fn is_way_out(&self) -> bool {
+        self.effect == Effect::Send
+            || (self.effect == Effect::Read && self.sinks.iter().any(|s| s.kind == SinkKind::Url))
+    }
+
+    /// True when its results hold something that outsiders can write.
+    #[must_use]
+    pub fn reads_outsiders(&self) -> bool {
+        self.outsider_fields != OutsiderFields::None
+    }
+
+    /// The sink of that name.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> Option<&SinkSpec> {
+        self.sinks.iter().find(|s| s.name == name)
+    }
+}
+
+impl Catalogue {
+    /// Reads `catalogue.toml`.
+    ///
+    /// # Errors
+    /// When it is not of the documented form, or breaks rules: then every problem is listed.
+    pub fn parse(text: &str) -> Result<Self, CatalogueError> {
+        let file: CatalogueText = toml::from_str(text).map_err(|e| CatalogueError::syntax(text, &e))?;
+        let mut problems = Problems::default();
+        let mut ordinary = BTreeSet::new();
+        let mut declared = BTreeSet::new();
+        for (name, class) in &file.data_classes {
+            if let Some(parsed) = problems.parse::<DataClass>(name, "data class", name) {
+                if *class == Sensitivity::Ordinary {
+                    ordinary.insert(parsed.clone());
+                }
+                declared.insert(parsed);
+            }
+        }
+        let mut tools = Vec::new();
+        for (name, tool) in file.tools {
+            for class in &tool.data_classes {
+                problems.check(&name, declared.contains(class), format!("data class `{class}` is not declared"));
+            }
+            if let Some(parsed) = problems.parse(&name, "tool name", &name) {
+                tools.push(tool.into_tool(parsed, &ordinary, &mut problems));
+            }
+        }
+        Self::build(tools, ordinary, problems)
+    }
+
+    /// A catalogue of these tools, by the same rules; `conflicts` are made to stand at both tools.
+    ///
+    /// # Errors
+    /// When a rule is broken or a name stands twice.
+    pub fn from_tools(tools: Vec<Tool>) -> Result<Self, CatalogueError> {
+        Self::build(tools, BTreeSet::new(), Problems::default())
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn tool(&self, name: &ToolName) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// Every tool, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// True unless the class is declared ordinary: a class that nobody declared is treated as sensitive.
+    #[must_use]
+    pub fn is_sensitive(&self, class: &DataClass) -> bool {
+        !self.ordinary.contains(class)
+    }
+
+    fn build(tools: Vec<Tool>, ordinary: BTreeSet<DataClass>, mut problems: Problems) -> Result<Self, CatalogueError> {
+        problems.check("", tools.len() <= CATALOGUE_TOOLS_MAX, format!("more than {CATALOGUE_TOOLS_MAX} tools"));
+        let mut by_name = BTreeMap::new();
+        for tool in tools {
+            check_tool(&tool, &mut problems);
+            let name = tool.name.clone();
+            if by_name.insert(name.clone(), tool).is_some() {
+                problems.add(name.as_str(), "the tool stands twice");
+            }
+        }
+        close_conflicts(&mut by_name, &mut problems);
+        problems.finish(Self { tools: by_name, ordinary })
+    }
+}
+
+fn check_tool(tool: &Tool, problems: &mut Problems) {
+    let at = tool.name.as_str();
+    problems.check(at, tool.privilege <= 100, "privilege is above 100");
+    problems.check(at, tool.description.len() <= DESCRIPTION_BYTES_MAX, "description is too long");
+    let lists = [
+        ("data classes", tool.data_classes.len()),
+        ("actions", tool.actions.len()),
+        ("sinks", tool.sinks.len()),
+        ("conflicts", tool.conflicts.len()),
+    ];
+    for (what, len) in lists {
+        problems.check(at, len <= TOOL_LIST_MAX, format!("more than {TOOL_LIST_MAX} {what}"));
+    }
+    problems.check(at, !tool.actions.is_empty(), "no action is listed");
+    for action in &tool.actions {
+        let ok = !action.is_empty() && action.len() <= NAME_BYTES_MAX && !action.chars().any(char::is_control);
+        problems.check(at, ok, format!("action `{}` is empty, too long or not printable", action.escape_debug()));
+    }
+    let mut names = BTreeSet::new();
+    for sink in &tool.sinks {
+        problems.check(at, is_path(&sink.name), format!("sink `{}` is no path", sink.name.escape_debug()));
+        problems.check(at, names.insert(&sink.name), format!("sink `{}` stands twice", sink.name));
+    }
+    if let OutsiderFields::Paths(paths) = &tool.outsider_fields {
+        for path in paths {
+            problems.check(at, is_path(path), format!("outsider field `{}` is no path", path.escape_debug()));
+        }
+    }
+    problems.check(at, tool.calls_max != Some(0), "calls_max is 0");
+    if let Some(digest) = &tool.definition_digest {
+        let ok = digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        problems.check(at, ok, "definition_digest is not 64 lower-case hexadecimal digits");
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    path.len() <= NAME_BYTES_MAX
+        && path.split('.').all(|part| !part.is_empty())
+        && !path.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// A conflict that stands at one tool is made to stand at the other too, so that the order of use does not matter.
+fn close_conflicts(tools: &mut BTreeMap<ToolName, Tool>, problems: &mut Problems) {
+    let stated: Vec<(ToolName, Conflict)> =
+        tools.values().flat_map(|t| t.conflicts.iter().map(|c| (t.name.clone(), c.clone()))).collect();
+    for (name, conflict) in stated {
+        if conflict.with == name {
+            problems.add(name.as_str(), "conflicts with itself");
+            continue;
+        }
+        let back = Conflict { with: name.clone(), ..conflict.clone() };
+        match tools.get_mut(&conflict.with) {
+            Some(other) if !other.conflicts.contains(&back) => other.conflicts.push(back),
+            Some(_) => {}
+            None => problems.add(name.as_str(), format!("conflicts with `{}`, which is no tool", conflict.with)),
+        }
+    }
+    for tool in tools.values_mut() {
+        tool.conflicts.sort();
+        tool.conflicts.dedup();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogueText {
+    #[serde(default)]
+    data_classes: BTreeMap<String, Sensitivity>,
+    #[serde(default)]
+    tools: BTreeMap<String, ToolText>,
+}
+
+#[derive(Deserialize, PartialEq, Eq, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum Sensitivity {
+    Ordinary,
+    Sensitive,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolText {
+    description: String,
+    effect: Effect,
+    privilege: u8,
+    #[serde(default)]
+    data_classes: Vec<DataClass>,
+    #[serde(default)]
+    owner: Option<Owner>,
+    #[serde(default)]
+    audience: Option<Audience>,
+    #[serde(default)]
+    actions: Vec<String>,
+    #[serde(default)]
+    sinks: BTreeMap<String, SinkKind>,
+    #[serde(default)]
+    outsider_fields: OutsiderText,
+    #[serde(default)]
+    conflicts: Vec<Conflict>,
+    #[serde(default)]
+    calls_max: Option<u32>,
+    #[serde(default)]
+    definition_digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OutsiderText {
+    Word(String),
+    Paths(Vec<String>),
+}
+
+impl Default for OutsiderText {
+    fn default() -> Self {
+        Self::Word("none".to_owned())
+    }
+}
+
+impl ToolText {
+    fn into_tool(self, name: ToolName, ordinary: &BTreeSet<DataClass>, problems: &mut Problems) -> Tool {
+        let outsider_fields = match self.outsider_fields {
+            OutsiderText::Word(word) if word == "none" => OutsiderFields::None,
+            OutsiderText::Word(word) => {
+                problems.check(name.as_str(), word == "all", "outsider_fields is neither `none`, `all` nor a list");
+                OutsiderFields::All
+            }
+            OutsiderText::Paths(paths) if paths.is_empty() => OutsiderFields::None,
+            OutsiderText::Paths(paths) => OutsiderFields::Paths(paths),
+        };
+        let actions = if self.actions.is_empty() { vec![ACTION_DEFAULT.to_owned()] } else { self.actions };
+        Tool {
+            name,
+            description: self.description,
+            effect: self.effect,
+            privilege: self.privilege,
+            sensitive: self.data_classes.iter().filter(|c| !ordinary.contains(*c)).cloned().collect(),
+            data_classes: self.data_classes,
+            owner: self.owner,
+            audience: self.audience,
+            actions,
+            sinks: self.sinks.into_iter().map(|(name, kind)| SinkSpec { name, kind }).collect(),
+            outsider_fields,
+            conflicts: self.conflicts,
+            calls_max: self.calls_max.or_else(|| self.effect.is_effectful().then_some(1)),
+            definition_digest: self.definition_digest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
