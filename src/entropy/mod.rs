@@ -1,4 +1,7 @@
-//! The only reader of randomness: the system's, or a seeded stream by which a simulation repeats itself.
+//! The only reader of randomness: the system's, or a seeded stream by which a simulation repeats itself. The files in which
+//! secrets that were made from it are kept have their rules in `secret_file`.
+
+pub mod secret_file;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

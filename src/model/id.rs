@@ -37,6 +37,12 @@ macro_rules! uuid_id {
                 Self(uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid())
             }
 
+            /// From the sixteen bytes behind the text, as a file of fixed-size records holds them.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The sixteen bytes behind the text.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {

@@ -1,1 +1,10 @@
-//! What people and agents wrote, encrypted per task.
+//! What people and agents wrote, encrypted under a key of its task family; the wrapped keys and their erasure; and the keyed
+//! digest that a task handle is. Knows nothing of what it encrypts, nor of where that is stored.
+
+pub mod error;
+pub mod handle;
+pub mod sealer;
+
+mod cache;
+mod master;
+mod store;

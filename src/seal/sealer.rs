@@ -1,0 +1,204 @@
+//! Sealing and opening: AES-256-GCM under one key for each task family, with random nonces. Sealing and opening are for
+//! every request and need no file, except that a key which was not used lately is read again; making and erasing a key
+//! wait for the disk.
+//!
+//! Sealed bytes: version (1), nonce (12), ciphertext, tag (16). The task family and the context are authenticated with
+//! them, so that bytes of one place can't be passed off as those of another. Where they are stored is not: positions are
+//! given after they are sealed.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use zeroize::Zeroizing;
+
+use super::cache::{DataKey, KeyCache};
+use super::error::SealError;
+use super::master::{KEY_BYTES, MasterKey};
+use super::store::{self, KeyStore, KeysReport, Slot, WRAPPED_BYTES, WrappedKey};
+use crate::entropy::Entropy;
+use crate::model::id::TaskId;
+
+/// Where the keys are.
+#[derive(Debug, Clone)]
+pub struct KeyFiles {
+    /// The operator's master key (0600), which wraps all others. To be kept apart from the rest, and never lost.
+    pub master_key: PathBuf,
+    /// The wrapped keys of the task families, beside the journal. A backup takes the journal first and then this file.
+    pub task_keys: PathBuf,
+}
+
+/// Seals and opens what people and agents wrote. Shared by all that need it; no lock is held while encrypting.
+pub struct Sealer {
+    wrapping: LessSafeKey,
+    store: KeyStore,
+    cache: KeyCache,
+    entropy: Entropy,
+}
+
+impl Sealer {
+    /// Opens the files, or makes them on first start. Blocking I/O.
+    ///
+    /// # Errors
+    /// When a file may be used by others, is of another kind, or can't be used; when the master key is not the one that
+    /// wraps the keys, or is absent while there are keys.
+    pub fn load(files: &KeyFiles, entropy: Entropy) -> Result<(Self, KeysReport), SealError> {
+        let master = if store::in_use(&files.task_keys) {
+            MasterKey::load(&files.master_key).map_err(|e| match e {
+                SealError::SecretFile(e) if e.is_absent() => {
+                    SealError::MasterKeyAbsent { keys: files.task_keys.clone(), master: files.master_key.clone() }
+                }
+                other => other,
+            })?
+        } else {
+            MasterKey::load_or_create(&files.master_key, &entropy)?
+        };
+        let wrapping = aes(master.derive("carnet task key wrap v1").as_slice())?;
+        let (store, report) = KeyStore::open(&files.task_keys, &master.derive("carnet task key check v1"))?;
+        Ok((Self { wrapping, store, cache: KeyCache::new(), entropy }, report))
+    }
+
+    /// Makes the key of a task family, durable on return: before the event that first uses it. Blocking I/O (one sync, which
+    /// callers that come at once share). A key that is there is left alone.
+    ///
+    /// # Errors
+    /// When the key was erased, or can't be made or stored.
+    pub fn create(&self, root: TaskId) -> Result<(), SealError> {
+        match self.store.slot(root) {
+            Some(Slot::Live(_)) => return Ok(()),
+            Some(Slot::Erased) => return Err(SealError::Erased(root)),
+            Some(Slot::Damaged) => return Err(SealError::KeyDamaged(root)),
+            None => {}
+        }
+        let key = Zeroizing::new(self.entropy.bytes::<KEY_BYTES>()?);
+        self.store.append(root, &self.wrap(root, &key)?)?;
+        self.cache.keep(root, Arc::new(DataKey(aes(key.as_slice())?)));
+        Ok(())
+    }
+
+    /// Seals `plain` for one place, which `context` names: the kind of event and its field, say.
+    ///
+    /// # Errors
+    /// When the task family has no key (any more), or there is no randomness.
+    pub fn seal(&self, root: TaskId, context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.key(root)?;
+        let nonce = self.entropy.bytes::<NONCE_LEN>()?;
+        let mut out = Vec::with_capacity(OVERHEAD_BYTES + plain.len());
+        out.push(VERSION);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(plain);
+        let body = out.get_mut(1 + NONCE_LEN..).ok_or(SealError::Crypto)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = key.0.seal_in_place_separate_tag(nonce, aad(root, context), body).map_err(|_| SealError::Crypto)?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
+    }
+
+    /// Opens what was sealed for that place.
+    ///
+    /// # Errors
+    /// When the key was erased or never was, or the bytes are not what was sealed there.
+    pub fn open(&self, root: TaskId, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.key(root)?;
+        let altered = || SealError::Altered(root);
+        let (version, rest) = sealed.split_first().ok_or_else(altered)?;
+        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(altered)?;
+        if *version != VERSION {
+            return Err(altered());
+        }
+        let mut plain = body.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let length = key.0.open_in_place(nonce, aad(root, context), &mut plain).map_err(|_| altered())?.len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+
+    /// Destroys the key of a task family and with it all that was sealed, durable on return. Blocking I/O.
+    ///
+    /// # Errors
+    /// When there never was such a key, or the file can't be written.
+    pub fn erase(&self, root: TaskId) -> Result<(), SealError> {
+        match self.store.slot(root) {
+            Some(Slot::Live(number)) => {
+                let erased = self.store.erase(root, number);
+                self.cache.forget(root);
+                erased
+            }
+            Some(Slot::Erased) => Ok(()),
+            Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),
+            None => Err(SealError::Unknown(root)),
+        }
+    }
+
+    fn key(&self, root: TaskId) -> Result<Arc<DataKey>, SealError> {
+        if let Some(key) = self.cache.find(root) {
+            return Ok(key);
+        }
+        let number = self.live(root)?;
+        let unwrapped = self.store.wrapped(root, number).and_then(|wrapped| self.unwrap(root, &wrapped));
+        // Whoever erased it meanwhile has overwritten what was read.
+        self.live(root)?;
+        let key = Arc::new(DataKey(aes(unwrapped?.as_slice())?));
+        self.cache.keep(root, key.clone());
+        // Erasing marks first and clears the cache afterwards, so one of the two sees the other.
+        self.live(root).inspect_err(|_| self.cache.forget(root))?;
+        Ok(key)
+    }
+
+    fn live(&self, root: TaskId) -> Result<u32, SealError> {
+        match self.store.slot(root) {
+            Some(Slot::Live(number)) => Ok(number),
+            Some(Slot::Erased) => Err(SealError::Erased(root)),
+            Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),
+            None => Err(SealError::Unknown(root)),
+        }
+    }
+
+    fn wrap(&self, root: TaskId, key: &Zeroizing<[u8; KEY_BYTES]>) -> Result<WrappedKey, SealError> {
+        let nonce = self.entropy.bytes::<NONCE_LEN>()?;
+        let mut body = Zeroizing::new(**key);
+        let tag = self.wrapping.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            aad(root, WRAP_CONTEXT),
+            body.as_mut_slice(),
+        );
+        let tag = tag.map_err(|_| SealError::Crypto)?;
+        let mut out = [0; WRAPPED_BYTES];
+        for (to, from) in out.iter_mut().zip(nonce.iter().chain(body.iter()).chain(tag.as_ref())) {
+            *to = *from;
+        }
+        Ok(out)
+    }
+
+    fn unwrap(&self, root: TaskId, wrapped: &WrappedKey) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealError> {
+        let damaged = || SealError::KeyDamaged(root);
+        let (nonce, body) = wrapped.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain = self.wrapping.open_in_place(nonce, aad(root, WRAP_CONTEXT), &mut body).map_err(|_| damaged())?;
+        Ok(Zeroizing::new(plain.first_chunk().copied().ok_or_else(damaged)?))
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(redacted)")
+    }
+}
+
+fn aes(key: &[u8]) -> Result<LessSafeKey, SealError> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| SealError::Crypto)
+}
+
+fn aad(root: TaskId, context: &str) -> Aad<Vec<u8>> {
+    Aad::from([root.as_bytes(), context.as_bytes()].concat())
+}
+
+/// The bytes by which sealed is longer than plain.
+pub const OVERHEAD_BYTES: usize = 1 + NONCE_LEN + 16;
+const VERSION: u8 = 1;
+const WRAP_CONTEXT: &str = "task key";
+
+#[cfg(test)]
+mod tests;

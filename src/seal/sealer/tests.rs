@@ -1,0 +1,257 @@
+//! Sealing, restarts, erasure, and files that were tampered with.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::Barrier;
+
+use super::*;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn files(&self) -> KeyFiles {
+        KeyFiles { master_key: self.0.path().join("master-key"), task_keys: self.0.path().join("task-keys") }
+    }
+
+    fn load(&self) -> Result<(Sealer, KeysReport), SealError> {
+        Sealer::load(&self.files(), Entropy::system())
+    }
+
+    fn sealer(&self) -> Sealer {
+        self.load().unwrap().0
+    }
+
+    fn change_keys(&self, at: u64, change: impl FnOnce(u8) -> u8) {
+        let mut file = OpenOptions::new().read(true).write(true).open(self.files().task_keys).unwrap();
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.read_exact(&mut byte).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(&[change(byte[0])]).unwrap();
+    }
+}
+
+fn task(n: u8) -> TaskId {
+    TaskId::from_bytes([n; 16])
+}
+
+#[test]
+fn what_was_sealed_is_opened_also_after_a_restart() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    let sealed = sealer.seal(task(1), "intent", b"pay the invoice").unwrap();
+    assert_eq!(sealed.len(), OVERHEAD_BYTES + 15);
+    assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
+    drop(sealer);
+    let (sealer, report) = home.load().unwrap();
+    assert_eq!(report, KeysReport { live: 1, ..KeysReport::default() });
+    assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
+    sealer.create(task(1)).unwrap();
+    assert_eq!(
+        sealer.open(task(1), "intent", &sealed).unwrap(),
+        b"pay the invoice",
+        "making a key twice changes nothing"
+    );
+}
+
+#[test]
+fn the_same_words_never_look_the_same_twice() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    let one = sealer.seal(task(1), "intent", b"words").unwrap();
+    let two = sealer.seal(task(1), "intent", b"words").unwrap();
+    assert_ne!(one, two);
+    assert!(!one.windows(5).any(|w| w == b"words"));
+}
+
+#[test]
+fn sealed_bytes_open_in_their_own_place_only() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    sealer.create(task(2)).unwrap();
+    let sealed = sealer.seal(task(1), "intent", b"words").unwrap();
+    assert!(sealer.open(task(1), "intent", &sealed).is_ok(), "control");
+    assert!(matches!(sealer.open(task(1), "purpose", &sealed), Err(SealError::Altered(_))));
+    assert!(matches!(sealer.open(task(2), "intent", &sealed), Err(SealError::Altered(_))));
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(matches!(sealer.open(task(1), "intent", &changed), Err(SealError::Altered(_))), "byte {at}");
+        let cut = &sealed[..at];
+        assert!(matches!(sealer.open(task(1), "intent", cut), Err(SealError::Altered(_))), "cut at {at}");
+    }
+}
+
+#[test]
+fn erasure_is_final_and_spares_the_others() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    sealer.create(task(2)).unwrap();
+    let one = sealer.seal(task(1), "intent", b"one").unwrap();
+    let two = sealer.seal(task(2), "intent", b"two").unwrap();
+    let before = fs::read(home.files().task_keys).unwrap();
+    sealer.erase(task(1)).unwrap();
+    sealer.erase(task(1)).unwrap();
+    let after = fs::read(home.files().task_keys).unwrap();
+    assert_eq!(before.len(), after.len());
+    let key_at = 128 + 17;
+    assert!(after[key_at..key_at + WRAPPED_BYTES].iter().all(|b| *b == 0), "the wrapped key is gone from the file");
+    for sealer in [sealer, home.sealer()] {
+        assert!(matches!(sealer.open(task(1), "intent", &one), Err(SealError::Erased(_))));
+        assert!(matches!(sealer.seal(task(1), "intent", b"x"), Err(SealError::Erased(_))));
+        assert!(matches!(sealer.create(task(1)), Err(SealError::Erased(_))));
+        assert_eq!(sealer.open(task(2), "intent", &two).unwrap(), b"two");
+    }
+    assert_eq!(home.load().unwrap().1, KeysReport { live: 1, erased: 1, ..KeysReport::default() });
+}
+
+#[test]
+fn a_task_without_a_key_is_not_called_erased() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    assert!(matches!(sealer.seal(task(1), "intent", b"x"), Err(SealError::Unknown(_))));
+    assert!(matches!(sealer.erase(task(1)), Err(SealError::Unknown(_))));
+}
+
+#[test]
+fn another_master_key_is_refused() {
+    let home = Home::new();
+    home.sealer().create(task(1)).unwrap();
+    let master = home.files().master_key;
+    fs::remove_file(&master).unwrap();
+    assert!(matches!(home.load(), Err(SealError::MasterKeyAbsent { .. })), "none is made in its place");
+    crate::entropy::secret_file::create(&master, "ab".repeat(32).as_bytes()).unwrap();
+    assert!(matches!(home.load(), Err(SealError::WrongMasterKey { .. })));
+}
+
+#[test]
+fn a_master_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    drop(home.sealer());
+    fs::set_permissions(home.files().master_key, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(home.load(), Err(SealError::SecretFile(_))));
+}
+
+#[test]
+fn a_torn_record_is_cut_off_and_the_file_goes_on() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    let sealed = sealer.seal(task(1), "intent", b"one").unwrap();
+    drop(sealer);
+    OpenOptions::new().append(true).open(home.files().task_keys).unwrap().write_all(&[9; 50]).unwrap();
+    let (sealer, report) = home.load().unwrap();
+    assert_eq!(report, KeysReport { live: 1, torn_bytes: 50, ..KeysReport::default() });
+    sealer.create(task(2)).unwrap();
+    assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"one");
+    assert_eq!(home.load().unwrap().1.live, 2);
+}
+
+#[test]
+fn a_damaged_record_concerns_its_own_task_alone() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    for n in 1..=3 {
+        sealer.create(task(n)).unwrap();
+    }
+    let sealed = sealer.seal(task(3), "intent", b"three").unwrap();
+    home.change_keys(2 * 128 + 40, |b| b ^ 1);
+    let (fresh, report) = home.load().unwrap();
+    assert_eq!(report, KeysReport { live: 2, damaged: 1, ..KeysReport::default() });
+    assert!(matches!(fresh.seal(task(2), "intent", b"x"), Err(SealError::KeyDamaged(_))));
+    assert_eq!(fresh.open(task(3), "intent", &sealed).unwrap(), b"three");
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused() {
+    let home = Home::new();
+    home.sealer().create(task(1)).unwrap();
+    home.change_keys(3, |b| b ^ 1);
+    assert!(matches!(home.load(), Err(SealError::Format { .. })));
+}
+
+#[test]
+fn a_header_that_was_never_finished_is_written_again() {
+    let home = Home::new();
+    drop(home.sealer());
+    fs::write(home.files().task_keys, [1; 60]).unwrap();
+    home.sealer().create(task(1)).unwrap();
+    assert_eq!(home.load().unwrap().1.live, 1);
+}
+
+#[test]
+fn keys_made_at_once_are_all_there() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    let (threads, each) = (8_u8, 16_u8);
+    let start = Barrier::new(usize::from(threads));
+    std::thread::scope(|scope| {
+        for t in 0..threads {
+            let (sealer, start) = (&sealer, &start);
+            scope.spawn(move || {
+                start.wait();
+                for n in 0..each {
+                    let id = TaskId::from_bytes([t + 1, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, n]);
+                    sealer.create(id).unwrap();
+                    let sealed = sealer.seal(id, "c", &[t, n]).unwrap();
+                    assert_eq!(sealer.open(id, "c", &sealed).unwrap(), [t, n]);
+                }
+            });
+        }
+    });
+    assert_eq!(home.load().unwrap().1.live, u64::from(threads) * u64::from(each));
+}
+
+#[test]
+fn of_two_rivals_for_one_key_one_wins_and_what_it_seals_stays_readable() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    let start = Barrier::new(4);
+    let sealed = std::thread::scope(|scope| {
+        let rivals: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    match sealer.create(task(1)) {
+                        Ok(()) => sealer.seal(task(1), "c", b"mine").ok(),
+                        Err(SealError::BeingMade(_)) => None,
+                        Err(other) => panic!("{other}"),
+                    }
+                })
+            })
+            .collect();
+        rivals.into_iter().filter_map(|r| r.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(!sealed.is_empty());
+    let (fresh, report) = home.load().unwrap();
+    assert_eq!(report.live, 1);
+    for bytes in sealed {
+        assert_eq!(fresh.open(task(1), "c", &bytes).unwrap(), b"mine");
+    }
+}
+
+#[test]
+fn keys_beyond_the_cache_are_read_again() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    let sealed = sealer.seal(task(1), "c", b"old").unwrap();
+    sealer.cache.forget(task(1));
+    assert_eq!(sealer.open(task(1), "c", &sealed).unwrap(), b"old");
+    assert!(sealer.cache.find(task(1)).is_some());
+}
+
+#[test]
+fn nothing_secret_is_shown_by_debug() {
+    let home = Home::new();
+    assert_eq!(format!("{:?}", home.sealer()), "Sealer(redacted)");
+}
