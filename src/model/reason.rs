@@ -80,6 +80,10 @@ reasons! {
     DutyConflict = 304, "DUTY_CONFLICT", "This may not be combined with an earlier step.", "The tool may not be combined with another that was already used.";
     /// The session was too large to be kept.
     SessionOverflow = 305, "SESSION_OVERFLOW", "The task is too long to be judged without a person.", "The session outgrew what is kept, so the origin of values is not certain.";
+    /// The intent names another value of that kind.
+    SinkNotNamed = 306, "SINK_NOT_NAMED", "A value that decides where this goes needs to be confirmed.", "The intent itself names an address or a URL, and the value of the sink is another one.";
+    /// What is to be written or sent was dictated by something that the agent read.
+    ContentDictated = 307, "CONTENT_DICTATED", "The content of this step needs to be confirmed.", "A long argument stands word for word in what outsiders can write, and the intent does not ask to take it from there.";
 
     // --- risk: 400..
     /// The band asks for a person.
