@@ -1,12 +1,5 @@
 //! Sinks: the arguments that decide where something goes or what is touched, and the canonical form in which their values
 //! are judged, recorded, written into tokens and compared by verifiers.
-//!
-//! Canonical form, by kind. Only spellings that every target treats as the same are merged:
-//! * `amount`: the decimal number without exponent or trailing zeros, read from a JSON number or a string that is one.
-//! * `address`: white space around it is dropped and the part after the last `@` is in lower case.
-//! * all others: the string as it stands; a JSON number as it was spelled; `true` or `false`.
-//!
-//! `null`, an empty string and an empty array are the absence of a value.
 
 use std::fmt;
 
@@ -59,6 +52,13 @@ impl fmt::Display for SinkKind {
 }
 
 /// A sink of a tool: where in the arguments its values stand, and what they are.
+///
+/// Canonical form, by kind. Only spellings that every target treats as the same are merged:
+/// * `amount`: the decimal number without exponent or trailing zeros, read from a JSON number or a string that is one.
+/// * `address`: white space around it is dropped and the part after the last `@` is in lower case.
+/// * all others: the string as it stands; a JSON number as it was spelled; `true` or `false`.
+///
+/// `null`, an empty string and an empty array are the absence of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkSpec {

@@ -1,0 +1,73 @@
+//! The table of rooms, as data: a room may name only rooms that its row lists, and every row lists only rooms above it.
+
+/// A room and what it may name.
+pub struct Room {
+    pub name: &'static str,
+    pub may: May,
+}
+
+/// What a room may name.
+#[derive(Clone, Copy)]
+pub enum May {
+    /// These rooms, each of which it does name.
+    Name(&'static [&'static str]),
+    /// Any room above it: the rooms that sequence and wire.
+    NameAnyAbove,
+}
+
+const fn room(name: &'static str, may: &'static [&'static str]) -> Room {
+    Room { name, may: May::Name(may) }
+}
+
+const fn wiring(name: &'static str) -> Room {
+    Room { name, may: May::NameAnyAbove }
+}
+
+/// The rooms, from those that know nothing to those that know the most.
+pub const ROOMS: &[Room] = &[
+    room("model", &[]),
+    room("pb", &[]),
+    room("clock", &["model"]),
+    room("entropy", &[]),
+    room("metrics", &["model"]),
+    room("jose", &["model"]),
+    room("seal", &["model", "entropy"]),
+    room("identity", &["model", "clock", "jose"]),
+    room("catalogue", &["model"]),
+    room("intent", &["model", "catalogue"]),
+    room("risk", &["model", "catalogue"]),
+    room("policy", &["model", "identity", "catalogue", "risk"]),
+    room("audit", &["model", "pb"]),
+    room("journal", &["model", "pb", "audit"]),
+    room("token", &["model", "jose"]),
+    room("mint", &["model", "entropy", "token", "policy", "journal"]),
+    wiring("broker"),
+    room("verifier", &["model", "clock", "jose", "token", "pb"]),
+    room("grpc", &["model", "identity", "broker", "pb", "metrics"]),
+    room("http", &["broker", "metrics"]),
+    room("eval", &["model", "catalogue", "intent", "risk", "policy"]),
+    room("config", &["model"]),
+    wiring("server"),
+    wiring("dev"),
+    wiring("bench"),
+    wiring("cli"),
+];
+
+/// Crates that only some rooms may name. Others go where they are needed.
+pub const CRATES: &[(&str, &[&str])] = &[
+    ("prost", &["pb"]),
+    ("getrandom", &["entropy"]),
+    ("prometheus", &["metrics"]),
+    ("jsonwebtoken", &["jose"]),
+    ("spiffe", &["identity"]),
+    ("spiffe_rustls", &["identity"]),
+    ("x509_parser", &["identity"]),
+    ("cedar_policy", &["policy"]),
+    ("sled", &["journal"]),
+    ("axum", &["grpc", "http"]),
+    ("rcgen", &["dev", "bench"]),
+    ("clap", &["cli"]),
+];
+
+/// The rooms that may write `assertion`: each vouches for a witness that it makes itself.
+pub const ASSERTIONS: &[&str] = &["identity", "policy", "mint", "journal"];
