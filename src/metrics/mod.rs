@@ -1,1 +1,266 @@
-//! Counters and their names.
+//! Counters, gauges and histograms with their names, in a registry of their own. Labels come from closed lists only: no value
+//! that a caller chose ever becomes a label. It knows no room that it measures; they, or the wiring, tell it.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::model::decision::Outcome;
+use crate::model::facts::Question;
+use crate::model::reason::ReasonCode;
+use crate::model::risk::Band;
+
+/// What is measured. Clones share their counts.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: IntCounterVec,
+    reasons: IntCounterVec,
+    bands: IntCounterVec,
+    refusals: IntCounterVec,
+    rpcs: IntCounterVec,
+    rpc_seconds: HistogramVec,
+    rpcs_in_flight: IntGauge,
+    commits: IntCounter,
+    commit_seconds: Histogram,
+    commit_events: Histogram,
+    torn_bytes: IntCounter,
+    grants: IntGaugeVec,
+    tasks_open: IntGauge,
+    watch_receivers: IntGauge,
+    journal_events: IntGauge,
+    journal_bytes: IntGauge,
+    disk_free_bytes: IntGauge,
+    svid_expiry_seconds: IntGauge,
+    trust_domains: IntGauge,
+    policy_revision: IntGauge,
+    connections: IntCounterVec,
+}
+
+/// A metric could not be made: two have one name, or a name is malformed.
+#[derive(Debug, thiserror::Error)]
+#[error("a metric cannot be registered")]
+pub struct MetricsError(#[source] prometheus::Error);
+
+/// A look at what stands now, taken by the wiring at each scrape. Absent members are left as they were.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Grants whose tokens may be used.
+    pub grants_live: Option<u64>,
+    /// Grants that are suspended.
+    pub grants_suspended: Option<u64>,
+    /// Tasks that are active or paused.
+    pub tasks_open: Option<u64>,
+    /// Streams of `Watch` that are open.
+    pub watch_receivers: Option<u64>,
+    /// Events in the journal.
+    pub journal_events: Option<u64>,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: Option<u64>,
+    /// Bytes free where the journal lies.
+    pub disk_free_bytes: Option<u64>,
+    /// Life that is left of the broker's own SVID.
+    pub svid_expires_in: Option<Duration>,
+    /// Trust domains whose trust bundle is present.
+    pub trust_domains: Option<u64>,
+    /// Revision of the active policy bundle.
+    pub policy_revision: Option<u64>,
+}
+
+/// How a connection attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// The peer proved its identity.
+    Accepted,
+    /// The handshake failed or the SVID was refused.
+    Refused,
+}
+
+impl Metrics {
+    /// New metrics, all at zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name: a defect that a test would find.
+    pub fn new() -> Result<Self, MetricsError> {
+        Self::register(Registry::new()).map_err(MetricsError)
+    }
+
+    fn register(registry: Registry) -> Result<Self, prometheus::Error> {
+        let r = &registry;
+        Ok(Self {
+            decisions: counters(
+                r,
+                "carnet_decisions_total",
+                "Decisions by question and outcome.",
+                &["question", "outcome"],
+            )?,
+            reasons: counters(r, "carnet_decision_reasons_total", "Reasons of decisions.", &["code"])?,
+            bands: counters(r, "carnet_decision_bands_total", "Bands of risk that decisions were made at.", &["band"])?,
+            refusals: counters(r, "carnet_refusals_total", "Requests refused without a decision.", &["code"])?,
+            rpcs: counters(r, "carnet_rpcs_total", "RPCs by method and status.", &["method", "code"])?,
+            rpc_seconds: {
+                let opts =
+                    HistogramOpts::new("carnet_rpc_seconds", "Time to answer an RPC.").buckets(LATENCIES.to_vec());
+                registered(r, HistogramVec::new(opts, &["method"])?)?
+            },
+            rpcs_in_flight: gauge(
+                r,
+                "carnet_rpcs_in_flight",
+                "RPCs being answered; an open stream counts until it began.",
+            )?,
+            commits: registered(r, IntCounter::new("carnet_journal_commits_total", "Groups of events made durable.")?)?,
+            commit_seconds: {
+                let opts = HistogramOpts::new("carnet_journal_commit_seconds", "Time to make one group durable.");
+                registered(r, Histogram::with_opts(opts.buckets(LATENCIES.to_vec()))?)?
+            },
+            commit_events: {
+                let opts = HistogramOpts::new("carnet_journal_commit_events", "Events in one group.");
+                registered(r, Histogram::with_opts(opts.buckets(GROUP_SIZES.to_vec()))?)?
+            },
+            torn_bytes: {
+                let help = "Bytes of a torn last group that were cut off at start.";
+                registered(r, IntCounter::new("carnet_journal_torn_bytes_total", help)?)?
+            },
+            grants: registered(r, IntGaugeVec::new(Opts::new("carnet_grants", "Grants by standing."), &["standing"])?)?,
+            tasks_open: gauge(r, "carnet_tasks_open", "Tasks that are active or paused.")?,
+            watch_receivers: gauge(r, "carnet_watch_receivers", "Receivers that follow revocations.")?,
+            journal_events: gauge(r, "carnet_journal_events", "Events in the journal.")?,
+            journal_bytes: gauge(r, "carnet_journal_bytes", "Size of the journal on disk.")?,
+            disk_free_bytes: gauge(r, "carnet_disk_free_bytes", "Space left where the journal lies.")?,
+            svid_expiry_seconds: gauge(r, "carnet_svid_expiry_seconds", "Life that is left of the broker's own SVID.")?,
+            trust_domains: gauge(r, "carnet_trust_domains", "Trust domains whose trust bundle is present.")?,
+            policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
+            connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
+            registry,
+        })
+    }
+
+    /// A decision was made.
+    pub fn decided(
+        &self,
+        question: Question,
+        outcome: Outcome,
+        band: Band,
+        reasons: impl IntoIterator<Item = ReasonCode>,
+    ) {
+        self.decisions.with_label_values(&[question.as_str(), outcome.as_str()]).inc();
+        self.bands.with_label_values(&[band.as_str()]).inc();
+        for code in reasons {
+            self.reasons.with_label_values(&[code.as_str()]).inc();
+        }
+    }
+
+    /// Something was refused without a decision.
+    pub fn refused(&self, code: ReasonCode) {
+        self.refusals.with_label_values(&[code.as_str()]).inc();
+    }
+
+    /// An RPC began; it ends when what is returned is dropped.
+    #[must_use]
+    pub fn rpc_began(&self) -> InFlight {
+        self.rpcs_in_flight.inc();
+        InFlight(self.rpcs_in_flight.clone())
+    }
+
+    /// An RPC was answered. `method` is a row of the access table and `code` the name of a gRPC status, never what was sent.
+    pub fn rpc_answered(&self, method: &'static str, code: &'static str, took: Duration) {
+        self.rpcs.with_label_values(&[method, code]).inc();
+        self.rpc_seconds.with_label_values(&[method]).observe(took.as_secs_f64());
+    }
+
+    /// A group of events became durable.
+    pub fn committed(&self, events: u64, took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a group holds far fewer than 2^52 events")]
+        self.commit_events.observe(events as f64);
+    }
+
+    /// A torn last group was cut off at start.
+    pub fn torn(&self, bytes: u64) {
+        self.torn_bytes.inc_by(bytes);
+    }
+
+    /// A workload tried to connect.
+    pub fn connected(&self, result: Connection) {
+        let result = match result {
+            Connection::Accepted => "accepted",
+            Connection::Refused => "refused",
+        };
+        self.connections.with_label_values(&[result]).inc();
+    }
+
+    /// What stands now.
+    pub fn read(&self, reading: &Reading) {
+        let set = |gauge: &IntGauge, value: Option<u64>| {
+            if let Some(value) = value {
+                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+        };
+        set(&self.grants.with_label_values(&["live"]), reading.grants_live);
+        set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
+        set(&self.tasks_open, reading.tasks_open);
+        set(&self.watch_receivers, reading.watch_receivers);
+        set(&self.journal_events, reading.journal_events);
+        set(&self.journal_bytes, reading.journal_bytes);
+        set(&self.disk_free_bytes, reading.disk_free_bytes);
+        set(&self.svid_expiry_seconds, reading.svid_expires_in.map(|life| life.as_secs()));
+        set(&self.trust_domains, reading.trust_domains);
+        set(&self.policy_revision, reading.policy_revision);
+    }
+
+    /// Everything, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// When a metric cannot be written: a defect that a test would find.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(MetricsError)
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics(..)")
+    }
+}
+
+/// An RPC that is being answered.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    r: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    r.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    registered(r, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    registered(r, IntGauge::new(name, help)?)
+}
+
+/// Upper bounds of latencies, in seconds: a synced commit takes a tenth of a millisecond to some tens of milliseconds.
+const LATENCIES: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Upper bounds of the number of events in one group.
+const GROUP_SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What is shipped loads; what is wrong is refused with its name, all at once.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use super::settings::{CertificateSource, JournalSettings, LimitSettings, LogFormat};
+use super::*;
+
+const SHIPPED: &str = include_str!("../../deploy/config/carnet.toml");
+
+const LEAST: &str = r#"
+data_dir = "/d"
+policy_dir = "/p"
+issuer = "https://carnet.example.org"
+[workloads]
+trust_domains = ["example.org"]
+endpoint_socket = "unix:///s"
+"#;
+
+fn environment() -> Environment {
+    Environment::from([("SPIFFE_ENDPOINT_SOCKET".to_owned(), "unix:///run/agent.sock".to_owned())])
+}
+
+fn refused(text: &str) -> Vec<Problem> {
+    match parse(text, &Environment::new()).unwrap_err() {
+        ConfigError::Refused(problems) => problems,
+        other => panic!("not refused, but: {other:?}"),
+    }
+}
+
+#[test]
+fn the_shipped_file_loads_and_its_comments_are_the_defaults() {
+    let shipped = parse(SHIPPED, &environment()).unwrap();
+    assert_eq!(shipped.workloads.endpoint_socket, "unix:///run/agent.sock");
+    assert_eq!(shipped.limits, LimitSettings::default());
+    assert_eq!(shipped.journal, JournalSettings::default());
+    // Each setting that is commented out says what it is set to without it. The two files go with the other certificate.
+    let uncommented: String = SHIPPED
+        .lines()
+        .filter(|l| !l.contains("_file = \"/etc/carnet/tls"))
+        .map(|l| l.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(l))
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert!(uncommented.lines().filter(|l| is_setting(l)).count() > 25);
+    let mut explicit = parse(&uncommented, &Environment::new()).unwrap();
+    assert_eq!(explicit.workloads.endpoint_socket, "unix:///run/spire/agent.sock");
+    explicit.workloads.endpoint_socket.clone_from(&shipped.workloads.endpoint_socket);
+    assert_eq!(explicit, shipped);
+}
+
+fn is_setting(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+#[test]
+fn the_least_is_enough_and_the_environment_is_not_needed() {
+    let settings = parse(LEAST, &Environment::new()).unwrap();
+    assert_eq!(settings.tokens.master_key_file, Path::new("/d/master.key"));
+    assert_eq!(settings.operator_socket, Path::new("/d/operator.sock"));
+    assert_eq!(settings.https.unwrap().certificate, CertificateSource::Svid);
+    assert_eq!(settings.log.format, LogFormat::Text);
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    let names: Vec<String> = refused("").into_iter().map(|p| p.setting).collect();
+    for name in ["data_dir", "policy_dir", "issuer", "workloads.trust_domains", "workloads.endpoint_socket"] {
+        assert!(names.iter().any(|n| n == name), "{name} is not among {names:?}");
+    }
+}
+
+#[test]
+fn what_is_out_of_bounds_is_refused_by_name() {
+    for (name, setting, text) in [
+        ("zero life", "tokens.ttl_default", "[tokens]\nttl_default = \"0s\""),
+        ("a life of years", "tokens.ttl_max", "[tokens]\nttl_max = \"730d\""),
+        ("half a second", "tokens.ttl_default", "[tokens]\nttl_default = \"1500ms\""),
+        ("default above most", "tokens.ttl_default", "[tokens]\nttl_default = \"5m\"\nttl_max = \"1m\""),
+        ("no requests", "limits.requests_per_second", "[limits]\nrequests_per_second = 0"),
+        ("no heartbeat", "revocation.heartbeat", "[revocation]\nheartbeat = \"0s\""),
+        ("small segment", "journal.segment_size", "[journal]\nsegment_size = \"1B\""),
+        ("other algorithm", "tokens.algorithm", "[tokens]\nalgorithm = \"none\""),
+        ("other format", "log.format", "[log]\nformat = \"xml\""),
+        ("broken filter", "log.filter", "[log]\nfilter = \"carnet=loud\""),
+        ("half of the files", "https.certificate", "[https]\ncertificate = \"files\"\nkey_file = \"k\""),
+        ("files without saying so", "https.certificate", "[https]\nkey_file = \"k\""),
+        ("no port", "https.listen", "[https]\nlisten = \"localhost\""),
+    ] {
+        let problems = refused(&format!("{LEAST}{text}"));
+        assert!(problems.iter().any(|p| p.setting == setting), "{name}: {problems:?}");
+    }
+}
+
+#[test]
+fn an_issuer_has_one_spelling() {
+    for issuer in [
+        "http://carnet.example.org",
+        "https://",
+        "https://carnet.example.org/",
+        "https://carnet.example.org?x",
+        "https://carnet.example.org#x",
+        "https://user@carnet.example.org",
+        "https://carnet.example.org/ x",
+        "",
+    ] {
+        let problems = refused(&LEAST.replace("https://carnet.example.org", issuer));
+        assert_eq!(problems.len(), 1, "{issuer}: {problems:?}");
+        assert_eq!(problems[0].setting, "issuer", "{issuer}");
+    }
+}
+
+#[test]
+fn nobody_is_let_in_by_an_empty_or_broken_list() {
+    for list in ["[]", "[\"\"]", "[\"Example.org\"]", "[\"spiffe://example.org\"]"] {
+        let problems = refused(&LEAST.replace("[\"example.org\"]", list));
+        assert_eq!(problems[0].setting, "workloads.trust_domains", "{list}");
+    }
+}
+
+#[test]
+fn a_setting_that_there_is_not_is_an_error() {
+    for text in ["secret = \"x\"", "[tokens]\nkey = \"PEM\"", "[limits]\nburst = -1", "[tokens]\nttl_max = 300"] {
+        let error = parse(&format!("{LEAST}{text}"), &Environment::new()).unwrap_err();
+        assert!(matches!(error, ConfigError::Syntax(_)), "{text}");
+    }
+}
+
+#[test]
+fn quantities_are_read_and_written() {
+    use super::quantity::{Size, Span};
+    for (text, same) in [("90s", "90s"), ("60s", "1m"), ("1500ms", "1500ms"), ("24h", "1d"), ("0s", "0ms")] {
+        assert_eq!(Span::try_from(text.to_owned()).unwrap().to_string(), same);
+    }
+    for (text, same) in [("64MiB", "64MiB"), ("1024KiB", "1MiB"), ("3B", "3B")] {
+        assert_eq!(Size::try_from(text.to_owned()).unwrap().to_string(), same);
+    }
+    for text in ["", "s", "5", "5 s", "-5s", "5.5s", "99999999999999999999s", "18446744073709551615d"] {
+        assert!(Span::try_from(text.to_owned()).is_err(), "{text}");
+    }
+}
