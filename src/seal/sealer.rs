@@ -1,7 +1,6 @@
 //! Sealing and opening: AES-256-GCM under one key for each task family, with random nonces. Sealing and opening are for
 //! every request and need no file, except that a key which was not used lately is read again; making and erasing a key
 //! wait for the disk.
-//!
 //! Sealed bytes: version (1), nonce (12), ciphertext, tag (16). The task family and the context are authenticated with
 //! them, so that bytes of one place can't be passed off as those of another. Where they are stored is not: positions are
 //! given after they are sealed.
