@@ -87,12 +87,7 @@ pub fn consistency<S: Subtrees>(subtrees: &S, older: u64, size: u64) -> Result<V
 ///
 /// # Errors
 /// When it does not, as far as this proof shows.
-pub fn check_inclusion(
-    leaf: &TreeHash,
-    position: u64,
-    head: &TreeHead,
-    proof: &[TreeHash],
-) -> Result<(), ProofError> {
+pub fn check_inclusion(leaf: &TreeHash, position: u64, head: &TreeHead, proof: &[TreeHash]) -> Result<(), ProofError> {
     let mut last = head.size.checked_sub(1).filter(|last| position <= *last).ok_or(ProofError::OutOfRange)?;
     let (mut index, mut root) = (position, *leaf);
     for sibling in proof {

@@ -1,0 +1,65 @@
+//! Reading events in order: a stretch of what is durable, or all of it as it grows.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::error::ReadError;
+use super::log::Cursor;
+use super::projection::Recorded;
+use super::shared::Shared;
+
+/// Reads events in order, and waits for more at the end.
+pub struct Follower {
+    shared: Arc<Shared>,
+    durable: watch::Receiver<u64>,
+    next: u64,
+}
+
+impl Follower {
+    pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
+        let durable = shared.events.durable();
+        Self { shared, durable, next }
+    }
+
+    /// The position that comes next.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The next events, `events_max` at most and at least one, as soon as there are any; `None` when the journal is closed.
+    /// Nothing is passed over when the caller is cancelled.
+    ///
+    /// # Errors
+    /// When one is damaged, or the disk fails.
+    pub async fn read(&mut self, events_max: usize) -> Result<Option<Vec<Recorded>>, ReadError> {
+        let next = self.next;
+        if self.durable.wait_for(|durable| *durable > next).await.is_err() {
+            return Ok(None);
+        }
+        let recorded = read_range(&self.shared, next, events_max.max(1))?;
+        self.next += recorded.len() as u64;
+        Ok(Some(recorded))
+    }
+}
+
+/// The events from `from` on that are durable, so many at most.
+pub(super) fn read_range(shared: &Shared, from: u64, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
+    let mut out = Vec::new();
+    let log = &shared.events;
+    if from >= log.size() {
+        return Ok(out);
+    }
+    let mut cursor = Cursor::new(log, from)?;
+    while out.len() < events_max {
+        let Some(frame) = cursor.frame(log)? else { break };
+        for recorded in frame.recorded(from) {
+            out.push(recorded?);
+            if out.len() == events_max {
+                break;
+            }
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,298 @@
+//! Guards: what a decision relied on, as sixteen-byte keys, and which events touch them. Derived from events alone, so that
+//! the table of guards is rebuilt from the log. Where keys are kept and forgotten is `guard_table`.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{Audience, GrantId, InitiatorName, RequestId, TaskId, ToolName};
+use crate::model::spiffe_id::SpiffeId;
+use crate::pb::journal::event::Payload;
+use crate::pb::journal::grant_reconsidered::Effect;
+use crate::pb::journal::{CredentialDecided, Decision, Event, Revoked, TaskDecided};
+use crate::pb::v1::Outcome;
+
+/// Names one thing that decisions rely on: 128 bits of a SHA-256 over its kind and name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GuardKey([u8; 16]);
+
+impl GuardKey {
+    /// The standing of a task: registered, amended, paused, resumed, ended, revoked.
+    #[must_use]
+    pub fn task(id: &TaskId) -> Self {
+        Self::of(TASK, &[&id.to_string()])
+    }
+
+    /// What a task family has used up, seen and been told: grants, budgets, reports, signals.
+    #[must_use]
+    pub fn usage(root: &TaskId) -> Self {
+        Self::of(USAGE, &[&root.to_string()])
+    }
+
+    /// A grant: renewed, suspended, released, revoked.
+    #[must_use]
+    pub fn grant(id: &GrantId) -> Self {
+        Self::of(GRANT, &[&id.to_string()])
+    }
+
+    /// Blocks of an agent.
+    #[must_use]
+    pub fn agent(id: &SpiffeId) -> Self {
+        Self::of(AGENT, &[id.as_str()])
+    }
+
+    /// Blocks of an initiator.
+    #[must_use]
+    pub fn initiator(name: &InitiatorName) -> Self {
+        Self::of(INITIATOR, &[name.as_str()])
+    }
+
+    /// Blocks of an audience.
+    #[must_use]
+    pub fn audience(audience: &Audience) -> Self {
+        Self::of(AUDIENCE, &[audience.as_str()])
+    }
+
+    /// The block of everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::of(EVERYTHING, &[])
+    }
+
+    /// The policy bundle in force.
+    #[must_use]
+    pub fn policy() -> Self {
+        Self::of(POLICY, &[])
+    }
+
+    /// The terminal answer to a request. `scope` is the id of its task; for a registration, the id of the actor.
+    #[must_use]
+    pub fn request(scope: &str, id: &RequestId) -> Self {
+        Self::of(REQUEST, &[scope, id.as_str()])
+    }
+
+    /// The grants of a tool to an agent, in whatever task: for duties that must be kept apart.
+    #[must_use]
+    pub fn agent_duty(agent: &SpiffeId, tool: &ToolName) -> Self {
+        Self::of(AGENT_DUTY, &[agent.as_str(), tool.as_str()])
+    }
+
+    /// The grants of a tool on behalf of an initiator, in whatever task.
+    #[must_use]
+    pub fn initiator_duty(initiator: &InitiatorName, tool: &ToolName) -> Self {
+        Self::of(INITIATOR_DUTY, &[initiator.as_str(), tool.as_str()])
+    }
+
+    // Names are preceded by their length, so that no two lists of names look the same.
+    fn of(kind: u8, names: &[&str]) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(&[kind]);
+        for name in names {
+            context.update(&(name.len() as u64).to_be_bytes());
+            context.update(name.as_bytes());
+        }
+        let digest = context.finish();
+        let mut key = [0_u8; 16];
+        for (byte, of) in key.iter_mut().zip(digest.as_ref()) {
+            *byte = *of;
+        }
+        Self(key)
+    }
+}
+
+impl fmt::Debug for GuardKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Display for GuardKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A guard that must not have been touched since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// What was relied on.
+    pub key: GuardKey,
+    /// One more than the position of the last event that touched it; 0 when none had.
+    pub at: u64,
+}
+
+/// What an event does to guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// The key changes.
+    Bump {
+        /// Which.
+        key: GuardKey,
+        /// How long it is remembered.
+        life: Life,
+    },
+    /// A task comes to be, below another perhaps.
+    Register {
+        /// Its guard.
+        task: GuardKey,
+        /// The guard of the task above.
+        parent: Option<GuardKey>,
+    },
+    /// A task and all below it end: what they kept may be forgotten.
+    End {
+        /// Its guard.
+        task: GuardKey,
+    },
+}
+
+/// How long a guard is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// For good: there are only so many of them.
+    Lasting,
+    /// Until the task whose guard this is ends.
+    Task(GuardKey),
+    /// Only as long as a request may be in flight.
+    Passing,
+}
+
+/// What an event does to guards, in order.
+#[must_use]
+pub fn touches(event: &Event) -> Vec<Touch> {
+    let mut out = Touches { list: Vec::with_capacity(8), root: event.stream.strip_prefix("task/") };
+    match &event.payload {
+        Some(Payload::TaskDecided(decided)) => {
+            let actor = event.actor.as_ref().map(|actor| actor.id.as_str()).unwrap_or_default();
+            out.task_decided(decided, actor);
+        }
+        Some(Payload::TaskAmended(amended)) => {
+            out.request(&amended.task_id, &amended.request_id, amended.decision.as_ref());
+            if amended.applied {
+                out.task(&amended.task_id);
+                out.usage();
+            }
+        }
+        Some(Payload::TaskPaused(paused)) => out.task(&paused.task_id),
+        Some(Payload::TaskResumed(resumed)) => out.task(&resumed.task_id),
+        Some(Payload::TaskEnded(ended)) => {
+            out.task(&ended.task_id);
+            out.list.push(Touch::End { task: task_key(&ended.task_id) });
+        }
+        Some(Payload::CredentialDecided(decided)) => out.credential_decided(decided),
+        Some(Payload::GrantReconsidered(reconsidered)) => {
+            if reconsidered.effect() != Effect::Kept {
+                out.grant(&reconsidered.grant_id, &reconsidered.task_id);
+                out.usage();
+            }
+        }
+        Some(Payload::GrantReleased(released)) => out.grant(&released.grant_id, &released.task_id),
+        Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
+        Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
+        Some(Payload::SignalReported(signal)) => {
+            out.request(&signal.task_id, &signal.request_id, None);
+            out.usage();
+        }
+        Some(Payload::ToolCallReported(call)) => {
+            out.request(&call.task_id, &call.request_id, None);
+            out.usage();
+        }
+        Some(Payload::PolicyActivated(_)) => out.bump(GuardKey::policy(), Life::Lasting),
+        Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) | None => {}
+    }
+    out.list
+}
+
+struct Touches<'a> {
+    list: Vec<Touch>,
+    // The root task, from the name of the stream.
+    root: Option<&'a str>,
+}
+
+impl Touches<'_> {
+    fn bump(&mut self, key: GuardKey, life: Life) {
+        self.list.push(Touch::Bump { key, life });
+    }
+
+    fn task(&mut self, id: &str) {
+        let key = task_key(id);
+        self.bump(key, Life::Task(key));
+    }
+
+    fn usage(&mut self) {
+        if let Some(root) = self.root {
+            self.bump(GuardKey::of(USAGE, &[root]), Life::Task(task_key(root)));
+        }
+    }
+
+    fn grant(&mut self, id: &str, task: &str) {
+        self.bump(GuardKey::of(GRANT, &[id]), Life::Task(task_key(task)));
+    }
+
+    // A pending answer is none: the request may be decided again. What bears no decision is done when it is recorded.
+    fn request(&mut self, task: &str, id: &str, decision: Option<&Decision>) {
+        if !id.is_empty() && decision.is_none_or(is_terminal) {
+            self.bump(GuardKey::of(REQUEST, &[task, id]), Life::Task(task_key(task)));
+        }
+    }
+
+    fn task_decided(&mut self, decided: &TaskDecided, actor: &str) {
+        if !decided.request_id.is_empty() && decided.decision.as_ref().is_none_or(is_terminal) {
+            self.bump(GuardKey::of(REQUEST, &[actor, &decided.request_id]), Life::Passing);
+        }
+        let Some(task) = &decided.task else { return };
+        let parent = (!task.parent_task_id.is_empty()).then(|| task_key(&task.parent_task_id));
+        self.list.push(Touch::Register { task: task_key(&task.task_id), parent });
+        self.task(&task.task_id);
+        if parent.is_some() {
+            self.usage();
+        }
+    }
+
+    fn credential_decided(&mut self, decided: &CredentialDecided) {
+        self.request(&decided.task_id, &decided.request_id, decided.decision.as_ref());
+        let Some(grant) = &decided.grant else { return };
+        self.grant(&grant.grant_id, &decided.task_id);
+        self.usage();
+        for tool in &grant.tools {
+            self.bump(GuardKey::of(AGENT_DUTY, &[&decided.agent, tool]), Life::Passing);
+            self.bump(GuardKey::of(INITIATOR_DUTY, &[&decided.initiator, tool]), Life::Passing);
+        }
+    }
+
+    fn target(&mut self, kind: &str, target: &str) {
+        match kind {
+            "task" => self.task(target),
+            // Which task it is of is not said; a grant that is known keeps its place in the table.
+            "grant" => self.bump(GuardKey::of(GRANT, &[target]), Life::Passing),
+            "agent" => self.bump(GuardKey::of(AGENT, &[target]), Life::Lasting),
+            "initiator" => self.bump(GuardKey::of(INITIATOR, &[target]), Life::Lasting),
+            "audience" => self.bump(GuardKey::of(AUDIENCE, &[target]), Life::Lasting),
+            // What is not known might be anything.
+            _ => self.bump(GuardKey::everything(), Life::Lasting),
+        }
+    }
+}
+
+fn task_key(id: &str) -> GuardKey {
+    GuardKey::of(TASK, &[id])
+}
+
+fn is_terminal(decision: &Decision) -> bool {
+    matches!(Outcome::try_from(decision.outcome), Ok(Outcome::Granted | Outcome::Narrowed | Outcome::Denied))
+}
+
+const TASK: u8 = 1;
+const USAGE: u8 = 2;
+const GRANT: u8 = 3;
+const AGENT: u8 = 4;
+const INITIATOR: u8 = 5;
+const AUDIENCE: u8 = 6;
+const EVERYTHING: u8 = 7;
+const POLICY: u8 = 8;
+const REQUEST: u8 = 9;
+const AGENT_DUTY: u8 = 10;
+const INITIATOR_DUTY: u8 = 11;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! The one writer: drains what waits, checks guards, assigns places, writes one frame, syncs, applies, acknowledges. Nobody
+//! learns of an event before it is durable; when a write or a sync fails, nobody learns anything more.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::disk::DiskFile;
+use super::entry::{EntryClass, Receipt};
+use super::error::{AppendError, JournalError};
+use super::fold::TILE_LEVEL;
+use super::frame::{FrameBuilder, LogId, SEGMENT_HEADER, SegmentHeader};
+use super::guards::{GuardKey, Touch};
+use super::options::Stage;
+use super::projection::Recorded;
+use super::queue::Submission;
+use super::recovery::io_error;
+use super::segment::Segment;
+use super::shared::Shared;
+use super::stream::Streams;
+use crate::audit::event::Place;
+use crate::audit::tree::{Frontier, TreeHash};
+use crate::model::time::Timestamp;
+
+/// What the writer alone knows.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: LogId,
+    pub(super) segment: Arc<Segment>,
+    /// Where the next frame goes, and where the segment is full.
+    pub(super) offset: u64,
+    pub(super) capacity: u64,
+    pub(super) time: Timestamp,
+    pub(super) tree: Frontier,
+    pub(super) root: TreeHash,
+    pub(super) streams: Streams,
+    /// Bytes of all segments up to the last frame.
+    pub(super) total_bytes: u64,
+}
+
+// Entries that are committed together.
+struct Group {
+    frame: FrameBuilder,
+    first: u64,
+    time: Timestamp,
+    events: Vec<(Place, std::ops::Range<usize>, crate::pb::journal::Event)>,
+    touches: Vec<Vec<Touch>>,
+    // What earlier entries of the group have touched.
+    touched: HashMap<GuardKey, u64>,
+    tiles: Vec<TreeHash>,
+    replies: Vec<(oneshot::Sender<Result<Receipt, AppendError>>, usize)>,
+}
+
+impl Writer {
+    /// Commits groups until the queue is closed and drained, or the disk fails.
+    pub(super) fn run(mut self) {
+        let alarm = Alarm(Arc::clone(&self.shared));
+        while let Some(mut waiting) = self.shared.queue.take() {
+            while !waiting.is_empty() {
+                if let Err(error) = self.commit(&mut waiting) {
+                    self.shared.fail(&error);
+                    return;
+                }
+                self.shared.queue.take_more(&mut waiting);
+            }
+        }
+        drop(alarm);
+    }
+
+    fn commit(&mut self, waiting: &mut VecDeque<Submission>) -> Result<(), JournalError> {
+        let Some(group) = self.gather(waiting)? else { return Ok(()) };
+        self.shared.probe(Stage::Placed);
+        let Group { frame, first, time, events, touches, tiles, replies, .. } = group;
+        let root = self.tree.root();
+        let bytes = frame.finish(first, time, &root, self.log.seal());
+        self.write(&bytes, first)?;
+        self.root = root;
+        let recorded = |(place, range, event): (Place, _, _)| {
+            let Place { position, stream_version, time } = place;
+            Recorded { position, stream_version, time, event, stored: bytes.slice(range) }
+        };
+        let recorded: Vec<_> = events.into_iter().map(recorded).collect();
+        for recorded in &recorded {
+            self.shared.projection.apply(recorded);
+        }
+        self.publish(first, time, &touches, tiles);
+        self.shared.probe(Stage::Applied);
+        acknowledge(replies, recorded, time);
+        self.shared.probe(Stage::Acknowledged);
+        Ok(())
+    }
+
+    // Takes entries in until the group is full, and answers at once those that cannot be. `None` when none could.
+    fn gather(&mut self, waiting: &mut VecDeque<Submission>) -> Result<Option<Group>, JournalError> {
+        let free = self.free_bytes()?;
+        let capacity = waiting.iter().map(|submission| submission.bytes).sum::<usize>().min(GROUP_BYTES_MAX);
+        self.time = self.time.max((self.shared.options.now)());
+        let mut group = Group {
+            frame: FrameBuilder::new(capacity),
+            first: self.tree.size(),
+            time: self.time,
+            events: Vec::with_capacity(waiting.len()),
+            touches: Vec::with_capacity(waiting.len()),
+            touched: HashMap::new(),
+            tiles: Vec::new(),
+            replies: Vec::with_capacity(waiting.len()),
+        };
+        while let Some(submission) = waiting.pop_front() {
+            let len = group.frame.payload_len() + submission.bytes;
+            if !group.frame.is_empty() && len > GROUP_BYTES_MAX {
+                waiting.push_front(submission);
+                break;
+            }
+            match self.admit(&submission, &group, free.saturating_sub(len as u64)) {
+                Ok(()) => self.place(submission, &mut group),
+                Err(refusal) => drop(submission.reply.send(Err(refusal))),
+            }
+        }
+        Ok((!group.frame.is_empty()).then_some(group))
+    }
+
+    fn admit(&self, submission: &Submission, group: &Group, left: u64) -> Result<(), AppendError> {
+        let floor = self.shared.options.space_floor_bytes;
+        if submission.class == EntryClass::Ordinary && left < floor {
+            return Err(AppendError::Full);
+        }
+        if self.shared.options.total_bytes_max.is_some() && left == 0 {
+            return Err(AppendError::Full);
+        }
+        let guards = self.shared.guards.read().unwrap_or_else(PoisonError::into_inner);
+        for expect in &submission.expects {
+            let at = group.touched.get(&expect.key).copied().unwrap_or_else(|| guards.at(&expect.key));
+            if at != expect.at {
+                return Err(AppendError::Conflict { key: expect.key, at });
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, submission: Submission, group: &mut Group) {
+        let count = submission.events.len();
+        for prepared in submission.events {
+            let position = self.tree.size();
+            let place = Place { position, stream_version: self.streams.next(prepared.stream), time: group.time };
+            let (range, leaf) = group.frame.push(|out| prepared.unplaced.place(place, out));
+            let tiles = &mut group.tiles;
+            self.tree.push_observed(leaf, |level, hash| {
+                if level == TILE_LEVEL {
+                    tiles.push(*hash);
+                }
+            });
+            for touch in &prepared.touches {
+                if let Touch::Bump { key, .. } = touch {
+                    group.touched.insert(*key, position + 1);
+                }
+            }
+            group.touches.push(prepared.touches);
+            group.events.push((place, range, prepared.event));
+        }
+        group.replies.push((submission.reply, count));
+    }
+
+    fn write(&mut self, frame: &[u8], first: u64) -> Result<(), JournalError> {
+        let len = frame.len() as u64;
+        if self.offset + len > self.capacity && self.offset > SEGMENT_HEADER as u64 {
+            self.next_segment(first)?;
+        }
+        let Segment { file, path, .. } = &*self.segment;
+        self.write_frame(&**file, frame).map_err(|source| io_error("write", path, source))?;
+        self.shared.probe(Stage::Written);
+        file.sync().map_err(|source| io_error("sync", path, source))?;
+        self.shared.probe(Stage::Synced);
+        self.segment.mark(first, self.offset);
+        self.offset += len;
+        self.total_bytes += len;
+        Ok(())
+    }
+
+    fn write_frame(&self, file: &dyn DiskFile, frame: &[u8]) -> io::Result<()> {
+        match file.write_at(frame, self.offset) {
+            // What is held back is there for this. Nothing of the frame is acknowledged, so it may be written again.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.shared.release_reserve() => {
+                file.write_at(frame, self.offset)
+            }
+            done => done,
+        }
+    }
+
+    fn next_segment(&mut self, first: u64) -> Result<(), JournalError> {
+        let header = SegmentHeader { log: self.log, first, root: self.root };
+        let (segment, capacity) = self.shared.create_segment(header)?;
+        self.offset = SEGMENT_HEADER as u64;
+        self.capacity = capacity;
+        self.segment = Arc::clone(&segment);
+        self.shared.events.add_segment(segment);
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> Result<u64, JournalError> {
+        let options = &self.shared.options;
+        let free = options.disk.free_bytes(&options.dir);
+        let free = free.map_err(|source| io_error("read the free space of", &options.dir, source))?;
+        let allowed = options.total_bytes_max.map_or(u64::MAX, |max| max.saturating_sub(self.total_bytes));
+        Ok(free.min(allowed))
+    }
+
+    // Guards are told after the projection: who reads a guard first and facts then never holds facts older than the guard.
+    fn publish(&self, first: u64, time: Timestamp, touches: &[Vec<Touch>], tiles: Vec<TreeHash>) {
+        let mut guards = self.shared.guards.write().unwrap_or_else(PoisonError::into_inner);
+        for (touches, position) in touches.iter().zip(first..) {
+            guards.apply(touches, position, time);
+        }
+        drop(guards);
+        if !tiles.is_empty() {
+            self.shared.tiles.write().unwrap_or_else(PoisonError::into_inner).extend(tiles);
+        }
+        self.shared.events.publish(crate::audit::tree::TreeHead { size: self.tree.size(), root: self.root });
+    }
+}
+
+fn acknowledge(
+    replies: Vec<(oneshot::Sender<Result<Receipt, AppendError>>, usize)>,
+    recorded: Vec<Recorded>,
+    time: Timestamp,
+) {
+    let mut recorded = recorded.into_iter();
+    for (reply, count) in replies {
+        let recorded: Vec<_> = recorded.by_ref().take(count).collect();
+        let (Some(first), Some(last)) = (recorded.first(), recorded.last()) else { continue };
+        let receipt = Receipt { first: first.position, last: last.position, time, recorded };
+        // A caller that went away takes nothing back: the entry stands.
+        drop(reply.send(Ok(receipt)));
+    }
+}
+
+// A writer that dies of a panic leaves nothing certain, like a failed sync.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail(&JournalError::Thread(io::Error::other("the writer panicked")));
+        }
+    }
+}
+
+// Most bytes of a group of several entries.
+const GROUP_BYTES_MAX: usize = 4 << 20;
