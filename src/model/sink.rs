@@ -104,9 +104,10 @@ impl SinkSpec {
         match at {
             Json::Array(items) => items.iter().try_for_each(|item| self.collect(item, path, out)),
             Json::Object(_) if !path.is_empty() => {
-                // A member whose own name holds dots is found whole, before the path is taken apart.
+                // A member whose own name holds dots is found whole; the path through members is followed all the same, for
+                // nobody knows which of the two the tool reads.
                 if let Some(whole) = at.member(path) {
-                    return self.collect(whole, "", out);
+                    self.collect(whole, "", out)?;
                 }
                 let (head, rest) = path.split_once('.').unwrap_or((path, ""));
                 if rest.is_empty() {

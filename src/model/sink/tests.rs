@@ -13,6 +13,8 @@ fn values_are_found_through_arrays_and_members() {
     assert_eq!(values("to", SinkKind::Address, args).unwrap(), ["A@x.test", "b@y.test"]);
     assert_eq!(values("f.id", SinkKind::Id, args).unwrap(), ["7", "8"]);
     assert_eq!(values("a.b", SinkKind::Id, args).unwrap(), ["dotted"]);
+    let both = r#"{"a.b":"shown","a":{"b":"used"}}"#;
+    assert_eq!(values("a.b", SinkKind::Id, both).unwrap(), ["shown", "used"], "neither hides the other");
     for absent in ["e", "n", "zz", "to.x", "f.zz", "f.id.x"] {
         assert!(values(absent, SinkKind::Id, args).unwrap().is_empty(), "{absent}");
     }
