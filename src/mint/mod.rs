@@ -1,1 +1,10 @@
-//! Keys and their rotation, signing.
+//! Keys and their rotation, signing, and the last steps to a token: a permit becomes a draft whose claims are fixed, the
+//! draft is recorded, and the token leaves only against the proof that it was.
+
+pub mod error;
+pub mod ring;
+pub mod token;
+
+mod pem;
+mod ring_state;
+mod signing_key;
