@@ -1,8 +1,8 @@
 //! The only reader of time. Wall time decides about expiry and stands in records; monotonic time measures spans.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
 
 use crate::model::time::Timestamp;
 
@@ -13,7 +13,7 @@ pub struct Clock(Source);
 #[derive(Debug, Clone)]
 enum Source {
     System,
-    Manual(Arc<AtomicU64>),
+    Manual(watch::Sender<Timestamp>),
 }
 
 impl Clock {
@@ -26,7 +26,7 @@ impl Clock {
     /// A clock that stands still until it is wound. Clones share their hands.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(AtomicU64::new(start.as_millis()))))
+        Self(Source::Manual(watch::Sender::new(start)))
     }
 
     /// The time now. A system clock that stands before 1970 reads as 1970, at which everything is not yet valid.
@@ -38,17 +38,41 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
-            Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
+            Source::Manual(hands) => *hands.borrow(),
         }
     }
 
     /// Winds a manual clock forward; the system's clock takes no notice.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(millis) = &self.0 {
-            millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        if let Source::Manual(hands) = &self.0 {
+            hands.send_modify(|now| *now = now.after(by));
+        }
+    }
+
+    /// Returns once the clock shows `at` or later. The system's clock is read again at least every [`LOOK_AGAIN`], because it
+    /// may be set, and a machine may sleep; a manual clock wakes its waiters when it is wound.
+    pub async fn reach(&self, at: Timestamp) {
+        match &self.0 {
+            Source::System => loop {
+                let left = at.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            },
+            Source::Manual(hands) => {
+                let mut hands = hands.subscribe();
+                if hands.wait_for(|now| *now >= at).await.is_err() {
+                    // INVARIANT: `self` holds a sender, so the channel stays open while this waits.
+                    std::future::pending::<()>().await;
+                }
+            }
         }
     }
 }
+
+/// How long a wait for a point in time may go without looking at the clock.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// A span that is being measured, by monotonic time.
 #[derive(Debug, Clone, Copy)]

@@ -1,1 +1,4 @@
 //! The dev CA, its Workload API, and the demo.
+
+pub mod ca;
+pub mod workload_api;

@@ -1,1 +1,18 @@
-//! SVIDs, trust bundles, the Workload API.
+//! Who is on the other side: X.509-SVIDs checked against live trust bundles of the Workload API, connections that carry a
+//! [`peer::VerifiedPeer`], and the recheck of every request that yields a [`caller::VerifiedCaller`]. JWT-SVIDs and OIDC
+//! tokens have their place beside `svid`. It knows nothing of what a caller may do: classes and owners are policy's.
+
+pub mod accept;
+pub mod caller;
+pub mod client;
+pub mod connection;
+pub mod error;
+pub mod https;
+pub mod listen;
+pub mod peer;
+pub mod svid;
+pub mod trust;
+pub mod workload;
+
+mod verifier;
+mod view;

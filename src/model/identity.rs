@@ -1,7 +1,10 @@
 //! What an identity is, and how it was proven.
 
 use std::fmt;
+use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::id::InitiatorName;
@@ -73,6 +76,76 @@ impl Authentication {
             Self::Oidc => "oidc",
             Self::Unix => "unix",
         }
+    }
+}
+
+/// The SHA-256 of a certificate's DER: what a token is bound to (RFC 8705 `x5t#S256`). Its text is base64url without padding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Thumbprint([u8; 32]);
+
+/// A string that is no thumbprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a thumbprint is 32 bytes of base64url")]
+pub struct ParseThumbprintError;
+
+impl Thumbprint {
+    /// The thumbprint of a certificate.
+    #[must_use]
+    pub fn of(certificate_der: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate_der);
+        let mut bytes = [0; 32];
+        for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
+    /// The bytes, for comparison in constant time.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Lower-case hexadecimal, as it stands in records.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Thumbprint {
+    type Err = ParseThumbprintError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bytes = URL_SAFE_NO_PAD.decode(s).map_err(|_| ParseThumbprintError)?;
+        Ok(Self(bytes.try_into().map_err(|_| ParseThumbprintError)?))
+    }
+}
+
+impl TryFrom<String> for Thumbprint {
+    type Error = ParseThumbprintError;
+
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+impl From<Thumbprint> for String {
+    fn from(thumbprint: Thumbprint) -> String {
+        thumbprint.to_string()
     }
 }
 

@@ -1,0 +1,186 @@
+//! The other end: gRPC channels that present our SVID and expect a certain server, and one over the operator's socket.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::error::IdentityError;
+use super::view::provider;
+use super::workload::Workload;
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+
+/// How long connecting may take, handshake included.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether it is still there.
+pub const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long the answer may take.
+pub const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// Who a server must be. Its DNS name or address proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerIdentity {
+    /// This very workload.
+    Exact(SpiffeId),
+    /// Any workload of this trust domain.
+    MemberOf(TrustDomain),
+}
+
+impl ServerIdentity {
+    fn trust_domain(&self) -> TrustDomain {
+        match self {
+            Self::Exact(id) => id.trust_domain(),
+            Self::MemberOf(name) => name.clone(),
+        }
+    }
+
+    fn is(&self, id: &spiffe::SpiffeId) -> bool {
+        match self {
+            Self::Exact(expected) => id.to_string() == expected.as_str(),
+            Self::MemberOf(name) => id.trust_domain().to_string() == name.as_str(),
+        }
+    }
+}
+
+/// Opens TLS connections to one server as one workload. Clones share what they know.
+#[derive(Clone)]
+pub struct Dialer {
+    target: Arc<str>,
+    name: ServerName<'static>,
+    tls: TlsConnector,
+    status: TlsStatus,
+}
+
+impl Dialer {
+    /// Prepares connections to `target` (`host:port`, or `https://host:port`). Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the target is malformed, or there is no SVID to present.
+    pub fn new(target: &str, workload: &Workload, expected: ServerIdentity) -> Result<Self, IdentityError> {
+        let malformed = || IdentityError::Target(target.to_owned());
+        let address = target.strip_prefix("https://").unwrap_or(target).trim_end_matches('/');
+        let uri: Uri = format!("http://{address}").parse().map_err(|_| malformed())?;
+        let (Some(host), Some(_)) = (uri.host(), uri.port_u16()) else { return Err(malformed()) };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| malformed())?;
+        let _installed = provider();
+        let domain = spiffe::TrustDomain::new(expected.trust_domain().as_str()).map_err(|_| malformed())?;
+        let (config, status) = spiffe_rustls::mtls_client(workload.source().clone())
+            .authorize(move |id: &spiffe::SpiffeId| expected.is(id))
+            .trust_domain_policy(spiffe_rustls::AllowList(BTreeSet::from([domain])))
+            .terminal_source_policy(TerminalSourcePolicy::FailClosed)
+            .with_alpn_protocols([b"h2"])
+            .build_with_status()
+            .map_err(|error| IdentityError::Tls(Box::new(error)))?;
+        Ok(Self { target: address.into(), name, tls: TlsConnector::from(Arc::new(config)), status })
+    }
+
+    /// One connection. In TLS 1.3 the server's refusal of our certificate shows only when something is read.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is not who it should be, or we have no SVID to present.
+    pub async fn dial(&self) -> Result<TlsStream<TcpStream>, io::Error> {
+        self.presentable().await.map_err(io::Error::other)?;
+        let tcp = TcpStream::connect(&*self.target).await?;
+        tcp.set_nodelay(true)?;
+        self.tls.connect(self.name.clone(), tcp).await
+    }
+
+    /// A gRPC channel, once connected. It connects again by itself, each time with the present SVID.
+    ///
+    /// # Errors
+    /// When the first connection fails.
+    pub async fn channel(&self) -> Result<Channel, IdentityError> {
+        let connect = self.endpoint()?.connect_with_connector(self.clone()).await;
+        connect.map_err(|error| IdentityError::Connect { target: self.target.to_string(), source: Box::new(error) })
+    }
+
+    /// A gRPC channel that connects when it is first used.
+    ///
+    /// # Errors
+    /// When the target is malformed.
+    pub fn channel_lazy(&self) -> Result<Channel, IdentityError> {
+        Ok(self.endpoint()?.connect_with_connector_lazy(self.clone()))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, IdentityError> {
+        let malformed = |_| IdentityError::Target(self.target.to_string());
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.target)).map_err(malformed)?;
+        let origin =
+            format!("https://{}", self.target).parse().map_err(|_| IdentityError::Target(self.target.to_string()))?;
+        Ok(settings(endpoint).origin(origin))
+    }
+
+    /// Waits out the moment between a rotation and its conversion.
+    async fn presentable(&self) -> Result<(), Arc<spiffe_rustls::Error>> {
+        let mut status = self.status.clone();
+        loop {
+            match status.current().error {
+                None => return Ok(()),
+                Some(error) if matches!(*error, spiffe_rustls::Error::PendingRevision { .. }) => {
+                    if status.changed().await.is_err() {
+                        return Err(error);
+                    }
+                }
+                Some(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl tower::Service<Uri> for Dialer {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _uri: Uri) -> Self::Future {
+        let dialer = self.clone();
+        Box::pin(async move { dialer.dial().await.map(TokioIo::new) })
+    }
+}
+
+/// A gRPC channel to a server as a workload: [`Dialer::new`] and [`Dialer::channel`] in one.
+///
+/// # Errors
+/// When the target is malformed, the server cannot be reached or is not who it should be.
+pub async fn connect(target: &str, workload: &Workload, expected: ServerIdentity) -> Result<Channel, IdentityError> {
+    Dialer::new(target, workload, expected)?.channel().await
+}
+
+/// A gRPC channel over a Unix socket, as that of the local operator: its permissions are the authentication.
+///
+/// # Errors
+/// When nobody listens there, or the permissions do not allow it.
+pub async fn connect_unix(path: &Path) -> Result<Channel, IdentityError> {
+    let socket = path.to_owned();
+    let service = tower::service_fn(move |_: Uri| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    let connect = settings(Endpoint::from_static("http://localhost")).connect_with_connector(service).await;
+    connect.map_err(|error| IdentityError::Connect { target: path.display().to_string(), source: Box::new(error) })
+}
+
+fn settings(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_WITHIN)
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PONG_WITHIN)
+        .keep_alive_while_idle(true)
+}

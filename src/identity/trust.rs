@@ -1,0 +1,281 @@
+//! Whom we trust, live: one source of SVID and trust bundles, its revisions, and the recheck of a peer at each request. The
+//! source's own revision is read every time, so that nothing superseded is relied upon, not even for the length of a wake-up.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::server::ResolvesServerCert;
+use rustls::{ServerConfig, version};
+use spiffe::X509SourceUpdates;
+use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
+
+use super::caller::VerifiedCaller;
+use super::error::{CallerError, IdentityError, Unready};
+use super::peer::{Verdict, VerifiedPeer};
+use super::verifier::PeerVerifier;
+use super::view::{View, provider};
+use super::workload::Workload;
+use crate::clock::Clock;
+use crate::model::spiffe_id::TrustDomain;
+use crate::model::time::Timestamp;
+
+pub use super::view::{AcceptedDomains, OwnSvid};
+
+/// What trust is made from.
+#[derive(Debug, Clone)]
+pub struct TrustOptions {
+    /// The Workload API: `unix:///path` or `tcp://ip:port`.
+    pub endpoint: String,
+    /// Whose workloads are accepted.
+    pub accepted: AcceptedDomains,
+    /// How long to wait for the first SVID.
+    pub first_svid_within: Duration,
+    /// What tells the time of every check.
+    pub clock: Clock,
+}
+
+/// Whom we trust. Clones share it.
+#[derive(Clone)]
+pub struct Trust {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    workload: Workload,
+    accepted: AcceptedDomains,
+    clock: Clock,
+    resolver: Arc<dyn ResolvesServerCert>,
+    tls: TlsStatus,
+    view: RwLock<Arc<View>>,
+}
+
+/// How trust stands, for readiness and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustStatus {
+    /// Counts up with every change.
+    pub revision: u64,
+    /// Our own SVID while anybody is trusted; otherwise why not.
+    pub own: Result<OwnSvid, Unready>,
+    /// The accepted trust domains that have a usable trust bundle, each with the number of its authorities.
+    pub domains: Vec<(TrustDomain, usize)>,
+    /// The accepted trust domains that have none.
+    pub missing: Vec<TrustDomain>,
+    /// Whether the Workload API can be reached; what it gave stays valid for a while without it.
+    pub connected: bool,
+    /// How often reaching it, or using what it sent, has failed.
+    pub failures: u64,
+}
+
+impl Trust {
+    /// Waits for the first SVID and keeps it and the trust bundles current from then on.
+    ///
+    /// # Errors
+    /// When the endpoint is malformed, no SVID comes in time, or TLS cannot be set up with it.
+    pub async fn connect(options: TrustOptions) -> Result<Self, IdentityError> {
+        let workload = Workload::from_endpoint(&options.endpoint, options.first_svid_within).await?;
+        Self::over(workload, options.accepted, options.clock)
+    }
+
+    /// Trust over an identity that is at hand already. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up with the SVID.
+    pub fn over(workload: Workload, accepted: AcceptedDomains, clock: Clock) -> Result<Self, IdentityError> {
+        let _installed = provider();
+        // Of this configuration only the resolver of the own certificate is used: the verifier is ours, see `verifier`.
+        let (config, tls) = spiffe_rustls::mtls_server(workload.source().clone())
+            .authorize(|_: &spiffe::SpiffeId| false)
+            .trust_domain_policy(spiffe_rustls::AllowList(std::collections::BTreeSet::new()))
+            .terminal_source_policy(TerminalSourcePolicy::FailClosed)
+            .build_with_status()
+            .map_err(|error| IdentityError::Tls(Box::new(error)))?;
+        let view = RwLock::new(Arc::new(View::of(&workload.source().state(), &accepted)));
+        let resolver = Arc::clone(&config.cert_resolver);
+        Ok(Self { shared: Arc::new(Shared { workload, accepted, clock, resolver, tls, view }) })
+    }
+
+    /// The identity that this trust belongs to, for connections that we open ourselves.
+    #[must_use]
+    pub fn workload(&self) -> &Workload {
+        &self.shared.workload
+    }
+
+    /// What tells the time of every check.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Counts up with every change: a rotation, a new or a withdrawn trust bundle.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.view().revision
+    }
+
+    /// How trust stands now.
+    #[must_use]
+    pub fn status(&self) -> TrustStatus {
+        let view = self.view();
+        let missing = match &self.shared.accepted {
+            AcceptedDomains::Own => Vec::new(),
+            AcceptedDomains::Listed(listed) => {
+                listed.iter().filter(|name| !view.domains.contains_key(*name)).cloned().collect()
+            }
+        };
+        TrustStatus {
+            revision: view.revision,
+            own: view.readiness(self.shared.clock.now()).cloned(),
+            domains: view.domains.iter().map(|(name, domain)| (name.clone(), domain.authorities)).collect(),
+            missing,
+            connected: self.shared.workload.is_connected(),
+            failures: self.shared.workload.failures(),
+        }
+    }
+
+    /// Whether workloads of this trust domain are accepted at the moment.
+    #[must_use]
+    pub fn trusts(&self, name: &TrustDomain) -> bool {
+        let view = self.view();
+        view.readiness(self.shared.clock.now()).is_ok() && view.domains.contains_key(name)
+    }
+
+    /// Tells of changes from now on.
+    #[must_use]
+    pub fn changes(&self) -> TrustChanges {
+        TrustChanges { updates: self.shared.workload.source().updated() }
+    }
+
+    /// Asks whether a peer's identity still holds: not expired, and under the present revision of trust its chain leads to the
+    /// bundle of its own trust domain. A chain is verified again only when the revision has changed since.
+    ///
+    /// # Errors
+    /// When it does not hold, or when nobody is trusted at the moment.
+    pub fn recheck(&self, peer: &Arc<VerifiedPeer>, now: Timestamp) -> Result<VerifiedCaller, CallerError> {
+        if now >= peer.expires_at() {
+            return Err(CallerError::Expired(peer.expires_at()));
+        }
+        let view = self.view();
+        view.readiness(now).map_err(CallerError::Unready)?;
+        let verdict = match peer.verdict_under(view.revision) {
+            Some(verdict) => verdict,
+            None => {
+                let verdict = view.judge(peer.chain(), now).map_err(CallerError::Unready)?;
+                peer.keep(view.revision, verdict);
+                verdict
+            }
+        };
+        match verdict {
+            Verdict::Holds => Ok(VerifiedCaller::assertion(Arc::clone(peer), now)),
+            Verdict::TrustWithdrawn => Err(CallerError::TrustWithdrawn(peer.trust_domain().clone())),
+            Verdict::ChainBroken => Err(CallerError::ChainBroken),
+        }
+    }
+
+    /// Ends the updates; from then on nobody is trusted.
+    pub async fn close(&self) {
+        self.shared.workload.close().await;
+    }
+
+    /// The present revision of trust.
+    pub(in crate::identity) fn view(&self) -> Arc<View> {
+        let state = self.shared.workload.source().state();
+        let current = |view: &View| view.revision > state.revision() && view.closed == state.is_closed();
+        {
+            let held = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
+            if current(&held) {
+                return Arc::clone(&held);
+            }
+        }
+        let mut held = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        if !current(&held) {
+            *held = Arc::new(View::of(&state, &self.shared.accepted));
+        }
+        Arc::clone(&held)
+    }
+
+    /// Waits until the own certificate of the present revision can be presented: a conversion takes a moment after a rotation.
+    pub(in crate::identity) async fn presentable(&self) -> Result<(), Unready> {
+        let mut tls = self.shared.tls.clone();
+        loop {
+            match tls.current().error.as_deref() {
+                None => return Ok(()),
+                Some(spiffe_rustls::Error::PendingRevision { .. }) => {
+                    if tls.changed().await.is_err() {
+                        return Err(Unready::Closed);
+                    }
+                }
+                Some(_) => {
+                    return Err(self.view().readiness(self.shared.clock.now()).err().unwrap_or(Unready::Withdrawn));
+                }
+            }
+        }
+    }
+
+    /// A TLS server that requires an SVID from its clients.
+    pub(in crate::identity) fn mutual_tls(&self) -> Result<ServerConfig, IdentityError> {
+        let verifier = Arc::new(PeerVerifier::new(self.clone()));
+        let mut config = ServerConfig::builder_with_details(provider(), Arc::new(TlsTime(self.shared.clock.clone())))
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(IdentityError::Rustls)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::clone(&self.shared.resolver));
+        harden(&mut config, &[b"h2"]);
+        Ok(config)
+    }
+
+    /// A TLS server that presents the SVID and asks for none.
+    pub(in crate::identity) fn server_tls(&self, protocols: &[&[u8]]) -> Result<ServerConfig, IdentityError> {
+        server_tls(Arc::clone(&self.shared.resolver), protocols)
+    }
+}
+
+/// A TLS server that asks for no certificate.
+pub(in crate::identity) fn server_tls(
+    resolver: Arc<dyn ResolvesServerCert>,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, IdentityError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(IdentityError::Rustls)?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    harden(&mut config, protocols);
+    Ok(config)
+}
+
+/// No session is resumed: a resumed handshake verifies no certificate (STANDARDS §20 row 16). No early data: it could be replayed.
+fn harden(config: &mut ServerConfig, protocols: &[&[u8]]) {
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust").field("status", &self.status()).finish()
+    }
+}
+
+/// Changes of trust, as they come. What happened in between is not told apart: look at [`Trust::status`] after each.
+#[derive(Debug, Clone)]
+pub struct TrustChanges {
+    updates: X509SourceUpdates,
+}
+
+impl TrustChanges {
+    /// Waits for the next change; `false` when there will be none any more.
+    pub async fn changed(&mut self) -> bool {
+        self.updates.changed().await.is_ok()
+    }
+}
+
+#[derive(Debug)]
+struct TlsTime(Clock);
+
+impl rustls::time_provider::TimeProvider for TlsTime {
+    fn current_time(&self) -> Option<rustls_pki_types::UnixTime> {
+        Some(rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_millis(self.0.now().as_millis())))
+    }
+}

@@ -1,0 +1,198 @@
+//! One revision of trust, made ready for use: the own SVID's standing and, for each accepted trust domain, a verifier over the
+//! authorities of that trust domain alone. Roots are never pooled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{CertificateError, RootCertStore};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use spiffe::x509_source::X509SourceState;
+use spiffe::{X509Bundle, X509SourceError};
+
+use super::error::{SvidError, Unready};
+use super::peer::Verdict;
+use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, not_after, read_leaf};
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+use crate::model::time::Timestamp;
+
+/// Which trust domains' workloads are accepted, given that there is a trust bundle of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptedDomains {
+    /// The own trust domain alone.
+    Own,
+    /// These and no others; the own one only when it is among them.
+    Listed(BTreeSet<TrustDomain>),
+}
+
+/// The own SVID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSvid {
+    /// Whom it names.
+    pub spiffe_id: SpiffeId,
+    /// The beginning of its validity.
+    pub not_before: Timestamp,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+}
+
+/// One revision of trust.
+pub(in crate::identity) struct View {
+    pub(in crate::identity) revision: u64,
+    pub(in crate::identity) closed: bool,
+    pub(in crate::identity) own: Result<OwnSvid, Unready>,
+    own_bundle: bool,
+    accepted: AcceptedDomains,
+    pub(in crate::identity) domains: BTreeMap<TrustDomain, Domain>,
+}
+
+/// What verifies the workloads of one trust domain.
+pub(in crate::identity) struct Domain {
+    verifier: Arc<dyn ClientCertVerifier>,
+    pub(in crate::identity) authorities: usize,
+}
+
+impl View {
+    pub(in crate::identity) fn of(state: &X509SourceState, accepted: &AcceptedDomains) -> Self {
+        let mut view = Self {
+            revision: state.revision() + 1,
+            closed: state.is_closed(),
+            own: Err(Unready::Withdrawn),
+            own_bundle: false,
+            accepted: accepted.clone(),
+            domains: BTreeMap::new(),
+        };
+        let context = match state.context() {
+            Ok(context) => context,
+            Err(X509SourceError::Closed) => {
+                view.own = Err(Unready::Closed);
+                return view;
+            }
+            Err(_) => return view,
+        };
+        view.own = context
+            .default_svid()
+            .and_then(|svid| read_leaf(svid.leaf().as_bytes()).ok())
+            .map(|leaf| OwnSvid { spiffe_id: leaf.spiffe_id, not_before: leaf.not_before, not_after: leaf.not_after })
+            .ok_or(Unready::OwnSvidExpired);
+        for (name, bundle) in context.bundle_set().iter() {
+            let Ok(name) = name.to_string().parse::<TrustDomain>() else { continue };
+            let Some(domain) = Domain::of(bundle) else {
+                tracing::warn!(trust_domain = %name, "the trust bundle holds no usable authority: nobody of it is trusted");
+                continue;
+            };
+            view.own_bundle |= view.own.as_ref().is_ok_and(|own| own.spiffe_id.trust_domain() == name);
+            if view.accepts(&name) {
+                view.domains.insert(name, domain);
+            }
+        }
+        view
+    }
+
+    /// Whether anybody may be trusted at this time: not without an SVID and a trust bundle of our own.
+    pub(in crate::identity) fn readiness(&self, now: Timestamp) -> Result<&OwnSvid, Unready> {
+        if self.closed {
+            return Err(Unready::Closed);
+        }
+        let own = self.own.as_ref().map_err(|unready| *unready)?;
+        if now >= own.not_after {
+            return Err(Unready::OwnSvidExpired);
+        }
+        if !self.own_bundle {
+            return Err(Unready::OwnBundleMissing);
+        }
+        Ok(own)
+    }
+
+    /// Verifies a chain as an X.509-SVID: its shape, its trust domain, and the path to that trust domain's bundle.
+    pub(in crate::identity) fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: Timestamp,
+    ) -> Result<UnverifiedLeaf, SvidError> {
+        self.readiness(now).map_err(SvidError::Unready)?;
+        if intermediates.len() >= CHAIN_CERTIFICATES_MAX {
+            return Err(SvidError::ChainTooLong);
+        }
+        let read = read_leaf(leaf)?;
+        let name = read.spiffe_id.trust_domain();
+        if !self.accepts(&name) {
+            return Err(SvidError::TrustDomainNotAccepted(name));
+        }
+        let domain = self.domains.get(&name).ok_or(SvidError::NoTrustBundle(name))?;
+        let issuers: Vec<_> =
+            intermediates.iter().filter(|der| may_issue(der)).map(|der| CertificateDer::from(der.as_ref())).collect();
+        domain.verifier.verify_client_cert(leaf, &issuers, unix(now)).map_err(chain_error)?;
+        Ok(read)
+    }
+
+    /// What a chain that once held is under this revision.
+    pub(in crate::identity) fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Verdict, Unready> {
+        let Some((leaf, intermediates)) = chain.split_first() else { return Ok(Verdict::ChainBroken) };
+        match self.verify(leaf, intermediates, now) {
+            Ok(_) => Ok(Verdict::Holds),
+            Err(SvidError::Unready(unready)) => Err(unready),
+            Err(SvidError::TrustDomainNotAccepted(_) | SvidError::NoTrustBundle(_)) => Ok(Verdict::TrustWithdrawn),
+            Err(_) => Ok(Verdict::ChainBroken),
+        }
+    }
+
+    fn accepts(&self, name: &TrustDomain) -> bool {
+        match &self.accepted {
+            AcceptedDomains::Own => self.own.as_ref().is_ok_and(|own| own.spiffe_id.trust_domain() == *name),
+            AcceptedDomains::Listed(listed) => listed.contains(name),
+        }
+    }
+}
+
+impl Domain {
+    fn of(bundle: &X509Bundle) -> Option<Self> {
+        let mut roots = RootCertStore::empty();
+        let authorities =
+            bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der));
+        let (authorities, _ignored) =
+            roots.add_parsable_certificates(authorities.map(|der| CertificateDer::from(der.to_vec())));
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()?;
+        Some(Self { verifier, authorities })
+    }
+}
+
+/// When a chain ends: with its leaf, or earlier with an intermediate. One that was over already cannot have been used.
+pub(in crate::identity) fn chain_end(
+    leaf: &UnverifiedLeaf,
+    intermediates: &[CertificateDer<'_>],
+    now: Timestamp,
+) -> Timestamp {
+    let ends = intermediates.iter().filter_map(|der| not_after(der)).filter(|end| *end > now);
+    ends.fold(leaf.not_after, Timestamp::min)
+}
+
+/// The cryptography of every TLS connection.
+pub(in crate::identity) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // `spiffe-rustls` takes the provider of the process; another one there would be the embedding program's choice.
+        let _already_installed = provider.clone().install_default();
+        Arc::new(provider)
+    }))
+}
+
+fn chain_error(error: rustls::Error) -> SvidError {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            SvidError::Expired
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => SvidError::NotYetValid,
+        other => SvidError::Chain(other),
+    }
+}
+
+fn unix(now: Timestamp) -> UnixTime {
+    UnixTime::since_unix_epoch(std::time::Duration::from_millis(now.as_millis()))
+}

@@ -1,0 +1,151 @@
+//! An identity of our own, live from a Workload API: SVID and trust bundles as one source, and whether it is in touch.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use spiffe::transport::Endpoint;
+use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder};
+use spiffe::{WorkloadApiClient, X509ResourceLimits, X509Source, X509SourceError};
+
+use super::error::IdentityError;
+use crate::model::spiffe_id::SpiffeId;
+
+/// How long a command waits for its first SVID: the Workload API is local, and answers at once or not at all.
+pub const FIRST_SVID_WITHIN: Duration = Duration::from_secs(10);
+/// Shortest and longest pause between attempts to reach the Workload API: a restart of its agent is noticed within seconds.
+pub const RECONNECT_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Most SVIDs, trust bundles and bytes of one trust bundle that are taken from the Workload API.
+pub const MATERIAL_MAX: (usize, usize, usize) = (64, 256, 1 << 20);
+
+/// A client of the SPIFFE Workload API that keeps its SVID and trust bundles current. Clones share them.
+#[derive(Clone)]
+pub struct Workload {
+    source: X509Source,
+    link: Arc<Link>,
+}
+
+impl Workload {
+    /// The identity that the Workload API behind a Unix socket gives to this process.
+    ///
+    /// # Errors
+    /// When no SVID comes within [`FIRST_SVID_WITHIN`].
+    pub async fn from_socket(path: &Path) -> Result<Self, IdentityError> {
+        let text = path.to_str().ok_or_else(|| IdentityError::SocketPath(path.to_owned()))?;
+        Self::from_endpoint(&format!("unix://{text}"), FIRST_SVID_WITHIN).await
+    }
+
+    /// The identity that the Workload API at an endpoint (`unix:///path` or `tcp://ip:port`) gives to this process.
+    ///
+    /// # Errors
+    /// When the endpoint is malformed, or no SVID comes within the time.
+    pub async fn from_endpoint(endpoint: &str, within: Duration) -> Result<Self, IdentityError> {
+        let parsed = Endpoint::parse(endpoint)
+            .map_err(|source| IdentityError::Endpoint { endpoint: endpoint.to_owned(), source: Box::new(source) })?;
+        let link = Arc::new(Link::default());
+        let seen = Arc::clone(&link);
+        let (svids, bundles, bytes) = MATERIAL_MAX;
+        let source = X509Source::builder()
+            .client_factory(Arc::new(move || {
+                let (endpoint, seen) = (parsed.clone(), Arc::clone(&seen));
+                Box::pin(async move {
+                    let client = WorkloadApiClient::connect(endpoint).await?;
+                    seen.connected.store(true, Ordering::Release);
+                    Ok(client)
+                })
+            }))
+            .reconnect_backoff(RECONNECT_AFTER.0, RECONNECT_AFTER.1)
+            .resource_limits(X509ResourceLimits::new(Some(svids), Some(bundles), Some(bytes)))
+            .metrics(Arc::clone(&link) as Arc<dyn MetricsRecorder>)
+            .initial_sync_timeout(within)
+            .build()
+            .await;
+        match source {
+            Ok(source) => Ok(Self { source, link }),
+            Err(X509SourceError::InitialSyncTimeout) => {
+                Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
+            }
+            Err(source) => Err(IdentityError::Source { endpoint: endpoint.to_owned(), source: Box::new(source) }),
+        }
+    }
+
+    /// The present SPIFFE ID; `None` while it is withdrawn or expired.
+    #[must_use]
+    pub fn spiffe_id(&self) -> Option<SpiffeId> {
+        self.source.svid().ok().and_then(|svid| svid.spiffe_id().to_string().parse().ok())
+    }
+
+    /// Whether the Workload API can be reached at the moment.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.link.connected.load(Ordering::Acquire)
+    }
+
+    /// How often reaching the Workload API, or using what came from it, has failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.link.failures.load(Ordering::Relaxed)
+    }
+
+    /// Ends the updates. What was given stays usable nowhere: everything that relies on this source fails closed.
+    pub async fn close(&self) {
+        self.source.shutdown().await;
+    }
+
+    pub(in crate::identity) const fn source(&self) -> &X509Source {
+        &self.source
+    }
+}
+
+impl fmt::Debug for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workload").field("spiffe_id", &self.spiffe_id()).finish_non_exhaustive()
+    }
+}
+
+/// What is known of the connection to the Workload API, from what its client counts.
+#[derive(Default)]
+struct Link {
+    connected: AtomicBool,
+    failures: AtomicU64,
+    problem: AtomicU8,
+}
+
+impl Link {
+    fn problem(&self) -> &'static str {
+        match self.problem.load(Ordering::Relaxed) {
+            1 => "the endpoint could not be reached",
+            2 => "the Workload API refused or ended the stream",
+            3 => "what it sent was not usable",
+            _ => "it did not answer",
+        }
+    }
+}
+
+impl MetricsRecorder for Link {
+    fn record_update(&self) {
+        self.connected.store(true, Ordering::Release);
+    }
+
+    fn record_reconnect(&self) {
+        self.connected.store(false, Ordering::Release);
+    }
+
+    fn record_error(&self, kind: MetricsErrorKind) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let (lost, problem) = match kind {
+            MetricsErrorKind::ClientCreation => (true, 1),
+            MetricsErrorKind::StreamConnect | MetricsErrorKind::StreamError | MetricsErrorKind::StreamEnded => {
+                (true, 2)
+            }
+            MetricsErrorKind::InitialSyncFailed => return,
+            _ => (false, 3),
+        };
+        self.problem.store(problem, Ordering::Relaxed);
+        if lost {
+            self.connected.store(false, Ordering::Release);
+        }
+    }
+}
