@@ -1,13 +1,13 @@
 //! Whom we trust, live: one source of SVID and trust bundles, its revisions, and the recheck of a peer at each request. The
 //! source's own revision is read every time, so that nothing superseded is relied upon, not even for the length of a wake-up.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
 use rustls::{ServerConfig, version};
-use spiffe::X509SourceUpdates;
 use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
 
 use super::caller::VerifiedCaller;
@@ -15,12 +15,30 @@ use super::error::{CallerError, IdentityError, Unready};
 use super::peer::{Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
 use super::view::{View, provider};
-use super::workload::Workload;
+use super::workload::{IdentityChanges, Workload};
 use crate::clock::Clock;
-use crate::model::spiffe_id::TrustDomain;
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Timestamp;
 
-pub use super::view::{AcceptedDomains, OwnSvid};
+/// Which trust domains' workloads are accepted, given that there is a trust bundle of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptedDomains {
+    /// The own trust domain alone.
+    Own,
+    /// These and no others; the own one only when it is among them.
+    Listed(BTreeSet<TrustDomain>),
+}
+
+/// The own SVID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSvid {
+    /// Whom it names.
+    pub spiffe_id: SpiffeId,
+    /// The beginning of its validity.
+    pub not_before: Timestamp,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+}
 
 /// What trust is made from.
 #[derive(Debug, Clone)]
@@ -86,7 +104,7 @@ impl Trust {
         // Of this configuration only the resolver of the own certificate is used: the verifier is ours, see `verifier`.
         let (config, tls) = spiffe_rustls::mtls_server(workload.source().clone())
             .authorize(|_: &spiffe::SpiffeId| false)
-            .trust_domain_policy(spiffe_rustls::AllowList(std::collections::BTreeSet::new()))
+            .trust_domain_policy(spiffe_rustls::AllowList(BTreeSet::new()))
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
@@ -142,8 +160,8 @@ impl Trust {
 
     /// Tells of changes from now on.
     #[must_use]
-    pub fn changes(&self) -> TrustChanges {
-        TrustChanges { updates: self.shared.workload.source().updated() }
+    pub fn changes(&self) -> IdentityChanges {
+        self.shared.workload.changes()
     }
 
     /// Asks whether a peer's identity still holds: not expired, and under the present revision of trust its chain leads to the
@@ -255,19 +273,6 @@ fn harden(config: &mut ServerConfig, protocols: &[&[u8]]) {
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust").field("status", &self.status()).finish()
-    }
-}
-
-/// Changes of trust, as they come. What happened in between is not told apart: look at [`Trust::status`] after each.
-#[derive(Debug, Clone)]
-pub struct TrustChanges {
-    updates: X509SourceUpdates,
-}
-
-impl TrustChanges {
-    /// Waits for the next change; `false` when there will be none any more.
-    pub async fn changed(&mut self) -> bool {
-        self.updates.changed().await.is_ok()
     }
 }
 

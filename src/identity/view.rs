@@ -1,7 +1,7 @@
 //! One revision of trust, made ready for use: the own SVID's standing and, for each accepted trust domain, a verifier over the
 //! authorities of that trust domain alone. Roots are never pooled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::CryptoProvider;
@@ -15,28 +15,9 @@ use spiffe::{X509Bundle, X509SourceError};
 use super::error::{SvidError, Unready};
 use super::peer::Verdict;
 use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, not_after, read_leaf};
-use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+use super::trust::{AcceptedDomains, OwnSvid};
+use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Timestamp;
-
-/// Which trust domains' workloads are accepted, given that there is a trust bundle of theirs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AcceptedDomains {
-    /// The own trust domain alone.
-    Own,
-    /// These and no others; the own one only when it is among them.
-    Listed(BTreeSet<TrustDomain>),
-}
-
-/// The own SVID.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnSvid {
-    /// Whom it names.
-    pub spiffe_id: SpiffeId,
-    /// The beginning of its validity.
-    pub not_before: Timestamp,
-    /// The end of its validity.
-    pub not_after: Timestamp,
-}
 
 /// One revision of trust.
 pub(in crate::identity) struct View {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use spiffe::transport::Endpoint;
 use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder};
-use spiffe::{WorkloadApiClient, X509ResourceLimits, X509Source, X509SourceError};
+use spiffe::{WorkloadApiClient, X509ResourceLimits, X509Source, X509SourceError, X509SourceUpdates};
 
 use super::error::IdentityError;
 use crate::model::spiffe_id::SpiffeId;
@@ -89,6 +89,12 @@ impl Workload {
         self.link.failures.load(Ordering::Relaxed)
     }
 
+    /// Tells of changes from now on.
+    #[must_use]
+    pub fn changes(&self) -> IdentityChanges {
+        IdentityChanges { updates: self.source.updated() }
+    }
+
     /// Ends the updates. What was given stays usable nowhere: everything that relies on this source fails closed.
     pub async fn close(&self) {
         self.source.shutdown().await;
@@ -102,6 +108,20 @@ impl Workload {
 impl fmt::Debug for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workload").field("spiffe_id", &self.spiffe_id()).finish_non_exhaustive()
+    }
+}
+
+/// Changes of SVIDs and trust bundles, as they come. What happened in between is not told apart: look at how things stand
+/// after each.
+#[derive(Debug, Clone)]
+pub struct IdentityChanges {
+    updates: X509SourceUpdates,
+}
+
+impl IdentityChanges {
+    /// Waits for the next change; `false` when there will be none any more.
+    pub async fn changed(&mut self) -> bool {
+        self.updates.changed().await.is_ok()
     }
 }
 

@@ -11,6 +11,9 @@
 mod architecture;
 mod contract;
 mod golden;
+mod mtls;
+mod support;
+mod workload_api;
 
 use std::collections::BTreeSet;
 use std::fs;

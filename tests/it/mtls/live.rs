@@ -1,0 +1,397 @@
+//! What happens while connections are open: rotation, withdrawal, expiry, loss of the Workload API, and limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet::dev::ca::DevCa;
+use carnet::dev::workload_api::Offer;
+use carnet::identity::accept::PeerAcceptor;
+use carnet::identity::client::Dialer;
+use carnet::identity::error::{CallerError, HandshakeError, Unready};
+use carnet::identity::https::{CertificateFiles, ServerCertificate, listen_tls};
+use carnet::identity::listen::{ListenLimits, listen};
+use carnet::model::reason::ReasonCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_stream::StreamExt as _;
+
+use super::{BROKEN, Server, broker, request};
+use crate::support::pki::{
+    DOMAIN, FOREIGN, HOUR, Outcome, Pki, client_config, domain, eventually, foreign_id, id, present, refusals, soon,
+};
+
+#[tokio::test]
+async fn a_federated_trust_domain_is_accepted_when_listed_and_refused_from_its_withdrawal_on() {
+    let pki = Pki::new();
+    let foreign = Arc::clone(&pki.foreign);
+    let (broker_api, trust) = pki.trust(&[Arc::clone(&foreign)], &[DOMAIN, FOREIGN]).await;
+    let offer = Offer::fresh(&foreign, &foreign_id("/agent"), &[Arc::clone(&pki.ca)], &pki.clock, HOUR).unwrap();
+    let (_api, stranger) = pki.workload_offered(offer).await;
+    let (_own_api, own) = pki.workload("/agent").await;
+    let mut server = Server::start(&trust, ListenLimits::default()).await;
+    let (theirs, ours) = (server.channel(&stranger).await, server.channel(&own).await);
+    request(&theirs).await.unwrap();
+    request(&ours).await.unwrap();
+    let before = trust.revision();
+
+    let mut changes = trust.changes();
+    broker_api.offer(pki.offer("/carnet", &[]));
+    assert!(soon(changes.changed()).await);
+
+    // The very next request on the open connection.
+    assert_eq!(request(&theirs).await, Err("TRUST_DOMAIN_UNKNOWN".into()));
+    request(&ours).await.unwrap();
+    assert!(trust.revision() > before);
+    assert_eq!(trust.status().missing, [domain(FOREIGN)]);
+    assert!(!trust.trusts(&domain(FOREIGN)) && trust.trusts(&domain(DOMAIN)));
+    // Soon after, the connection itself is gone, and nobody gets a new one.
+    let refusal = soon(async {
+        loop {
+            if request(&theirs).await == Err(BROKEN.into())
+                && let Ok(refusal) = server.refused.try_recv()
+            {
+                break refusal;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown);
+    assert_eq!(refusal.shown.unwrap().as_str(), foreign_id("/agent").as_str());
+    assert!(refusal.address.is_some());
+    request(&ours).await.unwrap();
+
+    // Back again: it recovers by itself.
+    broker_api.offer(pki.offer("/carnet", &[foreign]));
+    assert!(soon(changes.changed()).await);
+    request(&theirs).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_federated_trust_domain_that_is_not_listed_is_refused() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[Arc::clone(&pki.foreign)], &[DOMAIN]).await;
+    let svid = pki.foreign.issue(&foreign_id("/agent"), pki.now(), HOUR).unwrap();
+    let Outcome::Refused(refusal) = present(&trust, &svid).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown);
+    assert_eq!(trust.status().domains, [(domain(DOMAIN), 1)]);
+}
+
+#[tokio::test]
+async fn a_listed_trust_domain_without_a_trust_bundle_is_refused() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN, FOREIGN]).await;
+    let svid = pki.foreign.issue(&foreign_id("/agent"), pki.now(), HOUR).unwrap();
+    let Outcome::Refused(refusal) = present(&trust, &svid).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown);
+}
+
+/// An SVID in a trust bundle would make a workload an authority: such entries are left out, and an empty bundle trusts nobody.
+#[tokio::test]
+async fn entries_of_a_trust_bundle_that_are_no_authorities_are_left_out() {
+    let pki = Pki::new();
+    let leaf = pki.foreign.issue(&foreign_id("/agent"), pki.now(), HOUR).unwrap();
+    let mut offer = pki.offer("/carnet", &[Arc::clone(&pki.foreign)]);
+    offer.bundles.insert(domain(FOREIGN), vec![leaf.chain[0].to_vec()]);
+    let (api, trust) = pki.trust(&[], &[DOMAIN, FOREIGN]).await;
+    let mut changes = trust.changes();
+    api.offer(offer.clone());
+    assert!(soon(changes.changed()).await);
+    let Outcome::Refused(refusal) = present(&trust, &leaf).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown);
+
+    offer.bundles.insert(domain(FOREIGN), vec![leaf.chain[0].to_vec(), pki.foreign.root().to_vec()]);
+    api.offer(offer);
+    assert!(soon(changes.changed()).await);
+    assert!(matches!(present(&trust, &leaf).await, Outcome::Accepted(_)));
+    assert_eq!(trust.status().domains, [(domain(FOREIGN), 1), (domain(DOMAIN), 1)]);
+}
+
+#[tokio::test]
+async fn rotations_of_svids_and_roots_need_no_restart() {
+    let pki = Pki::new();
+    let (broker_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let (agent_api, agent) = pki.workload("/agent").await;
+    let server = Server::start(&trust, ListenLimits::default()).await;
+    let dialer = Dialer::new(&server.address, &agent, broker()).unwrap();
+    let presented = async || {
+        let tls = soon(dialer.dial()).await.unwrap();
+        tls.get_ref().1.peer_certificates().unwrap()[0].clone()
+    };
+    let old_connection = server.channel(&agent).await;
+    request(&old_connection).await.unwrap();
+    let before = presented().await;
+
+    // A new root beside the old one, then SVIDs under it, then the old root is taken away.
+    let next = Arc::new(DevCa::new(domain(DOMAIN), pki.now(), HOUR).unwrap());
+    let both = vec![pki.ca.root().to_vec(), next.root().to_vec()];
+    let offer = |ca: &Arc<DevCa>, path: &str, roots: &[Vec<u8>]| {
+        let mut offer = Offer::fresh(ca, &id(path), &[], &pki.clock, HOUR).unwrap();
+        offer.bundles.insert(domain(DOMAIN), roots.to_vec());
+        offer
+    };
+    let (mut of_broker, mut of_agent) = (trust.changes(), agent.changes());
+    agent_api.offer(offer(&pki.ca, "/agent", &both));
+    broker_api.offer(offer(&pki.ca, "/carnet", &both));
+    assert!(soon(of_broker.changed()).await && soon(of_agent.changed()).await);
+    broker_api.offer(offer(&next, "/carnet", &both));
+    assert!(soon(of_broker.changed()).await);
+    request(&old_connection).await.unwrap();
+    assert_ne!(presented().await, before, "the broker presents its new certificate");
+
+    broker_api.offer(offer(&next, "/carnet", &both[1..]));
+    assert!(soon(of_broker.changed()).await);
+    assert_eq!(request(&old_connection).await, Err("SVID_INVALID".into()), "its root is gone");
+    agent_api.offer(offer(&next, "/agent", &both[1..]));
+    assert!(soon(of_agent.changed()).await);
+    request(&server.channel(&agent).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_the_svid_that_opened_it_expires() {
+    let pki = Pki::wound_by_hand();
+    let (_broker_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let minute = Duration::from_secs(60);
+    let short = Offer::fresh(&pki.ca, &id("/short"), &[], &pki.clock, minute).unwrap();
+    let (_short_api, short) = pki.workload_offered(short).await;
+    let (_long_api, long) = pki.workload("/long").await;
+    let mut server = Server::start(&trust, ListenLimits::default()).await;
+    let tls = soon(Dialer::new(&server.address, &short, broker()).unwrap().dial()).await.unwrap();
+    let (short, long) = (server.channel(&short).await, server.channel(&long).await);
+    request(&short).await.unwrap();
+    let peer = server.seen.recv().await.unwrap();
+    request(&long).await.unwrap();
+    let mut open = tls;
+    let mut settings = [0; 9];
+    open.read_exact(&mut settings).await.unwrap();
+
+    pki.clock.advance(minute);
+
+    assert_eq!(trust.recheck(&peer, pki.now()).unwrap_err(), CallerError::Expired(peer.expires_at()));
+    let mut rest = Vec::new();
+    let _end = soon(open.read_to_end(&mut rest)).await;
+    // The server is told nothing more by the old SVID, and refuses it anew.
+    assert_eq!(request(&short).await, Err(BROKEN.into()));
+    let refusal = soon(server.refused.recv()).await.unwrap();
+    assert_eq!(refusal.reason(), ReasonCode::SvidExpired);
+    request(&long).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_intermediate_that_ends_earlier_ends_the_connection() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let below = pki.ca.intermediate(pki.now(), HOUR / 2).unwrap();
+    let svid = below.issue(&id("/agent"), pki.now(), HOUR).unwrap();
+    let Outcome::Accepted(peer) = present(&trust, &svid).await else { panic!("it is refused") };
+    assert!(peer.expires_at() < peer.not_after());
+    assert!(peer.expires_at() <= pki.now().after(HOUR / 2));
+}
+
+#[tokio::test]
+async fn with_its_own_svid_expired_the_broker_trusts_nobody() {
+    let pki = Pki::wound_by_hand();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let svid = pki.ca.issue(&id("/agent"), pki.now(), 3 * HOUR).unwrap();
+    let Outcome::Accepted(peer) = present(&trust, &svid).await else { panic!("it is refused") };
+    assert!(trust.recheck(&peer, pki.now()).is_ok());
+
+    pki.clock.advance(HOUR);
+
+    let unready = CallerError::Unready(Unready::OwnSvidExpired);
+    assert_eq!(trust.recheck(&peer, pki.now()).unwrap_err(), unready);
+    assert_eq!(unready.reason(), ReasonCode::Unavailable);
+    assert_eq!(trust.status().own, Err(Unready::OwnSvidExpired));
+    let Outcome::Refused(refusal) = present(&trust, &svid).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::Unavailable);
+}
+
+#[tokio::test]
+async fn a_withdrawn_identity_is_retained_nowhere_and_comes_back_by_itself() {
+    let pki = Pki::new();
+    let (api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let svid = pki.ca.issue(&id("/agent"), pki.now(), HOUR).unwrap();
+    let Outcome::Accepted(peer) = present(&trust, &svid).await else { panic!("it is refused") };
+
+    let mut changes = trust.changes();
+    api.refuse();
+    assert!(soon(changes.changed()).await);
+    assert_eq!(trust.recheck(&peer, pki.now()).unwrap_err(), CallerError::Unready(Unready::Withdrawn));
+    let Outcome::Refused(refusal) = present(&trust, &svid).await else { panic!("it is accepted") };
+    assert!(matches!(refusal.error, HandshakeError::Unready(Unready::Withdrawn)), "{:?}", refusal.error);
+
+    api.offer(pki.offer("/carnet", &[]));
+    assert!(soon(changes.changed()).await);
+    assert!(trust.recheck(&peer, pki.now()).is_ok());
+    assert!(matches!(present(&trust, &svid).await, Outcome::Accepted(_)));
+}
+
+#[tokio::test]
+async fn without_the_workload_api_what_is_still_valid_is_served() {
+    let pki = Pki::new();
+    let (api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let svid = pki.ca.issue(&id("/agent"), pki.now(), HOUR).unwrap();
+    eventually(|| trust.status().connected).await;
+    let socket = api.socket().to_owned();
+    drop(api);
+    eventually(|| !trust.status().connected).await;
+    assert!(trust.status().failures > 0);
+    assert!(matches!(present(&trust, &svid).await, Outcome::Accepted(_)));
+
+    let offer = pki.offer("/carnet", &[]);
+    let back = carnet::dev::workload_api::WorkloadApi::serve(&socket, offer, pki.clock.clone()).unwrap();
+    eventually(|| trust.status().connected).await;
+    drop(back);
+}
+
+#[tokio::test]
+async fn a_closed_source_trusts_nobody() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let svid = pki.ca.issue(&id("/agent"), pki.now(), HOUR).unwrap();
+    let Outcome::Accepted(peer) = present(&trust, &svid).await else { panic!("it is refused") };
+    trust.close().await;
+    assert_eq!(trust.recheck(&peer, pki.now()).unwrap_err(), CallerError::Unready(Unready::Closed));
+    assert!(matches!(present(&trust, &svid).await, Outcome::Refused(_)));
+}
+
+#[tokio::test]
+async fn a_client_of_tls_1_2_is_refused() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let mut server = Server::start(&trust, ListenLimits::default()).await;
+    let mut tcp = TcpStream::connect(&server.address).await.unwrap();
+    tcp.write_all(&tls_1_2_hello()).await.unwrap();
+    let mut answer = Vec::new();
+    let _end = soon(tcp.read_to_end(&mut answer)).await;
+    // A fatal alert (2) in an alert record (21): protocol_version (70).
+    assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]), "{answer:?}");
+    let refusal = soon(server.refused.recv()).await.unwrap();
+    assert!(matches!(refusal.error, HandshakeError::Tls(_)), "{:?}", refusal.error);
+}
+
+/// A hello without `supported_versions`, as RFC 5246 has it.
+fn tls_1_2_hello() -> Vec<u8> {
+    let extensions: &[u8] = &[
+        0, 13, 0, 4, 0, 2, 4, 3, // signature_algorithms: ecdsa_secp256r1_sha256
+        0, 10, 0, 4, 0, 2, 0, 23, // supported_groups: secp256r1
+    ];
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0xc0, 0x2b, 1, 0]); // no session, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, no compression
+    body.extend([0, u8::try_from(extensions.len()).unwrap()]);
+    body.extend(extensions);
+    let length = u8::try_from(body.len()).unwrap();
+    [&[22, 3, 1, 0, length + 4, 1, 0, 0, length], body.as_slice()].concat()
+}
+
+#[tokio::test]
+async fn no_session_is_resumed() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let server = Server::start(&trust, ListenLimits::default()).await;
+    // This client would resume, and remembers tickets from one connection to the next.
+    let config = Arc::new(client_config(Some(&pki.ca.issue(&id("/agent"), pki.now(), HOUR).unwrap())));
+    for _ in 0..2 {
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+        let tcp = TcpStream::connect(&server.address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
+        let mut tls = soon(connector.connect(name, tcp)).await.unwrap();
+        let mut settings = [0; 9];
+        soon(tls.read_exact(&mut settings)).await.unwrap();
+        let session = tls.get_ref().1;
+        assert_eq!(session.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        assert_eq!(session.tls13_tickets_received(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_is_sent_away() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let limits = ListenLimits { handshake_within: Duration::from_millis(50), ..ListenLimits::default() };
+    let mut server = Server::start(&trust, limits).await;
+    let mut silent = TcpStream::connect(&server.address).await.unwrap();
+    let refusal = soon(server.refused.recv()).await.unwrap();
+    assert!(matches!(refusal.error, HandshakeError::TimedOut), "{:?}", refusal.error);
+    assert_eq!(soon(silent.read(&mut [0])).await.unwrap(), 0, "the connection is closed");
+}
+
+#[tokio::test]
+async fn connections_have_a_greatest_number() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let (_agent_api, agent) = pki.workload("/agent").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (hook, mut refused) = refusals();
+    let limits = ListenLimits { connections_max: 1, ..ListenLimits::default() };
+    let mut incoming = listen(listener, PeerAcceptor::new(&trust, hook).unwrap(), limits);
+    let dialer = Dialer::new(&address, &agent, broker()).unwrap();
+
+    let (first, near) = soon(async { tokio::join!(incoming.next(), dialer.dial()) }).await;
+    let _second = TcpStream::connect(&address).await.unwrap();
+    let refusal = soon(refused.recv()).await.unwrap();
+    assert!(matches!(refusal.error, HandshakeError::TooManyConnections), "{:?}", refusal.error);
+    assert_eq!(refusal.reason(), ReasonCode::RateLimited);
+
+    drop((first, near));
+    let (third, _near) = soon(async { tokio::join!(incoming.next(), dialer.dial()) }).await;
+    assert_eq!(third.unwrap().unwrap().peer().spiffe_id(), &id("/agent"));
+}
+
+#[tokio::test]
+async fn a_certificate_from_files_is_presented_and_replaced_while_running() {
+    let pki = Pki::new();
+    let (chain, key) = (pki.path("tls.crt"), pki.path("tls.key"));
+    let write = || {
+        let made = rcgen::generate_simple_self_signed(["carnet.test".to_owned()]).unwrap();
+        std::fs::write(&chain, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    };
+    assert!(CertificateFiles::load(&chain, &key).is_err(), "there are none yet");
+    let first = write();
+    let files = CertificateFiles::load(&chain, &key).unwrap();
+    let tls = ServerCertificate::Files(Arc::clone(&files)).tls(&[b"http/1.1"]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut incoming = listen_tls(listener, tls, ListenLimits::default());
+    let mut presented = async || {
+        let mut config = client_config(None);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
+        let (near, far) = soon(async { tokio::join!(connector.connect(name, tcp), incoming.next()) }).await;
+        assert!(far.unwrap().unwrap().address().ip().is_loopback());
+        near.unwrap().get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    };
+    assert_eq!(presented().await, first);
+
+    assert!(!files.reload().unwrap(), "nothing has changed");
+    let second = write();
+    assert!(files.reload().unwrap());
+    assert_eq!(presented().await, second);
+
+    std::fs::write(&key, "no key").unwrap();
+    assert!(files.reload().is_err());
+    assert_eq!(presented().await, second, "what cannot be read replaces nothing");
+}
+
+#[tokio::test]
+async fn an_svid_serves_a_door_that_asks_for_none() {
+    let pki = Pki::new();
+    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let tls = ServerCertificate::Svid(trust).tls(&[b"http/1.1"]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut incoming = listen_tls(listener, tls, ListenLimits::default());
+    let mut config = client_config(None);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let (near, far) = soon(async { tokio::join!(connector.connect(name, tcp), incoming.next()) }).await;
+    assert!(near.is_ok() && far.unwrap().is_ok());
+}

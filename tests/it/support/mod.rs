@@ -1,0 +1,3 @@
+//! Reusable pieces of the integration tests.
+
+pub mod pki;
