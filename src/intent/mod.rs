@@ -1,1 +1,17 @@
-//! Ceiling, provenance, taint, fit: pure.
+//! Intent: what a task is for and what its family has seen, against what is asked: ceiling, provenance of sinks, taint,
+//! fit of the intent, conflicts of duty, budgets. Pure: knows neither policies nor how reports and grants are recorded.
+//!
+//! [`judge::entries`] is what a broker and an evaluation both call; [`session::Session`] and [`usage::Usage`] are the folds
+//! that it needs.
+
+pub mod ceiling;
+pub mod compare;
+pub mod fit;
+pub mod judge;
+mod leaves;
+pub mod session;
+mod spelling;
+mod trace;
+pub mod usage;
+mod walk;
+mod words;

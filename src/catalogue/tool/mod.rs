@@ -101,7 +101,8 @@ pub enum OutsiderFields {
     None,
     /// Everything.
     All,
-    /// These fields and what lies below them: member names joined by dots, arrays are entered.
+    /// These fields and what lies below them: member names joined by dots, arrays are entered. `**.name` is the member of
+    /// that name wherever it stands.
     Paths(Vec<String>),
 }
 
@@ -112,9 +113,9 @@ impl OutsiderFields {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Paths(paths) => paths.iter().any(|p| match path.strip_prefix(p.as_str()) {
-                Some(rest) => rest.is_empty() || rest.starts_with('.'),
-                None => false,
+            Self::Paths(paths) => paths.iter().any(|p| match p.strip_prefix("**.") {
+                Some(name) => path.split('.').any(|part| part == name),
+                None => path.strip_prefix(p.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
             }),
         }
     }

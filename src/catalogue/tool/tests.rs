@@ -77,6 +77,9 @@ fn outsider_fields_cover_what_lies_below_and_no_look_alike() {
     assert!(fields.covers("messages.body.html"));
     assert!(!fields.covers("messages.body_hash"));
     assert!(!fields.covers("messages"));
+    let anywhere = OutsiderFields::Paths(vec!["**.body".to_owned()]);
+    assert!(anywhere.covers("body") && anywhere.covers("thread.messages.body.html"));
+    assert!(!anywhere.covers("messages.body_hash"));
 }
 
 #[test]

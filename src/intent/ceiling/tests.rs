@@ -1,0 +1,128 @@
+//! What a ceiling lets pass and what it does not.
+
+use super::*;
+use crate::catalogue::tool::OutsiderFields;
+use crate::model::access::Effect;
+use crate::model::json::Json;
+
+fn tool() -> Tool {
+    let sink = |name: &str, kind| SinkSpec { name: name.to_owned(), kind };
+    Tool {
+        name: "pay".parse().unwrap(),
+        description: String::new(),
+        effect: Effect::Spend,
+        privilege: 0,
+        data_classes: Vec::new(),
+        sensitive: Vec::new(),
+        owner: None,
+        audience: None,
+        actions: vec!["tools/call".to_owned(), "draft".to_owned()],
+        sinks: vec![sink("to", SinkKind::Address), sink("amount", SinkKind::Amount)],
+        outsider_fields: OutsiderFields::None,
+        conflicts: Vec::new(),
+        calls_max: None,
+        definition_digest: None,
+    }
+}
+
+fn ceiling(json: &str) -> Ceiling {
+    serde_json::from_str(json).unwrap()
+}
+
+fn judge(arguments: &str, actions: &[&str], resources: &[&str], ceilings: &[&Ceiling], before: u32) -> Vec<Breach> {
+    let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+    let access = Access {
+        tool: "pay".parse().unwrap(),
+        actions: texts(actions),
+        resources: texts(resources),
+        arguments: Json::parse_object(arguments, 1000).unwrap(),
+        data_classes: Vec::new(),
+    };
+    let mut usage = Usage::default();
+    usage.reserve(&access.tool, &[("amount".to_owned(), "60".parse().unwrap())], 1);
+    match fit(&access, Some(&tool()), ceilings, &usage, before).unwrap() {
+        CeilingFit::Outside { breaches } => breaches,
+        CeilingFit::Within => Vec::new(),
+        CeilingFit::Undeclared => panic!("declared"),
+    }
+}
+
+const LIMITS: &str = r#"{"tools":[{"tool":"pay","actions":["draft"],"resources":["r/1"],"calls_max":2,"sinks":[
+    {"sink":"to","values":["bob@acme.test"]},{"sink":"amount","per_call_max":"50","total_max":"100.00"}]}]}"#;
+
+#[test]
+fn what_is_listed_passes() {
+    let c = ceiling(LIMITS);
+    let args = r#"{"to":"bob@ACME.test","amount":"40.00"}"#;
+    assert_eq!(judge(args, &["draft"], &["r/1"], &[&c], 1), []);
+    assert_eq!(fit_none(), CeilingFit::Undeclared);
+}
+
+fn fit_none() -> CeilingFit {
+    let access = Access {
+        tool: "pay".parse().unwrap(),
+        actions: Vec::new(),
+        resources: Vec::new(),
+        arguments: Json::Object(Vec::new()),
+        data_classes: Vec::new(),
+    };
+    fit(&access, Some(&tool()), &[], &Usage::default(), 9).unwrap()
+}
+
+#[test]
+fn what_is_not_listed_is_a_breach_of_its_kind() {
+    let c = ceiling(LIMITS);
+    let rows = [
+        ("another recipient", r#"{"to":"eve@acme.test"}"#, &["draft"][..], &["r/1"][..], 0, "SinkValue"),
+        ("a look-alike", r#"{"to":"bob@acme.test.evil"}"#, &["draft"], &["r/1"], 0, "SinkValue"),
+        ("one of two recipients", r#"{"to":["bob@acme.test","eve@x.test"]}"#, &["draft"], &["r/1"], 0, "SinkValue"),
+        ("another action", "{}", &["tools/call"], &["r/1"], 0, "Action"),
+        ("no action asks for all", "{}", &[], &["r/1"], 0, "Action"),
+        ("another resource", "{}", &["draft"], &["r/10"], 0, "Resource"),
+        ("no resource asks for any", "{}", &["draft"], &[], 0, "Resource"),
+        ("too much in one call", r#"{"amount":50.01}"#, &["draft"], &["r/1"], 0, "Amount"),
+        ("too much in total", r#"{"amount":40.01}"#, &["draft"], &["r/1"], 0, "Amount"),
+        ("less than nothing", r#"{"amount":-1}"#, &["draft"], &["r/1"], 0, "Amount"),
+        ("in parts", r#"{"amount":[30,30]}"#, &["draft"], &["r/1"], 0, "Amount"),
+        ("once too often", "{}", &["draft"], &["r/1"], 2, "Calls"),
+    ];
+    for (name, args, actions, resources, before, kind) in rows {
+        let breaches = judge(args, actions, resources, &[&c], before);
+        assert!(breaches.iter().any(|b| format!("{b:?}").starts_with(kind)), "{name}: {breaches:?}");
+    }
+}
+
+#[test]
+fn a_tool_that_is_not_listed_is_outside() {
+    let c = ceiling(r#"{"tools":[{"tool":"payment"}]}"#);
+    assert_eq!(judge("{}", &[], &[], &[&c], 0), [Breach::Tool]);
+}
+
+#[test]
+fn every_ceiling_above_has_to_hold() {
+    let (own, above) = (ceiling(r#"{"tools":[{"tool":"pay"}]}"#), ceiling(r#"{"tools":[]}"#));
+    assert_eq!(judge("{}", &[], &[], &[&own, &above], 0), [Breach::Tool]);
+    assert_eq!(judge("{}", &[], &[], &[&own, &own], 0), []);
+}
+
+#[test]
+fn an_argument_that_is_no_sink_is_limited_all_the_same() {
+    let c = ceiling(
+        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"memo","values":["rent"]},{"sink":"fee","per_call_max":"1"}]}]}"#,
+    );
+    assert_eq!(judge(r#"{"memo":"rent","fee":1}"#, &[], &[], &[&c], 0), []);
+    assert_eq!(judge(r#"{"memo":"gift","fee":2}"#, &[], &[], &[&c], 0).len(), 2);
+}
+
+#[test]
+fn an_amount_that_is_none_is_an_error() {
+    let c = ceiling(LIMITS);
+    let access = Access {
+        tool: "pay".parse().unwrap(),
+        actions: Vec::new(),
+        resources: Vec::new(),
+        arguments: Json::parse_object(r#"{"amount":"lots"}"#, 100).unwrap(),
+        data_classes: Vec::new(),
+    };
+    assert!(fit(&access, Some(&tool()), &[&c], &Usage::default(), 0).is_err());
+}

@@ -1,0 +1,83 @@
+//! Nothing widens unseen.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn ceiling(json: &str) -> Ceiling {
+    serde_json::from_str(json).unwrap()
+}
+
+const BOUND: &str = r#"{"ttl_max":120,"tools":[{"tool":"pay","actions":["a","b"],"calls_max":3,"sinks":[
+    {"sink":"to","values":["x","y"]},{"sink":"amount","per_call_max":"50","total_max":"100"}]},{"tool":"read"}]}"#;
+
+#[test]
+fn the_same_or_less_is_not_beyond() {
+    let bound = ceiling(BOUND);
+    assert_eq!(beyond(Some(&bound), Some(&bound)), Vec::<String>::new());
+    let less = ceiling(
+        r#"{"ttl_max":60,"tools":[{"tool":"pay","actions":["a"],"calls_max":1,"sinks":[
+        {"sink":"to","values":["x"]},{"sink":"amount","per_call_max":"50.0","total_max":"99"},{"sink":"memo","values":["m"]}]}]}"#,
+    );
+    assert_eq!(beyond(Some(&less), Some(&bound)), Vec::<String>::new());
+    assert_eq!(beyond(Some(&bound), None), Vec::<String>::new());
+    assert_eq!(beyond(None, None), Vec::<String>::new());
+}
+
+#[test]
+fn every_way_of_being_more_is_told() {
+    let bound = ceiling(BOUND);
+    assert_eq!(beyond(None, Some(&bound)), ["declares no ceiling"]);
+    let rows = [
+        ("a longer life", BOUND.replace("120", "121"), "tokens may live 121s"),
+        ("no limit of life", BOUND.replace(r#""ttl_max":120,"#, ""), "any number"),
+        ("another tool", BOUND.replace(r#"{"tool":"read"}"#, r#"{"tool":"rm"}"#), "reaches `rm`"),
+        ("another action", BOUND.replace(r#""b""#, r#""c""#), "the action `c`"),
+        ("all actions", BOUND.replace(r#""actions":["a","b"],"#, ""), "the action of any kind"),
+        ("more calls", BOUND.replace(r#""calls_max":3"#, r#""calls_max":4"#), "4 calls"),
+        ("any number of calls", BOUND.replace(r#""calls_max":3,"#, ""), "any number calls"),
+        ("another value", BOUND.replace(r#""y""#, r#""z""#), "the value `z`"),
+        ("any value", BOUND.replace(r#","values":["x","y"]"#, ""), "the value of any kind"),
+        ("a sink left out", BOUND.replace(r#"{"sink":"to","values":["x","y"]},"#, ""), "the value of any kind"),
+        ("more in one call", BOUND.replace(r#""per_call_max":"50""#, r#""per_call_max":"50.01""#), "50.01 in one call"),
+        ("more in total", BOUND.replace(r#","total_max":"100""#, ""), "in total"),
+    ];
+    for (name, text, expected) in rows {
+        let ways = beyond(Some(&ceiling(&text)), Some(&bound));
+        assert!(ways.len() == 1 && ways.iter().all(|w| w.contains(expected)), "{name}: {ways:?}");
+    }
+}
+
+fn any_tool() -> impl Strategy<Value = ToolCeiling> {
+    let list =
+        || prop::collection::vec(prop::sample::select(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]), 0..3);
+    let cap = || prop::option::of(1_u32..4);
+    let sink = (list(), cap(), cap()).prop_map(|(values, one, all)| SinkCeiling {
+        sink: "s".to_owned(),
+        values,
+        per_call_max: one.map(|n| n.to_string().parse().unwrap()),
+        total_max: all.map(|n| n.to_string().parse().unwrap()),
+    });
+    let name = prop::sample::select(vec!["t", "u"]);
+    (name, list(), list(), prop::option::of(sink), cap()).prop_map(|(tool, actions, resources, sink, calls_max)| {
+        ToolCeiling { tool: tool.parse().unwrap(), actions, resources, sinks: sink.into_iter().collect(), calls_max }
+    })
+}
+
+fn any_ceiling() -> impl Strategy<Value = Ceiling> {
+    prop::collection::vec(any_tool(), 0..2).prop_map(|mut tools| {
+        tools.sort_by(|a, b| a.tool.cmp(&b.tool));
+        tools.dedup_by(|a, b| a.tool == b.tool);
+        Ceiling { tools, ttl_max: None }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_within_what_is_within_is_within(a in any_ceiling(), b in any_ceiling(), c in any_ceiling()) {
+        if beyond(Some(&a), Some(&b)).is_empty() && beyond(Some(&b), Some(&c)).is_empty() {
+            prop_assert_eq!(beyond(Some(&a), Some(&c)), Vec::<String>::new());
+        }
+        prop_assert!(beyond(Some(&a), Some(&a)).is_empty());
+    }
+}

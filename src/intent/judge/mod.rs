@@ -1,0 +1,154 @@
+//! One request against all that is known of its task family: the facts of each entry. Broker and evaluation call the same
+//! function, so their records agree.
+//!
+//! How to call it, for one request, in this order:
+//! 1. `session` and `usage` are those of the task *family*: every task under one root shares them.
+//! 2. `intent` is the root's; `ceilings` are the task's own and those of every task above it that declares one.
+//! 3. [`entries`] with [`Asked::New`]; for a live grant that is decided again, [`Asked::Live`].
+//! 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
+//!    `!ceilings.is_empty()`.
+//! 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
+//! 6. When a call is reported: `session.report(&call, intent, ceilings)`, before the next request is judged.
+
+use super::fit::Reading;
+use super::session::Session;
+use super::trace::{self, Ground};
+use super::usage::{self, Usage};
+use super::{ceiling, walk};
+use crate::catalogue::tool::{Catalogue, Tool};
+use crate::model::access::Access;
+use crate::model::ceiling::Ceiling;
+use crate::model::facts::{ConflictFacts, EntryFacts};
+use crate::model::limits::SINK_VALUES_MAX;
+use crate::model::sink::SinkError;
+
+/// Most long arguments of one access that are looked for in what was read.
+const DICTATED_ARGUMENTS_MAX: usize = 32;
+
+/// What a request is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Grounds<'a> {
+    /// The intent of the task that began the family.
+    pub intent: &'a str,
+    /// The ceilings that hold: the task's own and those of the tasks above it.
+    pub ceilings: &'a [&'a Ceiling],
+    /// What the family has seen.
+    pub session: &'a Session,
+    /// What the family was granted.
+    pub usage: &'a Usage,
+}
+
+/// What is being judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A request: it is not in the usage yet.
+    New,
+    /// A live grant: it is in the usage, and does not stand in its own way.
+    Live,
+}
+
+/// The facts of every entry of a request, in its order. Entries are judged as if those before them had been granted, so
+/// that a budget can't be had twice in one request.
+///
+/// # Errors
+/// When a sink holds no amount where one is due, a value that is too long, or too many values.
+pub fn entries(
+    accesses: &[Access],
+    catalogue: &Catalogue,
+    grounds: &Grounds<'_>,
+    asked: Asked,
+) -> Result<Vec<EntryFacts>, SinkError> {
+    let reading = Reading::of(grounds.intent);
+    let mut usage = grounds.usage.clone();
+    if asked == Asked::Live {
+        for access in accesses {
+            let amounts = catalogue.tool(&access.tool).map_or(Ok(Vec::new()), |t| usage::amounts(access, t))?;
+            usage = usage.without(&access.tool, &amounts);
+        }
+    }
+    let mut out = Vec::with_capacity(accesses.len());
+    let mut values = 0;
+    for access in accesses {
+        let tool = catalogue.tool(&access.tool);
+        let entry = entry(access, tool, &reading, &Grounds { usage: &usage, ..*grounds }, asked)?;
+        values += entry.sinks.len();
+        if values > SINK_VALUES_MAX {
+            return Err(SinkError::TooMany);
+        }
+        let amounts = tool.map_or(Ok(Vec::new()), |t| usage::amounts(access, t))?;
+        usage.reserve(&access.tool, &amounts, 0);
+        out.push(entry);
+    }
+    Ok(out)
+}
+
+fn entry(
+    access: &Access,
+    tool: Option<&Tool>,
+    reading: &Reading,
+    grounds: &Grounds<'_>,
+    asked: Asked,
+) -> Result<EntryFacts, SinkError> {
+    let ground = Ground { intent: grounds.intent, ceilings: grounds.ceilings, session: grounds.session };
+    let mut sinks = Vec::new();
+    for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
+        for value in sink.values(&access.arguments)? {
+            sinks.push(trace::sink(sink, value, &access.tool, &ground));
+        }
+    }
+    let granted = grounds.usage.grants_of(&access.tool);
+    // The call that was made under a live grant may have been reported already.
+    let own = u32::from(asked == Asked::Live);
+    let calls_before = granted.max(grounds.session.calls_of(&access.tool).saturating_sub(own));
+    Ok(EntryFacts {
+        tool: access.tool.clone(),
+        actions: access.actions.clone(),
+        resources: access.resources.clone(),
+        data_classes: access.data_classes.clone(),
+        ceiling: ceiling::fit(access, tool, grounds.ceilings, grounds.usage, calls_before)?,
+        sinks,
+        intent_fit: reading.fit(tool),
+        conflicts: conflicts(tool, grounds),
+        calls_before,
+        dictated: dictated(access, tool, &ground),
+    })
+}
+
+/// Tools that must not be combined with this one and that the family has used. What a task does, its agent and its initiator
+/// do, so conflicts of wider scope hold here too, and any use within the task counts, however long ago.
+fn conflicts(tool: Option<&Tool>, grounds: &Grounds<'_>) -> Vec<ConflictFacts> {
+    let mut out: Vec<ConflictFacts> = Vec::new();
+    for conflict in tool.map_or(&[][..], |t| t.conflicts.as_slice()) {
+        let granted = grounds.usage.grants_of(&conflict.with) > 0;
+        let called = grounds.session.calls_of(&conflict.with) > 0;
+        if (granted || called) && out.iter().all(|c| c.with != conflict.with) {
+            let position = match granted {
+                true => grounds.usage.first_grant_of(&conflict.with),
+                false => grounds.session.first_call_of(&conflict.with),
+            };
+            let within = conflict.within.as_str().to_owned();
+            out.push(ConflictFacts { with: conflict.with.clone(), within, position });
+        }
+    }
+    out
+}
+
+fn dictated(access: &Access, tool: Option<&Tool>, ground: &Ground<'_>) -> Vec<crate::model::facts::DictatedFacts> {
+    let mut out = Vec::new();
+    // What a read asks for is no content.
+    if tool.is_some_and(|t| !t.effect.is_effectful()) {
+        return out;
+    }
+    let mut looked_at = 0;
+    walk::leaves(&access.arguments, &mut |path, text| {
+        let is_sink = tool.is_some_and(|t| t.sink(path).is_some());
+        if !is_sink && text.len() >= trace::DICTATED_BYTES_MIN && looked_at < DICTATED_ARGUMENTS_MAX {
+            looked_at += 1;
+            out.extend(trace::dictated(path, text, ground));
+        }
+    });
+    out
+}
+
+#[cfg(test)]
+mod tests;

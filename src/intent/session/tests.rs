@@ -1,0 +1,154 @@
+//! What a session keeps, what it takes for ground, and what it says when it is full.
+
+use super::*;
+use crate::catalogue::tool::OutsiderFields;
+use crate::model::access::Effect;
+
+fn tool(name: &str, outsider_fields: OutsiderFields, sensitive: &[&str]) -> Tool {
+    let classes: Vec<DataClass> = sensitive.iter().map(|c| c.parse().unwrap()).collect();
+    Tool {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        effect: Effect::Read,
+        privilege: 0,
+        data_classes: classes.clone(),
+        sensitive: classes,
+        owner: None,
+        audience: None,
+        actions: vec!["tools/call".to_owned()],
+        sinks: Vec::new(),
+        outsider_fields,
+        conflicts: Vec::new(),
+        calls_max: None,
+        definition_digest: None,
+    }
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text, 1 << 20).unwrap()
+}
+
+fn report(session: &mut Session, spec: &Tool, arguments: &str, result: &str) {
+    let (arguments, result) = (json(arguments), json(result));
+    let call = ReportedCall {
+        tool: &spec.name,
+        spec: Some(spec),
+        arguments: &arguments,
+        result: &result,
+        reporter: Reporter::Audience,
+        position: 5,
+        failed: false,
+    };
+    session.report(&call, "", &[]);
+}
+
+#[test]
+fn taint_is_remembered() {
+    let mut s = Session::new();
+    report(&mut s, &tool("weather", OutsiderFields::None, &[]), "{}", "\"warm\"");
+    assert_eq!(s.facts(), SessionFacts { calls: 1, ..SessionFacts::default() });
+    report(&mut s, &tool("inbox", OutsiderFields::All, &["pii"]), "{}", "\"hello\"");
+    let facts = s.facts();
+    assert!(facts.untrusted_input && !facts.overflowed);
+    assert_eq!(facts.carries, ["pii".parse().unwrap()]);
+    assert_eq!(s.calls_of(&"inbox".parse().unwrap()), 1);
+    assert_eq!(s.first_call_of(&"inbox".parse().unwrap()), 5);
+}
+
+#[test]
+fn an_unknown_tool_taints_and_a_failed_read_carries_nothing() {
+    let (mut s, name) = (Session::new(), "odd".parse().unwrap());
+    let (arguments, result) = (json("{}"), json("\"x\""));
+    let call = ReportedCall {
+        tool: &name,
+        spec: None,
+        arguments: &arguments,
+        result: &result,
+        reporter: Reporter::Gateway,
+        position: 1,
+        failed: false,
+    };
+    s.report(&call, "", &[]);
+    assert!(s.facts().untrusted_input);
+    let ehr = tool("records", OutsiderFields::None, &["health"]);
+    s.report(&ReportedCall { tool: &ehr.name, spec: Some(&ehr), failed: true, ..call }, "", &[]);
+    assert!(s.facts().carries.is_empty());
+}
+
+#[test]
+fn a_full_session_says_so_and_keeps_what_it_has() {
+    let listing = tool("list", OutsiderFields::None, &[]);
+    let mut s = Session::new();
+    report(&mut s, &listing, "{}", r#"{"account":"first-000001"}"#);
+    let mut n = 0;
+    while !s.facts().overflowed {
+        let values: Vec<String> = (0..1000).map(|i| format!("\"value-{n}-{i}-{}\"", "x".repeat(200))).collect();
+        report(&mut s, &listing, "{}", &format!("[{}]", values.join(",")));
+        n += 1;
+        assert!(n < 100, "it overflows");
+    }
+    assert!(s.leaves().text_bytes() <= SESSION_BYTES_MAX + 2);
+    assert_eq!(s.leaves().whole(SinkKind::Other, "first-000001").count(), 1);
+    assert_eq!(s.facts().calls, u32::try_from(n).unwrap() + 1, "calls are counted all the same");
+}
+
+#[test]
+fn more_calls_than_are_kept_overflow() {
+    let ping = tool("ping", OutsiderFields::None, &[]);
+    let mut s = Session::new();
+    for _ in 0..SESSION_CALLS_MAX {
+        report(&mut s, &ping, "{}", "1");
+    }
+    assert!(!s.facts().overflowed);
+    report(&mut s, &ping, "{}", "1");
+    assert!(s.facts().overflowed);
+}
+
+#[test]
+fn the_same_listing_read_twice_is_kept_once() {
+    let listing = tool("list", OutsiderFields::None, &[]);
+    let (mut s, result) = (Session::new(), r#"[{"id":"a1","title":"one"},{"id":"b2","title":"two"}]"#);
+    report(&mut s, &listing, "{}", result);
+    let once = s.leaves().text_bytes();
+    report(&mut s, &listing, "{}", result);
+    assert_eq!(s.leaves().text_bytes(), once);
+}
+
+/// A result of about 1 KiB as tools answer: records with ids, dates, addresses and some prose.
+fn result_of_one_kib(n: usize) -> String {
+    let record = |i: usize| {
+        format!(
+            r#"{{"id":"{n}{i}","title":"Entry number {i} of listing {n}","created":"2031-05-{:02}","by":"person{i}.{n}@acme.test","note":"A sentence of prose about entry {i} that somebody wrote on page {n}."}}"#,
+            i + 1
+        )
+    };
+    let text = format!("[{}]", (0..6).map(record).collect::<Vec<_>>().join(","));
+    assert!((1000..1200).contains(&text.len()), "{}", text.len());
+    text
+}
+
+#[test]
+fn fifty_calls_with_results_of_one_kib_fit_into_64_kib() {
+    let listing = tool("list_entries", OutsiderFields::None, &[]);
+    let mut s = Session::new();
+    for n in 0..50 {
+        let arguments = format!(r#"{{"page":{n},"query":"entries about topic {n}"}}"#);
+        report(&mut s, &listing, &arguments, &result_of_one_kib(n));
+    }
+    assert!(!s.facts().overflowed);
+    let bytes = s.memory_bytes();
+    assert!(bytes <= 64 << 10, "{bytes} bytes");
+}
+
+#[test]
+fn a_session_survives_a_snapshot() {
+    let mut s = Session::new();
+    report(
+        &mut s,
+        &tool("inbox", OutsiderFields::Paths(vec!["body".to_owned()]), &["pii"]),
+        r#"{"q":"x"}"#,
+        r#"{"body":"hi","id":7}"#,
+    );
+    let bytes = postcard::to_stdvec(&s).unwrap();
+    assert_eq!(postcard::from_bytes::<Session>(&bytes).unwrap(), s);
+}

@@ -1,0 +1,205 @@
+//! Spellings: which texts name the same thing, and where a value stands in prose.
+//!
+//! Two spellings are merged only where every target treats them as the same:
+//! * an amount is its decimal number (`12.50`, `12.5`, `1.25e1`), and in prose it may carry thousands separators (`3,000`),
+//!   because that is how people write numbers and no tool takes it for another number;
+//! * an address is compared without white space around it and with its domain in lower case (RFC 5321 §2.4: domains are not
+//!   case-sensitive, local parts may be);
+//! * an `http` or `https` URL is compared with scheme and host in lower case, without the default port, and an empty path is
+//!   `/` (RFC 3986 §6.2.2.1 and §6.2.3); other parts, percent-encoding included, stay as they are, because servers differ;
+//! * everything else is compared byte for byte.
+//!
+//! In prose a value has to stand on its own: `evil-acme.test` does not hold `acme.test`, and `1234` does not hold `34`.
+
+use std::borrow::Cow;
+
+use crate::model::decimal::Decimal;
+use crate::model::sink::SinkKind;
+
+/// Longest run of digits that is taken for a counter (a date, an hour, a quantity, the n-th object of some kind) rather than
+/// for an id that names one object only.
+pub(crate) const COUNTER_DIGITS_MAX: usize = 5;
+
+/// The form in which values of a kind are compared.
+pub(crate) fn key(kind: SinkKind, text: &str) -> Cow<'_, str> {
+    match kind {
+        SinkKind::Amount => match text.trim().parse::<Decimal>() {
+            Ok(amount) => Cow::Owned(amount.to_string()),
+            Err(_) => Cow::Borrowed(text),
+        },
+        SinkKind::Address => {
+            let text = text.trim();
+            match text.rsplit_once('@') {
+                Some((local, domain)) if domain.bytes().any(|b| b.is_ascii_uppercase()) => {
+                    Cow::Owned(format!("{local}@{}", domain.to_ascii_lowercase()))
+                }
+                _ => Cow::Borrowed(text),
+            }
+        }
+        SinkKind::Url => url_key(text),
+        SinkKind::Account | SinkKind::Path | SinkKind::Id | SinkKind::Other => Cow::Borrowed(text),
+    }
+}
+
+fn url_key(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let scheme = scheme.to_ascii_lowercase();
+    let port = match scheme.as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return Cow::Borrowed(text),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    // What stands before an `@` is not part of the host; a URL that has it is left as it is.
+    if authority.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let host = authority.to_ascii_lowercase();
+    let host = host.strip_suffix(port).unwrap_or(&host);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Cow::Owned(format!("{scheme}://{host}{slash}{path}"))
+}
+
+/// A number that is the same for any two texts that are equal by [`key`] under one kind: for finding candidates fast.
+pub(crate) fn fingerprint(text: &str) -> u32 {
+    let text = text.trim();
+    let folded: Cow<'_, str> = match text.parse::<Decimal>() {
+        Ok(amount) => Cow::Owned(amount.to_string()),
+        Err(_) => url_key(text),
+    };
+    // FNV-1a: the same in every build, so that snapshots stay readable.
+    folded.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193))
+}
+
+/// True when `value` (canonical, of that kind) stands in prose on its own.
+pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
+    if value.is_empty() || value.len() > prose.len() + 64 {
+        return false;
+    }
+    match kind {
+        SinkKind::Amount => amounts(prose).any(|amount| amount.to_string() == value),
+        SinkKind::Address | SinkKind::Url => {
+            let wanted = key(kind, value);
+            tokens(prose).any(|token| key(kind, token) == wanted) || find_alone(prose, kind, value).next().is_some()
+        }
+        SinkKind::Account | SinkKind::Path | SinkKind::Id | SinkKind::Other => {
+            find_alone(prose, kind, value).next().is_some()
+        }
+    }
+}
+
+/// True when the value is a short run of digits, which means little without the word that it counts.
+pub(crate) fn is_counter(value: &str) -> bool {
+    value.len() <= COUNTER_DIGITS_MAX && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// True when a counter stands in prose as the name of an object: in quotes, after `#`, or after one of `nouns`, `id`, `no`,
+/// `number` (`order 13`, `id: 13`, `file with ID '13'`).
+pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[&str]) -> bool {
+    find_alone(prose, SinkKind::Other, value).any(|at| {
+        let (before, after) = (prose.get(..at).unwrap_or(""), prose.get(at + value.len()..).unwrap_or(""));
+        let quoted = before.ends_with(['\'', '"', '`', '\u{2018}', '\u{201c}'])
+            && after.starts_with(['\'', '"', '`', '\u{2019}', '\u{201d}']);
+        if quoted || before.ends_with('#') {
+            return true;
+        }
+        let lead = before.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let word = lead.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
+        let word = word.strip_suffix('s').unwrap_or(&word);
+        matches!(word, "id" | "no" | "nr" | "number") || nouns.contains(&word)
+    })
+}
+
+/// True when prose names a value of that kind, whichever: an address or a URL.
+pub(crate) fn names_any(prose: &str, kind: SinkKind) -> bool {
+    tokens(prose).any(|token| match kind {
+        SinkKind::Address => is_address(token),
+        SinkKind::Url => is_url(token),
+        _ => false,
+    })
+}
+
+/// True for `local@domain` with a dot in the domain.
+pub(crate) fn is_address(token: &str) -> bool {
+    let Some((local, domain)) = token.rsplit_once('@') else { return false };
+    let inner_dot = domain.trim_matches('.').contains('.');
+    !local.is_empty()
+        && !local.contains('@')
+        && inner_dot
+        && domain.chars().all(|c| c.is_alphanumeric() || ".-".contains(c))
+}
+
+/// True for a web address, with its scheme or with `www.`.
+pub(crate) fn is_url(token: &str) -> bool {
+    let lower = token.to_ascii_lowercase();
+    ["http://", "https://", "www."].iter().any(|start| lower.strip_prefix(start).is_some_and(|rest| rest.contains('.')))
+}
+
+/// The words of a text as a value could be spelled: split at white space, quotes, brackets and commas; without the
+/// punctuation of a sentence around them.
+pub(crate) fn tokens(prose: &str) -> impl Iterator<Item = &str> {
+    prose
+        .split(|c: char| {
+            c.is_whitespace() || c.is_control() || "\"'`<>()[]{},;|\u{2018}\u{2019}\u{201c}\u{201d}".contains(c)
+        })
+        .map(|token| token.trim_end_matches(['.', ':', '!', '?']).trim_start_matches([':', '!', '?', '*']))
+        .filter(|token| !token.is_empty())
+}
+
+/// Every place (byte offset) at which `value` stands in `prose` on its own.
+pub(crate) fn find_alone<'a>(prose: &'a str, kind: SinkKind, value: &'a str) -> impl Iterator<Item = usize> + 'a {
+    prose.match_indices(value).map(|(at, _)| at).filter(move |at| {
+        let (before, after) = (prose.get(..*at).unwrap_or(""), prose.get(*at + value.len()..).unwrap_or(""));
+        begins(before, kind, value) && ends(after, kind)
+    })
+}
+
+fn begins(before: &str, kind: SinkKind, value: &str) -> bool {
+    let mut back = before.chars().rev();
+    let Some(last) = back.next() else { return true };
+    // `#general` and `@alice` are how people mark a channel or a name; the targets take either spelling.
+    if matches!(last, '#' | '@') && kind == SinkKind::Other && !value.starts_with(last) {
+        return back.next().is_none_or(|c| !joins(c, kind));
+    }
+    !joins(last, kind) || !value.starts_with(|c| joins(c, kind))
+}
+
+fn ends(after: &str, kind: SinkKind) -> bool {
+    // Punctuation that ends a sentence or a clause does not belong to the value; inside a name it does.
+    let rest = after.trim_start_matches(['.', ':', '-']);
+    if rest.len() < after.len() {
+        return rest.chars().next().is_none_or(|c| !joins(c, kind));
+    }
+    after.chars().next().is_none_or(|c| !joins(c, kind))
+}
+
+fn joins(c: char, kind: SinkKind) -> bool {
+    c.is_alphanumeric()
+        || matches!(c, '_' | '-' | '.' | '@')
+        || kind != SinkKind::Other && matches!(c, '/' | '\\' | '%' | '+' | '=' | '&' | '~' | ':' | '#')
+}
+
+/// Every number of a text that can be an amount: not part of a word, a date, a time or a version.
+fn amounts(prose: &str) -> impl Iterator<Item = Decimal> + '_ {
+    prose.split(|c: char| c.is_whitespace() || "\"'`<>()[]{};|".contains(c)).filter_map(|word| {
+        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
+        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let digits = word.trim_end_matches(|c: char| c.is_alphabetic());
+        let digits = digits.trim_start_matches(|c: char| c.is_alphabetic());
+        if digits.contains(',') && !has_thousands(digits) {
+            return None;
+        }
+        digits.replace(',', "").parse().ok()
+    })
+}
+
+fn has_thousands(digits: &str) -> bool {
+    let whole = digits.split('.').next().unwrap_or("");
+    let mut groups = whole.trim_start_matches('-').split(',');
+    let first = groups.next().unwrap_or("");
+    (1..=3).contains(&first.len()) && groups.all(|g| g.len() == 3)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Which spellings are merged, and which look-alikes are not.
+
+use super::*;
+
+#[test]
+fn only_spellings_that_every_target_treats_as_the_same_are_merged() {
+    use SinkKind::{Account, Address, Amount, Id, Other, Path, Url};
+    let rows = [
+        ("trailing zeros", Amount, "12.50", "12.5", true),
+        ("an exponent", Amount, "1.25e1", "12.5", true),
+        ("another amount", Amount, "12.5", "12.51", false),
+        ("case of a domain", Address, "bob@ACME.test", "bob@acme.test", true),
+        ("case of a local part", Address, "Bob@acme.test", "bob@acme.test", false),
+        ("a look-alike domain", Address, "bob@acme.test.evil", "bob@acme.test", false),
+        ("case of a host", Url, "HTTPS://Acme.test/A", "https://acme.test/A", true),
+        ("case of a path", Url, "https://acme.test/A", "https://acme.test/a", false),
+        ("a default port", Url, "https://acme.test:443/", "https://acme.test", true),
+        ("another port", Url, "https://acme.test:444/", "https://acme.test/", false),
+        ("an empty path before a query", Url, "http://acme.test?q", "http://acme.test/?q", true),
+        ("percent-encoding", Url, "https://acme.test/%61", "https://acme.test/a", false),
+        ("a user before the host", Url, "https://acme.test@evil.test", "https://acme.test", false),
+        ("a trailing dot of the host", Url, "https://acme.test./", "https://acme.test/", false),
+        ("another scheme", Url, "http://acme.test", "https://acme.test", false),
+        ("leading zeros of an id", Id, "007", "7", false),
+        ("case of an id", Id, "AB1", "ab1", false),
+        ("a dotted path", Path, "a/./b", "a/b", false),
+        ("spaces in an account", Account, "DE89 3704", "DE893704", false),
+        ("a Unicode look-alike", Other, "аcme", "acme", false),
+    ];
+    for (name, kind, a, b, same) in rows {
+        assert_eq!(key(kind, a) == key(kind, b), same, "{name}");
+        if same {
+            assert_eq!(fingerprint(a), fingerprint(b), "{name}: equal values must have equal fingerprints");
+        }
+    }
+}
+
+#[test]
+fn a_value_has_to_stand_on_its_own() {
+    use SinkKind::{Address, Id, Other, Path, Url};
+    let rows = [
+        ("in a sentence", "Write to bob@acme.test.", Address, "bob@acme.test", true),
+        ("in quotes", "to 'bob@acme.test'!", Address, "bob@acme.test", true),
+        ("domain in capitals", "to bob@ACME.test", Address, "bob@acme.test", true),
+        ("end of another address", "to evilbob@acme.test", Address, "bob@acme.test", false),
+        ("start of another address", "to bob@acme.test.evil.example", Address, "bob@acme.test", false),
+        ("with a dash before", "to x-bob@acme.test", Address, "bob@acme.test", false),
+        ("a URL with a slash", "see https://Acme.test/.", Url, "https://acme.test", true),
+        ("host of a longer URL", "see https://acme.test/deep", Url, "https://acme.test", false),
+        ("host inside a longer host", "see www.acme.test.evil.example/", Url, "www.acme.test", false),
+        ("end of a number", "order 1234", Id, "34", false),
+        ("an id with a mark", "Cancel #W5995614, please", Id, "#W5995614", true),
+        ("a possessive", "Bob's flat", Other, "Bob", true),
+        ("part of a name", "Bobby", Other, "Bob", false),
+        ("a channel with its mark", "post in #general", Other, "general", true),
+        ("a file name", "create 'a-b.docx' now", Path, "a-b.docx", true),
+        ("end of a path", "read /etc/passwd", Path, "passwd", false),
+        ("before a dash", "the Bob-led team", Other, "Bob", false),
+        ("before a pause", "Bob - and Alice", Other, "Bob", true),
+        ("nothing", "anything", Other, "", false),
+    ];
+    for (name, prose, kind, value, expected) in rows {
+        assert_eq!(stands_in(prose, kind, value), expected, "{name}");
+    }
+}
+
+#[test]
+fn amounts_in_prose_are_numbers_and_not_parts_of_dates() {
+    let rows = [
+        ("thousands", "transfer $3,000 now", "3000", true),
+        ("decimals", "pay 12.50 EUR.", "12.5", true),
+        ("a currency behind", "pay 98.70€", "98.7", true),
+        ("a date", "on 2024-05-19", "19", false),
+        ("a time", "at 12:00", "12", false),
+        ("part of a number", "pay 1300", "300", false),
+        ("a list", "1,2,3", "123", false),
+        ("negative", "book -5", "-5", true),
+    ];
+    for (name, prose, value, expected) in rows {
+        assert_eq!(stands_in(prose, SinkKind::Amount, value), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_counter_needs_the_word_that_it_counts() {
+    let rows = [
+        ("a date", "What do we do on June 13?", false),
+        ("an hour", "at 13 o'clock, for 13 people", false),
+        ("a quote", "Delete the file '13'", true),
+        ("an id", "Delete the file with ID 13.", true),
+        ("a mark", "close #13", true),
+        ("the noun", "delete file 13", true),
+        ("the noun of another kind", "cancel event 13", false),
+        ("a number sign in words", "file no. 13", true),
+    ];
+    for (name, prose, expected) in rows {
+        assert_eq!(counter_stands_in(prose, "13", &["file"]), expected, "{name}");
+    }
+    assert!(is_counter("13") && !is_counter("1234567") && !is_counter("a1") && !is_counter(""));
+}
+
+#[test]
+fn addresses_and_urls_are_recognised_in_prose() {
+    assert!(names_any("mail bob@acme.test, please", SinkKind::Address));
+    assert!(!names_any("meet @bob at 5", SinkKind::Address));
+    assert!(names_any("read (www.acme.test)", SinkKind::Url));
+    assert!(!names_any("read the page", SinkKind::Url));
+}

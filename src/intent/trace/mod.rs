@@ -1,0 +1,201 @@
+//! Where the value of a sink came from: the intent, the ceiling, a field, an argument, text, or nowhere.
+
+use super::fit;
+use super::leaves::Leaf;
+use super::session::Session;
+use super::{spelling, words};
+use crate::model::ceiling::Ceiling;
+use crate::model::decimal::Decimal;
+use crate::model::facts::{DictatedFacts, SinkFacts};
+use crate::model::id::ToolName;
+use crate::model::provenance::{Evidence, Provenance};
+use crate::model::sink::{SinkKind, SinkSpec};
+
+/// What a value can be grounded in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) intent: &'a str,
+    pub(super) ceilings: &'a [&'a Ceiling],
+    pub(super) session: &'a Session,
+}
+
+/// Shortest argument, in bytes, that counts as content: shorter ones stand in any text by chance.
+pub(super) const DICTATED_BYTES_MIN: usize = 20;
+
+/// One value of a sink with its origin and what speaks about it.
+pub(super) fn sink(sink: &SinkSpec, value: String, tool: &ToolName, ground: &Ground<'_>) -> SinkFacts {
+    let (provenance, evidence) =
+        self::ground(sink, &value, tool, ground).unwrap_or_else(|| seen(sink, &value, ground.session));
+    let other_of_kind = match sink.kind {
+        SinkKind::Address => spelling::is_address(&value),
+        SinkKind::Url => true,
+        _ => false,
+    };
+    let beside_intent = other_of_kind
+        && !matches!(provenance, Provenance::Intent | Provenance::Ceiling)
+        && spelling::names_any(ground.intent, sink.kind);
+    SinkFacts { name: sink.name.clone(), kind: sink.kind, value, provenance, evidence, beside_intent }
+}
+
+/// What grounds a value (canonical), if anything does.
+pub(super) fn ground(
+    sink: &SinkSpec,
+    value: &str,
+    tool: &ToolName,
+    ground: &Ground<'_>,
+) -> Option<(Provenance, Option<Evidence>)> {
+    let nouns = nouns(sink, tool);
+    let nouns: Vec<&str> = nouns.iter().map(String::as_str).collect();
+    let counts = sink.kind == SinkKind::Id && spelling::is_counter(value);
+    let in_intent = if counts {
+        spelling::counter_stands_in(ground.intent, value, &nouns)
+    } else {
+        spelling::stands_in(ground.intent, sink.kind, value)
+    };
+    if in_intent {
+        return Some((Provenance::Intent, None));
+    }
+    if ground.ceilings.iter().any(|c| lists(c, tool, sink, value)) {
+        return Some((Provenance::Ceiling, None));
+    }
+    let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.is_ground());
+    let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
+    let provenance =
+        if leaf.standing == super::leaves::Standing::Field { Provenance::Field } else { Provenance::Argument };
+    Some((provenance, Some(evidence(&leaf, ground.session))))
+}
+
+/// Where a value that nothing grounds was seen.
+fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<Evidence>) {
+    let leaves = session.leaves();
+    let first = leaves.whole(sink.kind, value).chain(leaves.within(sink.kind, value)).next();
+    match first {
+        Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session))),
+        None => (Provenance::None, None),
+    }
+}
+
+/// Content that was dictated: an argument that stands word for word in what was read. `None` when it does not, when it is
+/// short, when the intent holds it, or when only the agent itself had said it.
+pub(super) fn dictated(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFacts> {
+    use super::leaves::Standing;
+    if text.len() < DICTATED_BYTES_MIN || ground.intent.contains(text) {
+        return None;
+    }
+    let read = |l: &Leaf<'_>| !matches!(l.standing, Standing::Echo | Standing::Argument);
+    let mut first = None;
+    for leaf in ground.session.leaves().holding(text).filter(read) {
+        if matches!(leaf.standing, Standing::Outsider | Standing::Unproven) {
+            first = Some(leaf);
+            break;
+        }
+        first = first.or(Some(leaf));
+    }
+    let leaf = first?;
+    let by_outsiders = leaf.standing != Standing::Field;
+    Some(DictatedFacts { name: name.to_owned(), evidence: evidence(&leaf, ground.session), by_outsiders })
+}
+
+fn evidence(leaf: &Leaf<'_>, session: &Session) -> Evidence {
+    let (tool, position) = session.call(leaf.call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
+    Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned() }
+}
+
+fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bool {
+    let Some(limits) = ceiling.tool(tool).and_then(|t| t.sink(&sink.name)) else { return false };
+    if limits.values.iter().any(|v| spelling::key(sink.kind, v) == spelling::key(sink.kind, value)) {
+        return true;
+    }
+    // A declared cap is the orchestrator's word for every amount below it.
+    let amount = || value.parse::<Decimal>().ok();
+    sink.kind == SinkKind::Amount
+        && limits.per_call_max.is_some_and(|max| amount().is_some_and(|a| a <= max && !a.is_negative()))
+}
+
+/// True when a field or an argument speaks of what the sink names. Two kinds of values need it:
+/// * short numbers are counted anew for every kind of object, so message 13 is no ground for file 13;
+/// * a tool that has no business knowing accounts is no ground for one, so the field or its tool has to speak of accounts.
+fn knows(sink: &SinkSpec, counts: bool, nouns: &[&str], leaf: &Leaf<'_>, session: &Session) -> bool {
+    if !counts && sink.kind != SinkKind::Account {
+        return true;
+    }
+    let tool = session.call(leaf.call).map_or("", |(t, _)| t.as_str());
+    let mut said = words::name_words(leaf.path).into_iter().chain(words::name_words(tool));
+    if counts {
+        nouns.is_empty() || said.any(|w| nouns.contains(&words::singular(&w)))
+    } else {
+        said.any(|w| ACCOUNT_WORDS.contains(&words::singular(&w)))
+    }
+}
+
+/// What the sink names, from its own name; where that says nothing, from the tool's.
+fn nouns(sink: &SinkSpec, tool: &ToolName) -> Vec<String> {
+    let meaningful = |name: &str| -> Vec<String> {
+        let words = words::name_words(name).into_iter().map(|w| words::singular(&w).to_owned());
+        words.filter(|w| !ID_WORDS.contains(&w.as_str()) && !fit::is_generic(w)).collect()
+    };
+    let last = sink.name.rsplit('.').next().unwrap_or(&sink.name);
+    let own = meaningful(last);
+    if own.is_empty() { meaningful(tool.as_str()) } else { own }
+}
+
+/// Words of sink names that say that it is an id, not of what.
+const ID_WORDS: &[&str] = &[
+    "id",
+    "ids",
+    "no",
+    "number",
+    "key",
+    "code",
+    "ref",
+    "reference",
+    "uuid",
+    "name",
+    "new",
+    "old",
+    "source",
+    "target",
+    "from",
+    "to",
+    "dest",
+    "destination",
+    "list",
+];
+
+/// Words by which a field or a tool speaks of accounts.
+const ACCOUNT_WORDS: &[&str] = &[
+    "account",
+    "iban",
+    "bic",
+    "swift",
+    "bank",
+    "payee",
+    "payer",
+    "payment",
+    "pay",
+    "card",
+    "wallet",
+    "beneficiary",
+    "recipient",
+    "sender",
+    "transaction",
+    "transfer",
+    "invoice",
+    "bill",
+    "billing",
+    "routing",
+    "sort",
+    "balance",
+    "deposit",
+    "credit",
+    "debit",
+    "customer",
+    "vendor",
+    "supplier",
+    "creditor",
+    "debtor",
+    "counterparty",
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Signals that the facts themselves give rise to, each explained in words. What they weigh is the table's business; a name
+//! that the table does not list weighs nothing.
+
+use crate::catalogue::tool::{Catalogue, Tool};
+use crate::model::ceiling::CeilingFit;
+use crate::model::facts::{EntryFacts, Facts, FitVerdict, SinkFacts};
+use crate::model::provenance::{Evidence, Provenance};
+use crate::model::sink::SinkKind;
+
+/// A signal that follows from the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// Its name, as `risk.toml` knows it.
+    pub name: &'static str,
+    /// How often, or how much, it occurs; at least 1.
+    pub units: u32,
+    /// Why, in words.
+    pub explanation: String,
+}
+
+/// Names of the signals that [`derive`] gives, each once, with what it means.
+pub const NAMES: &[(&str, &str)] = &[
+    ("tool_unknown", "the catalogue knows no such tool"),
+    ("ceiling_exceeded", "an effectful access goes beyond the ceiling"),
+    ("out_of_ceiling_read", "a read goes beyond the ceiling"),
+    ("sink_in_text", "a value that decides where something goes stands only in text that the agent read"),
+    ("sink_unseen", "a value that decides where something goes was never seen"),
+    ("sink_beside_intent", "the intent names another address or URL"),
+    ("read_ungrounded", "a read names an object that stands neither in the intent nor in a field"),
+    ("dictated_content", "outsiders dictated content, and the intent does not ask to take it from anywhere"),
+    ("dictated_as_asked", "outsiders dictated content, and the intent asks to take it from what is read"),
+    ("tainted_exit", "private data, untrusted input and a way out come together"),
+    ("untrusted_input", "something that outsiders can write was read before an effect"),
+    ("intent_mismatch", "the intent's words imply other effects"),
+    ("intent_silent", "the intent's words imply no effect of this kind"),
+    ("sensitive_read", "sensitive data is read that the intent does not speak of"),
+    ("duty_conflict", "two duties are combined that are to be kept apart"),
+    ("high_privilege", "the tool can do much harm: one unit for every 25 of its privilege"),
+    ("profile_changed", "the agent is no longer the one that was registered"),
+    ("network_undeclared", "the peer is in none of the networks declared for it"),
+    ("session_overflow", "the session outgrew what is kept"),
+    ("delegated", "the task was delegated: one unit for every level"),
+];
+
+/// Privilege for which a tool counts one unit of `high_privilege`.
+const PRIVILEGE_UNIT: u8 = 25;
+/// Most places that one explanation names; more are counted.
+const PLACES_MAX: usize = 3;
+
+/// Every signal that follows from the facts, each name at most once.
+#[must_use]
+pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
+    let mut found = Found::default();
+    for entry in &facts.entries {
+        let tool = catalogue.tool(&entry.tool);
+        of_entry(entry, tool, facts, &mut found);
+    }
+    let changes: Vec<&str> = facts.principal.profile_changes.iter().map(|p| p.as_str()).collect();
+    if !changes.is_empty() {
+        let units = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        found.add_units("profile_changed", units, format!("changed since registration: {}", changes.join(", ")));
+    }
+    if !facts.principal.network_declared {
+        found.add("network_undeclared", "the peer is in none of the networks declared for it".to_owned());
+    }
+    if facts.session.overflowed {
+        found.add("session_overflow", "the session outgrew what is kept, so origins may be forgotten".to_owned());
+    }
+    if facts.task.depth > 0 {
+        let words = format!("the task stands {} levels below the one that a person asked for", facts.task.depth);
+        found.add_units("delegated", facts.task.depth, words);
+    }
+    found.finish()
+}
+
+fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut Found) {
+    let name = &entry.tool;
+    let Some(tool) = tool else {
+        found.add("tool_unknown", format!("the catalogue knows no `{name}`"));
+        return;
+    };
+    let effectful = tool.effect.is_effectful();
+    if let CeilingFit::Outside { .. } = entry.ceiling {
+        let signal = if effectful { "ceiling_exceeded" } else { "out_of_ceiling_read" };
+        found.add(signal, format!("`{name}` goes beyond the ceiling of the task"));
+    }
+    of_sinks(entry, effectful || tool.is_way_out(), found);
+    of_intent(entry, effectful, found);
+    if effectful {
+        for d in entry.dictated.iter().filter(|d| d.by_outsiders) {
+            let signal = if entry.intent_fit.delegates { "dictated_as_asked" } else { "dictated_content" };
+            found.add(signal, format!("`{}` stands word for word in {}", d.name, place(&d.evidence)));
+        }
+        if facts.session.untrusted_input {
+            found.add("untrusted_input", format!("`{name}` acts after something that outsiders can write was read"));
+        }
+        let units = u32::from(tool.privilege / PRIVILEGE_UNIT);
+        if units > 0 {
+            found.add_units("high_privilege", units, format!("`{name}` has privilege {} of 100", tool.privilege));
+        }
+    }
+    if tool.is_way_out() && facts.session.untrusted_input && !facts.session.carries.is_empty() {
+        let classes: Vec<&str> = facts.session.carries.iter().map(|c| c.as_str()).collect();
+        let words = format!("`{name}` is a way out, untrusted input was read, and so was {}", classes.join(", "));
+        found.add("tainted_exit", words);
+    }
+    for conflict in &entry.conflicts {
+        let words = format!("`{name}` is not to be combined with `{}` within one {}", conflict.with, conflict.within);
+        found.add("duty_conflict", words);
+    }
+}
+
+fn of_sinks(entry: &EntryFacts, decisive: bool, found: &mut Found) {
+    for sink in &entry.sinks {
+        let signal = match (decisive, sink.provenance) {
+            (true, Provenance::Text) => "sink_in_text",
+            (true, Provenance::None) => "sink_unseen",
+            (true, _) if sink.beside_intent => "sink_beside_intent",
+            (false, p) if !p.is_grounded() && names_an_object(sink.kind) => "read_ungrounded",
+            _ => continue,
+        };
+        found.add(signal, sink_in_words(sink));
+    }
+}
+
+const fn names_an_object(kind: SinkKind) -> bool {
+    matches!(kind, SinkKind::Id | SinkKind::Account | SinkKind::Path)
+}
+
+fn of_intent(entry: &EntryFacts, effectful: bool, found: &mut Found) {
+    let because = entry.intent_fit.because.join(", ");
+    let name = &entry.tool;
+    match (effectful, entry.intent_fit.verdict) {
+        (true, FitVerdict::NotImplied) => {
+            let words =
+                if because.is_empty() { "speaks of something else".to_owned() } else { format!("says {because}") };
+            found.add("intent_mismatch", format!("the intent {words}, which does not imply what `{name}` does"));
+        }
+        (true, FitVerdict::Silent) => {
+            found.add("intent_silent", format!("no word of the intent implies what `{name}` does"));
+        }
+        (false, FitVerdict::NotImplied) => {
+            found.add("sensitive_read", format!("`{name}` reads {because}, of which the intent does not speak"));
+        }
+        _ => {}
+    }
+}
+
+/// One sentence about where a sink's value came from, without the value.
+#[must_use]
+pub fn sink_in_words(sink: &SinkFacts) -> String {
+    let name = &sink.name;
+    match (sink.provenance, &sink.evidence) {
+        (Provenance::Intent, _) => format!("`{name}` stands in the intent"),
+        (Provenance::Ceiling, _) => format!("`{name}` is listed in the ceiling"),
+        (Provenance::Field, Some(e)) if sink.beside_intent => {
+            format!("`{name}` is {}, but the intent names another one", field(e))
+        }
+        (Provenance::Field, Some(e)) => format!("`{name}` is {}", field(e)),
+        (Provenance::Argument, Some(e)) => {
+            format!("`{name}` was the argument `{}` of `{}`{}", e.field, e.tool, call(e))
+        }
+        (Provenance::Text, Some(e)) => format!("`{name}` stands only in the text of {}", place(e)),
+        (Provenance::Text, None) => format!("`{name}` stands only in text"),
+        (Provenance::None, _) => {
+            format!("`{name}` stands neither in the intent nor in anything that was reported")
+        }
+        (p, None) => format!("`{name}` comes from {p}"),
+    }
+}
+
+fn field(e: &Evidence) -> String {
+    if e.field.is_empty() {
+        format!("the result of `{}`{}", e.tool, call(e))
+    } else {
+        format!("the field `{}` of `{}`'s result{}", e.field, e.tool, call(e))
+    }
+}
+
+fn place(e: &Evidence) -> String {
+    let within = if e.field.is_empty() { String::new() } else { format!(", in `{}`", e.field) };
+    format!("`{}`'s result{within}{}", e.tool, call(e))
+}
+
+// People count from one.
+fn call(e: &Evidence) -> String {
+    e.call.map_or_else(String::new, |n| format!(" (call {})", n.saturating_add(1)))
+}
+
+#[derive(Default)]
+struct Found(Vec<(Derived, usize)>);
+
+impl Found {
+    fn add(&mut self, name: &'static str, words: String) {
+        self.add_units(name, 1, words);
+    }
+
+    fn add_units(&mut self, name: &'static str, units: u32, words: String) {
+        match self.0.iter_mut().find(|(d, _)| d.name == name) {
+            None => self.0.push((Derived { name, units, explanation: words }, 1)),
+            Some((d, places)) => {
+                d.units = d.units.saturating_add(units);
+                *places += 1;
+                if *places <= PLACES_MAX {
+                    d.explanation.push_str("; ");
+                    d.explanation.push_str(&words);
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<Derived> {
+        let tell = |(mut d, places): (Derived, usize)| {
+            if places > PLACES_MAX {
+                d.explanation.push_str(&format!("; and {} more", places - PLACES_MAX));
+            }
+            d
+        };
+        self.0.into_iter().map(tell).collect()
+    }
+}
