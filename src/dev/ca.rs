@@ -110,7 +110,7 @@ impl Shape {
         for name in &self.dns_names {
             params.subject_alt_names.push(SanType::DnsName(ia5(name)?));
         }
-        params.is_ca = self.is_ca.clone();
+        params.is_ca = self.is_ca;
         params.key_usages.clone_from(&self.key_usages);
         params.extended_key_usages.clone_from(&self.extended_key_usages);
         params.use_authority_key_identifier_extension = true;

@@ -182,7 +182,6 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
 
 /// Every call carries `workload.spiffe.io: true` (Workload API §4.1): it keeps away requests that a browser or a proxy was
 /// talked into.
-#[expect(clippy::result_large_err, reason = "the signature of an interceptor")]
 fn only_spiffe(request: Request<()>) -> Result<Request<()>, Status> {
     match request.metadata().get("workload.spiffe.io") {
         Some(value) if value == "true" => Ok(request),
@@ -207,7 +206,6 @@ impl Service {
         }))
     }
 
-    #[expect(clippy::result_large_err, reason = "a refusal is a status")]
     fn offered(&self) -> Result<Arc<Offer>, Status> {
         match &*self.state.borrow() {
             State::Offering(offer) => Ok(Arc::clone(offer)),

@@ -17,9 +17,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::error::IdentityError;
+use super::error::{IdentityError, SvidError};
+use super::guarded::{Ended, Guarded, pass_through};
+use super::svid::read_leaf;
 use super::view::provider;
 use super::workload::Workload;
+use crate::clock::Clock;
+use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 
 /// How long connecting may take, handshake included.
@@ -61,7 +65,46 @@ pub struct Dialer {
     name: ServerName<'static>,
     tls: TlsConnector,
     status: TlsStatus,
+    clock: Clock,
 }
+
+/// A connection to a server that proved its SVID. It ends itself when that SVID does.
+pub struct ServerConnection {
+    tls: Guarded<TlsStream<TcpStream>>,
+    spiffe_id: SpiffeId,
+    thumbprint: Thumbprint,
+}
+
+impl ServerConnection {
+    fn new(tls: TlsStream<TcpStream>, clock: Clock) -> Result<Self, SvidError> {
+        let leaf = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or(SvidError::Malformed)?;
+        let (read, thumbprint) = (read_leaf(leaf)?, Thumbprint::of(leaf));
+        let (tls, mut end) = Guarded::new(tls);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = end.closed() => {}
+                () = clock.reach(read.not_after) => {
+                    let _connection_gone = end.send(Ended::Expired);
+                }
+            }
+        });
+        Ok(Self { tls, spiffe_id: read.spiffe_id, thumbprint })
+    }
+
+    /// Who the server is.
+    #[must_use]
+    pub const fn spiffe_id(&self) -> &SpiffeId {
+        &self.spiffe_id
+    }
+
+    /// The thumbprint of its certificate.
+    #[must_use]
+    pub const fn certificate_thumbprint(&self) -> &Thumbprint {
+        &self.thumbprint
+    }
+}
+
+pass_through!([] ServerConnection, tls);
 
 impl Dialer {
     /// Prepares connections to `target` (`host:port`, or `https://host:port`). Must be called within a Tokio runtime.
@@ -84,18 +127,25 @@ impl Dialer {
             .with_alpn_protocols([b"h2"])
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
-        Ok(Self { target: address.into(), name, tls: TlsConnector::from(Arc::new(config)), status })
+        Ok(Self {
+            target: address.into(),
+            name,
+            tls: TlsConnector::from(Arc::new(config)),
+            status,
+            clock: Clock::system(),
+        })
     }
 
     /// One connection. In TLS 1.3 the server's refusal of our certificate shows only when something is read.
     ///
     /// # Errors
     /// When the server cannot be reached, is not who it should be, or we have no SVID to present.
-    pub async fn dial(&self) -> Result<TlsStream<TcpStream>, io::Error> {
+    pub async fn dial(&self) -> Result<ServerConnection, io::Error> {
         self.presentable().await.map_err(io::Error::other)?;
         let tcp = TcpStream::connect(&*self.target).await?;
         tcp.set_nodelay(true)?;
-        self.tls.connect(self.name.clone(), tcp).await
+        let tls = self.tls.connect(self.name.clone(), tcp).await?;
+        ServerConnection::new(tls, self.clock.clone()).map_err(io::Error::other)
     }
 
     /// A gRPC channel, once connected. It connects again by itself, each time with the present SVID.
@@ -141,7 +191,7 @@ impl Dialer {
 }
 
 impl tower::Service<Uri> for Dialer {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = TokioIo<ServerConnection>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
 

@@ -1,53 +1,45 @@
-//! A connection whose peer is verified: bytes for gRPC, and [`VerifiedPeer`] for its requests. It ends itself when the SVID
-//! that opened it does, and soon after trust in it was withdrawn.
+//! A connection whose peer is verified: bytes for gRPC, and [`VerifiedPeer`] for its requests. It says when it should be wound
+//! down, ends itself when the SVID that opened it does, and soon after trust in it was withdrawn.
 
-use std::future::Future as _;
-use std::io;
-use std::pin::Pin;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::guarded::{Ended, Guarded, pass_through};
 use super::peer::VerifiedPeer;
 use super::trust::Trust;
 use crate::clock::LOOK_AGAIN;
+use crate::model::time::Timestamp;
 
 /// How long a connection outlives the withdrawal of trust in it: its requests are refused meanwhile and are told why, and its
 /// streams end with it.
 pub const WITHDRAWN_AFTER: Duration = Duration::from_secs(2);
+/// How long before its end a connection is wound down at the latest: workloads have had their next SVID for long then.
+pub const RETIRED_BEFORE_MAX: Duration = Duration::from_secs(60);
+/// The part of its life that a connection is wound down before its end, when that is shorter than [`RETIRED_BEFORE_MAX`].
+const RETIRED_BEFORE_PART: u32 = 4;
 
 /// A connection over mutual TLS.
 pub struct PeerConnection<IO = TcpStream> {
-    tls: TlsStream<IO>,
+    tls: Guarded<TlsStream<IO>>,
     peer: Arc<VerifiedPeer>,
-    end: oneshot::Receiver<Ended>,
-    ended: Option<Ended>,
+    retirement: Option<oneshot::Receiver<Infallible>>,
     slot: Option<OwnedSemaphorePermit>,
-}
-
-/// Why a connection ended itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
-    /// The SVID that opened it is over.
-    #[error("the SVID that opened the connection has expired")]
-    Expired,
-    /// Trust in it was withdrawn.
-    #[error("the peer is no longer trusted")]
-    Withdrawn,
 }
 
 impl<IO> PeerConnection<IO> {
     /// Must be called within a Tokio runtime.
     pub(in crate::identity) fn new(tls: TlsStream<IO>, peer: Arc<VerifiedPeer>, trust: Trust) -> Self {
-        let (tell, end) = oneshot::channel();
-        tokio::spawn(watch(trust, Arc::clone(&peer), tell));
-        Self { tls, peer, end, ended: None, slot: None }
+        let (tls, end) = Guarded::new(tls);
+        let (retire, retirement) = oneshot::channel();
+        tokio::spawn(watch(trust, Arc::clone(&peer), retire, end));
+        Self { tls, peer, retirement: Some(retirement), slot: None }
     }
 
     /// Keeps a place among the connections occupied for as long as this one lives.
@@ -61,26 +53,43 @@ impl<IO> PeerConnection<IO> {
         &self.peer
     }
 
-    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.ended.is_none()
-            && let Poll::Ready(why) = Pin::new(&mut self.end).poll(cx)
-        {
-            // A watch that is gone watches nothing: the connection goes with it.
-            self.ended = Some(why.unwrap_or(Ended::Withdrawn));
+    /// Returns when the connection should be wound down (in HTTP/2: GOAWAY), so that its client opens another one with its next
+    /// SVID before this one ends; also when the connection has gone. To be taken once; a second one returns at once.
+    pub fn retirement(&mut self) -> impl Future<Output = ()> + Send + use<IO> {
+        let retirement = self.retirement.take();
+        async move {
+            if let Some(retirement) = retirement {
+                let _dropped_is_retired = retirement.await;
+            }
         }
-        self.ended.map_or(Ok(()), |why| Err(io::Error::new(io::ErrorKind::ConnectionAborted, why)))
     }
 }
 
-/// Waits for the end of an identity, or of the connection.
-async fn watch(trust: Trust, peer: Arc<VerifiedPeer>, mut tell: oneshot::Sender<Ended>) {
+/// Sees to retirement and end; gone with the connection.
+async fn watch(
+    trust: Trust,
+    peer: Arc<VerifiedPeer>,
+    retire: oneshot::Sender<Infallible>,
+    mut end: oneshot::Sender<Ended>,
+) {
+    let now = trust.clock().now();
+    // Our own SVID is what the other side trusts: a connection that outlived it would be ended from there.
+    let own = trust.view().readiness(now).map_or(Timestamp::MAX, |own| own.not_after);
+    let until = peer.expires_at().min(own);
+    let before = (until.since(now) / RETIRED_BEFORE_PART).min(RETIRED_BEFORE_MAX);
+    let retired = async {
+        trust.clock().reach(now.after(until.since(now) - before)).await;
+        drop(retire);
+        std::future::pending::<Infallible>().await
+    };
     let why = tokio::select! {
-        () = tell.closed() => return,
+        () = end.closed() => return,
         () = trust.clock().reach(peer.expires_at()) => Ended::Expired,
         () = withdrawn(&trust, &peer) => Ended::Withdrawn,
+        never = retired => match never {},
     };
     tracing::debug!(peer = %peer.spiffe_id(), %why, "the connection is closed");
-    let _connection_gone = tell.send(why);
+    let _connection_gone = end.send(why);
 }
 
 /// Returns when trust in the peer is gone and has not come back for a moment. Besides changes, time ends trust too (our own
@@ -112,37 +121,4 @@ impl<IO> Connected for PeerConnection<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for PeerConnection<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check(cx)?;
-        Pin::new(&mut self.tls).poll_read(cx, buf)
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PeerConnection<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
-        Pin::new(&mut self.tls).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
-        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
-    }
-}
+pass_through!([IO: AsyncRead + AsyncWrite + Unpin] PeerConnection<IO>, tls);

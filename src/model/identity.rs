@@ -157,3 +157,6 @@ pub struct Initiator {
     /// True only when that person's own OIDC token was verified; otherwise the orchestrator merely says so.
     pub verified: bool,
 }
+
+#[cfg(test)]
+mod tests;

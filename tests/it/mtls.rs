@@ -9,7 +9,8 @@ use carnet::identity::accept::PeerAcceptor;
 use carnet::identity::client::{Dialer, ServerIdentity, connect};
 use carnet::identity::listen::{ListenLimits, listen};
 use carnet::identity::peer::VerifiedPeer;
-use carnet::identity::trust::Trust;
+use carnet::identity::serve;
+use carnet::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use carnet::identity::workload::Workload;
 use carnet::model::identity::{Authentication, Thumbprint};
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::support::pki::{DOMAIN, Pki, domain, id, refusals, soon};
+use super::support::pki::{DOMAIN, Pki, SOON, domain, id, refusals, soon};
 
 /// A gRPC server behind an acceptor. Each request is rechecked, and the answer of a refused one is its reason code.
 pub struct Server {
@@ -56,7 +57,11 @@ impl Server {
                 let _dropped_is_stopped = stopped.await;
             };
             let server = tonic::transport::Server::builder().add_service(service);
-            server.serve_with_incoming_shutdown(incoming, stop).await.unwrap();
+            let serve = |connection, wind_down| {
+                let server = server.clone();
+                async move { server.serve_with_incoming_shutdown(connection, wind_down).await.unwrap() }
+            };
+            serve::each(incoming, stop, serve).await;
         });
         Self { address, refused, seen, _stop: stop }
     }
@@ -163,4 +168,18 @@ async fn without_a_workload_api_there_is_no_identity() {
     let error = soon(Workload::from_endpoint(&endpoint, within)).await.unwrap_err();
     assert!(error.to_string().contains("could not be reached"), "{error}");
     assert!(Workload::from_endpoint("http://localhost", within).await.is_err());
+
+    let options = |endpoint: String| TrustOptions {
+        endpoint,
+        accepted: AcceptedDomains::Own,
+        first_svid_within: within,
+        clock: pki.clock.clone(),
+    };
+    assert!(soon(Trust::connect(options(endpoint))).await.is_err());
+    let api = pki.serve(pki.offer("/carnet", &[]));
+    let trust =
+        soon(Trust::connect(TrustOptions { first_svid_within: SOON, ..options(api.endpoint()) })).await.unwrap();
+    assert_eq!(trust.status().own.unwrap().spiffe_id, id("/carnet"));
+    assert_eq!(trust.workload().spiffe_id(), Some(id("/carnet")));
+    assert!(trust.trusts(&domain(DOMAIN)), "the own trust domain is accepted");
 }

@@ -106,6 +106,12 @@ async fn entries_of_a_trust_bundle_that_are_no_authorities_are_left_out() {
     let Outcome::Refused(refusal) = present(&trust, &leaf).await else { panic!("it is accepted") };
     assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown);
 
+    offer.bundles.insert(domain(FOREIGN), Vec::new());
+    api.offer(offer.clone());
+    assert!(soon(changes.changed()).await);
+    let Outcome::Refused(refusal) = present(&trust, &leaf).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::TrustDomainUnknown, "an empty bundle is no bundle");
+
     offer.bundles.insert(domain(FOREIGN), vec![leaf.chain[0].to_vec(), pki.foreign.root().to_vec()]);
     api.offer(offer);
     assert!(soon(changes.changed()).await);
@@ -121,8 +127,9 @@ async fn rotations_of_svids_and_roots_need_no_restart() {
     let server = Server::start(&trust, ListenLimits::default()).await;
     let dialer = Dialer::new(&server.address, &agent, broker()).unwrap();
     let presented = async || {
-        let tls = soon(dialer.dial()).await.unwrap();
-        tls.get_ref().1.peer_certificates().unwrap()[0].clone()
+        let connection = soon(dialer.dial()).await.unwrap();
+        assert_eq!(connection.spiffe_id(), &id("/carnet"));
+        *connection.certificate_thumbprint()
     };
     let old_connection = server.channel(&agent).await;
     request(&old_connection).await.unwrap();
@@ -180,6 +187,39 @@ async fn a_connection_ends_when_the_svid_that_opened_it_expires() {
     let refusal = refused_at_last(&mut server, &short).await;
     assert_eq!(refusal.reason(), ReasonCode::SvidExpired);
     request(&long).await.unwrap();
+}
+
+/// A client that rotates its SVID as it should never has a request fail because its connection ends.
+#[tokio::test]
+async fn a_connection_is_wound_down_before_its_svid_expires() {
+    let pki = Pki::wound_by_hand();
+    let (_broker_api, trust) = pki.trust(&[], &[DOMAIN]).await;
+    let minute = Duration::from_secs(60);
+    let offer = || Offer::fresh(&pki.ca, &id("/agent"), &[], &pki.clock, minute).unwrap();
+    let (api, agent) = pki.workload_offered(offer()).await;
+    let mut server = Server::start(&trust, ListenLimits::default()).await;
+    let channel = server.channel(&agent).await;
+    request(&channel).await.unwrap();
+    let first = *server.seen.recv().await.unwrap().certificate_thumbprint();
+
+    pki.clock.advance(minute / 2);
+    let mut changes = agent.changes();
+    api.offer(offer());
+    assert!(soon(changes.changed()).await);
+    request(&channel).await.unwrap();
+    assert_eq!(server.seen.recv().await.unwrap().certificate_thumbprint(), &first, "nothing hurries it");
+
+    pki.clock.advance(minute / 4);
+    soon(async {
+        loop {
+            request(&channel).await.unwrap();
+            if server.seen.recv().await.unwrap().certificate_thumbprint() != &first {
+                break;
+            }
+        }
+    })
+    .await;
+    assert!(server.refused.try_recv().is_err());
 }
 
 #[tokio::test]
