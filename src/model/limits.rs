@@ -75,3 +75,7 @@ pub const TOOL_LIST_MAX: usize = 64;
 pub const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 /// Most patterns of identities.
 pub const IDENTITIES_MAX: usize = 4096;
+/// Most policies of a bundle: ten times the size at which the cost of a decision is measured.
+pub const POLICIES_MAX: usize = 20_000;
+/// Life of a token in a band whose floor is `narrowed`, in seconds: one call, and then it is asked again.
+pub const FLOOR_TTL_SECONDS: u64 = 60;

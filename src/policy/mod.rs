@@ -1,1 +1,21 @@
-//! Bundles, evaluation, permits.
+//! Policy bundles and what they decide: loading, strict checks, evaluation by Cedar, and the permit that a decision becomes.
+//! Does no I/O but reading a folder, and knows nothing of the journal, of tokens or of callers' connections.
+
+pub mod bundle;
+pub mod cases;
+pub mod controls;
+pub mod decide;
+pub mod error;
+pub mod permit;
+pub mod rules;
+
+mod combine;
+mod context;
+mod detail;
+mod monotone;
+mod names;
+mod registration;
+mod schema;
+mod slices;
+mod structure;
+mod words;

@@ -1,0 +1,378 @@
+//! Policy bundles: a folder's files, and what they become once every check has passed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use cedar_policy::{Entities, Entity, EntityUid, Schema};
+
+use super::cases::{Case, TestReport};
+use super::error::{BundleError, Problem};
+use super::names::{Kind, Types};
+use super::rules::Rule;
+use super::slices::Slices;
+use super::{cases, rules, schema};
+use crate::catalogue::identities::Identities;
+use crate::catalogue::tool::Catalogue;
+use crate::model::id::{PolicyId, ToolName};
+use crate::model::limits::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, NAME_BYTES_MAX};
+use crate::risk::table::RiskTable;
+
+/// The files of a policy bundle, by their paths: relative, with forward slashes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BundleFiles(BTreeMap<String, Vec<u8>>);
+
+impl BundleFiles {
+    /// A bundle of these files.
+    ///
+    /// # Errors
+    /// When a path is absolute, leads out of the folder or stands twice, or there is too much.
+    pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, BundleError> {
+        let (mut kept, mut problems, mut bytes) = (BTreeMap::new(), Vec::new(), 0_usize);
+        for (path, content) in files {
+            if !is_relative(&path) {
+                problems.push(Problem::new(&path.escape_debug().to_string(), "not a relative path of plain names"));
+                continue;
+            }
+            bytes = bytes.saturating_add(content.len());
+            if kept.len() >= BUNDLE_FILES_MAX || bytes > BUNDLE_BYTES_MAX {
+                let message = format!("more than {BUNDLE_FILES_MAX} files or {BUNDLE_BYTES_MAX} bytes");
+                problems.push(Problem::new("", message));
+                break;
+            }
+            if kept.insert(path.clone(), content).is_some() {
+                problems.push(Problem::new(&path, "the file stands twice"));
+            }
+        }
+        if problems.is_empty() { Ok(Self(kept)) } else { Err(BundleError::Invalid(problems)) }
+    }
+
+    /// The files below a folder. Names that begin with a dot are passed over, as editors and mounted volumes make them.
+    ///
+    /// # Errors
+    /// When something cannot be read, or as [`BundleFiles::new`].
+    pub fn read_dir(folder: &Path) -> Result<Self, BundleError> {
+        let mut files = Vec::new();
+        read_below(folder, "", &mut files)?;
+        Self::new(files)
+    }
+
+    /// Every file, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+    }
+
+    /// SHA-256 over paths and contents, each with its length before it.
+    #[must_use]
+    pub fn digest(&self) -> BundleDigest {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(b"carnet policy bundle v1\n");
+        for (path, content) in &self.0 {
+            for part in [path.as_bytes(), content] {
+                hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hash.update(part);
+            }
+        }
+        BundleDigest(hash.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+fn is_relative(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':']);
+    path.len() <= 4 * NAME_BYTES_MAX && path.split('/').all(plain) && !path.chars().any(char::is_control)
+}
+
+fn read_below(folder: &Path, at: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), BundleError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| BundleError::Read { path, source }
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
+        let entry = entry.map_err(failed(folder))?;
+        let place = entry.path();
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|_| BundleError::Invalid(vec![Problem::new(at, "a file's name is not UTF-8")]))?;
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = if at.is_empty() { name } else { format!("{at}/{name}") };
+        // Follows links: mounted volumes are made of them.
+        let about = std::fs::metadata(&place).map_err(failed(&place))?;
+        if about.is_dir() {
+            if path.matches('/').count() > FOLDERS_MAX {
+                return Err(BundleError::Invalid(vec![Problem::new(&path, "folders are nested too deeply")]));
+            }
+            read_below(&place, &path, files)?;
+        } else {
+            let too_much = files.len() >= BUNDLE_FILES_MAX || about.len() > BUNDLE_BYTES_MAX as u64;
+            if too_much {
+                return Err(BundleError::Invalid(vec![Problem::new(&path, "too many files, or too large a one")]));
+            }
+            files.push((path, std::fs::read(&place).map_err(failed(&place))?));
+        }
+    }
+    Ok(())
+}
+
+/// Deepest folder of a bundle.
+const FOLDERS_MAX: usize = 8;
+
+/// The digest that a bundle is known by: SHA-256, 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BundleDigest(String);
+
+impl BundleDigest {
+    /// The hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BundleDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A policy bundle that passed every check; it never changes.
+#[derive(Debug)]
+pub struct PolicyBundle {
+    files: BundleFiles,
+    digest: BundleDigest,
+    catalogue: Catalogue,
+    identities: Identities,
+    risk: RiskTable,
+    rules: BTreeMap<PolicyId, Rule>,
+    cases: Vec<Case>,
+    types: Types,
+    slices: Slices,
+    /// Every tool and every action.
+    entities: Entities,
+    /// The actions alone, and each tool, to put a principal beside them.
+    actions: Entities,
+    tools: HashMap<ToolName, Entity>,
+}
+
+impl PolicyBundle {
+    /// Loads a bundle: every file is known, read and checked; its tests are read and not run.
+    ///
+    /// # Errors
+    /// Every problem with its file.
+    pub fn load(files: BundleFiles) -> Result<Self, BundleError> {
+        let mut problems = Vec::new();
+        let texts = texts(&files, &mut problems);
+        let read = |path: &str, problems: &mut Vec<Problem>| {
+            let text = texts.get(path).copied();
+            if text.is_none() && !files.0.contains_key(path) {
+                problems.push(Problem::new(path, "the file is missing"));
+            }
+            text
+        };
+        let schema = read(SCHEMA, &mut problems).and_then(|text| tell(SCHEMA, schema::read(text), &mut problems));
+        let catalogue = read(CATALOGUE, &mut problems)
+            .and_then(|t| tell(CATALOGUE, Catalogue::parse(t).map_err(|e| e.problems()), &mut problems));
+        let identities = read(IDENTITIES, &mut problems)
+            .and_then(|t| tell(IDENTITIES, Identities::parse(t).map_err(|e| e.problems()), &mut problems));
+        let risk = read(RISK, &mut problems)
+            .and_then(|t| tell(RISK, RiskTable::parse(t).map_err(|e| e.problems()), &mut problems));
+        let mut all = Vec::new();
+        for (path, text) in texts.iter().filter(|(path, _)| path.ends_with(POLICIES_SUFFIX)) {
+            all.extend(rules::read(path, text, &mut problems));
+        }
+        rules::check_all(&all, schema.as_ref(), &mut problems);
+        let types = Types::new();
+        let mut tests = Vec::new();
+        if let (Some(catalogue), Some(identities)) = (&catalogue, &identities) {
+            check_named(&all, catalogue, identities, &types, &mut problems);
+            for (path, text) in texts.iter().filter(|(path, _)| is_test(path)) {
+                tests.extend(cases::text::read(path, text, catalogue, &mut problems));
+            }
+        }
+        let whole = (schema, catalogue, identities, risk);
+        let (Some(schema), Some(catalogue), Some(identities), Some(risk), true) =
+            (whole.0, whole.1, whole.2, whole.3, problems.is_empty())
+        else {
+            problems.sort();
+            return Err(BundleError::Invalid(problems));
+        };
+        let slices = Slices::new(&all, &schema, &catalogue, &types);
+        let (entities, actions, tools) = stores(&schema, &catalogue, &types)?;
+        let digest = files.digest();
+        let rules = all.into_iter().map(|r| (r.id.clone(), r)).collect();
+        Ok(Self {
+            files,
+            digest,
+            catalogue,
+            identities,
+            risk,
+            rules,
+            cases: tests,
+            types,
+            slices,
+            entities,
+            actions,
+            tools,
+        })
+    }
+
+    /// The digest that it is known by.
+    #[must_use]
+    pub fn digest(&self) -> &BundleDigest {
+        &self.digest
+    }
+
+    /// The files that it was loaded from.
+    #[must_use]
+    pub fn files(&self) -> &BundleFiles {
+        &self.files
+    }
+
+    /// Its tools.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Its identities.
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Its weights of signals and bands.
+    #[must_use]
+    pub fn risk(&self) -> &RiskTable {
+        &self.risk
+    }
+
+    /// Its policies, by id.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values()
+    }
+
+    /// Runs its tests.
+    #[must_use]
+    pub fn run_tests(&self) -> TestReport {
+        cases::run(self, &self.cases)
+    }
+
+    pub(in crate::policy) fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.get(&id.parse::<PolicyId>().ok()?)
+    }
+
+    pub(in crate::policy) fn types(&self) -> &Types {
+        &self.types
+    }
+
+    pub(in crate::policy) fn slices(&self) -> &Slices {
+        &self.slices
+    }
+
+    pub(in crate::policy) fn entities(&self) -> &Entities {
+        &self.entities
+    }
+
+    /// A store of one tool and a principal with its groups, for bundles whose policies speak of groups.
+    pub(in crate::policy) fn entities_with(
+        &self,
+        tool: Option<&ToolName>,
+        principal: &EntityUid,
+        groups: &[EntityUid],
+    ) -> Option<Entities> {
+        let own = Entity::new_no_attrs(principal.clone(), groups.iter().cloned().collect());
+        let tool = tool.and_then(|name| self.tools.get(name).cloned());
+        self.actions.clone().add_entities([own].into_iter().chain(tool), None).ok()
+    }
+}
+
+/// What was read; or nothing, and its problems.
+fn tell<T>(path: &str, result: Result<T, Vec<String>>, problems: &mut Vec<Problem>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(messages) => {
+            problems.extend(messages.into_iter().map(|m| Problem::new(path, m)));
+            None
+        }
+    }
+}
+
+/// The files as texts. A file of no known name is a problem, or else a misspelt one would go unnoticed.
+fn texts<'a>(files: &'a BundleFiles, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, &'a str> {
+    let mut out = BTreeMap::new();
+    for (path, content) in files.iter() {
+        let known = [SCHEMA, CATALOGUE, IDENTITIES, RISK].contains(&path)
+            || path.ends_with(POLICIES_SUFFIX)
+            || is_test(path)
+            || path.ends_with(NOTES_SUFFIX);
+        match std::str::from_utf8(content) {
+            Ok(_) if !known => problems.push(Problem::new(path, "no file of this name belongs to a policy bundle")),
+            Ok(text) => drop(out.insert(path, text)),
+            Err(_) => problems.push(Problem::new(path, "not UTF-8")),
+        }
+    }
+    if !out.keys().any(|path| path.ends_with(POLICIES_SUFFIX)) {
+        problems.push(Problem::new("", "no `.cedar` file: without a permit everything would be denied"));
+    }
+    out
+}
+
+fn is_test(path: &str) -> bool {
+    path.starts_with(TESTS_FOLDER) && path.ends_with(TESTS_SUFFIX)
+}
+
+/// What policies name must exist: a rule about a tool, an owner or an audience that nobody has would never apply.
+fn check_named(
+    rules: &[Rule],
+    catalogue: &Catalogue,
+    identities: &Identities,
+    types: &Types,
+    problems: &mut Vec<Problem>,
+) {
+    let mut known: Vec<EntityUid> = Vec::new();
+    for tool in catalogue.tools() {
+        known.push(types.uid(Kind::Tool, tool.name.as_str()));
+        known.extend(types.tool_groups(tool));
+    }
+    for identity in identities.all() {
+        known.extend(identity.owner.iter().map(|o| types.uid(Kind::Owner, o.as_str())));
+        known.extend(identity.audiences.iter().map(|a| types.uid(Kind::Audience, a.as_str())));
+    }
+    let known: std::collections::HashSet<EntityUid> = known.into_iter().collect();
+    let checked = [Kind::Tool, Kind::Owner, Kind::Audience].map(Kind::as_str);
+    for rule in rules {
+        for uid in rule.cedar.entity_literals() {
+            if checked.contains(&uid.type_name().to_string().as_str()) && !known.contains(&uid) {
+                problems.push(Problem::new(&rule.path, format!("policy `{}`: there is no {uid}", rule.id)));
+            }
+        }
+    }
+}
+
+type Stores = (Entities, Entities, HashMap<ToolName, Entity>);
+
+fn stores(schema: &Schema, catalogue: &Catalogue, types: &Types) -> Result<Stores, BundleError> {
+    let failed = |e: &dyn std::error::Error| BundleError::Invalid(vec![Problem::new(CATALOGUE, schema::in_words(e))]);
+    let actions = schema.action_entities().map_err(|e| failed(&e))?;
+    let mut tools = HashMap::new();
+    for tool in catalogue.tools() {
+        tools.insert(tool.name.clone(), types.tool_entity(tool).map_err(|e| failed(&e))?);
+    }
+    let entities = actions.clone().add_entities(tools.values().cloned(), None).map_err(|e| failed(&e))?;
+    Ok((entities, actions, tools))
+}
+
+const SCHEMA: &str = "schema.cedarschema";
+const CATALOGUE: &str = "catalogue.toml";
+const IDENTITIES: &str = "identities.toml";
+const RISK: &str = "risk.toml";
+const POLICIES_SUFFIX: &str = ".cedar";
+const NOTES_SUFFIX: &str = ".md";
+const TESTS_FOLDER: &str = "tests/";
+const TESTS_SUFFIX: &str = ".toml";
+
+#[cfg(test)]
+pub(in crate::policy) mod tests;

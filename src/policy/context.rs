@@ -1,0 +1,184 @@
+//! Facts as Cedar's context for the use of a tool, by the names of the schema. Built from pairs, which costs a sixth of JSON.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Context, ContextCreationError, RestrictedExpression};
+
+use super::names::{text, texts};
+use crate::catalogue::tool::Tool;
+use crate::model::ceiling::CeilingFit;
+use crate::model::decimal::Decimal;
+use crate::model::facts::{EntryFacts, Facts, PrincipalFacts, SinkFacts};
+use crate::model::provenance::Provenance;
+use crate::model::risk::{Assessment, Band};
+use crate::model::sink::SinkKind;
+
+type Pair = (&'static str, RestrictedExpression);
+
+/// What stays the same for every entry of one request.
+pub(in crate::policy) struct Shared {
+    pairs: Vec<Pair>,
+}
+
+impl Shared {
+    pub(in crate::policy) fn of_use(facts: &Facts, risk: &Assessment) -> Self {
+        let pairs = vec![
+            ("question", text(facts.question.as_str())),
+            ("audience", text(facts.audience.as_ref().map_or("", |a| a.as_str()))),
+            ("caller", caller(&facts.principal)),
+            ("initiator", initiator(facts)),
+            ("task", task(facts)),
+            ("session", session(facts)),
+            ("risk", risk_record(risk)),
+        ];
+        Self { pairs }
+    }
+
+    /// The context of one entry.
+    pub(in crate::policy) fn entry(
+        &self,
+        entry: &EntryFacts,
+        tool: &Tool,
+        actions: &[String],
+    ) -> Result<Context, ContextCreationError> {
+        let own = [("call", call(entry, tool, actions)), ("sinks", sinks(&entry.sinks))];
+        context(self.pairs.iter().cloned().chain(own))
+    }
+}
+
+pub(in crate::policy) fn context(pairs: impl IntoIterator<Item = Pair>) -> Result<Context, ContextCreationError> {
+    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)))
+}
+
+pub(in crate::policy) fn caller(principal: &PrincipalFacts) -> RestrictedExpression {
+    record([
+        ("spiffe_id", text(principal.id.as_str())),
+        ("trust_domain", text(principal.id.trust_domain_name())),
+        ("owned", flag(principal.owner.is_some())),
+        ("svid_age_s", long(principal.svid_age_s)),
+        ("network_declared", flag(principal.network_declared)),
+        ("profile_changed", flag(!principal.profile_changes.is_empty())),
+        ("profile_changes", texts(principal.profile_changes.iter().map(|p| p.as_str()))),
+    ])
+}
+
+pub(in crate::policy) fn initiator(facts: &Facts) -> RestrictedExpression {
+    record([("name", text(facts.initiator.name.as_str())), ("verified", flag(facts.initiator.verified))])
+}
+
+pub(in crate::policy) fn risk_record(risk: &Assessment) -> RestrictedExpression {
+    let reached = Band::ALL.into_iter().filter(|b| *b <= risk.band).map(Band::as_str);
+    record([
+        ("score", long(u64::from(risk.score.points()))),
+        ("reached", texts(reached)),
+        ("signals", texts(risk.contributions.iter().map(|c| c.signal.as_str()))),
+    ])
+}
+
+fn task(facts: &Facts) -> RestrictedExpression {
+    let task = &facts.task;
+    record([
+        ("orchestrator", text(task.orchestrator.as_str())),
+        ("agent", text(task.agent.as_str())),
+        ("depth", long(u64::from(task.depth))),
+        ("ceiling_declared", flag(task.ceiling_declared)),
+        ("age_s", long(task.age_s)),
+        ("remaining_s", long(task.remaining_s)),
+    ])
+}
+
+fn session(facts: &Facts) -> RestrictedExpression {
+    let session = &facts.session;
+    record([
+        ("calls", long(u64::from(session.calls))),
+        ("untrusted_input", flag(session.untrusted_input)),
+        ("private", flag(!session.carries.is_empty())),
+        ("carries", texts(session.carries.iter().map(|c| c.as_str()))),
+        ("overflowed", flag(session.overflowed)),
+    ])
+}
+
+fn call(entry: &EntryFacts, tool: &Tool, actions: &[String]) -> RestrictedExpression {
+    let classes: BTreeSet<_> = tool.data_classes.iter().chain(&entry.data_classes).map(|c| c.as_str()).collect();
+    record([
+        ("actions", texts(actions.iter().map(String::as_str))),
+        ("resources", texts(entry.resources.iter().map(String::as_str))),
+        ("data_classes", texts(classes)),
+        ("ceiling", text(CeilingFit::as_str(&entry.ceiling))),
+        ("intent_fit", text(entry.intent_fit.verdict.as_str())),
+        ("delegated", flag(entry.intent_fit.delegates)),
+        ("calls_before", long(u64::from(entry.calls_before))),
+        ("conflicts", texts(entry.conflicts.iter().map(|c| c.with.as_str()))),
+        ("dictated", flag(!entry.dictated.is_empty())),
+        ("dictated_by_outsiders", flag(entry.dictated.iter().any(|d| d.by_outsiders))),
+    ])
+}
+
+fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
+    let from = |p: Provenance| sinks.iter().filter(move |s| s.provenance == p);
+    let number = |p: Provenance| long(u64::try_from(from(p).count()).unwrap_or(u64::MAX));
+    let kinds = |p: Provenance| texts(from(p).map(|s| s.kind.as_str()).collect::<BTreeSet<_>>());
+    let values = |kind: SinkKind| texts(sinks.iter().filter(|s| s.kind == kind).map(|s| s.value.as_str()));
+    let beside: BTreeSet<_> = sinks.iter().filter(|s| s.beside_intent).map(|s| s.kind.as_str()).collect();
+    let worst = sinks.iter().map(|s| s.provenance).max().unwrap_or(Provenance::Intent);
+    let declared = |s: &SinkFacts| matches!(s.provenance, Provenance::Intent | Provenance::Ceiling);
+    record([
+        ("count", long(u64::try_from(sinks.len()).unwrap_or(u64::MAX))),
+        ("declared", flag(!sinks.is_empty() && sinks.iter().all(declared))),
+        ("grounded", flag(sinks.iter().all(|s| s.provenance.is_grounded()))),
+        ("worst", text(worst.as_str())),
+        ("text", kinds(Provenance::Text)),
+        ("unseen", kinds(Provenance::None)),
+        ("beside_intent", texts(beside)),
+        ("from_intent", number(Provenance::Intent)),
+        ("from_ceiling", number(Provenance::Ceiling)),
+        ("from_field", number(Provenance::Field)),
+        ("from_argument", number(Provenance::Argument)),
+        ("from_text", number(Provenance::Text)),
+        ("from_nowhere", number(Provenance::None)),
+        ("addresses", values(SinkKind::Address)),
+        ("accounts", values(SinkKind::Account)),
+        ("urls", values(SinkKind::Url)),
+        ("paths", values(SinkKind::Path)),
+        ("ids", values(SinkKind::Id)),
+        ("others", values(SinkKind::Other)),
+        ("amount_max", RestrictedExpression::new_decimal(amount_max(sinks))),
+    ])
+}
+
+/// The largest amount without its sign as Cedar's decimal: four places, rounded up; what is too large, or no amount, is the largest
+/// there is, so that a rule about large amounts never misses one.
+fn amount_max(sinks: &[SinkFacts]) -> String {
+    let amounts = sinks.iter().filter(|s| s.kind == SinkKind::Amount);
+    let units = amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0);
+    format!("{}.{:04}", units / 10_000, units % 10_000)
+}
+
+fn ten_thousandths(value: &str) -> i64 {
+    let Ok(decimal) = value.parse::<Decimal>() else { return i64::MAX };
+    let digits = decimal.to_string();
+    let (whole, fraction) =
+        digits.trim_start_matches('-').split_once('.').unwrap_or((digits.trim_start_matches('-'), ""));
+    let (kept, rest) = fraction.split_at_checked(4).unwrap_or((fraction, ""));
+    // INVARIANT: a decimal is in its lowest form, so digits beyond the fourth place are not all zero.
+    let round_up = i64::from(!rest.is_empty());
+    format!("{whole}{kept:0<4}").parse::<i64>().ok().and_then(|u| u.checked_add(round_up)).unwrap_or(i64::MAX)
+}
+
+pub(in crate::policy) fn record<const N: usize>(members: [Pair; N]) -> RestrictedExpression {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+    // INVARIANT: the names of a record stand in this file or in `registration`, each once; a double one would make the context
+    // fail, which denies.
+    RestrictedExpression::new_record(members).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
+}
+
+pub(in crate::policy) fn flag(value: bool) -> RestrictedExpression {
+    RestrictedExpression::new_bool(value)
+}
+
+pub(in crate::policy) fn long(value: u64) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! `decide`: from facts to a decision. A function of the policy bundle and the facts alone; the same for a request, for the staying
+//! of a live grant, for a registration and for an amendment.
+
+use cedar_policy::{Context, EntityUid, Request};
+
+use super::bundle::PolicyBundle;
+use super::combine::{Finding, Sheet};
+use super::context::Shared;
+use super::names::{Action, Kind};
+use super::rules::{Rule, RuleEffect};
+use super::slices::{Answer, Query};
+use super::{detail, registration, structure};
+use crate::model::decision::{Decision, Outcome};
+use crate::model::facts::{Facts, Question};
+use crate::model::id::{PolicyId, ToolName};
+use crate::model::limits::FLOOR_TTL_SECONDS;
+use crate::model::reason::ReasonCode;
+use crate::model::risk::Assessment;
+use crate::model::time::Ttl;
+
+/// Decides. No I/O, clock or randomness.
+#[must_use]
+pub fn decide(bundle: &PolicyBundle, facts: &Facts) -> Decision {
+    let risk = bundle.risk().assess(bundle.catalogue(), facts);
+    decide_at(bundle, facts, risk)
+}
+
+/// Decides as if the risk were this, whatever the facts say: for tables of what a bundle answers in each band.
+#[must_use]
+pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Decision {
+    let mut sheet = Sheet::default();
+    sheet.findings = structure::whole(facts);
+    match facts.question {
+        Question::Request | Question::Retain => entries(bundle, facts, &risk, &mut sheet),
+        Question::Register => one_task(bundle, facts, &risk, Action::Register, &mut sheet),
+        Question::Amend => one_task(bundle, facts, &risk, Action::Amend, &mut sheet),
+    }
+    floor(bundle, facts, &risk, &mut sheet);
+    sheet.decide(facts, risk)
+}
+
+fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
+    let shared = Shared::of_use(facts, risk);
+    let principals = principals(bundle, facts);
+    for (number, entry) in facts.entries.iter().enumerate() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let tool = match structure::tool(number, entry, facts, bundle.catalogue()) {
+            Ok(tool) => tool,
+            Err(finding) => {
+                sheet.findings.push(finding);
+                sheet.offers.push(Default::default());
+                continue;
+            }
+        };
+        let offer = structure::offer(number, entry, tool, &mut sheet.findings);
+        let context = shared.entry(entry, tool, &offer.actions).ok();
+        let resource = bundle.types().uid(Kind::Tool, tool.name.as_str());
+        let asked = Asked { action: Action::Use(tool.effect), resource, context, tool: Some(&tool.name) };
+        let answer = ask(bundle, facts, &principals, asked);
+        let about = |code| detail::of_entry(code, facts, entry, tool);
+        enter(bundle, answer, Some(number), about, sheet);
+        sheet.offers.push(offer);
+    }
+}
+
+fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Action, sheet: &mut Sheet) {
+    let Some(asked) = &facts.registration else {
+        return sheet.findings.push(Finding::whole(
+            Outcome::Denied,
+            ReasonCode::InvalidArgument,
+            "nothing to register",
+        ));
+    };
+    sheet.findings.extend(structure::registration(asked, bundle.catalogue()));
+    let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types()).ok();
+    let resource = bundle.types().uid(Kind::Task, &facts.task.id.to_string());
+    let answer = ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context, tool: None });
+    enter(bundle, answer, None, |code| detail::of_registration(code, facts), sheet);
+}
+
+/// The principal, then the groups that it belongs to; empty for a class that may be no principal.
+fn principals(bundle: &PolicyBundle, facts: &Facts) -> Vec<EntityUid> {
+    let Some(kind) = Kind::of_class(facts.principal.class) else { return Vec::new() };
+    let own = bundle.types().uid(kind, facts.principal.id.as_str());
+    let groups =
+        if bundle.slices().principal_groups { bundle.types().principal_groups(&facts.principal) } else { Vec::new() };
+    [own].into_iter().chain(groups).collect()
+}
+
+/// One question to Cedar.
+struct Asked<'a> {
+    action: Action,
+    resource: EntityUid,
+    /// `None` when it could not be built, which denies.
+    context: Option<Context>,
+    tool: Option<&'a ToolName>,
+}
+
+/// Asks every policy that can match. A class that may be no principal of the action is answered by no policy.
+fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: Asked<'_>) -> Answer {
+    let failed = || Answer { failed: vec![String::new()], ..Answer::default() };
+    let class = facts.principal.class;
+    let Some((principal, groups)) = principals.split_first().filter(|_| asked.action.classes().contains(&class)) else {
+        return Answer::default();
+    };
+    let Some(context) = asked.context else { return failed() };
+    let action = bundle.types().action(asked.action);
+    let Ok(request) = Request::new(principal.clone(), action, asked.resource, context, None) else { return failed() };
+    let own_store = if groups.is_empty() { None } else { bundle.entities_with(asked.tool, principal, groups) };
+    let query = Query {
+        action: asked.action,
+        class,
+        principals,
+        tool: asked.tool,
+        request: &request,
+        entities: own_store.as_ref().unwrap_or_else(|| bundle.entities()),
+    };
+    bundle.slices().evaluate(&query)
+}
+
+/// Enters Cedar's answer: errors deny, no permit denies, and every forbid that applies adds its finding.
+fn enter(
+    bundle: &PolicyBundle,
+    answer: Answer,
+    entry: Option<u32>,
+    about: impl Fn(ReasonCode) -> String,
+    sheet: &mut Sheet,
+) {
+    let finding = |outcome, code, detail: String| Finding { entry, ..Finding::whole(outcome, code, detail) };
+    for id in &answer.failed {
+        let detail = "its evaluation failed".to_owned();
+        let policy = id.parse::<PolicyId>().ok();
+        sheet.findings.push(Finding { policy, ..finding(Outcome::Denied, ReasonCode::PolicyError, detail) });
+    }
+    if answer.permits.is_empty() {
+        sheet.findings.push(finding(Outcome::Denied, ReasonCode::NoPermit, String::new()));
+    }
+    for id in answer.permits.iter().chain(&answer.forbids) {
+        // INVARIANT: the slices hold the bundle's rules and nothing else.
+        let Some(Rule { id, effect, ttl, .. }) = bundle.rule(id) else { continue };
+        sheet.policies.insert(id.clone());
+        match *effect {
+            RuleEffect::Permit => sheet.permit_lives(*ttl),
+            RuleEffect::Forbid { reason, outcome, approvals } => {
+                sheet.forbid_lives(*ttl);
+                let keeps_entry = ttl.is_some();
+                // Of a task there is no part to leave out.
+                let outcome = if entry.is_none() { outcome.max(Outcome::StepUp) } else { outcome };
+                let policy = Some(id.clone());
+                sheet.findings.push(Finding {
+                    policy,
+                    approvals,
+                    keeps_entry,
+                    ..finding(outcome, reason, about(reason))
+                });
+            }
+        }
+    }
+}
+
+/// The least that the band asks for, outside Cedar; at most a review, because denying takes a rule.
+fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
+    let outcome = bundle.risk().floor(facts.principal.class, risk.band).min(Outcome::Review);
+    let detail = format!("score {}, band {}", risk.score.points(), risk.band);
+    match outcome {
+        Outcome::Granted | Outcome::Denied => {}
+        Outcome::Narrowed if facts.registration.is_some() => {}
+        Outcome::Narrowed => {
+            let finding = Finding::whole(outcome, ReasonCode::TtlShortened, detail);
+            sheet.findings.push(Finding { keeps_entry: true, ..finding });
+            sheet.forbid_lives(Ttl::from_secs(FLOOR_TTL_SECONDS).ok());
+        }
+        Outcome::StepUp => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskHigh, detail)),
+        Outcome::Review => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskCritical, detail)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

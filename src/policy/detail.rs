@@ -1,0 +1,61 @@
+//! What a reason is about, in a few words for a reviewer: names of sinks, tools and classes, no values.
+
+use std::collections::BTreeSet;
+
+use crate::catalogue::tool::Tool;
+use crate::model::facts::{EntryFacts, Facts, SinkFacts};
+use crate::model::provenance::Provenance;
+use crate::model::reason::ReasonCode;
+
+/// What a policy's reason is about, where the facts of an entry say it.
+pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &EntryFacts, tool: &Tool) -> String {
+    match code {
+        ReasonCode::SinkInText => sinks(entry, |s| s.provenance == Provenance::Text),
+        ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
+        ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
+        ReasonCode::ContentDictated => {
+            join(entry.dictated.iter().map(|d| format!("`{}` from `{}`", d.name, d.evidence.tool)))
+        }
+        ReasonCode::TaintedExit => join(facts.session.carries.iter().map(ToString::to_string)),
+        ReasonCode::IntentMismatch => tool.effect.to_string(),
+        ReasonCode::DutyConflict => join(entry.conflicts.iter().map(|c| format!("`{}` by this {}", c.with, c.within))),
+        ReasonCode::ProfileChanged => join(facts.principal.profile_changes.iter().map(|p| p.as_str().to_owned())),
+        ReasonCode::HighPrivilege | ReasonCode::InitiatorUnverified => format!("privilege {}", tool.privilege),
+        ReasonCode::EffectNotAllowed => format!("{} by {}", tool.effect, facts.principal.class),
+        ReasonCode::SessionOverflow => format!("after {} calls", facts.session.calls),
+        _ => String::new(),
+    }
+}
+
+/// What a policy's reason is about in a registration or an amendment.
+pub(in crate::policy) fn of_registration(code: ReasonCode, facts: &Facts) -> String {
+    let Some(asked) = &facts.registration else { return String::new() };
+    match code {
+        ReasonCode::LimitExceeded => format!("life {}s, depth {}", asked.life_s, facts.task.depth),
+        ReasonCode::AgentNotEligible => asked.agent_class.map_or_else(String::new, |c| c.to_string()),
+        ReasonCode::ProfileChanged => join(facts.principal.profile_changes.iter().map(|p| p.as_str().to_owned())),
+        _ => String::new(),
+    }
+}
+
+fn sinks(entry: &EntryFacts, meant: impl Fn(&SinkFacts) -> bool) -> String {
+    let phrases: BTreeSet<String> = entry.sinks.iter().filter(|s| meant(s)).map(phrase).collect();
+    join(phrases.into_iter())
+}
+
+/// ``` `recipients` in `read_mail` (call 3) ```
+fn phrase(sink: &SinkFacts) -> String {
+    let seen = sink.evidence.as_ref().filter(|e| !e.tool.is_empty());
+    match seen.map(|e| (&e.tool, e.call)) {
+        Some((tool, Some(call))) => format!("`{}` in `{tool}` (call {})", sink.name, call.saturating_add(1)),
+        Some((tool, None)) => format!("`{}` in `{tool}`", sink.name),
+        None => format!("`{}`", sink.name),
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.take(PARTS_MAX).collect::<Vec<_>>().join(", ")
+}
+
+/// Most parts of one phrase: it is a few words, and the facts hold all.
+const PARTS_MAX: usize = 8;

@@ -1,0 +1,60 @@
+//! Facts as Cedar's context for registering and amending a task.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Context, ContextCreationError, RestrictedExpression};
+
+use super::context::{caller, context, flag, initiator, long, record, risk_record};
+use super::names::{Kind, Types, text, texts};
+use crate::catalogue::tool::{Catalogue, Tool};
+use crate::model::access::Effect;
+use crate::model::ceiling::{Ceiling, ToolCeiling};
+use crate::model::facts::{Facts, RegistrationFacts};
+use crate::model::risk::Assessment;
+use crate::model::sink::SinkKind;
+
+/// The context of a registration or an amendment.
+pub(in crate::policy) fn of(
+    facts: &Facts,
+    asked: &RegistrationFacts,
+    risk: &Assessment,
+    catalogue: &Catalogue,
+    types: &Types,
+) -> Result<Context, ContextCreationError> {
+    context([
+        ("caller", caller(&facts.principal)),
+        ("initiator", initiator(facts)),
+        ("depth", long(u64::from(facts.task.depth))),
+        ("agent", text(facts.task.agent.as_str())),
+        ("agent_class", text(asked.agent_class.map_or("", |c| c.as_str()))),
+        ("audiences", texts(asked.audiences.iter().map(|a| a.as_str()))),
+        ("life_s", long(asked.life_s)),
+        ("ceiling", ceiling(asked.ceiling.as_ref(), catalogue, types)),
+        ("widens", flag(asked.widens)),
+        ("risk", risk_record(risk)),
+    ])
+}
+
+fn ceiling(asked: Option<&Ceiling>, catalogue: &Catalogue, types: &Types) -> RestrictedExpression {
+    let entries = asked.map_or(&[] as &[ToolCeiling], |c| &c.tools);
+    let known: Vec<_> = entries.iter().filter_map(|e| Some((e, catalogue.tool(&e.tool)?))).collect();
+    let tools = known.iter().map(|(_, t)| RestrictedExpression::new_entity_uid(types.uid(Kind::Tool, t.name.as_str())));
+    let effects: BTreeSet<_> = known.iter().map(|(_, t)| t.effect.as_str()).collect();
+    let sensitive: BTreeSet<_> = known.iter().flat_map(|(_, t)| &t.sensitive).map(|c| c.as_str()).collect();
+    let privilege_max = known.iter().map(|(_, t)| t.privilege).max().unwrap_or(0);
+    record([
+        ("declared", flag(asked.is_some())),
+        ("tools", RestrictedExpression::new_set(tools)),
+        ("effects", texts(effects)),
+        ("sensitive", texts(sensitive)),
+        ("privilege_max", long(u64::from(privilege_max))),
+        ("spend_uncapped", flag(known.iter().any(|(e, t)| t.effect == Effect::Spend && !is_capped(e, t)))),
+    ])
+}
+
+/// True when the number of calls is limited, or each amount that the tool takes.
+fn is_capped(entry: &ToolCeiling, tool: &Tool) -> bool {
+    let mut amounts = tool.sinks.iter().filter(|s| s.kind == SinkKind::Amount).peekable();
+    let capped = |sink: &str| entry.sink(sink).is_some_and(|s| s.total_max.is_some());
+    entry.calls_max.is_some() || (amounts.peek().is_some() && amounts.all(|s| capped(&s.name)))
+}

@@ -1,0 +1,229 @@
+//! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match: by action, by
+//! the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks every scope that it is
+//! given, so a slice that holds too much is slow and never wrong.
+
+use std::collections::HashMap;
+
+use cedar_policy::{
+    ActionConstraint, AuthorizationError, Authorizer, Effect, Entities, EntityUid, Policy, PolicySet,
+    PrincipalConstraint, Request, ResourceConstraint, Schema,
+};
+
+use super::names::{Action, Kind, Types};
+use super::rules::Rule;
+use crate::catalogue::tool::Catalogue;
+use crate::model::id::ToolName;
+use crate::model::identity::IdentityClass;
+
+/// Every policy where it may match.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Slices {
+    by_class: HashMap<(IdentityClass, Action), Branch>,
+    by_entity: HashMap<EntityUid, HashMap<Action, Branch>>,
+    /// True when a policy names a group of principals, so that principals must be in the entity store.
+    pub(in crate::policy) principal_groups: bool,
+}
+
+/// The policies of one action and principal.
+#[derive(Debug, Default)]
+struct Branch {
+    any: Cell,
+    by_tool: HashMap<ToolName, Cell>,
+}
+
+/// Permits and forbids apart: together, Cedar's answer would hide the permits when a forbid applies.
+#[derive(Debug, Default)]
+struct Cell {
+    permits: PolicySet,
+    forbids: PolicySet,
+}
+
+/// What is asked of the slices.
+pub(in crate::policy) struct Query<'a> {
+    pub(in crate::policy) action: Action,
+    pub(in crate::policy) class: IdentityClass,
+    /// The principal and the groups that it belongs to.
+    pub(in crate::policy) principals: &'a [EntityUid],
+    pub(in crate::policy) tool: Option<&'a ToolName>,
+    pub(in crate::policy) request: &'a Request,
+    pub(in crate::policy) entities: &'a Entities,
+}
+
+/// The ids of the policies that apply, and of those whose evaluation failed.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Answer {
+    pub(in crate::policy) permits: Vec<String>,
+    pub(in crate::policy) forbids: Vec<String>,
+    pub(in crate::policy) failed: Vec<String>,
+}
+
+/// Where a policy's scope on tools can match.
+enum Reach {
+    Any,
+    Tools(Vec<ToolName>),
+    Nothing,
+}
+
+impl Slices {
+    /// Cuts up the policies. `schema` says which actions belong to which group.
+    pub(in crate::policy) fn new(rules: &[Rule], schema: &Schema, catalogue: &Catalogue, types: &Types) -> Self {
+        let mut slices = Self::default();
+        let world = World::new(schema, catalogue, types);
+        let groups = [Kind::Owner, Kind::TrustDomain].map(Kind::as_str);
+        for rule in rules {
+            let actions = world.actions(&rule.cedar);
+            let named = rule.cedar.entity_literals();
+            slices.principal_groups |= named.iter().any(|uid| groups.contains(&uid.type_name().to_string().as_str()));
+            for action in actions {
+                let reach = world.reach(&rule.cedar, action);
+                for branch in slices.branches(&rule.cedar, action) {
+                    branch.add(&rule.cedar, &reach);
+                }
+            }
+        }
+        slices
+    }
+
+    /// The branches that the policy's scope on principals can match.
+    fn branches(&mut self, policy: &Policy, action: Action) -> Vec<&mut Branch> {
+        let classes = action.classes();
+        match policy.principal_constraint() {
+            PrincipalConstraint::Any => self.of_classes(action, classes),
+            PrincipalConstraint::Is(name) => {
+                let name = name.to_string();
+                let of_type = |c: &&IdentityClass| Kind::of_class(**c).is_some_and(|k| k.as_str() == name);
+                let one: Vec<_> = classes.iter().filter(of_type).copied().collect();
+                self.of_classes(action, &one)
+            }
+            PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
+                vec![self.by_entity.entry(uid).or_default().entry(action).or_default()]
+            }
+        }
+    }
+
+    fn of_classes(&mut self, action: Action, classes: &[IdentityClass]) -> Vec<&mut Branch> {
+        for class in classes {
+            self.by_class.entry((*class, action)).or_default();
+        }
+        self.by_class
+            .iter_mut()
+            .filter(|((class, a), _)| *a == action && classes.contains(class))
+            .map(|(_, branch)| branch)
+            .collect()
+    }
+
+    /// Evaluates every policy that can match.
+    pub(in crate::policy) fn evaluate(&self, query: &Query<'_>) -> Answer {
+        let authorizer = Authorizer::new();
+        let mut answer = Answer::default();
+        let by_class = self.by_class.get(&(query.class, query.action));
+        let by_entity = query.principals.iter().filter_map(|uid| self.by_entity.get(uid)?.get(&query.action));
+        for branch in by_class.into_iter().chain(by_entity) {
+            let of_tool = query.tool.and_then(|name| branch.by_tool.get(name));
+            for cell in [Some(&branch.any), of_tool].into_iter().flatten() {
+                for (set, applying) in [(&cell.permits, &mut answer.permits), (&cell.forbids, &mut answer.forbids)] {
+                    if set.is_empty() {
+                        continue;
+                    }
+                    let response = authorizer.is_authorized(query.request, set, query.entities);
+                    applying.extend(response.diagnostics().reason().map(ToString::to_string));
+                    answer.failed.extend(response.diagnostics().errors().map(failed));
+                }
+            }
+        }
+        // Cedar keeps policies in hash maps; an answer depends on the facts alone.
+        for ids in [&mut answer.permits, &mut answer.forbids, &mut answer.failed] {
+            ids.sort();
+            ids.dedup();
+        }
+        answer
+    }
+}
+
+fn failed(error: &AuthorizationError) -> String {
+    match error {
+        AuthorizationError::PolicyEvaluationError(e) => e.policy_id().to_string(),
+    }
+}
+
+impl Branch {
+    fn add(&mut self, policy: &Policy, reach: &Reach) {
+        match reach {
+            Reach::Any => self.any.add(policy),
+            Reach::Tools(tools) => {
+                for tool in tools {
+                    self.by_tool.entry(tool.clone()).or_default().add(policy);
+                }
+            }
+            Reach::Nothing => {}
+        }
+    }
+}
+
+impl Cell {
+    fn add(&mut self, policy: &Policy) {
+        let set = match policy.effect() {
+            Effect::Permit => &mut self.permits,
+            Effect::Forbid => &mut self.forbids,
+        };
+        // Ids are unique in a bundle; a scope that reaches a tool twice adds the policy once.
+        let _already_there = set.add(policy.clone());
+    }
+}
+
+/// What scopes can name, looked up once for all policies.
+struct World {
+    /// Each action with the entities that it is or belongs to.
+    actions: Vec<(Action, Vec<EntityUid>)>,
+    /// Each tool with its action and the entities that it is or belongs to.
+    tools: Vec<(ToolName, Action, Vec<EntityUid>)>,
+}
+
+impl World {
+    fn new(schema: &Schema, catalogue: &Catalogue, types: &Types) -> Self {
+        let groups = schema.action_entities().unwrap_or_else(|_| Entities::empty());
+        let actions = Action::all().map(|action| {
+            let own = types.action(action);
+            let above: Vec<EntityUid> = groups.ancestors(&own).into_iter().flatten().cloned().collect();
+            (action, above.into_iter().chain([own]).collect())
+        });
+        let tools = catalogue.tools().map(|tool| {
+            let mut uids = types.tool_groups(tool);
+            uids.push(types.uid(Kind::Tool, tool.name.as_str()));
+            (tool.name.clone(), Action::Use(tool.effect), uids)
+        });
+        Self { actions: actions.collect(), tools: tools.collect() }
+    }
+
+    /// The actions that the policy's scope can match.
+    fn actions(&self, policy: &Policy) -> Vec<Action> {
+        let named = match policy.action_constraint() {
+            ActionConstraint::Any => return Action::all().collect(),
+            ActionConstraint::Eq(uid) => vec![uid],
+            ActionConstraint::In(uids) => uids,
+        };
+        let matching = self.actions.iter().filter(|(_, uids)| uids.iter().any(|uid| named.contains(uid)));
+        matching.map(|(action, _)| *action).collect()
+    }
+
+    /// The tools that the policy's scope can match.
+    fn reach(&self, policy: &Policy, action: Action) -> Reach {
+        let of_use = matches!(action, Action::Use(_));
+        match policy.resource_constraint() {
+            ResourceConstraint::Any => Reach::Any,
+            ResourceConstraint::Is(name) => {
+                let wanted = if of_use { Kind::Tool } else { Kind::Task };
+                if name.to_string() == wanted.as_str() { Reach::Any } else { Reach::Nothing }
+            }
+            ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) if of_use => {
+                let matching = self.tools.iter().filter(|(_, of, uids)| *of == action && uids.contains(&uid));
+                Reach::Tools(matching.map(|(name, ..)| name.clone()).collect())
+            }
+            // A single task is named by an id that nobody knows beforehand: Cedar compares it.
+            _ => Reach::Any,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

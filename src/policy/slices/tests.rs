@@ -1,0 +1,138 @@
+//! Slices leave out nothing that could match: a sliced bundle answers as Cedar does over all policies at once.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Context, Entity};
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::access::Effect;
+use crate::policy::rules::{self, Rule};
+use crate::policy::schema;
+
+const CATALOGUE: &str = r#"
+[tools.a]
+description = "reads"
+effect = "read"
+privilege = 1
+owner = "o1"
+audience = "aud1"
+[tools.b]
+description = "reads too"
+effect = "read"
+privilege = 1
+owner = "o2"
+audience = "aud1"
+[tools.c]
+description = "sends"
+effect = "send"
+privilege = 1
+owner = "o1"
+"#;
+
+fn scopes() -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>) {
+    let principals = vec![
+        "principal",
+        "principal is Carnet::Agent",
+        "principal is Carnet::ServiceAccount",
+        "principal == Carnet::Agent::\"spiffe://td/x\"",
+        "principal in Carnet::Owner::\"team\"",
+        "principal is Carnet::Agent in Carnet::TrustDomain::\"td\"",
+        "principal in Carnet::TrustDomain::\"elsewhere\"",
+    ];
+    let actions = vec![
+        "action",
+        "action == Carnet::Action::\"read\"",
+        "action in Carnet::Action::\"use\"",
+        "action in Carnet::Action::\"effectful\"",
+        "action in [Carnet::Action::\"read\", Carnet::Action::\"send\"]",
+        "action == Carnet::Action::\"register_task\"",
+    ];
+    let resources = vec![
+        "resource",
+        "resource is Carnet::Tool",
+        "resource is Carnet::Task",
+        "resource == Carnet::Tool::\"a\"",
+        "resource in Carnet::Owner::\"o1\"",
+        "resource is Carnet::Tool in Carnet::Audience::\"aud1\"",
+    ];
+    (principals, actions, resources)
+}
+
+fn rules_of(picks: &[(usize, usize, usize, bool)]) -> Vec<Rule> {
+    let (principals, actions, resources) = scopes();
+    let mut problems = Vec::new();
+    let text: String = picks
+        .iter()
+        .enumerate()
+        .map(|(n, (p, a, r, permit))| {
+            let head = if *permit { "permit" } else { "@reason(\"FORBIDDEN\") forbid" };
+            format!("@id(\"p{n}\") {head} ({}, {}, {});\n", principals[*p], actions[*a], resources[*r])
+        })
+        .collect();
+    let rules = rules::read("x.cedar", &text, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    rules
+}
+
+fn ids(set: &PolicySet, request: &Request, entities: &Entities) -> Vec<String> {
+    let response = Authorizer::new().is_authorized(request, set, entities);
+    let sorted: BTreeSet<_> = response.diagnostics().reason().map(ToString::to_string).collect();
+    sorted.into_iter().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_sliced_bundle_answers_as_the_whole_would(
+        picks in prop::collection::vec((0_usize..7, 0_usize..6, 0_usize..6, any::<bool>()), 1..20),
+        class in prop::sample::select(vec![IdentityClass::AiAgent, IdentityClass::ServiceAccount]),
+        who in prop::sample::select(vec!["spiffe://td/x", "spiffe://td/y", "spiffe://elsewhere/x"]),
+        owned in any::<bool>(),
+        what in prop::sample::select(vec![Some("a"), Some("b"), Some("c"), None]),
+    ) {
+        let types = Types::new();
+        let schema = schema::read(schema::SHIPPED).unwrap();
+        let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+        let rules = rules_of(&picks);
+        let slices = Slices::new(&rules, &schema, &catalogue, &types);
+
+        let tool = what.map(|name| catalogue.tool(&name.parse().unwrap()).unwrap());
+        let action = tool.map_or(Action::Register, |t| Action::Use(t.effect));
+        let kind = Kind::of_class(class).unwrap();
+        let domain = if who.contains("elsewhere") { "elsewhere" } else { "td" };
+        let mut principals = vec![types.uid(kind, who), types.uid(Kind::TrustDomain, domain)];
+        if owned {
+            principals.push(types.uid(Kind::Owner, "team"));
+        }
+        let own = Entity::new_no_attrs(principals[0].clone(), principals[1..].iter().cloned().collect());
+        let store = schema.action_entities().unwrap();
+        let store = store.add_entities([own].into_iter().chain(tool.map(|t| types.tool_entity(t).unwrap())), None).unwrap();
+        let resource = tool.map_or(types.uid(Kind::Task, "task_1"), |t| types.uid(Kind::Tool, t.name.as_str()));
+        let request = Request::new(principals[0].clone(), types.action(action), resource, Context::empty(), None).unwrap();
+        let name = tool.map(|t| t.name.clone());
+        let query = Query { action, class, principals: &principals, tool: name.as_ref(), request: &request, entities: &store };
+        let answer = slices.evaluate(&query);
+
+        let of = |effect| PolicySet::from_policies(rules.iter().filter(|r| r.cedar.effect() == effect).map(|r| r.cedar.clone()));
+        prop_assert_eq!(answer.permits, ids(&of(cedar_policy::Effect::Permit).unwrap(), &request, &store));
+        prop_assert_eq!(answer.forbids, ids(&of(cedar_policy::Effect::Forbid).unwrap(), &request, &store));
+        prop_assert!(answer.failed.is_empty());
+    }
+}
+
+#[test]
+fn a_scope_about_one_tool_is_not_evaluated_for_another() {
+    let rules = rules_of(&[(0, 0, 3, false), (0, 1, 0, true), (3, 0, 0, false)]);
+    let schema = schema::read(schema::SHIPPED).unwrap();
+    let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+    let slices = Slices::new(&rules, &schema, &catalogue, &Types::new());
+    let branch = &slices.by_class[&(IdentityClass::AiAgent, Action::Use(Effect::Read))];
+    assert_eq!(branch.any.permits.num_of_policies(), 1);
+    assert_eq!(branch.any.forbids.num_of_policies(), 0, "the one about a principal stands apart");
+    assert_eq!(branch.by_tool.len(), 1);
+    let send = slices.by_class.get(&(IdentityClass::AiAgent, Action::Use(Effect::Send)));
+    assert!(send.is_none_or(|b| b.any.permits.is_empty() && b.by_tool.is_empty()));
+    assert!(!slices.principal_groups);
+}

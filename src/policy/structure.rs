@@ -1,0 +1,121 @@
+//! What is checked before any policy is asked, because no policy may waive it: proof of a key, the task's standing, blocks, what the
+//! catalogue knows, and the ceiling.
+
+use super::combine::{Finding, Offer};
+use crate::catalogue::tool::{Catalogue, Tool};
+use crate::model::ceiling::{Breach, CeilingFit};
+use crate::model::decision::Outcome::{Denied, Narrowed};
+use crate::model::facts::{EntryFacts, FACTS_VERSION, Facts, Question, RegistrationFacts};
+use crate::model::identity::{Authentication, IdentityClass};
+use crate::model::reason::ReasonCode;
+use crate::model::task::TaskState;
+
+/// What concerns the whole question.
+pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let mut deny = |holds: bool, code: ReasonCode, detail: &str| {
+        if holds {
+            out.push(Finding::whole(Denied, code, detail));
+        }
+    };
+    let task = &facts.task;
+    let of_use = matches!(facts.question, Question::Request | Question::Retain);
+    let later = facts.version > FACTS_VERSION;
+    deny(later, ReasonCode::PolicyError, "the facts are of a later version");
+    let unproven = facts.principal.authentication != Authentication::X509Svid;
+    deny(unproven, ReasonCode::KeyNotProven, facts.principal.authentication.as_str());
+    deny(task.state.is_ended(), ReasonCode::TaskEnded, task.state.as_str());
+    // A pause suspends by a cause of its own; to deny the staying of a live grant would end it.
+    let paused = task.state == TaskState::Paused && facts.question == Question::Request;
+    deny(paused, ReasonCode::TaskPaused, "");
+    deny(task.remaining_s == 0 && !task.state.is_ended(), ReasonCode::DeadlinePassed, "");
+    deny(!task.blocks.is_empty(), ReasonCode::Blocked, &task.blocks.join(", "));
+    deny(of_use && !task.audience_allowed, ReasonCode::AudienceNotInTask, "");
+    deny(of_use && facts.entries.is_empty(), ReasonCode::NoPermit, "nothing is asked for");
+    out
+}
+
+/// What concerns a registration or an amendment.
+pub(in crate::policy) fn registration(asked: &RegistrationFacts, catalogue: &Catalogue) -> Vec<Finding> {
+    let mut out = Vec::new();
+    if !matches!(asked.agent_class, Some(IdentityClass::AiAgent | IdentityClass::ServiceAccount)) {
+        let class = asked.agent_class.map_or("unknown", IdentityClass::as_str);
+        out.push(Finding::whole(Denied, ReasonCode::AgentNotEligible, class));
+    }
+    if !asked.beyond_parent.is_empty() {
+        out.push(Finding::whole(Denied, ReasonCode::ParentExceeded, asked.beyond_parent.join(", ")));
+    }
+    let named = asked.ceiling.iter().flat_map(|c| &c.tools);
+    let unknown: Vec<_> = named.filter(|t| catalogue.tool(&t.tool).is_none()).map(|t| t.tool.as_str()).collect();
+    if !unknown.is_empty() {
+        out.push(Finding::whole(Denied, ReasonCode::ToolUnknown, unknown.join(", ")));
+    }
+    out
+}
+
+/// What the catalogue says of an entry.
+///
+/// # Errors
+/// The finding by which it is denied, when there is nothing to ask policies about.
+pub(in crate::policy) fn tool<'a>(
+    number: u32,
+    entry: &EntryFacts,
+    facts: &Facts,
+    catalogue: &'a Catalogue,
+) -> Result<&'a Tool, Finding> {
+    let deny = |code, detail: &str| Err(Finding::at(number, Denied, code, detail));
+    let Some(tool) = catalogue.tool(&entry.tool) else { return deny(ReasonCode::ToolUnknown, "") };
+    if tool.owner.is_none() {
+        return deny(ReasonCode::ToolUnowned, "");
+    }
+    match (&tool.audience, &facts.audience) {
+        (Some(own), asked) if asked.as_ref() != Some(own) => deny(ReasonCode::AudienceMismatch, own.as_str()),
+        (_, None) => deny(ReasonCode::AudienceMismatch, "no audience is named"),
+        _ => Ok(tool),
+    }
+}
+
+/// What an entry can be offered: known actions within the ceiling. Findings say what was taken away.
+pub(in crate::policy) fn offer(number: u32, entry: &EntryFacts, tool: &Tool, findings: &mut Vec<Finding>) -> Offer {
+    let mut actions = if entry.actions.is_empty() { tool.actions.clone() } else { entry.actions.clone() };
+    let mut resources = entry.resources.clone();
+    let asked = actions.len();
+    actions.retain(|a| tool.actions.contains(a));
+    if actions.len() < asked {
+        let outcome = if actions.is_empty() { Denied } else { Narrowed };
+        let finding = Finding::at(number, outcome, ReasonCode::ActionUnknown, "");
+        findings.push(Finding { keeps_entry: true, ..finding });
+    }
+    if let CeilingFit::Outside { breaches } = &entry.ceiling {
+        let outcome = if tool.effect.is_effectful() { Denied } else { Narrowed };
+        let (had_actions, had_resources) = (!actions.is_empty(), !resources.is_empty());
+        let trimmed = !breaches.is_empty() && breaches.iter().all(|breach| trim(breach, &mut actions, &mut resources));
+        let remains = (!actions.is_empty() || !had_actions) && (!resources.is_empty() || !had_resources);
+        let detail = breaches.iter().map(what).collect::<Vec<_>>().join(", ");
+        let finding = Finding::at(number, outcome, ReasonCode::CeilingExceeded, detail);
+        findings.push(Finding { keeps_entry: trimmed && remains, ..finding });
+    }
+    Offer { actions, resources, calls_max: tool.calls_max }
+}
+
+/// Takes away what goes beyond the ceiling, where that can be taken away.
+fn trim(breach: &Breach, actions: &mut Vec<String>, resources: &mut Vec<String>) -> bool {
+    match breach {
+        Breach::Action { action } => actions.retain(|a| a != action),
+        Breach::Resource { resource } => resources.retain(|r| r != resource),
+        Breach::Tool | Breach::SinkValue { .. } | Breach::Amount { .. } | Breach::Calls { .. } => return false,
+    }
+    true
+}
+
+/// Names of the kind and the sink, no values: those are what people and agents wrote.
+fn what(breach: &Breach) -> String {
+    match breach {
+        Breach::Tool => "the tool is not listed".to_owned(),
+        Breach::Action { .. } => "an action is not listed".to_owned(),
+        Breach::Resource { .. } => "a resource is not listed".to_owned(),
+        Breach::SinkValue { sink, .. } => format!("a value of `{sink}` is not listed"),
+        Breach::Amount { sink, .. } => format!("`{sink}` is above its cap"),
+        Breach::Calls { calls_max } => format!("all {calls_max} calls are used"),
+    }
+}
