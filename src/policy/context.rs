@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, ContextCreationError, RestrictedExpression};
+use cedar_policy::{Context, RestrictedExpression};
 
 use super::names::{text, texts};
 use crate::catalogue::tool::Tool;
@@ -34,20 +34,21 @@ impl Shared {
         Self { pairs }
     }
 
-    /// The context of one entry.
+    /// The context of one entry; `None` when it cannot be made, which denies.
     pub(in crate::policy) fn entry(
         &self,
         entry: &EntryFacts,
         tool: &Tool,
         actions: &[String],
-    ) -> Result<Context, ContextCreationError> {
+    ) -> Option<Context> {
         let own = [("call", call(entry, tool, actions)), ("sinks", sinks(&entry.sinks))];
         context(self.pairs.iter().cloned().chain(own))
     }
 }
 
-pub(in crate::policy) fn context(pairs: impl IntoIterator<Item = Pair>) -> Result<Context, ContextCreationError> {
-    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)))
+/// The context of these members; `None` when Cedar refuses it, which denies.
+pub(in crate::policy) fn context(pairs: impl IntoIterator<Item = Pair>) -> Option<Context> {
+    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).ok()
 }
 
 pub(in crate::policy) fn caller(principal: &PrincipalFacts) -> RestrictedExpression {

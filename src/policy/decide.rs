@@ -53,7 +53,7 @@ fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut 
             }
         };
         let offer = structure::offer(number, entry, tool, &mut sheet.findings);
-        let context = shared.entry(entry, tool, &offer.actions).ok();
+        let context = shared.entry(entry, tool, &offer.actions);
         let resource = bundle.types().uid(Kind::Tool, tool.name.as_str());
         let asked = Asked { action: Action::Use(tool.effect), resource, context, tool: Some(&tool.name) };
         let answer = ask(bundle, facts, &principals, asked);
@@ -72,7 +72,7 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
         ));
     };
     sheet.findings.extend(structure::registration(asked, bundle.catalogue()));
-    let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types()).ok();
+    let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types());
     let resource = bundle.types().uid(Kind::Task, &facts.task.id.to_string());
     let answer = ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context, tool: None });
     enter(bundle, answer, None, |code| detail::of_registration(code, facts), sheet);

@@ -6,6 +6,7 @@ use crate::catalogue::tool::Tool;
 use crate::model::facts::{EntryFacts, Facts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
+use crate::risk::derive::sink_in_words;
 
 /// What a policy's reason is about, where the facts of an entry say it.
 pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &EntryFacts, tool: &Tool) -> String {
@@ -39,18 +40,8 @@ pub(in crate::policy) fn of_registration(code: ReasonCode, facts: &Facts) -> Str
 }
 
 fn sinks(entry: &EntryFacts, meant: impl Fn(&SinkFacts) -> bool) -> String {
-    let phrases: BTreeSet<String> = entry.sinks.iter().filter(|s| meant(s)).map(phrase).collect();
+    let phrases: BTreeSet<String> = entry.sinks.iter().filter(|s| meant(s)).map(sink_in_words).collect();
     join(phrases.into_iter())
-}
-
-/// ``` `recipients` in `read_mail` (call 3) ```
-fn phrase(sink: &SinkFacts) -> String {
-    let seen = sink.evidence.as_ref().filter(|e| !e.tool.is_empty());
-    match seen.map(|e| (&e.tool, e.call)) {
-        Some((tool, Some(call))) => format!("`{}` in `{tool}` (call {})", sink.name, call.saturating_add(1)),
-        Some((tool, None)) => format!("`{}` in `{tool}`", sink.name),
-        None => format!("`{}`", sink.name),
-    }
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {

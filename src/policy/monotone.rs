@@ -41,10 +41,8 @@ fn touches(expr: &Value) -> bool {
             match operator.as_str() {
                 // A literal holds no expression.
                 "Value" => return false,
-                "." | "has" => {
-                    if operands.get("left").is_some_and(is_context) {
-                        return !names_another_member(operands.get("attr"));
-                    }
+                "." | "has" if operands.get("left").is_some_and(is_context) => {
+                    return !names_another_member(operands.get("attr"));
                 }
                 _ => {}
             }

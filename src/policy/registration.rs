@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, ContextCreationError, RestrictedExpression};
+use cedar_policy::{Context, RestrictedExpression};
 
 use super::context::{caller, context, flag, initiator, long, record, risk_record};
 use super::names::{Kind, Types, text, texts};
@@ -13,14 +13,14 @@ use crate::model::facts::{Facts, RegistrationFacts};
 use crate::model::risk::Assessment;
 use crate::model::sink::SinkKind;
 
-/// The context of a registration or an amendment.
+/// The context of a registration or an amendment; `None` when it cannot be made, which denies.
 pub(in crate::policy) fn of(
     facts: &Facts,
     asked: &RegistrationFacts,
     risk: &Assessment,
     catalogue: &Catalogue,
     types: &Types,
-) -> Result<Context, ContextCreationError> {
+) -> Option<Context> {
     context([
         ("caller", caller(&facts.principal)),
         ("initiator", initiator(facts)),

@@ -12,6 +12,7 @@ mod architecture;
 mod contract;
 mod golden;
 mod mtls;
+mod policy_matrix;
 mod support;
 mod workload_api;
 

@@ -1,0 +1,167 @@
+//! What a decision costs: with the shipped bundle, and with 20, 200 and 2,000 policies of which at most 40 match by scope.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail by panicking")]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::Path;
+
+use carnet::model::ceiling::CeilingFit;
+use carnet::model::decision::Outcome;
+use carnet::model::facts::{
+    EntryFacts, FACTS_VERSION, Facts, FitVerdict, InitiatorFacts, IntentFit, PrincipalFacts, Question, SessionFacts,
+    SinkFacts, TaskFacts,
+};
+use carnet::model::id::TaskId;
+use carnet::model::identity::{Authentication, IdentityClass};
+use carnet::model::provenance::{Evidence, Provenance};
+use carnet::model::risk::Signal;
+use carnet::model::sink::SinkKind;
+use carnet::model::task::TaskState;
+use carnet::model::time::Timestamp;
+use carnet::policy::bundle::{BundleFiles, PolicyBundle};
+use carnet::policy::decide::decide;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Policies of the generated bundles that speak of every tool; the others speak of one tool or one agent each.
+const GENERAL: usize = 16;
+
+fn shipped() -> BundleFiles {
+    BundleFiles::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy")).unwrap()
+}
+
+/// A bundle of so many policies: `GENERAL` of them match every request by scope, 20 more at most match by tool or agent.
+fn generated(policies: usize) -> PolicyBundle {
+    let tools = 100;
+    let mut catalogue = String::new();
+    for n in 0..tools {
+        writeln!(
+            catalogue,
+            "[tools.t{n}]\ndescription = \"\"\neffect = \"send\"\nprivilege = 20\nowner = \"group:g{}\"\n\
+             sinks = {{ a = \"address\", b = \"address\", c = \"id\", d = \"path\", e = \"amount\" }}",
+            n % 10
+        )
+        .unwrap();
+    }
+    let mut cedar = "@id(\"permit\") permit (principal, action in Carnet::Action::\"use\", resource);\n".to_owned();
+    for n in 1..policies {
+        let scope = match n {
+            n if n < GENERAL => "principal, action in Carnet::Action::\"effectful\", resource".to_owned(),
+            n if n % 4 == 0 => {
+                format!("principal == Carnet::Agent::\"spiffe://td/agent/a{n}\", action, resource is Carnet::Tool")
+            }
+            n => format!("principal, action == Carnet::Action::\"send\", resource == Carnet::Tool::\"t{}\"", n % tools),
+        };
+        writeln!(
+            cedar,
+            "@id(\"p{n}\") @reason(\"FORBIDDEN\") @outcome(\"review\") forbid ({scope}) when {{ resource.way_out && context.session.untrusted_input \
+             && context.sinks.unseen.containsAny([\"address\", \"url\"]) && context.task.depth > {} }};",
+            n % 5
+        )
+        .unwrap();
+    }
+    let keep = |path: &str| matches!(path, "schema.cedarschema" | "identities.toml" | "risk.toml");
+    let files = shipped();
+    let kept = files.iter().filter(|(path, _)| keep(path)).map(|(path, content)| (path.to_owned(), content.to_vec()));
+    let own =
+        [("catalogue.toml", catalogue), ("all.cedar", cedar)].map(|(path, text)| (path.to_owned(), text.into_bytes()));
+    let files = BundleFiles::new(kept.chain(own)).unwrap();
+    PolicyBundle::load(files).unwrap_or_else(|e| panic!("{:#?}", e.problems().first()))
+}
+
+fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
+    let task = TaskId::new(Timestamp::from_secs(1_793_577_600), [7; 10]);
+    let evidence = Evidence { call: Some(3), position: 77, tool: "mail.read".to_owned(), field: "body".to_owned() };
+    let sinks = sinks.iter().map(|(name, kind)| SinkFacts {
+        name: (*name).to_owned(),
+        kind: *kind,
+        value: if *kind == SinkKind::Amount { "12.50".to_owned() } else { "someone@example.test".to_owned() },
+        provenance: Provenance::Field,
+        evidence: Some(evidence.clone()),
+        beside_intent: false,
+    });
+    let signal = |n: u32| Signal {
+        name: format!("signal-{n}").parse().unwrap(),
+        source: "spiffe://td/scorer/s".to_owned(),
+        scorer: "model-1".to_owned(),
+        points: n,
+        explanation: "something was seen".to_owned(),
+        observed: Timestamp::from_secs(1_793_577_000),
+    };
+    Facts {
+        version: FACTS_VERSION,
+        question: Question::Request,
+        now: Timestamp::from_secs(1_793_577_600),
+        principal: PrincipalFacts {
+            id: "spiffe://td/agent/a16".parse().unwrap(),
+            class: IdentityClass::AiAgent,
+            owner: Some("group:agents".parse().unwrap()),
+            authentication: Authentication::X509Svid,
+            svid_age_s: 60,
+            network_declared: true,
+            profile_changes: Vec::new(),
+        },
+        initiator: InitiatorFacts { name: "ann".parse().unwrap(), verified: true },
+        task: TaskFacts {
+            id: task,
+            root: task,
+            orchestrator: "spiffe://td/orchestrator/o".parse().unwrap(),
+            agent: "spiffe://td/agent/a16".parse().unwrap(),
+            depth: 0,
+            ceiling_declared: true,
+            age_s: 60,
+            remaining_s: 3600,
+            state: TaskState::Active,
+            blocks: Vec::new(),
+            audience_allowed: true,
+        },
+        audience: Some(audience.parse().unwrap()),
+        entries: vec![EntryFacts {
+            tool: tool.parse().unwrap(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            data_classes: Vec::new(),
+            ceiling: CeilingFit::Within,
+            sinks: sinks.collect(),
+            intent_fit: IntentFit { verdict: FitVerdict::Implied, ..IntentFit::default() },
+            conflicts: Vec::new(),
+            calls_before: 0,
+            dictated: Vec::new(),
+        }],
+        session: SessionFacts { calls: 50, untrusted_input: true, carries: Vec::new(), overflowed: false },
+        signals: (1..4).map(signal).collect(),
+        ttl_asked: None,
+        registration: None,
+    }
+}
+
+fn benchmarks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide");
+    let bundle = PolicyBundle::load(shipped()).unwrap();
+    let sinks = [
+        ("to", SinkKind::Address),
+        ("cc", SinkKind::Address),
+        ("bcc", SinkKind::Address),
+        ("attachments.file_id", SinkKind::Id),
+    ];
+    let five: Vec<_> = sinks.into_iter().chain([("attachments.file_id", SinkKind::Id)]).collect();
+    let mail = facts("mail.send", &five, "https://mail.dev.carnet.test");
+    assert_eq!(decide(&bundle, &mail).outcome, Outcome::Granted);
+    group.bench_function("shipped, 5 sinks", |b| b.iter(|| black_box(decide(&bundle, black_box(&mail)))));
+    let search = facts("tickets.search", &[], "https://tickets.dev.carnet.test");
+    group.bench_function("shipped, read without sinks", |b| b.iter(|| black_box(decide(&bundle, black_box(&search)))));
+    let kinds = [SinkKind::Address, SinkKind::Address, SinkKind::Id, SinkKind::Path, SinkKind::Amount];
+    let five: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip(kinds).collect();
+    for policies in [20, 200, 2000] {
+        let bundle = generated(policies);
+        let asked = facts("t17", &five, "https://any.test");
+        assert_eq!(decide(&bundle, &asked).outcome, Outcome::Granted);
+        group.bench_function(format!("{policies} policies, 5 sinks"), |b| {
+            b.iter(|| black_box(decide(&bundle, black_box(&asked))))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, benchmarks);
+criterion_main!(benches);
