@@ -35,12 +35,7 @@ impl Shared {
     }
 
     /// The context of one entry; `None` when it cannot be made, which denies.
-    pub(in crate::policy) fn entry(
-        &self,
-        entry: &EntryFacts,
-        tool: &Tool,
-        actions: &[String],
-    ) -> Option<Context> {
+    pub(in crate::policy) fn entry(&self, entry: &EntryFacts, tool: &Tool, actions: &[String]) -> Option<Context> {
         let own = [("call", call(entry, tool, actions)), ("sinks", sinks(&entry.sinks))];
         context(self.pairs.iter().cloned().chain(own))
     }
