@@ -3,6 +3,8 @@
 
 pub mod checkpoint;
 pub mod event;
+pub mod export;
 pub mod note;
 pub mod proof;
 pub mod tree;
+pub mod verify;

@@ -1,7 +1,7 @@
 //! Inclusion and consistency proofs (RFC 6962 §2.1.1, §2.1.2; checked by the algorithms of RFC 9162 §2.1.3.2, §2.1.4.2).
 //! Whoever keeps the tree gives the roots of complete subtrees; where they are kept is not known here.
 
-use super::tree::{TreeHash, TreeHead};
+use super::tree::{Frontier, TreeHash, TreeHead};
 
 /// A place where the roots of complete subtrees are found.
 pub trait Subtrees {
@@ -81,6 +81,20 @@ pub fn consistency<S: Subtrees>(subtrees: &S, older: u64, size: u64) -> Result<V
     }
     path.reverse();
     Ok(path)
+}
+
+/// The tree of the first `size` leaves, as it is continued by pushing.
+///
+/// # Errors
+/// When a subtree cannot be had.
+pub fn frontier<S: Subtrees>(subtrees: &S, size: u64) -> Result<Frontier, S::Error> {
+    let mut peaks = Vec::new();
+    let mut start = 0;
+    for level in (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1) {
+        peaks.push(subtrees.subtree(level, start >> level)?);
+        start += 1 << level;
+    }
+    Ok(Frontier::of_peaks(size, peaks))
 }
 
 /// Checks that the leaf stands at `position` of the tree.

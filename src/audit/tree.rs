@@ -123,6 +123,11 @@ impl Frontier {
         }
     }
 
+    // INVARIANT: the caller has one root for each bit that is set in `size`.
+    pub(super) const fn of_peaks(size: u64, peaks: Vec<TreeHash>) -> Self {
+        Self { size, peaks }
+    }
+
     /// How many leaves the tree has.
     #[must_use]
     pub const fn size(&self) -> u64 {

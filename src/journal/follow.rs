@@ -13,13 +13,14 @@ use super::shared::Shared;
 pub struct Follower {
     shared: Arc<Shared>,
     durable: watch::Receiver<u64>,
+    closed: watch::Receiver<bool>,
     next: u64,
 }
 
 impl Follower {
     pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
-        let durable = shared.events.durable();
-        Self { shared, durable, next }
+        let (durable, closed) = (shared.events.durable(), shared.events.closed());
+        Self { shared, durable, closed, next }
     }
 
     /// The position that comes next.
@@ -35,8 +36,13 @@ impl Follower {
     /// When one is damaged, or the disk fails.
     pub async fn read(&mut self, events_max: usize) -> Result<Option<Vec<Recorded>>, ReadError> {
         let next = self.next;
-        if self.durable.wait_for(|durable| *durable > next).await.is_err() {
-            return Ok(None);
+        tokio::select! {
+            biased;
+            more = self.durable.wait_for(|durable| *durable > next) => drop(more),
+            closed = self.closed.wait_for(|closed| *closed) => {
+                drop(closed);
+                return Ok(None);
+            }
         }
         let recorded = read_range(&self.shared, next, events_max.max(1))?;
         self.next += recorded.len() as u64;

@@ -17,6 +17,7 @@ pub(super) struct Log {
     segments: RwLock<Vec<Arc<Segment>>>,
     head: Mutex<TreeHead>,
     durable: watch::Sender<u64>,
+    closed: watch::Sender<bool>,
     // The frame that was read last: neighbours are often asked for next.
     recent: Mutex<Option<Frame>>,
 }
@@ -50,6 +51,7 @@ impl Log {
             segments: RwLock::new(segments),
             head: Mutex::new(head),
             durable: watch::Sender::new(head.size),
+            closed: watch::Sender::new(false),
             recent: Mutex::default(),
         }
     }
@@ -57,6 +59,16 @@ impl Log {
     /// How many events are durable, and a way to wait for more.
     pub(super) fn durable(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
+    }
+
+    /// Whether the journal is closed, and a way to wait for that.
+    pub(super) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
+    /// Tells everybody that nothing more comes.
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
     }
 
     /// How many events are durable now.
@@ -141,11 +153,6 @@ impl Cursor {
             reader.pass(&header);
         }
         Ok(Self { reader, window_bytes })
-    }
-
-    /// The position that the next frame begins with.
-    pub(super) const fn next(&self) -> u64 {
-        self.reader.next()
     }
 
     /// The next frame; `None` when nothing more is durable.

@@ -4,22 +4,33 @@
 pub mod disk;
 pub mod entry;
 pub mod error;
+pub mod follow;
 pub mod guard_table;
 pub mod guards;
 pub mod open;
 pub mod options;
 pub mod projection;
-
-pub mod follow;
+pub mod search;
+pub mod simulated;
 
 mod fold;
 mod frame;
+mod index;
+mod indexer;
+mod keeper;
 mod log;
+mod proofs;
 mod queue;
 mod recovery;
+mod replay;
 mod segment;
 mod shared;
+mod signal;
+mod snapshot;
+mod snapshotter;
 mod stream;
+mod terms;
+mod watermark;
 mod writer;
 
 use std::any::Any;
@@ -31,13 +42,19 @@ use tokio::sync::watch;
 use self::entry::{Committed, Record};
 use self::error::{AppendError, JournalError, ReadError};
 use self::follow::{Follower, read_range};
+use self::frame::LogId;
 use self::guards::{Expect, GuardKey};
+use self::index::BLOCK_EVENTS;
 use self::open::OpenReport;
 use self::options::Options;
 use self::projection::{Projection, Recorded};
 use self::queue::Submission;
+use self::search::{Page, Query};
 use self::shared::Shared;
-use crate::audit::tree::TreeHead;
+use self::writer::Writer;
+use crate::audit::note::VerifierKey;
+use crate::audit::tree::{Frontier, TreeHash, TreeHead};
+use crate::model::id::{DecisionId, GrantId};
 
 /// A journal. Clones are the same journal.
 #[derive(Clone)]
@@ -46,17 +63,26 @@ pub struct Journal {
     running: Arc<Running>,
 }
 
-// Threads, and the hold on the folder; ended with the last clone.
+// Threads, and the hold on the folder; told to end with the last clone.
 struct Running {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    log: LogId,
+    threads: Mutex<Option<Threads>>,
+    lock: Mutex<Option<Lock>>,
 }
 
+struct Threads {
+    writer: JoinHandle<Option<Writer>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+// Keeps the folder for this process as long as it lives.
+type Lock = Box<dyn Any + Send + Sync>;
+
 impl Journal {
-    fn new(shared: Arc<Shared>, threads: Vec<JoinHandle<()>>, lock: Box<dyn Any + Send + Sync>) -> Self {
-        let running =
-            Running { shared: Arc::clone(&shared), threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) };
+    fn new(shared: Arc<Shared>, log: LogId, threads: Threads, lock: Lock) -> Self {
+        let (threads, lock) = (Mutex::new(Some(threads)), Mutex::new(Some(lock)));
+        let running = Running { shared: Arc::clone(&shared), log, threads, lock };
         Self { shared, running: Arc::new(running) }
     }
 
@@ -121,7 +147,91 @@ impl Journal {
         Follower::new(Arc::clone(&self.shared), from)
     }
 
-    /// Takes nothing more in, commits what waits, and lets go of the folder.
+    /// The positions of a stream's events, oldest first, so many at most. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When something is damaged, or the disk fails.
+    pub fn stream(&self, name: &str, events_max: usize) -> Result<Vec<u64>, ReadError> {
+        search::stream(&self.shared, name, events_max)
+    }
+
+    /// One page of what a query finds. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the page token is of another query, something is damaged, or the disk fails.
+    pub fn search(&self, query: &Query) -> Result<Page, ReadError> {
+        search::search(&self.shared, query)
+    }
+
+    /// The event that holds a decision. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When something is damaged, or the disk fails.
+    pub fn find_decision(&self, id: &DecisionId) -> Result<Option<Recorded>, ReadError> {
+        search::first(&self.shared, Query { decision: Some(*id), ..Query::default() })
+    }
+
+    /// The event by which a grant came to be. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When something is damaged, or the disk fails.
+    pub fn find_grant(&self, id: &GrantId) -> Result<Option<Recorded>, ReadError> {
+        search::first(&self.shared, Query { grant: Some(*id), ..Query::default() })
+    }
+
+    /// The checkpoint of what is durable now: signed, and kept beside the log. Blocks while it is written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn checkpoint(&self) -> Result<String, JournalError> {
+        keeper::sign(&self.shared)
+    }
+
+    /// The key by which checkpoints are verified.
+    #[must_use]
+    pub fn verifier_key(&self) -> VerifierKey {
+        self.shared.options.signer.verifier().clone()
+    }
+
+    /// The proof that an event stands at `position` of the tree of the first `size` events. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When they are not durable, something is damaged, or the disk fails.
+    pub fn inclusion_proof(&self, position: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
+        proofs::inclusion(&self.shared, position, size)
+    }
+
+    /// The proof that the tree of the first `size` events continues that of the first `older`. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When they are not durable, something is damaged, or the disk fails.
+    pub fn consistency_proof(&self, older: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
+        proofs::consistency(&self.shared, older, size)
+    }
+
+    /// What stands for the first `size` events in an export of what follows. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When they are not durable, something is damaged, or the disk fails.
+    pub fn frontier(&self, size: u64) -> Result<Frontier, ReadError> {
+        proofs::frontier(&self.shared, size)
+    }
+
+    /// True while the space that is left is held back for ends and revocations.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Options { disk, dir, space_floor_bytes, .. } = &self.shared.options;
+        disk.free_bytes(dir).map_or(true, |free| free < *space_floor_bytes)
+    }
+
+    /// How many events the search index covers; those after them are found by reading.
+    #[must_use]
+    pub fn indexed(&self) -> u64 {
+        self.shared.indexing.index().map_or(0, |index| index.blocks() * BLOCK_EVENTS)
+    }
+
+    /// Takes nothing more in, commits what waits, signs for it, makes a snapshot, and lets go of the folder. Other clones find
+    /// the journal closed.
     pub async fn close(self) {
         let running = Arc::clone(&self.running);
         drop(self);
@@ -133,18 +243,37 @@ impl Journal {
 impl Running {
     fn end(&self) {
         self.shared.queue.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            // A thread that died has told so.
+        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        // A thread that died has told so.
+        let writer = threads.writer.join().ok().flatten();
+        self.shared.stop();
+        for thread in threads.others {
             drop(thread.join());
         }
+        if let Some(writer) = writer {
+            self.rest(writer);
+        }
+        self.shared.events.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    // What makes the next start quick. Nothing is lost without it.
+    fn rest(&self, writer: Writer) {
+        if let Err(error) = keeper::sign(&self.shared) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no checkpoint was signed");
+        }
+        let fold = writer.rest();
+        if let Err(error) = snapshotter::save_at_rest(&self.shared, self.log, fold) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no snapshot was made");
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.queue.close();
+        self.shared.stop();
+        self.shared.events.close();
     }
 }
 

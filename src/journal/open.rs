@@ -1,22 +1,31 @@
-//! Opening a journal: take hold of the folder, settle where the log ends, fold it, start the writer.
+//! Opening a journal: take hold of the folder, settle where the log ends, take up a snapshot, fold the rest, start the
+//! threads.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
-use super::Journal;
 use super::error::JournalError;
 use super::fold::Fold;
 use super::frame::{LogId, SEGMENT_HEADER, SegmentHeader};
+use super::indexer::{self, Indexing};
+use super::keeper;
 use super::log::Log;
-use super::options::Options;
-use super::projection::{Projection, Recorded};
+use super::options::{IndexPlace, Options};
+use super::projection::Projection;
 use super::queue::Queue;
-use super::recovery::{self, Found, check_sealed, io_error};
-use super::segment::{FrameReader, Segment};
-use super::shared::{LOCK, SEGMENTS, Shared, create_segment};
+use super::recovery::{self, Found, io_error};
+use super::replay;
+use super::shared::{CHECKPOINT, INDEX, LOCK, SEGMENTS, SNAPSHOTS, Shared, create_segment};
+use super::signal::Signal;
+use super::snapshot::{self, Snapshot};
+use super::snapshotter::{self, take_up};
+use super::watermark::Watermark;
 use super::writer::Writer;
+use super::{Journal, Threads};
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::note::NoteError;
 use crate::audit::tree::{TreeHash, TreeHead};
 
 /// What a start found.
@@ -28,27 +37,108 @@ pub struct OpenReport {
     pub replayed: u64,
     /// Bytes of a torn last group that were cut off; 0 when there was none.
     pub torn_bytes: u64,
+    /// Snapshots that were passed over: damaged, or of another form.
+    pub snapshots_ignored: usize,
 }
 
 /// Opens the folder. Blocks while it reads.
 pub(super) fn open(options: Options, projection: Arc<dyn Projection>) -> Result<(Journal, OpenReport), JournalError> {
-    let dir = options.dir.join(SEGMENTS);
-    options.disk.create_dir(&dir).map_err(|source| io_error("make", &dir, source))?;
-    let lock = options.disk.lock(&options.dir.join(LOCK)).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => JournalError::InUse { path: options.dir.clone() },
-        _ => io_error("lock", &options.dir, source),
+    let Options { disk, dir, .. } = &options;
+    let (segments, snapshots) = (dir.join(SEGMENTS), dir.join(SNAPSHOTS));
+    for folder in [&segments, &snapshots] {
+        disk.create_dir(folder).map_err(|source| io_error("make", folder, source))?;
+    }
+    let lock = disk.lock(&dir.join(LOCK)).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => JournalError::InUse { path: dir.clone() },
+        _ => io_error("lock", dir, source),
     })?;
-    let found = match recovery::find(&*options.disk, &dir, 0)? {
+    let (watermark, noted) = Watermark::open(&**disk, dir).map_err(|source| io_error("read", dir, source))?;
+    let snapshots = snapshot::load(&**disk, &snapshots).map_err(|source| io_error("read", &snapshots, source))?;
+    let (note, signed) = kept_checkpoint(&options)?;
+    let snapshotted = snapshots.iter().flatten().map(|snapshot| snapshot.fold.next()).max().unwrap_or(0);
+    let durable = noted.max(snapshotted).max(signed.map_or(0, |head| head.size));
+    let found = match recovery::find(&**disk, &segments, durable)? {
         Some(found) => found,
         None => begin(&options)?,
     };
-    let mut fold = Fold::default();
-    let replayed = replay(&found, &mut fold, &*projection)?;
-    let report = OpenReport { size: found.end, replayed, torn_bytes: found.torn_bytes };
+    if let Some(head) = signed {
+        replay::check_head(&found, &head)?;
+    }
+    let (mut fold, snapshots_ignored) = newest(snapshots, &found, &*projection)?;
+    replay::check_before(&found, fold.next(), options.verify_bytes)?;
+    let replayed = replay::replay(&found, &mut fold, &*projection)?;
+    let report = OpenReport { size: found.end, replayed, torn_bytes: found.torn_bytes, snapshots_ignored };
+    let kept = signed.zip(note).map(|(head, note)| (head.size, note));
+    let journal = start(options, projection, found, fold, watermark, kept, lock, report.size - replayed)?;
+    Ok((journal, report))
+}
 
+// A new log, with its first segment.
+fn begin(options: &Options) -> Result<Found, JournalError> {
+    let log = LogId(options.fresh_id);
+    let header = SegmentHeader { log, first: 0, root: TreeHash::empty() };
+    let bytes = options.segment_bytes.min(FIRST_SEGMENT_BYTES);
+    let prepared = keeper::zeros(options, bytes).map_err(|source| io_error("write to", &options.dir, source))?;
+    let segment = create_segment(options, header, Some(prepared))?;
+    // The folders' own names must outlast a power cut too.
+    let synced = options.disk.sync_dir(&options.dir);
+    synced.map_err(|source| io_error("sync", &options.dir, source))?;
+    Ok(Found { segments: vec![Arc::new(segment)], log, offset: SEGMENT_HEADER as u64, end: 0, torn_bytes: 0 })
+}
+
+// The checkpoint that was signed last, if it is by this key.
+fn kept_checkpoint(options: &Options) -> Result<(Option<String>, Option<TreeHead>), JournalError> {
+    let path = options.dir.join(CHECKPOINT);
+    let bytes = super::disk::read_all(&*options.disk, &path).map_err(|source| io_error("read", &path, source))?;
+    let Some(note) = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else { return Ok((None, None)) };
+    match Checkpoint::verify(&note, options.signer.verifier()) {
+        Ok(checkpoint) => Ok((Some(note), Some(*checkpoint.head()))),
+        // The key was changed since: what another key signed cannot be checked here.
+        Err(NoteError::Unsigned(_)) => Ok((None, None)),
+        Err(error) => Err(JournalError::Checkpoint(error)),
+    }
+}
+
+// Takes up the newest snapshot that fits; how many did not.
+fn newest(
+    snapshots: Vec<Option<Snapshot>>,
+    found: &Found,
+    projection: &dyn Projection,
+) -> Result<(Fold, usize), JournalError> {
+    let all = snapshots.len();
+    for (ignored, snapshot) in snapshots.into_iter().enumerate() {
+        let Some(snapshot) = snapshot else { continue };
+        let head = snapshot.fold.tree.head();
+        if replay::root_at(found, head.size)? == Some(head.root)
+            && let Some(fold) = take_up(snapshot, found.log, projection)
+        {
+            return Ok((fold, ignored));
+        }
+    }
+    Ok((Fold::default(), all))
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that opening found goes into the journal, once")]
+fn start(
+    options: Options,
+    projection: Arc<dyn Projection>,
+    found: Found,
+    fold: Fold,
+    watermark: Watermark,
+    checkpoint: Option<(u64, String)>,
+    lock: super::Lock,
+    snapshot: u64,
+) -> Result<Journal, JournalError> {
+    let total_bytes = replay::total_bytes(&found)?;
+    let last = found.segments.last().cloned().ok_or(JournalError::Damaged { position: 0, what: "no segment" })?;
+    let size = last.file.size().map_err(|source| io_error("read", &last.path, source))?;
     let head = TreeHead { size: found.end, root: fold.tree.root() };
     let Fold { time, tree, tiles, streams, guards } = fold;
-    let last = found.segments.last().cloned().ok_or(JournalError::Damaged { position: 0, what: "no segment" })?;
+    let index = match &options.index {
+        IndexPlace::Beside => Some(options.dir.join(INDEX)),
+        IndexPlace::At(dir) => Some(dir.clone()),
+        IndexPlace::None => None,
+    };
     let shared = Arc::new(Shared {
         projection,
         queue: Queue::new(),
@@ -56,75 +146,44 @@ pub(super) fn open(options: Options, projection: Arc<dyn Projection>) -> Result<
         guards: RwLock::new(guards),
         tiles: RwLock::new(tiles),
         reserved: AtomicBool::new(false),
+        keeper: Signal::new(),
+        prepared: Mutex::new(None),
+        checkpoint: Mutex::new(checkpoint),
+        snapshotter: Signal::new(),
+        indexing: Indexing::new(index, found.end),
         options,
     });
     let writer = Writer {
         shared: Arc::clone(&shared),
         log: found.log,
-        capacity: shared.options.segment_bytes,
+        capacity: size.max(FIRST_SEGMENT_BYTES.min(shared.options.segment_bytes)),
         segment: last,
         offset: found.offset,
         time,
         tree,
         root: head.root,
         streams,
-        total_bytes: found.offset,
+        total_bytes,
+        watermark,
+        snapshot,
+        asked: false,
     };
-    let thread = thread::Builder::new().name("journal-writer".into()).spawn(move || writer.run());
-    let thread = thread.map_err(JournalError::Thread)?;
-    Ok((Journal::new(shared, vec![thread], lock), report))
+    let threads = spawn(&shared, writer, found.log)?;
+    Ok(Journal::new(shared, found.log, threads, lock))
 }
 
-// A new log, with its first segment.
-fn begin(options: &Options) -> Result<Found, JournalError> {
-    let log = LogId(options.fresh_id);
-    let (segment, _) = create_segment(options, SegmentHeader { log, first: 0, root: TreeHash::empty() })?;
-    Ok(Found { segments: vec![segment], log, offset: SEGMENT_HEADER as u64, end: 0, torn_bytes: 0 })
+fn spawn(shared: &Arc<Shared>, writer: Writer, log: LogId) -> Result<Threads, JournalError> {
+    let named = |name: &str| thread::Builder::new().name(name.into());
+    let writer = named("journal-writer").spawn(move || writer.run()).map_err(JournalError::Thread)?;
+    let (one, two, three) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    let others = [
+        named("journal-keeper").spawn(move || keeper::run(&one)),
+        named("journal-fold").spawn(move || snapshotter::run(&two, log)),
+        named("journal-index").spawn(move || indexer::run(&three, log)),
+    ];
+    let others = others.into_iter().collect::<io::Result<_>>().map_err(JournalError::Thread)?;
+    Ok(Threads { writer, others })
 }
 
-// Folds what the log holds beyond the fold.
-fn replay(found: &Found, fold: &mut Fold, projection: &dyn Projection) -> Result<u64, JournalError> {
-    let begun = fold.next();
-    let mut ends: Vec<u64> = found.segments.iter().skip(1).map(|segment| segment.header.first).collect();
-    ends.push(found.end);
-    for (segment, end) in found.segments.iter().zip(ends) {
-        replay_segment(found, segment, end, fold, projection)?;
-        if segment.header.first != fold.next() && fold.next() != end {
-            return Err(JournalError::Damaged { position: fold.next(), what: "a gap between segments" });
-        }
-    }
-    Ok(fold.next() - begun)
-}
-
-fn replay_segment(
-    found: &Found,
-    segment: &Arc<Segment>,
-    end: u64,
-    fold: &mut Fold,
-    projection: &dyn Projection,
-) -> Result<(), JournalError> {
-    check_sealed(segment, found.log.seal(), end)?;
-    let io = |source| io_error("read", &segment.path, source);
-    let mut reader = FrameReader::new(Arc::clone(segment), found.log.seal(), WINDOW_BYTES);
-    while reader.next() < end {
-        let damaged = |position, what| JournalError::Damaged { position, what };
-        let first = reader.next();
-        let header = reader.header().map_err(io)?.ok_or(damaged(first, "a group"))?;
-        let payload = reader.frame(&header).map_err(io)?.ok_or(damaged(first, "a group"))?;
-        for (stored, position) in super::frame::events(payload).zip(first..) {
-            let stored = stored.ok_or(damaged(position, "the lengths inside a group"))?;
-            let recorded = Recorded::decode(stored).map_err(|source| JournalError::Event { position, source })?;
-            if !fold.apply(&recorded) {
-                return Err(damaged(position, "an event that is out of place"));
-            }
-            projection.apply(&recorded);
-        }
-        if fold.tree.root() != header.root {
-            return Err(damaged(first, "a group that is not what its root says"));
-        }
-        reader.pass(&header);
-    }
-    Ok(())
-}
-
-const WINDOW_BYTES: usize = 1 << 20;
+// The first segment is small, so that a small log takes up little.
+const FIRST_SEGMENT_BYTES: u64 = 1 << 20;

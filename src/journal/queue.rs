@@ -11,6 +11,7 @@ use super::entry::{Entry, EntryClass, Receipt};
 use super::error::AppendError;
 use super::guards::{Expect, Touch, touches};
 use super::stream::StreamKey;
+use super::terms::{Term, terms};
 use crate::audit::event::Unplaced;
 use crate::pb::journal::Event;
 
@@ -29,6 +30,7 @@ pub(super) struct Prepared {
     pub(super) unplaced: Unplaced,
     pub(super) stream: StreamKey,
     pub(super) touches: Vec<Touch>,
+    pub(super) terms: Box<[Term]>,
 }
 
 /// An entry on its way to the writer.
@@ -56,6 +58,7 @@ impl Submission {
             unplaced: Unplaced::new(&event),
             stream: StreamKey::of(&event.stream),
             touches: touches(&event),
+            terms: terms(&event),
             event,
         };
         let events: Vec<_> = entry.events.into_iter().map(prepare).collect();

@@ -1,17 +1,20 @@
 //! What the writer, the readers and the threads beside them share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::error::JournalError;
 use super::frame::SegmentHeader;
 use super::guard_table::GuardTable;
+use super::indexer::Indexing;
+use super::keeper::Prepared;
 use super::log::Log;
 use super::options::{Options, Stage};
 use super::projection::Projection;
 use super::queue::Queue;
 use super::recovery::io_error;
 use super::segment::Segment;
+use super::signal::Signal;
 use crate::audit::tree::TreeHash;
 
 /// The insides of a journal.
@@ -22,7 +25,15 @@ pub(super) struct Shared {
     pub(super) events: Log,
     pub(super) guards: RwLock<GuardTable>,
     pub(super) tiles: RwLock<Vec<TreeHash>>,
+    /// Space is held back by a file.
     pub(super) reserved: AtomicBool,
+    /// The size that the next segment should have.
+    pub(super) keeper: Signal<u64>,
+    pub(super) prepared: Mutex<Option<Prepared>>,
+    /// The last checkpoint, and the size that it signs for.
+    pub(super) checkpoint: Mutex<Option<(u64, String)>>,
+    pub(super) snapshotter: Signal<()>,
+    pub(super) indexing: Indexing,
 }
 
 impl Shared {
@@ -44,22 +55,34 @@ impl Shared {
         held && self.options.disk.remove(&self.options.dir.join(RESERVE)).is_ok()
     }
 
-    /// Makes the next segment, and tells how large it may grow.
-    pub(super) fn create_segment(&self, header: SegmentHeader) -> Result<(Arc<Segment>, u64), JournalError> {
-        create_segment(&self.options, header)
+    /// Tells the threads beside the writer to end.
+    pub(super) fn stop(&self) {
+        self.keeper.stop();
+        self.snapshotter.stop();
+        self.indexing.signal.stop();
     }
 }
 
-/// Makes a segment, and tells how large it may grow.
-pub(super) fn create_segment(options: &Options, header: SegmentHeader) -> Result<(Arc<Segment>, u64), JournalError> {
+/// Makes a segment, out of one that was prepared or anew.
+pub(super) fn create_segment(
+    options: &Options,
+    header: SegmentHeader,
+    prepared: Option<Prepared>,
+) -> Result<Segment, JournalError> {
     let dir = options.dir.join(SEGMENTS);
-    let segment = Segment::create(&*options.disk, &dir, header, None);
-    let segment = segment.map_err(|source| io_error("create a segment in", &dir, source))?;
-    Ok((Arc::new(segment), options.segment_bytes))
+    let prepared = prepared.map(|Prepared { path, file, .. }| (path, file));
+    let segment = Segment::create(&*options.disk, &dir, header, prepared);
+    segment.map_err(|source| io_error("create a segment in", &dir, source))
 }
 
 /// The folder of segments.
 pub(super) const SEGMENTS: &str = "segments";
+/// The folder of snapshots.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// The folder of the search index.
+pub(super) const INDEX: &str = "index";
+/// The last checkpoint.
+pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The file that holds space for ends and revocations.
 pub(super) const RESERVE: &str = "reserve";
 /// The file by which a process holds the folder.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::disk::DiskFile;
 use super::entry::{EntryClass, Receipt};
 use super::error::{AppendError, JournalError};
-use super::fold::TILE_LEVEL;
+use super::fold::{Fold, TILE_LEVEL};
 use super::frame::{FrameBuilder, LogId, SEGMENT_HEADER, SegmentHeader};
 use super::guards::{GuardKey, Touch};
 use super::options::Stage;
@@ -19,8 +19,10 @@ use super::projection::Recorded;
 use super::queue::Submission;
 use super::recovery::io_error;
 use super::segment::Segment;
-use super::shared::Shared;
+use super::shared::{Shared, create_segment};
 use super::stream::Streams;
+use super::terms::Term;
+use super::watermark::Watermark;
 use crate::audit::event::Place;
 use crate::audit::tree::{Frontier, TreeHash};
 use crate::model::time::Timestamp;
@@ -39,6 +41,11 @@ pub(super) struct Writer {
     pub(super) streams: Streams,
     /// Bytes of all segments up to the last frame.
     pub(super) total_bytes: u64,
+    pub(super) watermark: Watermark,
+    /// How far the last snapshot goes.
+    pub(super) snapshot: u64,
+    /// The next segment was asked for.
+    pub(super) asked: bool,
 }
 
 // Entries that are committed together.
@@ -48,6 +55,7 @@ struct Group {
     time: Timestamp,
     events: Vec<(Place, std::ops::Range<usize>, crate::pb::journal::Event)>,
     touches: Vec<Vec<Touch>>,
+    terms: Vec<Box<[Term]>>,
     // What earlier entries of the group have touched.
     touched: HashMap<GuardKey, u64>,
     tiles: Vec<TreeHash>,
@@ -55,25 +63,37 @@ struct Group {
 }
 
 impl Writer {
-    /// Commits groups until the queue is closed and drained, or the disk fails.
-    pub(super) fn run(mut self) {
+    /// Commits groups until the queue is closed and drained, or the disk fails. Gives itself back when all is well.
+    pub(super) fn run(mut self) -> Option<Self> {
         let alarm = Alarm(Arc::clone(&self.shared));
         while let Some(mut waiting) = self.shared.queue.take() {
             while !waiting.is_empty() {
                 if let Err(error) = self.commit(&mut waiting) {
                     self.shared.fail(&error);
-                    return;
+                    return None;
                 }
                 self.shared.queue.take_more(&mut waiting);
             }
         }
         drop(alarm);
+        Some(self)
+    }
+
+    /// Makes the watermark durable: nothing more will be written.
+    pub(super) fn rest(mut self) -> Fold {
+        let noted = self.watermark.note(self.tree.size()).and_then(|()| self.watermark.sync());
+        if let Err(error) = noted {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the watermark was not written");
+        }
+        let guards = self.shared.guards.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tiles = self.shared.tiles.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Fold { time: self.time, tree: self.tree, tiles, streams: self.streams, guards }
     }
 
     fn commit(&mut self, waiting: &mut VecDeque<Submission>) -> Result<(), JournalError> {
         let Some(group) = self.gather(waiting)? else { return Ok(()) };
         self.shared.probe(Stage::Placed);
-        let Group { frame, first, time, events, touches, tiles, replies, .. } = group;
+        let Group { frame, first, time, events, touches, terms, tiles, replies, .. } = group;
         let root = self.tree.root();
         let bytes = frame.finish(first, time, &root, self.log.seal());
         self.write(&bytes, first)?;
@@ -90,7 +110,29 @@ impl Writer {
         self.shared.probe(Stage::Applied);
         acknowledge(replies, recorded, time);
         self.shared.probe(Stage::Acknowledged);
+        self.shared.indexing.feed(first, terms.into_iter());
+        self.follow_up();
         Ok(())
+    }
+
+    // What nobody waits for.
+    fn follow_up(&mut self) {
+        if let Err(error) = self.watermark.note(self.tree.size()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the watermark was not written");
+        }
+        if !self.asked && self.offset > self.capacity / 2 {
+            self.asked = true;
+            self.shared.keeper.say(self.next_capacity());
+        }
+        if self.tree.size() - self.snapshot >= self.shared.options.snapshot_every {
+            self.snapshot = self.tree.size();
+            self.shared.snapshotter.say(());
+        }
+    }
+
+    // Segments begin small, so that a small log takes up little.
+    fn next_capacity(&self) -> u64 {
+        self.capacity.saturating_mul(SEGMENT_GROWTH).min(self.shared.options.segment_bytes)
     }
 
     // Takes entries in until the group is full, and answers at once those that cannot be. `None` when none could.
@@ -104,6 +146,7 @@ impl Writer {
             time: self.time,
             events: Vec::with_capacity(waiting.len()),
             touches: Vec::with_capacity(waiting.len()),
+            terms: Vec::with_capacity(waiting.len()),
             touched: HashMap::new(),
             tiles: Vec::new(),
             replies: Vec::with_capacity(waiting.len()),
@@ -158,6 +201,7 @@ impl Writer {
                 }
             }
             group.touches.push(prepared.touches);
+            group.terms.push(prepared.terms);
             group.events.push((place, range, prepared.event));
         }
         group.replies.push((submission.reply, count));
@@ -191,9 +235,11 @@ impl Writer {
 
     fn next_segment(&mut self, first: u64) -> Result<(), JournalError> {
         let header = SegmentHeader { log: self.log, first, root: self.root };
-        let (segment, capacity) = self.shared.create_segment(header)?;
+        let prepared = self.shared.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.capacity = prepared.as_ref().map_or_else(|| self.next_capacity(), |prepared| prepared.bytes);
         self.offset = SEGMENT_HEADER as u64;
-        self.capacity = capacity;
+        self.asked = false;
+        let segment = Arc::new(create_segment(&self.shared.options, header, prepared)?);
         self.segment = Arc::clone(&segment);
         self.shared.events.add_segment(segment);
         Ok(())
@@ -247,5 +293,7 @@ impl Drop for Alarm {
     }
 }
 
+// How much larger the next segment is.
+const SEGMENT_GROWTH: u64 = 4;
 // Most bytes of a group of several entries.
 const GROUP_BYTES_MAX: usize = 4 << 20;

@@ -52,3 +52,11 @@ fn every_consistency_proof_of_small_trees_holds_and_no_other() {
         }
     }
 }
+
+#[test]
+fn the_frontier_of_any_size_is_found_again() {
+    let (leaves, heads) = tree(40);
+    for head in &heads {
+        assert_eq!(frontier(&leaves, head.size).unwrap().head(), *head);
+    }
+}

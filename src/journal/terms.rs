@@ -1,0 +1,209 @@
+//! Terms: what an event can be found by. The same words are looked up in the index and compared with the event itself.
+
+use std::collections::BTreeSet;
+
+use crate::pb::journal::actor::Kind;
+use crate::pb::journal::event::Payload;
+use crate::pb::journal::{Decision, Event};
+use crate::pb::v1::Outcome;
+
+/// What a term is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum TermKind {
+    Decision = 1,
+    Grant = 2,
+    Trace = 3,
+    Task = 4,
+    Stream = 5,
+    Agent = 6,
+    Actor = 7,
+    Initiator = 8,
+    Tool = 9,
+    Reason = 10,
+    Kind = 11,
+    Outcome = 12,
+}
+
+impl TermKind {
+    /// Every kind, in the order in which it narrows a search most.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Decision,
+        Self::Grant,
+        Self::Trace,
+        Self::Task,
+        Self::Stream,
+        Self::Agent,
+        Self::Actor,
+        Self::Initiator,
+        Self::Tool,
+        Self::Reason,
+        Self::Kind,
+        Self::Outcome,
+    ];
+}
+
+/// A term as the index knows it: its kind, and a hash that others may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Term {
+    pub(super) kind: TermKind,
+    pub(super) hash: u32,
+}
+
+impl Term {
+    pub(super) fn of(kind: TermKind, text: &str) -> Self {
+        Self { kind, hash: crc32c::crc32c_append(kind as u32, text.as_bytes()) >> (32 - HASH_BITS) }
+    }
+}
+
+/// Bits of a hash: with the place of an event in its block it makes 32.
+pub(super) const HASH_BITS: u32 = 22;
+
+/// The terms of an event, each once.
+pub(super) fn terms(event: &Event) -> Box<[Term]> {
+    let mut all = Vec::with_capacity(20);
+    visit(event, &mut |kind, text| all.push(Term::of(kind, text)));
+    all.sort_unstable();
+    all.dedup();
+    all.into_boxed_slice()
+}
+
+/// True when the event has every one of these terms.
+pub(super) fn has_all(event: &Event, wanted: &[(TermKind, String)]) -> bool {
+    let mut missing: BTreeSet<usize> = (0..wanted.len()).collect();
+    visit(event, &mut |kind, text| missing.retain(|at| wanted.get(*at).is_none_or(|(k, t)| *k != kind || t != text)));
+    missing.is_empty()
+}
+
+/// The name of what happened, as searches know it, e.g. `credential_decided`.
+#[must_use]
+pub fn kind_name(event: &Event) -> &'static str {
+    match &event.payload {
+        Some(Payload::BrokerStarted(_)) => "broker_started",
+        Some(Payload::TaskDecided(_)) => "task_decided",
+        Some(Payload::TaskAmended(_)) => "task_amended",
+        Some(Payload::TaskPaused(_)) => "task_paused",
+        Some(Payload::TaskResumed(_)) => "task_resumed",
+        Some(Payload::TaskEnded(_)) => "task_ended",
+        Some(Payload::CredentialDecided(_)) => "credential_decided",
+        Some(Payload::GrantReconsidered(_)) => "grant_reconsidered",
+        Some(Payload::GrantReleased(_)) => "grant_released",
+        Some(Payload::Revoked(_)) => "revoked",
+        Some(Payload::BlockLifted(_)) => "block_lifted",
+        Some(Payload::SignalReported(_)) => "signal_reported",
+        Some(Payload::ToolCallReported(_)) => "tool_call_reported",
+        Some(Payload::PolicyActivated(_)) => "policy_activated",
+        Some(Payload::KeyRotated(_)) => "key_rotated",
+        Some(Payload::Refused(_)) => "refused",
+        None => "",
+    }
+}
+
+/// The name of an outcome, as searches and records know it.
+pub(super) const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unspecified => "",
+        Outcome::Granted => "granted",
+        Outcome::Narrowed => "narrowed",
+        Outcome::StepUp => "step_up",
+        Outcome::Review => "review",
+        Outcome::Denied => "denied",
+    }
+}
+
+/// The trace id inside a W3C traceparent; empty when there is none.
+pub(super) fn trace_id(traceparent: &str) -> &str {
+    traceparent.split('-').nth(1).unwrap_or_default()
+}
+
+// Tells every term of an event, empty ones left out.
+fn visit<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) {
+    let mut tell = |kind, text: &'a str| {
+        if !text.is_empty() {
+            tell(kind, text);
+        }
+    };
+    tell(TermKind::Kind, kind_name(event));
+    tell(TermKind::Stream, &event.stream);
+    tell(TermKind::Trace, trace_id(&event.traceparent));
+    if let Some(actor) = &event.actor {
+        tell(TermKind::Actor, &actor.id);
+        if actor.kind() == Kind::Workload && matches!(actor.class.as_str(), "ai_agent" | "service_account") {
+            tell(TermKind::Agent, &actor.id);
+        }
+    }
+    visit_payload(event, &mut tell);
+}
+
+fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) {
+    match &event.payload {
+        Some(Payload::TaskDecided(decided)) => {
+            visit_decision(decided.decision.as_ref(), tell);
+            if let Some(task) = &decided.task {
+                tell(TermKind::Task, &task.task_id);
+                tell(TermKind::Agent, &task.agent);
+                tell(TermKind::Initiator, &task.initiator);
+            }
+        }
+        Some(Payload::TaskAmended(amended)) => {
+            tell(TermKind::Task, &amended.task_id);
+            visit_decision(amended.decision.as_ref(), tell);
+        }
+        Some(Payload::TaskPaused(paused)) => tell(TermKind::Task, &paused.task_id),
+        Some(Payload::TaskResumed(resumed)) => tell(TermKind::Task, &resumed.task_id),
+        Some(Payload::TaskEnded(ended)) => tell(TermKind::Task, &ended.task_id),
+        Some(Payload::CredentialDecided(decided)) => {
+            tell(TermKind::Task, &decided.task_id);
+            tell(TermKind::Agent, &decided.agent);
+            tell(TermKind::Initiator, &decided.initiator);
+            visit_decision(decided.decision.as_ref(), tell);
+            if let Some(grant) = &decided.grant {
+                tell(TermKind::Grant, &grant.grant_id);
+                grant.tools.iter().for_each(|tool| tell(TermKind::Tool, tool));
+            }
+        }
+        Some(Payload::GrantReconsidered(reconsidered)) => {
+            tell(TermKind::Task, &reconsidered.task_id);
+            tell(TermKind::Grant, &reconsidered.grant_id);
+            visit_decision(reconsidered.decision.as_ref(), tell);
+        }
+        Some(Payload::GrantReleased(released)) => {
+            tell(TermKind::Task, &released.task_id);
+            tell(TermKind::Grant, &released.grant_id);
+        }
+        Some(Payload::Revoked(revoked)) => visit_target(&revoked.target_kind, &revoked.target, tell),
+        Some(Payload::BlockLifted(lifted)) => visit_target(&lifted.target_kind, &lifted.target, tell),
+        Some(Payload::SignalReported(signal)) => tell(TermKind::Task, &signal.task_id),
+        Some(Payload::ToolCallReported(call)) => {
+            tell(TermKind::Task, &call.task_id);
+            tell(TermKind::Grant, &call.grant_id);
+            tell(TermKind::Tool, &call.tool);
+        }
+        Some(Payload::Refused(refused)) => {
+            tell(TermKind::Agent, &refused.subject);
+            tell(TermKind::Task, &refused.task_id);
+            tell(TermKind::Reason, &refused.code);
+        }
+        Some(Payload::BrokerStarted(_) | Payload::PolicyActivated(_) | Payload::KeyRotated(_)) | None => {}
+    }
+}
+
+fn visit_decision<'a>(decision: Option<&'a Decision>, tell: &mut dyn FnMut(TermKind, &'a str)) {
+    let Some(decision) = decision else { return };
+    tell(TermKind::Decision, &decision.decision_id);
+    tell(TermKind::Outcome, Outcome::try_from(decision.outcome).map(outcome_name).unwrap_or_default());
+    decision.reasons.iter().for_each(|reason| tell(TermKind::Reason, &reason.code));
+    decision.conclusions.iter().for_each(|conclusion| tell(TermKind::Tool, &conclusion.tool));
+}
+
+fn visit_target<'a>(kind: &str, target: &'a str, tell: &mut dyn FnMut(TermKind, &'a str)) {
+    match kind {
+        "task" => tell(TermKind::Task, target),
+        "grant" => tell(TermKind::Grant, target),
+        "agent" => tell(TermKind::Agent, target),
+        "initiator" => tell(TermKind::Initiator, target),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;
