@@ -133,6 +133,9 @@ enum FillError {
     Read(#[source] ReadError),
 }
 
+// The terms of a block's events, and the leaf hash of its last.
+type Block = (Vec<Box<[Term]>>, TreeHash);
+
 // Indexes every whole block that is durable.
 fn fill(shared: &Shared, log: LogId, dir: &Path) -> Result<(), FillError> {
     // A log that fits a block needs no index.
@@ -177,7 +180,7 @@ fn leaf_at(shared: &Shared, position: u64) -> Result<TreeHash, ReadError> {
     shared.events.stored(position).map(|stored| TreeHash::leaf(&stored))
 }
 
-fn read_block(shared: &Shared, first: u64, end: u64) -> Result<(Vec<Box<[Term]>>, TreeHash), ReadError> {
+fn read_block(shared: &Shared, first: u64, end: u64) -> Result<Block, ReadError> {
     let mut block = Vec::new();
     let mut leaf = TreeHash::empty();
     let mut cursor = Cursor::new(&shared.events, first)?;

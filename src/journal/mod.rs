@@ -12,6 +12,7 @@ pub mod options;
 pub mod projection;
 pub mod search;
 pub mod simulated;
+pub mod terms;
 
 mod fold;
 mod frame;
@@ -29,7 +30,6 @@ mod signal;
 mod snapshot;
 mod snapshotter;
 mod stream;
-mod terms;
 mod watermark;
 mod writer;
 
@@ -68,7 +68,6 @@ struct Running {
     shared: Arc<Shared>,
     log: LogId,
     threads: Mutex<Option<Threads>>,
-    lock: Mutex<Option<Lock>>,
 }
 
 struct Threads {
@@ -76,13 +75,12 @@ struct Threads {
     others: Vec<JoinHandle<()>>,
 }
 
-// Keeps the folder for this process as long as it lives.
-type Lock = Box<dyn Any + Send + Sync>;
+// Keeps the folder for this process as long as any of its threads lives.
+type Lock = Arc<dyn Any + Send + Sync>;
 
 impl Journal {
-    fn new(shared: Arc<Shared>, log: LogId, threads: Threads, lock: Lock) -> Self {
-        let (threads, lock) = (Mutex::new(Some(threads)), Mutex::new(Some(lock)));
-        let running = Running { shared: Arc::clone(&shared), log, threads, lock };
+    fn new(shared: Arc<Shared>, log: LogId, threads: Threads) -> Self {
+        let running = Running { shared: Arc::clone(&shared), log, threads: Mutex::new(Some(threads)) };
         Self { shared, running: Arc::new(running) }
     }
 
@@ -220,8 +218,7 @@ impl Journal {
     /// True while the space that is left is held back for ends and revocations.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let Options { disk, dir, space_floor_bytes, .. } = &self.shared.options;
-        disk.free_bytes(dir).map_or(true, |free| free < *space_floor_bytes)
+        self.shared.free_bytes().map_or(true, |free| free < self.shared.options.space_floor_bytes)
     }
 
     /// How many events the search index covers; those after them are found by reading.
@@ -254,7 +251,6 @@ impl Running {
             self.rest(writer);
         }
         self.shared.events.close();
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     // What makes the next start quick. Nothing is lost without it.

@@ -2,7 +2,7 @@
 //! threads.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
@@ -23,7 +23,7 @@ use super::snapshot::{self, Snapshot};
 use super::snapshotter::{self, take_up};
 use super::watermark::Watermark;
 use super::writer::Writer;
-use super::{Journal, Threads};
+use super::{Journal, Lock, Threads};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::note::NoteError;
 use crate::audit::tree::{TreeHash, TreeHead};
@@ -52,6 +52,7 @@ pub(super) fn open(options: Options, projection: Arc<dyn Projection>) -> Result<
         io::ErrorKind::WouldBlock => JournalError::InUse { path: dir.clone() },
         _ => io_error("lock", dir, source),
     })?;
+    let lock: Lock = Arc::from(lock);
     let (watermark, noted) = Watermark::open(&**disk, dir).map_err(|source| io_error("read", dir, source))?;
     let snapshots = snapshot::load(&**disk, &snapshots).map_err(|source| io_error("read", &snapshots, source))?;
     let (note, signed) = kept_checkpoint(&options)?;
@@ -126,7 +127,7 @@ fn start(
     fold: Fold,
     watermark: Watermark,
     checkpoint: Option<(u64, String)>,
-    lock: super::Lock,
+    lock: Lock,
     snapshot: u64,
 ) -> Result<Journal, JournalError> {
     let total_bytes = replay::total_bytes(&found)?;
@@ -145,6 +146,7 @@ fn start(
         events: Log::new(found.log.seal(), found.segments, head),
         guards: RwLock::new(guards),
         tiles: RwLock::new(tiles),
+        total_bytes: AtomicU64::new(total_bytes),
         reserved: AtomicBool::new(false),
         keeper: Signal::new(),
         prepared: Mutex::new(None),
@@ -163,25 +165,31 @@ fn start(
         tree,
         root: head.root,
         streams,
-        total_bytes,
         watermark,
         snapshot,
         asked: false,
+        _lock: Arc::clone(&lock),
     };
-    let threads = spawn(&shared, writer, found.log)?;
-    Ok(Journal::new(shared, found.log, threads, lock))
+    let threads = spawn(&shared, writer, found.log, &lock)?;
+    Ok(Journal::new(shared, found.log, threads))
 }
 
-fn spawn(shared: &Arc<Shared>, writer: Writer, log: LogId) -> Result<Threads, JournalError> {
+fn spawn(shared: &Arc<Shared>, writer: Writer, log: LogId, lock: &Lock) -> Result<Threads, JournalError> {
     let named = |name: &str| thread::Builder::new().name(name.into());
-    let writer = named("journal-writer").spawn(move || writer.run()).map_err(JournalError::Thread)?;
-    let (one, two, three) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    let beside = |name: &str, work: fn(&Shared, LogId)| {
+        let (shared, lock) = (Arc::clone(shared), Arc::clone(lock));
+        named(name).spawn(move || {
+            work(&shared, log);
+            drop(lock);
+        })
+    };
     let others = [
-        named("journal-keeper").spawn(move || keeper::run(&one)),
-        named("journal-fold").spawn(move || snapshotter::run(&two, log)),
-        named("journal-index").spawn(move || indexer::run(&three, log)),
+        beside("journal-keeper", |shared, _| keeper::run(shared)),
+        beside("journal-fold", snapshotter::run),
+        beside("journal-index", indexer::run),
     ];
     let others = others.into_iter().collect::<io::Result<_>>().map_err(JournalError::Thread)?;
+    let writer = named("journal-writer").spawn(move || writer.run()).map_err(JournalError::Thread)?;
     Ok(Threads { writer, others })
 }
 

@@ -1,6 +1,7 @@
 //! What the writer, the readers and the threads beside them share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::error::JournalError;
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) events: Log,
     pub(super) guards: RwLock<GuardTable>,
     pub(super) tiles: RwLock<Vec<TreeHash>>,
+    /// Bytes of all segments up to the last frame, or nearly.
+    pub(super) total_bytes: AtomicU64,
     /// Space is held back by a file.
     pub(super) reserved: AtomicBool,
     /// The size that the next segment should have.
@@ -46,6 +49,7 @@ impl Shared {
     /// Goes out of service for good.
     pub(super) fn fail(&self, error: &JournalError) {
         self.queue.abandon();
+        self.events.close();
         (self.options.on_fatal)(error);
     }
 
@@ -53,6 +57,14 @@ impl Shared {
     pub(super) fn release_reserve(&self) -> bool {
         let held = self.reserved.swap(false, Ordering::SeqCst);
         held && self.options.disk.remove(&self.options.dir.join(RESERVE)).is_ok()
+    }
+
+    /// Bytes that may still be written.
+    pub(super) fn free_bytes(&self) -> io::Result<u64> {
+        let Options { disk, dir, total_bytes_max, .. } = &self.options;
+        let written = self.total_bytes.load(Ordering::SeqCst);
+        let allowed = total_bytes_max.map_or(u64::MAX, |max| max.saturating_sub(written));
+        Ok(disk.free_bytes(dir)?.min(allowed))
     }
 
     /// Tells the threads beside the writer to end.

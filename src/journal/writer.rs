@@ -3,11 +3,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::Lock;
 use super::disk::DiskFile;
 use super::entry::{EntryClass, Receipt};
 use super::error::{AppendError, JournalError};
@@ -39,13 +41,13 @@ pub(super) struct Writer {
     pub(super) tree: Frontier,
     pub(super) root: TreeHash,
     pub(super) streams: Streams,
-    /// Bytes of all segments up to the last frame.
-    pub(super) total_bytes: u64,
     pub(super) watermark: Watermark,
     /// How far the last snapshot goes.
     pub(super) snapshot: u64,
     /// The next segment was asked for.
     pub(super) asked: bool,
+    /// The hold on the folder.
+    pub(super) _lock: Lock,
 }
 
 // Entries that are committed together.
@@ -137,7 +139,8 @@ impl Writer {
 
     // Takes entries in until the group is full, and answers at once those that cannot be. `None` when none could.
     fn gather(&mut self, waiting: &mut VecDeque<Submission>) -> Result<Option<Group>, JournalError> {
-        let free = self.free_bytes()?;
+        let free = self.shared.free_bytes();
+        let free = free.map_err(|source| io_error("read the free space of", &self.shared.options.dir, source))?;
         let capacity = waiting.iter().map(|submission| submission.bytes).sum::<usize>().min(GROUP_BYTES_MAX);
         self.time = self.time.max((self.shared.options.now)());
         let mut group = Group {
@@ -219,7 +222,7 @@ impl Writer {
         self.shared.probe(Stage::Synced);
         self.segment.mark(first, self.offset);
         self.offset += len;
-        self.total_bytes += len;
+        self.shared.total_bytes.fetch_add(len, Ordering::SeqCst);
         Ok(())
     }
 
@@ -243,14 +246,6 @@ impl Writer {
         self.segment = Arc::clone(&segment);
         self.shared.events.add_segment(segment);
         Ok(())
-    }
-
-    fn free_bytes(&self) -> Result<u64, JournalError> {
-        let options = &self.shared.options;
-        let free = options.disk.free_bytes(&options.dir);
-        let free = free.map_err(|source| io_error("read the free space of", &options.dir, source))?;
-        let allowed = options.total_bytes_max.map_or(u64::MAX, |max| max.saturating_sub(self.total_bytes));
-        Ok(free.min(allowed))
     }
 
     // Guards are told after the projection: who reads a guard first and facts then never holds facts older than the guard.

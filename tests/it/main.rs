@@ -10,7 +10,9 @@
 
 mod architecture;
 mod contract;
+mod crash;
 mod golden;
+mod journal;
 mod mtls;
 mod policy_matrix;
 mod support;

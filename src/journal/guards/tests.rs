@@ -1,1 +1,151 @@
+use super::*;
+use crate::pb::journal::*;
 
+const TASK: &str = "task_00000000000070008000000000000001";
+const ROOT: &str = "task_00000000000070008000000000000002";
+const GRANT: &str = "grant_00000000000070008000000000000003";
+
+fn event(payload: Payload) -> Event {
+    let actor = Some(Actor { id: "spiffe://td/orchestrator".into(), ..Actor::default() });
+    Event { stream: format!("task/{ROOT}"), actor, payload: Some(payload), ..Event::default() }
+}
+
+fn decision(outcome: Outcome) -> Option<Decision> {
+    Some(Decision { outcome: outcome.into(), ..Decision::default() })
+}
+
+fn keys(payload: Payload) -> Vec<GuardKey> {
+    let bumped = |touch| if let Touch::Bump { key, .. } = touch { Some(key) } else { None };
+    touches(&event(payload)).into_iter().filter_map(bumped).collect()
+}
+
+fn task() -> GuardKey {
+    GuardKey::task(&TASK.parse().unwrap())
+}
+
+fn usage() -> GuardKey {
+    GuardKey::usage(&ROOT.parse().unwrap())
+}
+
+fn grant() -> GuardKey {
+    GuardKey::grant(&GRANT.parse().unwrap())
+}
+
+fn request(scope: &str) -> GuardKey {
+    GuardKey::request(scope, &"r1".parse().unwrap())
+}
+
+fn credential(outcome: Outcome, granted: bool) -> Payload {
+    let grant = Grant { grant_id: GRANT.into(), tools: vec!["pay".into()], ..Grant::default() };
+    Payload::CredentialDecided(CredentialDecided {
+        task_id: TASK.into(),
+        request_id: "r1".into(),
+        decision: decision(outcome),
+        grant: granted.then_some(grant),
+        agent: "spiffe://td/agent".into(),
+        initiator: "ann".into(),
+        ..CredentialDecided::default()
+    })
+}
+
+fn registration(outcome: Outcome, parent: &str) -> Payload {
+    let task = RegisteredTask { task_id: TASK.into(), parent_task_id: parent.into(), ..RegisteredTask::default() };
+    let task = (outcome == Outcome::Granted).then_some(task);
+    let decision = decision(outcome);
+    Payload::TaskDecided(TaskDecided { request_id: "r1".into(), decision, task, ..TaskDecided::default() })
+}
+
+fn amended(outcome: Outcome, applied: bool) -> Payload {
+    let (task_id, request_id) = (TASK.into(), "r1".into());
+    Payload::TaskAmended(TaskAmended {
+        task_id,
+        request_id,
+        decision: decision(outcome),
+        applied,
+        ..Default::default()
+    })
+}
+
+fn reconsidered(effect: Effect) -> Payload {
+    let (task_id, grant_id) = (TASK.into(), GRANT.into());
+    Payload::GrantReconsidered(GrantReconsidered { task_id, grant_id, effect: effect.into(), ..Default::default() })
+}
+
+fn revoked(kind: &str, target: &str) -> Payload {
+    Payload::Revoked(Revoked { target_kind: kind.into(), target: target.into(), ..Default::default() })
+}
+
+fn lifted(kind: &str, target: &str) -> Payload {
+    Payload::BlockLifted(BlockLifted { target_kind: kind.into(), target: target.into(), ..Default::default() })
+}
+
+#[test]
+fn each_event_touches_what_decisions_rely_on() {
+    let agent = GuardKey::agent(&"spiffe://td/agent".parse().unwrap());
+    let (initiator, audience) =
+        (GuardKey::initiator(&"ann".parse().unwrap()), GuardKey::audience(&"api".parse().unwrap()));
+    let tool = "pay".parse().unwrap();
+    let duties = [
+        GuardKey::agent_duty(&"spiffe://td/agent".parse().unwrap(), &tool),
+        GuardKey::initiator_duty(&"ann".parse().unwrap(), &tool),
+    ];
+    let call = ToolCallReported { task_id: TASK.into(), request_id: "r1".into(), ..Default::default() };
+    let signal = SignalReported { task_id: TASK.into(), request_id: "r1".into(), ..Default::default() };
+    let ended = TaskEnded { task_id: TASK.into(), ..Default::default() };
+    let paused = TaskPaused { task_id: TASK.into(), ..Default::default() };
+    let released = GrantReleased { task_id: TASK.into(), grant_id: GRANT.into(), ..Default::default() };
+    let orchestrator = "spiffe://td/orchestrator";
+    let cases = [
+        ("a registration", registration(Outcome::Granted, ""), vec![request(orchestrator), task()]),
+        ("a sub-task", registration(Outcome::Granted, ROOT), vec![request(orchestrator), task(), usage()]),
+        ("a refused registration", registration(Outcome::Denied, ""), vec![request(orchestrator)]),
+        ("a registration under review", registration(Outcome::Review, ""), vec![]),
+        ("an amendment", amended(Outcome::Granted, true), vec![request(TASK), task(), usage()]),
+        ("a refused amendment", amended(Outcome::Denied, false), vec![request(TASK)]),
+        ("an amendment under review", amended(Outcome::Review, false), vec![]),
+        ("a pause", Payload::TaskPaused(paused), vec![task()]),
+        ("a resumption", Payload::TaskResumed(TaskResumed { task_id: TASK.into() }), vec![task()]),
+        ("an end", Payload::TaskEnded(ended), vec![task()]),
+        ("a grant", credential(Outcome::Granted, true), vec![request(TASK), grant(), usage(), duties[0], duties[1]]),
+        ("a denial", credential(Outcome::Denied, false), vec![request(TASK)]),
+        ("a step-up", credential(Outcome::StepUp, false), vec![]),
+        ("a grant that stays", reconsidered(Effect::Kept), vec![]),
+        ("a suspension", reconsidered(Effect::Suspended), vec![grant(), usage()]),
+        ("a restoration", reconsidered(Effect::Restored), vec![grant(), usage()]),
+        ("a revocation by drift", reconsidered(Effect::Revoked), vec![grant(), usage()]),
+        ("a release", Payload::GrantReleased(released), vec![grant()]),
+        ("a revoked grant", revoked("grant", GRANT), vec![grant()]),
+        ("a revoked task", revoked("task", TASK), vec![task()]),
+        ("a revoked agent", revoked("agent", "spiffe://td/agent"), vec![agent]),
+        ("a revoked initiator", revoked("initiator", "ann"), vec![initiator]),
+        ("a revoked audience", revoked("audience", "api"), vec![audience]),
+        ("everything revoked", revoked("everything", ""), vec![GuardKey::everything()]),
+        ("an unknown target", revoked("galaxy", "x"), vec![GuardKey::everything()]),
+        ("a lifted block", lifted("agent", "spiffe://td/agent"), vec![agent]),
+        ("a signal", Payload::SignalReported(signal), vec![request(TASK), usage()]),
+        ("a report", Payload::ToolCallReported(call), vec![request(TASK), usage()]),
+        ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
+        ("a refusal", Payload::Refused(Refused::default()), vec![]),
+        ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),
+    ];
+    for (name, payload, expected) in cases {
+        assert_eq!(keys(payload), expected, "{name}");
+    }
+}
+
+#[test]
+fn names_of_different_shape_make_different_keys() {
+    let id = |s: &str| s.parse::<RequestId>().unwrap();
+    assert_ne!(GuardKey::request("ab", &id("c")), GuardKey::request("a", &id("bc")));
+    assert_ne!(GuardKey::agent(&"spiffe://a".parse().unwrap()), GuardKey::audience(&"spiffe://a".parse().unwrap()));
+    assert_ne!(task(), GuardKey::usage(&TASK.parse().unwrap()));
+}
+
+#[test]
+fn a_registration_and_an_end_are_told_to_the_table() {
+    let parent = GuardKey::task(&ROOT.parse().unwrap());
+    let told = touches(&event(registration(Outcome::Granted, ROOT)));
+    assert!(told.contains(&Touch::Register { task: task(), parent: Some(parent) }));
+    let ended = TaskEnded { task_id: TASK.into(), ..Default::default() };
+    assert!(touches(&event(Payload::TaskEnded(ended))).contains(&Touch::End { task: task() }));
+}

@@ -1,3 +1,4 @@
 //! Reusable pieces of the integration tests.
 
+pub mod journal;
 pub mod pki;
