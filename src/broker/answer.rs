@@ -1,7 +1,7 @@
 //! What the broker answers, before an edge encodes it.
 
 use crate::broker::ask::Target;
-use crate::mint::Token;
+use crate::mint::token::Token;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
@@ -121,7 +121,7 @@ pub struct Registered {
     /// What was decided.
     pub decided: Decided,
     /// The task and its handle; `None` unless granted.
-    pub task: Option<(TaskView, crate::seal::TaskHandle)>,
+    pub task: Option<(TaskView, crate::seal::handle::TaskHandle)>,
 }
 
 /// The answer to an amendment.

@@ -40,8 +40,8 @@ pub struct RegisterTask {
     pub request_id: RequestId,
     /// What the task is for.
     pub intent: String,
-    /// Who wants it, as the orchestrator says it.
-    pub initiator: InitiatorName,
+    /// Who wants it, as the orchestrator says it. A sub-task has its parent's, and may leave it out.
+    pub initiator: Option<InitiatorName>,
     /// The agent that will work on it.
     pub agent: SpiffeId,
     /// Its ceiling; `None` when none is declared.
@@ -111,6 +111,8 @@ pub struct RenewCredential {
     pub grant: GrantId,
     /// The life asked for.
     pub ttl: Option<Ttl>,
+    /// What the agent is made of now.
+    pub profile: AgentProfile,
     /// Ids for the timeline.
     pub context: RequestContext,
 }

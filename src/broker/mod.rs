@@ -1,1 +1,159 @@
-//! The only room that sequences: one verb per file.
+//! The only room that sequences: one verb per file. Each verb takes one look at what is known, judges outside of the lock,
+//! and appends with guards on everything that it relied on; when a guard no longer holds, it looks again.
+
+use std::sync::Arc;
+
+use crate::broker::error::BrokerError;
+use crate::broker::known::Known;
+use crate::broker::limit::{CallerLimits, Limiter, Place};
+use crate::broker::refusals::Refusals;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::identity::trust::Trust;
+use crate::journal::Journal;
+use crate::journal::entry::{Committed, Entry, Record};
+use crate::journal::error::AppendError;
+use crate::mint::ring::KeyRing;
+use crate::seal::handle::HandleKey;
+use crate::seal::sealer::Sealer;
+use crate::token::claims::Issuer;
+
+pub mod activate;
+pub mod amend;
+pub mod answer;
+pub mod ask;
+pub mod audit;
+mod bundles;
+pub mod caller;
+mod changes;
+pub mod end;
+pub mod error;
+mod fold;
+mod forget;
+mod gather;
+mod grants;
+mod known;
+pub mod limit;
+pub mod open;
+pub mod pause;
+pub mod read;
+pub mod record;
+mod refusals;
+pub mod register;
+pub mod release;
+pub mod renew;
+mod repeat;
+pub mod report;
+pub mod request;
+mod retain;
+pub mod revoke;
+mod saved;
+mod state;
+pub mod summary;
+pub mod sweep;
+pub mod watch;
+mod words;
+
+/// How often a verb looks again when what it relied on changed under it.
+const TRIES_MAX: usize = 64;
+
+/// Decides, mints, revokes and records. Clones share one broker.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    settings: Settings,
+    clock: Clock,
+    entropy: Entropy,
+    trust: Trust,
+    sealer: Arc<Sealer>,
+    handles: HandleKey,
+    keys: Arc<KeyRing>,
+    known: Arc<Known>,
+    journal: Journal,
+    bundles: bundles::Bundles,
+    limiter: Limiter,
+    refusals: Refusals,
+    refused: tokio::sync::Notify,
+    repeats: repeat::Repeats,
+    /// The key that signs, by algorithm, as it was last seen.
+    signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
+}
+
+/// How a broker behaves, apart from policy.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The issuer of tokens: an https URL.
+    pub issuer: Issuer,
+    /// What each caller may ask for.
+    pub limits: CallerLimits,
+    /// How often a receiver of revocations hears that nothing happened.
+    pub heartbeat: std::time::Duration,
+}
+
+impl Broker {
+    /// Takes a place among the caller's requests.
+    fn enter(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
+        match caller {
+            caller::Caller::Workload(w) => self.0.limiter.enter(w.peer.spiffe_id().as_str(), self.0.clock.now()),
+            caller::Caller::Operator { .. } => self.0.limiter.enter("operator", self.0.clock.now()),
+        }
+    }
+
+    /// Appends what relied on guards. `Ok(None)` when a guard no longer held; what is known has caught up by then, and the verb
+    /// looks again.
+    async fn append<R: Record>(&self, record: R) -> Result<Option<Committed<R>>, BrokerError> {
+        match self.0.journal.append(record).await {
+            Ok(committed) => Ok(Some(committed)),
+            Err(AppendError::Conflict { at, .. }) => {
+                self.caught_up(at).await?;
+                Ok(None)
+            }
+            Err(AppendError::Full) => Err(BrokerError::StorageFull),
+            Err(error) => Err(BrokerError::unavailable(error)),
+        }
+    }
+
+    /// Waits until everything before `next` is known.
+    async fn caught_up(&self, next: u64) -> Result<(), BrokerError> {
+        let mut durable = self.0.journal.durable();
+        durable.wait_for(|size| *size >= next).await.map_err(BrokerError::unavailable)?;
+        Ok(())
+    }
+
+    /// Repeats a verb's look, judgement and append until the append holds.
+    async fn settle<R, F>(&self, mut attempt: F) -> Result<Committed<R>, BrokerError>
+    where
+        R: Record,
+        F: FnMut() -> Result<R, BrokerError>,
+    {
+        for _ in 0..TRIES_MAX {
+            if let Some(committed) = self.append(attempt()?).await? {
+                return Ok(committed);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    /// What the event at that position did to grants.
+    fn tally(&self, position: u64) -> state::Tally {
+        let state = self.0.known.look();
+        state.tallies.iter().rev().find(|(at, _)| *at == position).map(|(_, tally)| *tally).unwrap_or_default()
+    }
+}
+
+/// A single event that ends something: it may use what is left of the disk.
+fn ending(event: crate::pb::journal::Event, expects: Vec<crate::journal::guards::Expect>) -> Entry {
+    Entry { events: vec![event], expects, class: crate::journal::entry::EntryClass::End }
+}
+
+/// A single event of the ordinary kind.
+fn ordinary(event: crate::pb::journal::Event, expects: Vec<crate::journal::guards::Expect>) -> Entry {
+    Entry { events: vec![event], expects, class: crate::journal::entry::EntryClass::Ordinary }
+}

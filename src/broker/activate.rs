@@ -1,0 +1,209 @@
+//! Policy bundles: the one in force, what a candidate would be, and its activation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::broker::answer::Activated;
+use crate::broker::caller::{Caller, broker_actor};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::{View, no_context};
+use crate::broker::record::{SYSTEM_STREAM, event};
+use crate::broker::retain::Trigger;
+use crate::broker::{Broker, ordinary};
+use crate::journal::entry::{Entry, EntryClass};
+use crate::journal::guards::Expect;
+use crate::journal::guards::GuardKey;
+use crate::model::id::TaskId;
+use crate::model::reason::ReasonCode;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::BundleFile;
+use crate::pb::journal::event::Payload;
+use crate::policy::bundle::{BundleFiles, PolicyBundle};
+
+/// The bundle in force.
+#[derive(Debug, Clone)]
+pub struct PolicyView {
+    /// Its digest, hexadecimal.
+    pub digest: String,
+    /// Its revision.
+    pub revision: u64,
+    /// Since when.
+    pub activated: Timestamp,
+    /// Who activated it.
+    pub activated_by: String,
+    /// Its files.
+    pub files: Arc<[BundleFile]>,
+    /// The bundle itself; `None` when it no longer loads.
+    pub bundle: Option<Arc<PolicyBundle>>,
+}
+
+/// What a candidate would be.
+#[derive(Debug, Clone, Default)]
+pub struct CheckedPolicy {
+    /// Its digest; empty when it does not load.
+    pub digest: String,
+    /// What keeps it from being activated: path and sentence.
+    pub problems: Vec<(String, String)>,
+    /// Its own tests that passed.
+    pub passed: u32,
+    /// Its own tests that failed.
+    pub failed: u32,
+}
+
+impl Broker {
+    /// The bundle in force.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is none.
+    pub fn active_policy(&self, _caller: &Caller) -> Result<PolicyView, BrokerError> {
+        let state = self.0.known.look();
+        let policy = state.policy.as_ref();
+        let policy = policy.ok_or_else(|| BrokerError::unavailable(crate::broker::gather::NoPolicyError))?;
+        Ok(PolicyView {
+            digest: policy.digest.clone(),
+            revision: policy.revision,
+            activated: policy.activated,
+            activated_by: policy.activated_by.clone(),
+            files: policy.files.clone(),
+            bundle: policy.bundle.clone(),
+        })
+    }
+
+    /// Loads and tests a candidate. It blocks for as long as that takes.
+    #[must_use]
+    pub fn check_policy(&self, files: BundleFiles) -> CheckedPolicy {
+        match PolicyBundle::load(files) {
+            Ok(bundle) => checked(&bundle),
+            Err(error) => CheckedPolicy {
+                problems: error.problems().into_iter().map(|p| (p.path, p.message)).collect(),
+                ..CheckedPolicy::default()
+            },
+        }
+    }
+
+    /// Makes a candidate the bundle in force and decides every live grant again under it.
+    ///
+    /// # Errors
+    /// `PolicyRejected` when it does not load, fails its tests, is not the one that was checked, or would go back.
+    pub async fn activate_policy(
+        &self,
+        caller: &Caller,
+        files: BundleFiles,
+        revision: u64,
+        digest: String,
+    ) -> Result<Activated, BrokerError> {
+        let _place = self.enter(caller)?;
+        self.activate(caller.actor(), files, revision, Some(digest)).await
+    }
+
+    /// Activates what the configuration names, on the broker's own behalf.
+    pub(in crate::broker) async fn activate_configured(
+        &self,
+        files: BundleFiles,
+        revision: u64,
+    ) -> Result<Activated, BrokerError> {
+        self.activate(broker_actor(), files, revision, None).await
+    }
+
+    async fn activate(
+        &self,
+        actor: pb::Actor,
+        files: BundleFiles,
+        revision: u64,
+        digest: Option<String>,
+    ) -> Result<Activated, BrokerError> {
+        let loaded = tokio::task::spawn_blocking(move || {
+            let bundle = PolicyBundle::load(files).map_err(|e| e.to_string())?;
+            let checked = checked(&bundle);
+            match checked.problems.first() {
+                None => Ok(Arc::new(bundle)),
+                Some((path, problem)) => Err(format!("{path}: {problem}")),
+            }
+        });
+        let bundle = loaded.await.map_err(BrokerError::internal)?.map_err(|problem| rejected("bundle", problem))?;
+        let found = bundle.digest().to_string();
+        if digest.is_some_and(|expected| expected != found) {
+            return Err(rejected("digest", "is not the digest of the bundle"));
+        }
+        self.0.bundles.keep(bundle.clone());
+        let files: Vec<BundleFile> = bundle
+            .files()
+            .iter()
+            .map(|(path, content)| BundleFile { path: path.to_owned(), content: content.to_vec().into() })
+            .collect();
+        let payload = pb::PolicyActivated { digest: found.clone(), revision, files };
+        let event = event(SYSTEM_STREAM.to_owned(), actor.clone(), &no_context(), Payload::PolicyActivated(payload));
+        let committed = self
+            .settle(|| {
+                let state = self.0.known.look();
+                if state.policy.as_ref().is_some_and(|p| revision <= p.revision) {
+                    return Err(rejected("revision", "is not above the one in force"));
+                }
+                let key = GuardKey::policy();
+                Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
+            })
+            .await?;
+        let (suspended, revoked) = self.reconsider_all(&actor).await?;
+        Ok(Activated {
+            digest: found,
+            revision,
+            position: committed.last(),
+            grants_suspended: suspended,
+            grants_revoked: revoked,
+        })
+    }
+
+    /// Decides every live grant again, one family at a time.
+    async fn reconsider_all(&self, actor: &pb::Actor) -> Result<(u32, u32), BrokerError> {
+        let roots: BTreeSet<TaskId> = {
+            let state = self.0.known.look();
+            let tasks = state.grants.values().filter_map(|g| state.tasks.get(&g.task));
+            tasks.map(|t| t.root).collect()
+        };
+        let (mut suspended, mut revoked) = (0, 0);
+        for root in roots {
+            for _ in 0..super::TRIES_MAX {
+                let now = self.0.clock.now();
+                let look = {
+                    let state = self.0.known.look();
+                    View::of(&state, root, None, now)?.map(|view| (view, state.candidates(root, now)))
+                };
+                let Some((view, candidates)) = look else { break };
+                let events = self.reconsider(&view, &candidates, Trigger::PolicyActivated, actor)?;
+                if events.is_empty() {
+                    break;
+                }
+                let entry = Entry { events, expects: view.expects, class: EntryClass::End };
+                if let Some(committed) = self.append(entry).await? {
+                    for position in committed.first()..=committed.last() {
+                        let tally = self.tally(position);
+                        suspended += tally.suspended;
+                        revoked += tally.revoked;
+                    }
+                    break;
+                }
+            }
+        }
+        Ok((suspended, revoked))
+    }
+}
+
+fn checked(bundle: &PolicyBundle) -> CheckedPolicy {
+    let report = bundle.run_tests();
+    CheckedPolicy {
+        digest: bundle.digest().to_string(),
+        problems: report.failures().into_iter().map(failure).collect(),
+        passed: u32::try_from(report.passed()).unwrap_or(u32::MAX),
+        failed: u32::try_from(report.failures().len()).unwrap_or(u32::MAX),
+    }
+}
+
+fn failure(case: &crate::policy::cases::CaseResult) -> (String, String) {
+    let what = case.failure.as_deref().unwrap_or_default();
+    (case.path.clone(), format!("test `{}`: {what}", case.name))
+}
+
+fn rejected(field: &'static str, problem: impl Into<String>) -> BrokerError {
+    BrokerError::Invalid { code: ReasonCode::PolicyRejected, field, problem: problem.into() }
+}

@@ -1,0 +1,193 @@
+//! Amending a task: its ceiling or its deadline. To less is free, to more is a decision; live grants are decided again in
+//! the same append.
+
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::broker::answer::{Amended, Decided};
+use crate::broker::ask::AmendTask;
+use crate::broker::caller::{Caller, WorkloadCaller};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::View;
+use crate::broker::record::{self, asked_digest, event, family_stream};
+use crate::broker::register::{UnexpectedEventError, ceiling_bytes, hash, request_id_reused};
+use crate::broker::retain::{Candidate, Trigger};
+use crate::broker::state::Answer;
+use crate::broker::words::{self, AmendWords, Context, DecisionWords};
+use crate::intent::compare;
+use crate::journal::entry::{Entry, EntryClass};
+use crate::model::decision::{Decision, Outcome};
+use crate::model::facts::{Facts, Question, RegistrationFacts};
+use crate::model::limits::TASK_SECONDS_MAX;
+use crate::model::reason::ReasonCode;
+use crate::model::task::AgentProfile;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::policy::decide::decide;
+
+impl Broker {
+    /// Replaces a task's ceiling or deadline, when policy grants it.
+    ///
+    /// # Errors
+    /// `NotFound` when the caller did not register the task, `Precondition` when it has ended, `Invalid` for a deadline that
+    /// has passed or lies too far ahead.
+    pub async fn amend_task(&self, caller: &Caller, ask: AmendTask) -> Result<Amended, BrokerError> {
+        let _place = self.enter(caller)?;
+        let asker = caller.workload()?;
+        let now = self.0.clock.now();
+        check(&ask, now)?;
+        let asked = digest(&ask);
+        for _ in 0..super::TRIES_MAX {
+            let look = {
+                let state = self.0.known.look();
+                let task = state.tasks.get(&ask.task).filter(|_| caller.orchestrates(&state, ask.task));
+                let task = task.ok_or(BrokerError::NotFound { what: "task" })?;
+                match task.answers.get(ask.request_id.as_str()) {
+                    Some(answer) => Err((*answer, task.root)),
+                    None => {
+                        let view = View::of(&state, ask.task, None, now)?;
+                        let view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+                        Ok((view, state.candidates(ask.task, now), task.deadline))
+                    }
+                }
+            };
+            let (mut view, candidates, deadline) = match look {
+                Ok(look) => look,
+                Err((answer, root)) => return self.amended_again(&ask, answer, root, asked),
+            };
+            if view.state.is_ended() {
+                return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });
+            }
+            view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
+            let facts = facts(&view, asker, &ask, deadline);
+            let decision = decide(&view.bundle, &facts);
+            let (entry, decided) = self.amendment(caller, &ask, view, &candidates, asked, facts, decision)?;
+            if self.append(entry).await?.is_some() {
+                return Ok(Amended { decided, task: self.task_view(ask.task)? });
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one entry and named in it")]
+    fn amendment(
+        &self,
+        caller: &Caller,
+        ask: &AmendTask,
+        mut view: View,
+        candidates: &[Candidate],
+        asked: [u8; 32],
+        facts: Facts,
+        decision: Decision,
+    ) -> Result<(Entry, Decided), BrokerError> {
+        let applied = decision.outcome == Outcome::Granted;
+        let widened = facts.registration.as_ref().is_some_and(|r| r.widens);
+        let id = self.new_decision_id()?;
+        let words =
+            DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
+        let sealed = self.seal_decision(view.root, id, &words)?;
+        let decided = Decided::new(id, &words.decision, Vec::new());
+        let ceiling = match &ask.ceiling {
+            Some(ceiling) => {
+                let context = Context { kind: "amend", id: ask.request_id.as_str() };
+                let words = AmendWords { ceiling: ceiling.clone() };
+                words::seal(&self.0.sealer, view.root, context, &words).map_err(BrokerError::unavailable)?
+            }
+            None => bytes::Bytes::new(),
+        };
+        let payload = pb::TaskAmended {
+            task_id: ask.task.to_string(),
+            request_id: ask.request_id.to_string(),
+            decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
+            applied,
+            deadline_ms: ask.deadline.map(Timestamp::as_millis).unwrap_or_default(),
+            ceiling_hash: ask.ceiling.as_ref().map(|c| hash(&ceiling_bytes(Some(c)))).unwrap_or_default(),
+            sealed: ceiling,
+            widened,
+            asked_digest: asked.to_vec().into(),
+        };
+        let actor = caller.actor();
+        let payload = Payload::TaskAmended(payload);
+        let mut events = vec![event(family_stream(view.root), actor.clone(), &ask.context, payload)];
+        if applied {
+            if let (Some(ceiling), Some(own)) = (&ask.ceiling, view.words.first_mut()) {
+                Arc::make_mut(own).ceiling = Some(ceiling.clone());
+            }
+            events.extend(self.reconsider(&view, candidates, Trigger::Amended, &actor)?);
+        }
+        Ok((Entry { events, expects: view.expects, class: EntryClass::Ordinary }, decided))
+    }
+
+    fn amended_again(
+        &self,
+        ask: &AmendTask,
+        answer: Answer,
+        root: crate::model::id::TaskId,
+        asked: [u8; 32],
+    ) -> Result<Amended, BrokerError> {
+        if answer.asked != asked {
+            return Err(request_id_reused());
+        }
+        let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
+        let Some(Payload::TaskAmended(event)) = recorded.event.payload else {
+            return Err(request_id_reused());
+        };
+        let decision = event.decision.ok_or_else(|| BrokerError::internal(UnexpectedEventError))?;
+        let words = self.decision_words(root, &decision)?;
+        let id = decision.decision_id.parse().map_err(BrokerError::internal)?;
+        Ok(Amended { decided: Decided::new(id, &words.decision, words.differences), task: self.task_view(ask.task)? })
+    }
+}
+
+fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, deadline: Timestamp) -> Facts {
+    let none = AgentProfile::default();
+    let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
+    let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
+    facts.principal.profile_changes.clear();
+    let own = view.words.first().and_then(|w| w.ceiling.as_ref());
+    let longer = ask.deadline.is_some_and(|d| d > deadline);
+    // A first ceiling on a task that declared none only takes away.
+    let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
+    let mut beyond = Vec::new();
+    if ask.ceiling.is_some() {
+        for above in view.words.iter().skip(1).filter_map(|w| w.ceiling.as_ref()) {
+            beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
+        }
+    }
+    // The view's deadline is the earliest of the lineage; when it is not the task's own, a task above ends first.
+    if view.parent.is_some() && view.deadline < deadline && longer {
+        beyond.push("deadline".to_owned());
+    }
+    facts.registration = Some(RegistrationFacts {
+        agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),
+        ceiling: ask.ceiling.clone().or_else(|| own.cloned()),
+        audiences: view.audiences.clone(),
+        life_s: ask.deadline.unwrap_or(deadline).since(view.now).as_secs(),
+        widens: longer || wider,
+        beyond_parent: beyond,
+    });
+    facts
+}
+
+fn check(ask: &AmendTask, now: Timestamp) -> Result<(), BrokerError> {
+    if ask.ceiling.is_none() && ask.deadline.is_none() {
+        return Err(BrokerError::invalid("ceiling", "neither ceiling nor deadline is given"));
+    }
+    match ask.deadline {
+        Some(deadline) if deadline <= now => Err(BrokerError::Invalid {
+            code: ReasonCode::DeadlinePassed,
+            field: "deadline",
+            problem: "has passed".to_owned(),
+        }),
+        Some(deadline) if deadline.since(now).as_secs() > TASK_SECONDS_MAX => {
+            Err(BrokerError::above_limit("deadline", "more than 30 days ahead"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn digest(ask: &AmendTask) -> [u8; 32] {
+    let deadline = ask.deadline.map(Timestamp::as_millis).unwrap_or_default();
+    asked_digest(&[b"amend", &ceiling_bytes(ask.ceiling.as_ref()), &deadline.to_be_bytes()])
+}

@@ -1,0 +1,310 @@
+//! Reading the record: search, one decision with everything that is known of it, export, checkpoint. What is shown is the
+//! wire's messages, because there is nothing between the record and its reader.
+
+use crate::audit::checkpoint::Checkpoint as SignedHead;
+use crate::broker::Broker;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::broker::grants::covered;
+use crate::broker::summary::{summary, timestamp, wire_context};
+use crate::broker::words::DecisionWords;
+use crate::journal::search::{Page, Query};
+use crate::model::access::Access;
+use crate::model::decision::Decision;
+use crate::model::facts::{EntryFacts, Facts};
+use crate::model::id::{DecisionId, TaskId};
+use crate::model::provenance::Evidence;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::pb::v1;
+
+/// Events that are told of what became of one grant, at most.
+const AFTERMATH_MAX: u32 = 200;
+
+/// A signed tree head, and how to check it.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The signed note.
+    pub note: String,
+    /// Events under it.
+    pub size: u64,
+    /// Root of the tree.
+    pub root: [u8; 32],
+    /// The key that verifies it.
+    pub verifier_key: String,
+}
+
+impl Broker {
+    /// Events that match, and the token of the next page; empty when there is none.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that was not given.
+    pub fn search_events(
+        &self,
+        caller: &Caller,
+        query: &Query,
+    ) -> Result<(Vec<v1::EventSummary>, String), BrokerError> {
+        let _place = self.enter(caller)?;
+        let Page { events, next } = self.0.journal.search(query).map_err(|e| match e {
+            crate::journal::error::ReadError::PageToken => {
+                BrokerError::invalid("page_token", "was not given by a search")
+            }
+            other => BrokerError::unavailable(other),
+        })?;
+        Ok((events.iter().map(summary).collect(), next))
+    }
+
+    /// Everything that is known of one decision.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that id.
+    pub fn decision_record(&self, caller: &Caller, id: DecisionId) -> Result<v1::DecisionRecord, BrokerError> {
+        let _place = self.enter(caller)?;
+        let found = self.0.journal.find_decision(&id).map_err(BrokerError::unavailable)?;
+        let recorded = found.ok_or(BrokerError::NotFound { what: "decision" })?;
+        let mut record = v1::DecisionRecord {
+            decision_id: id.to_string(),
+            position: recorded.position,
+            time: Some(timestamp(recorded.time)),
+            code_version: recorded.event.code_version.clone(),
+            context: Some(wire_context(&recorded.event)),
+            ..v1::DecisionRecord::default()
+        };
+        let (decision, task) = place(&mut record, &recorded.event).ok_or(BrokerError::NotFound { what: "decision" })?;
+        describe(&mut record, decision);
+        let root: TaskId = recorded.event.stream.trim_start_matches("task/").parse().map_err(BrokerError::internal)?;
+        match self.decision_words(root, decision) {
+            Ok(words) => tell(&mut record, &words),
+            Err(_) => record.erased = true,
+        }
+        if let Some(task) = task {
+            let state = self.0.known.look();
+            if let Some(words) = state.tasks.get(&task).and_then(|t| t.words.clone()) {
+                record.intent = words.intent.clone();
+            }
+        }
+        if !record.grant_id.is_empty() {
+            record.aftermath = self.aftermath(&record, root)?;
+        }
+        Ok(record)
+    }
+
+    /// What became of a grant, and was done under it.
+    fn aftermath(&self, record: &v1::DecisionRecord, root: TaskId) -> Result<Vec<v1::EventSummary>, BrokerError> {
+        let query = Query {
+            stream: Some(crate::broker::record::family_stream(root)),
+            from: record.time.map(|t| crate::broker::summary::from_wire(&t)),
+            page_size: AFTERMATH_MAX,
+            ..Query::default()
+        };
+        let Page { events, .. } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
+        let about = |event: &pb::Event| match &event.payload {
+            Some(Payload::GrantReconsidered(e)) => e.grant_id == record.grant_id,
+            Some(Payload::GrantReleased(e)) => e.grant_id == record.grant_id,
+            Some(Payload::ToolCallReported(e)) => e.grant_id == record.grant_id,
+            Some(Payload::CredentialDecided(e)) => e.grant.as_ref().is_some_and(|g| g.grant_id == record.grant_id),
+            Some(Payload::Revoked(_) | Payload::TaskEnded(_) | Payload::TaskPaused(_) | Payload::TaskResumed(_)) => {
+                true
+            }
+            _ => false,
+        };
+        let after = events.iter().filter(|r| r.position > record.position && about(&r.event));
+        Ok(after.map(summary).collect())
+    }
+
+    /// How many events are durable.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        *self.0.journal.durable().borrow()
+    }
+
+    /// The stored bytes of events from `from` on, `max` at most: position and bytes. For exports, page by page.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn stored(&self, from: u64, max: usize) -> Result<Vec<(u64, bytes::Bytes)>, BrokerError> {
+        let events = self.0.journal.read_range(from, max).map_err(BrokerError::unavailable)?;
+        Ok(events.into_iter().map(|r| (r.position, r.stored)).collect())
+    }
+
+    /// A checkpoint over everything that is durable now.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn checkpoint(&self) -> Result<Checkpoint, BrokerError> {
+        let note = self.0.journal.checkpoint().map_err(BrokerError::unavailable)?;
+        let key = self.0.journal.verifier_key();
+        let signed = SignedHead::verify(&note, &key).map_err(BrokerError::internal)?;
+        Ok(Checkpoint {
+            size: signed.head().size,
+            root: *signed.head().root.as_bytes(),
+            verifier_key: key.to_string(),
+            note,
+        })
+    }
+}
+
+/// Fills in what the event says, and finds its decision and task.
+fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&'a pb::Decision, Option<TaskId>)> {
+    let actor = event.actor.as_ref();
+    match event.payload.as_ref()? {
+        Payload::CredentialDecided(e) => {
+            record.request_id.clone_from(&e.request_id);
+            record.task_id.clone_from(&e.task_id);
+            record.audience.clone_from(&e.audience);
+            record.agent.clone_from(&e.agent);
+            record.initiator.clone_from(&e.initiator);
+            if let Some(grant) = &e.grant {
+                record.grant_id.clone_from(&grant.grant_id);
+                record.jti.clone_from(&grant.jti);
+                record.expires = Some(timestamp(crate::model::time::Timestamp::from_secs(grant.expires_s)));
+            }
+            Some((e.decision.as_ref()?, e.task_id.parse().ok()))
+        }
+        Payload::GrantReconsidered(e) => {
+            record.task_id.clone_from(&e.task_id);
+            record.grant_id.clone_from(&e.grant_id);
+            record.jti.clone_from(&e.jti);
+            Some((e.decision.as_ref()?, e.task_id.parse().ok()))
+        }
+        Payload::TaskDecided(e) => {
+            record.request_id.clone_from(&e.request_id);
+            record.orchestrator = actor.map(|a| a.id.clone()).unwrap_or_default();
+            let task = e.task.as_ref();
+            record.task_id = task.map(|t| t.task_id.clone()).unwrap_or_default();
+            Some((e.decision.as_ref()?, task.and_then(|t| t.task_id.parse().ok())))
+        }
+        Payload::TaskAmended(e) => {
+            record.request_id.clone_from(&e.request_id);
+            record.task_id.clone_from(&e.task_id);
+            Some((e.decision.as_ref()?, e.task_id.parse().ok()))
+        }
+        _ => None,
+    }
+}
+
+/// Fills in what stands in the open part of a decision.
+fn describe(record: &mut v1::DecisionRecord, decision: &pb::Decision) {
+    record.outcome = decision.outcome;
+    record.question.clone_from(&decision.question);
+    record.policies.clone_from(&decision.policies);
+    record.policy_digest.clone_from(&decision.policy_digest);
+    record.policy_revision = decision.policy_revision;
+    record.risk = decision.risk;
+    record.band = decision.band;
+    record.reasons = decision.reasons.iter().map(reason).collect();
+    record.contributions = decision
+        .contributions
+        .iter()
+        .map(|c| v1::Contribution {
+            signal: c.signal.clone(),
+            source: c.source.clone(),
+            points: c.points,
+            counted: c.counted,
+            explanation: String::new(),
+        })
+        .collect();
+    record.access = decision
+        .conclusions
+        .iter()
+        .map(|c| v1::RecordedAccess {
+            access: Some(v1::Access { tool: c.tool.clone(), ..v1::Access::default() }),
+            effect: c.effect.clone(),
+            ceiling: c.ceiling.clone(),
+            intent_fit: c.intent_fit.clone(),
+            sinks: c.sinks.iter().map(open_sink).collect(),
+        })
+        .collect();
+}
+
+fn reason(reason: &pb::Reason) -> v1::RecordedReason {
+    let code = reason.code.parse::<crate::model::reason::ReasonCode>();
+    v1::RecordedReason {
+        code: reason.code.clone(),
+        message: code.map(|c| c.for_reviewer().to_owned()).unwrap_or_default(),
+        access: reason.access,
+        policy: reason.policy.clone(),
+        controls: Vec::new(),
+    }
+}
+
+fn open_sink(sink: &pb::SinkConclusion) -> v1::RecordedSink {
+    v1::RecordedSink {
+        name: sink.name.clone(),
+        provenance: sink.provenance,
+        evidence_position: sink.evidence_position,
+        ..v1::RecordedSink::default()
+    }
+}
+
+/// Fills in what only the words say.
+fn tell(record: &mut v1::DecisionRecord, words: &DecisionWords) {
+    let facts = &words.facts;
+    record.agent = facts.task.agent.to_string();
+    record.agent_class = facts.principal.class.to_string();
+    record.agent_owner = facts.principal.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+    record.orchestrator = facts.task.orchestrator.to_string();
+    record.initiator = facts.initiator.name.to_string();
+    record.initiator_verified = facts.initiator.verified;
+    record.purpose.clone_from(&words.purpose);
+    record.facts_json = facts_json(facts);
+    details(record, &words.decision);
+    let asked = if words.access.is_empty() { &[][..] } else { words.access.as_slice() };
+    for (i, (shown, entry)) in record.access.iter_mut().zip(&facts.entries).enumerate() {
+        shown.access = Some(asked.get(i).map_or_else(|| bare(entry), wire_access));
+        shown.sinks = entry
+            .sinks
+            .iter()
+            .zip(&shown.sinks)
+            .map(|(sink, open)| v1::RecordedSink {
+                value: sink.value.clone(),
+                evidence: sink.evidence.as_ref().map(in_words).unwrap_or_default(),
+                ..open.clone()
+            })
+            .collect();
+    }
+    debug_assert!(covered(words).len() <= words.decision.entries.len(), "a grant covers what was decided");
+}
+
+fn details(record: &mut v1::DecisionRecord, decision: &Decision) {
+    for (shown, reason) in record.reasons.iter_mut().zip(&decision.reasons) {
+        if !reason.detail.is_empty() {
+            shown.message = format!("{} {}", shown.message, reason.detail);
+        }
+    }
+    for (shown, contribution) in record.contributions.iter_mut().zip(&decision.risk.contributions) {
+        shown.explanation.clone_from(&contribution.explanation);
+    }
+}
+
+fn facts_json(facts: &Facts) -> String {
+    serde_json::to_string(facts).unwrap_or_default()
+}
+
+fn bare(entry: &EntryFacts) -> v1::Access {
+    v1::Access {
+        tool: entry.tool.to_string(),
+        actions: entry.actions.clone(),
+        resources: entry.resources.clone(),
+        ..v1::Access::default()
+    }
+}
+
+/// An access on the wire.
+#[must_use]
+pub fn wire_access(access: &Access) -> v1::Access {
+    v1::Access {
+        tool: access.tool.to_string(),
+        actions: access.actions.clone(),
+        resources: access.resources.clone(),
+        arguments_json: access.arguments.to_text(),
+        data_classes: access.data_classes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn in_words(evidence: &Evidence) -> String {
+    match evidence.call {
+        Some(call) => format!("`{}` of call {} of `{}`", evidence.field, call + 1, evidence.tool),
+        None => format!("`{}`", evidence.field),
+    }
+}

@@ -1,0 +1,490 @@
+//! How events change what the broker knows. Nothing else changes it, so that a restart, a snapshot and a live broker come to
+//! the same state. It reads no clock: time is the time of the events.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::broker::answer::GrantChange;
+use crate::broker::ask::Target;
+use crate::broker::bundles::Bundles;
+use crate::broker::forget::forget;
+use crate::broker::gather::remember;
+use crate::broker::record::parse_target;
+use crate::broker::state::{ActivePolicy, Answer, Block, Family, Grant, State, Tally, Task};
+use crate::broker::words::{self, AmendWords, CallWords, Context, Sentence, TaskWords};
+use crate::intent::usage::Amounts;
+use crate::journal::guards::touches;
+use crate::journal::projection::Recorded;
+use crate::model::ceiling::Ceiling;
+use crate::model::decision::Outcome;
+use crate::model::grant::{GrantStanding, SuspensionCause};
+use crate::model::id::{GrantId, ParseIdError, TaskId, ToolName};
+use crate::model::identity::Initiator;
+use crate::model::limits::SIGNALS_PER_TASK_MAX;
+use crate::model::risk::Signal;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::seal::sealer::Sealer;
+
+/// Tallies that are kept: as many as verbs can be waiting for.
+const TALLIES_MAX: usize = 4096;
+
+/// What a fold needs beside the events: keys, and policy bundles as they were.
+#[derive(Debug, Clone)]
+pub(in crate::broker) struct Means {
+    pub(in crate::broker) sealer: Arc<Sealer>,
+    pub(in crate::broker) bundles: Bundles,
+}
+
+/// Why an event could not be folded: it holds something that no version of Carnet writes.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::broker) enum FoldError {
+    #[error("an id does not parse")]
+    Id(#[from] ParseIdError),
+    #[error("a SPIFFE ID does not parse")]
+    SpiffeId(#[from] crate::model::spiffe_id::ParseSpiffeIdError),
+    #[error("`{0}` is no value of its kind")]
+    Value(&'static str),
+}
+
+/// Applies one event.
+pub(in crate::broker) fn fold(state: &mut State, recorded: &Recorded, means: &Means) {
+    state.next = recorded.position + 1;
+    state.time = state.time.max(recorded.time);
+    state.marks.apply(&touches(&recorded.event), recorded.position, recorded.time);
+    let mut step = Step { state, position: recorded.position, time: recorded.time, tally: Tally::default(), means };
+    if let Err(error) = step.apply(&recorded.event) {
+        tracing::error!(position = recorded.position, error = &error as &dyn std::error::Error, "event not understood");
+    }
+    let tally = step.tally;
+    if tally != Tally::default() {
+        if state.tallies.len() >= TALLIES_MAX {
+            state.tallies.pop_front();
+        }
+        state.tallies.push_back((recorded.position, tally));
+    }
+    forget(state);
+}
+
+struct Step<'a> {
+    state: &'a mut State,
+    position: u64,
+    time: Timestamp,
+    tally: Tally,
+    means: &'a Means,
+}
+
+impl Step<'_> {
+    fn apply(&mut self, event: &pb::Event) -> Result<(), FoldError> {
+        let actor = event.actor.as_ref();
+        match &event.payload {
+            Some(Payload::TaskDecided(e)) => self.task_decided(e, actor),
+            Some(Payload::TaskAmended(e)) => self.task_amended(e),
+            Some(Payload::TaskPaused(e)) => self.paused(e.task_id.parse()?),
+            Some(Payload::TaskResumed(e)) => self.resumed(e.task_id.parse()?),
+            Some(Payload::TaskEnded(e)) => {
+                let state = match crate::pb::v1::TaskState::try_from(e.state) {
+                    Ok(crate::pb::v1::TaskState::Completed) => TaskState::Completed,
+                    Ok(crate::pb::v1::TaskState::Cancelled) => TaskState::Cancelled,
+                    Ok(crate::pb::v1::TaskState::Expired) => TaskState::Expired,
+                    _ => return Err(FoldError::Value("task state")),
+                };
+                self.task_ended(e.task_id.parse()?, state);
+                Ok(())
+            }
+            Some(Payload::CredentialDecided(e)) => self.credential_decided(e),
+            Some(Payload::GrantReconsidered(e)) => self.reconsidered(e),
+            Some(Payload::GrantReleased(e)) => {
+                self.end_grant(e.grant_id.parse()?, &GrantStanding::Released);
+                Ok(())
+            }
+            Some(Payload::Revoked(e)) => self.revoked(e),
+            Some(Payload::BlockLifted(e)) => {
+                let target = parse_target(&e.target_kind, &e.target)?;
+                self.state.blocks.remove(&target);
+                Ok(())
+            }
+            Some(Payload::SignalReported(e)) => self.signal(e),
+            Some(Payload::ToolCallReported(e)) => self.tool_call(e),
+            Some(Payload::PolicyActivated(e)) => {
+                self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
+                Ok(())
+            }
+            Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) | None => Ok(()),
+        }
+    }
+
+    fn task_decided(&mut self, e: &pb::TaskDecided, actor: Option<&pb::Actor>) -> Result<(), FoldError> {
+        let asker = actor.map(|a| a.id.as_str()).unwrap_or_default().parse()?;
+        let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
+        if matches!(answer.outcome, Outcome::Granted | Outcome::Denied) {
+            let asker: SpiffeId = asker;
+            self.state.by.answered.push_back((self.time, asker.clone(), e.request_id.clone()));
+            self.state.registrations.entry(asker).or_default().insert(e.request_id.clone(), answer);
+        }
+        let Some(task) = &e.task else { return Ok(()) };
+        let id: TaskId = task.task_id.parse()?;
+        let root: TaskId = task.root_task_id.parse()?;
+        let parent = if task.parent_task_id.is_empty() { None } else { Some(task.parent_task_id.parse()?) };
+        let words = self.open(root, "task", &task.task_id, &task.sealed);
+        let entry = Task {
+            root,
+            parent,
+            children: Vec::new(),
+            agent: task.agent.parse()?,
+            orchestrator: task.orchestrator.parse()?,
+            initiator: Initiator { name: task.initiator.parse()?, verified: task.initiator_verified },
+            created: self.time,
+            deadline: Timestamp::from_millis(task.deadline_ms),
+            depth: task.depth,
+            state: TaskState::Active,
+            audiences: task.audiences.iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
+            intent_hash: task.intent_hash.as_str().into(),
+            words: words.map(Arc::new),
+            grants: BTreeSet::new(),
+            answers: std::collections::HashMap::new(),
+        };
+        let by = &mut self.state.by;
+        by.tasks_of_agent.entry(entry.agent.clone()).or_default().insert(id);
+        by.tasks_of_initiator.entry(entry.initiator.name.clone()).or_default().insert(id);
+        by.tasks_of_orchestrator.entry(entry.orchestrator.clone()).or_default().insert(id);
+        by.deadlines.insert((entry.deadline, id));
+        if let Some(parent) = parent.and_then(|p| self.state.tasks.get_mut(&p)) {
+            parent.children.push(id);
+        }
+        self.state.families.entry(root).or_default().members.push(id);
+        self.state.tasks.insert(id, entry);
+        Ok(())
+    }
+
+    fn task_amended(&mut self, e: &pb::TaskAmended) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let words: Option<AmendWords> =
+            if e.sealed.is_empty() { None } else { self.open(root, "amend", &e.request_id, &e.sealed) };
+        let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
+        if matches!(answer.outcome, Outcome::Granted | Outcome::Denied) {
+            task.answers.insert(e.request_id.clone(), answer);
+        }
+        if !e.applied {
+            return Ok(());
+        }
+        if e.deadline_ms > 0 {
+            self.state.by.deadlines.remove(&(task.deadline, id));
+            task.deadline = Timestamp::from_millis(e.deadline_ms);
+            self.state.by.deadlines.insert((task.deadline, id));
+        }
+        if let (Some(amended), Some(words)) = (words, task.words.as_mut()) {
+            Arc::make_mut(words).ceiling = Some(amended.ceiling);
+        }
+        Ok(())
+    }
+
+    fn paused(&mut self, id: TaskId) -> Result<(), FoldError> {
+        if let Some(task) = self.state.tasks.get_mut(&id) {
+            task.state = TaskState::Paused;
+        }
+        for grant in self.state.open_grants(id, self.time) {
+            self.suspend(grant, SuspensionCause::Paused);
+        }
+        Ok(())
+    }
+
+    fn resumed(&mut self, id: TaskId) -> Result<(), FoldError> {
+        if let Some(task) = self.state.tasks.get_mut(&id) {
+            task.state = TaskState::Active;
+        }
+        for grant in self.state.open_grants(id, self.time) {
+            // A task between, or one above, may be paused for itself.
+            let task = self.state.grants.get(&grant).map(|g| g.task);
+            if task.and_then(|t| self.state.effective_state(t)) == Some(TaskState::Active) {
+                self.lift(grant, SuspensionCause::Paused);
+            }
+        }
+        Ok(())
+    }
+
+    fn task_ended(&mut self, id: TaskId, end: TaskState) {
+        for grant in self.state.open_grants(id, self.time) {
+            self.end_grant(grant, &GrantStanding::Revoked);
+        }
+        for member in self.state.subtree(id) {
+            let Some(task) = self.state.tasks.get_mut(&member) else { continue };
+            if task.state.is_ended() {
+                continue;
+            }
+            task.state = end;
+            self.state.by.deadlines.remove(&(task.deadline, member));
+            if task.parent.is_none() {
+                self.state.by.ended.insert((self.time, member));
+            }
+        }
+    }
+
+    fn credential_decided(&mut self, e: &pb::CredentialDecided) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
+        let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
+        if matches!(answer.outcome, Outcome::Granted | Outcome::Narrowed | Outcome::Denied) {
+            task.answers.insert(e.request_id.clone(), answer);
+        }
+        let root = task.root;
+        let (Some(grant), Some(decision)) = (&e.grant, answer.decision) else { return Ok(()) };
+        let grant_id: GrantId = grant.grant_id.parse()?;
+        let entry = Grant {
+            task: id,
+            jti: grant.jti.parse()?,
+            audience: e.audience.parse()?,
+            issued: Timestamp::from_secs(grant.issued_s),
+            expires: Timestamp::from_secs(grant.expires_s),
+            position: self.position,
+            decision,
+            standing: GrantStanding::Open(BTreeSet::new()),
+            drifts_since: None,
+        };
+        if !grant.renews_jti.is_empty() {
+            self.renewed(grant_id, entry);
+            return Ok(());
+        }
+        task.grants.insert(grant_id);
+        self.state.by.expiries.insert((entry.expires, grant_id));
+        self.state.by.grants_of_audience.entry(entry.audience.clone()).or_default().insert(grant_id);
+        self.state.grants.insert(grant_id, entry);
+        let draws: Vec<Amounts> = if grant.sealed_draws.is_empty() {
+            Vec::new()
+        } else {
+            self.open(root, "draws", &grant.jti, &grant.sealed_draws).unwrap_or_default()
+        };
+        let tools = grant.tools.iter().map(|t| t.parse()).collect::<Result<Vec<ToolName>, _>>()?;
+        let family = self.state.families.entry(root).or_default();
+        let usage = Arc::make_mut(&mut family.usage);
+        for (i, tool) in tools.iter().enumerate() {
+            usage.reserve(tool, draws.get(i).map(Vec::as_slice).unwrap_or_default(), self.position);
+        }
+        Ok(())
+    }
+
+    /// The grant goes on under a new token; the old one is dead from here on.
+    fn renewed(&mut self, id: GrantId, mut entry: Grant) {
+        let Some(old) = self.state.grants.get(&id).cloned() else { return };
+        // INVARIANT: guards keep a renewal from following an end; were one recorded all the same, the end would stand.
+        let GrantStanding::Open(causes) = &old.standing else { return };
+        let mut causes = causes.clone();
+        causes.remove(&SuspensionCause::Drift);
+        entry.standing = GrantStanding::Open(causes);
+        let by = &mut self.state.by;
+        by.expiries.remove(&(old.expires, id));
+        by.expiries.insert((entry.expires, id));
+        if let Some(since) = old.drifts_since {
+            by.drifting.remove(&(since, id));
+        }
+        let dead = self.change(id, &Grant { standing: GrantStanding::Revoked, ..old });
+        self.state.retired.push_back(dead.clone());
+        self.state.changes.push(dead);
+        self.state.grants.insert(id, entry);
+    }
+
+    fn reconsidered(&mut self, e: &pb::GrantReconsidered) -> Result<(), FoldError> {
+        use pb::grant_reconsidered::Effect;
+        let id = e.grant_id.parse()?;
+        match e.effect() {
+            Effect::Suspended => self.suspend(id, SuspensionCause::Drift),
+            Effect::Restored => self.lift(id, SuspensionCause::Drift),
+            Effect::Revoked => self.end_grant(id, &GrantStanding::Revoked),
+            Effect::Kept | Effect::Unspecified => {}
+        }
+        Ok(())
+    }
+
+    fn revoked(&mut self, e: &pb::Revoked) -> Result<(), FoldError> {
+        let target = parse_target(&e.target_kind, &e.target)?;
+        let grants: Vec<GrantId> = match &target {
+            Target::Grant(id) => vec![*id],
+            Target::Task(id) => {
+                self.task_ended(*id, TaskState::Cancelled);
+                Vec::new()
+            }
+            Target::Agent(agent) => self.grants_of(self.state.by.tasks_of_agent.get(agent)),
+            Target::Initiator(name) => self.grants_of(self.state.by.tasks_of_initiator.get(name)),
+            Target::Audience(audience) => {
+                self.state.by.grants_of_audience.get(audience).into_iter().flatten().copied().collect()
+            }
+            Target::Everything => self.state.grants.keys().copied().collect(),
+        };
+        for grant in grants {
+            self.end_grant(grant, &GrantStanding::Revoked);
+        }
+        if e.blocks {
+            let block = Block { reason: e.reason.clone(), since: self.time, position: self.position };
+            self.state.blocks.insert(target, block);
+        }
+        Ok(())
+    }
+
+    /// The grants of those tasks and of all below them.
+    fn grants_of(&self, tasks: Option<&BTreeSet<TaskId>>) -> Vec<GrantId> {
+        let tasks = tasks.into_iter().flatten();
+        tasks.flat_map(|id| self.state.open_grants(*id, self.time)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn signal(&mut self, e: &pb::SignalReported) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let sentence: Option<Sentence> = self.open(root, "signal", &e.request_id, &e.sealed);
+        let signal = Signal {
+            name: e.name.parse()?,
+            source: e.source.clone(),
+            scorer: e.scorer.clone(),
+            points: e.points,
+            explanation: sentence.map(|s| s.text).unwrap_or_default(),
+            observed: Timestamp::from_millis(e.observed_ms),
+        };
+        let asked = Answer { position: self.position, asked: [0; 32], outcome: Outcome::Granted, decision: None };
+        if let Some(task) = self.state.tasks.get_mut(&id) {
+            task.answers.insert(e.request_id.clone(), asked);
+        }
+        let signals = Arc::make_mut(&mut self.state.families.entry(root).or_default().signals);
+        // INVARIANT: dropping a signal must never lower the score, so the weakest goes.
+        if signals.len() >= SIGNALS_PER_TASK_MAX
+            && let Some(weakest) = (0..signals.len()).min_by_key(|i| signals.get(*i).map(|s| s.points))
+        {
+            signals.swap_remove(weakest);
+        }
+        signals.push(signal);
+        Ok(())
+    }
+
+    fn tool_call(&mut self, e: &pb::ToolCallReported) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let words: Option<CallWords> = self.open(root, "call", &e.request_id, &e.sealed);
+        let asked = Answer { position: self.position, asked: [0; 32], outcome: Outcome::Granted, decision: None };
+        if let Some(task) = self.state.tasks.get_mut(&id) {
+            task.answers.insert(e.request_id.clone(), asked);
+        }
+        let Some(words) = words else { return Ok(()) };
+        let line = self.state.lineage(id);
+        let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
+        let intent = line.last().and_then(|(_, t)| t.words.clone());
+        let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
+        let ceilings: Vec<&Ceiling> = above.iter().filter_map(|w| w.ceiling.as_ref()).collect();
+        let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
+        let family: &mut Family = self.state.families.entry(root).or_default();
+        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position);
+        Ok(())
+    }
+
+    fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
+        let bundle = self.means.bundles.bundle(&e.digest, &e.files);
+        self.state.policy = Some(ActivePolicy {
+            bundle,
+            files: e.files.clone().into(),
+            digest: e.digest.clone(),
+            revision: e.revision,
+            activated: self.time,
+            activated_by: by,
+            position: self.position,
+        });
+    }
+
+    fn open<W: serde::de::DeserializeOwned>(
+        &self,
+        root: TaskId,
+        kind: &'static str,
+        id: &str,
+        bytes: &[u8],
+    ) -> Option<W> {
+        match words::open(&self.means.sealer, root, Context { kind, id }, bytes) {
+            Ok(words) => Some(words),
+            Err(error) => {
+                if !error.is_erased() {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(position = self.position, kind, error, "words of an event do not open");
+                }
+                None
+            }
+        }
+    }
+
+    fn suspend(&mut self, id: GrantId, cause: SuspensionCause) {
+        let time = self.time;
+        let Some(grant) = self.state.grants.get_mut(&id) else { return };
+        let GrantStanding::Open(causes) = &mut grant.standing else { return };
+        let was_live = causes.is_empty();
+        if !causes.insert(cause) {
+            return;
+        }
+        if cause == SuspensionCause::Drift {
+            grant.drifts_since = Some(time);
+            self.state.by.drifting.insert((time, id));
+        }
+        if was_live {
+            self.tally.suspended += 1;
+        }
+        self.tell(id);
+    }
+
+    fn lift(&mut self, id: GrantId, cause: SuspensionCause) {
+        let Some(grant) = self.state.grants.get_mut(&id) else { return };
+        let GrantStanding::Open(causes) = &mut grant.standing else { return };
+        if !causes.remove(&cause) {
+            return;
+        }
+        if cause == SuspensionCause::Drift
+            && let Some(since) = grant.drifts_since.take()
+        {
+            self.state.by.drifting.remove(&(since, id));
+        }
+        self.tell(id);
+    }
+
+    fn end_grant(&mut self, id: GrantId, end: &GrantStanding) {
+        let Some(grant) = self.state.grants.get_mut(&id) else { return };
+        if !grant.is_open(self.time) {
+            return;
+        }
+        grant.standing = end.clone();
+        if let Some(since) = grant.drifts_since.take() {
+            self.state.by.drifting.remove(&(since, id));
+        }
+        self.tally.revoked += 1;
+        self.tell(id);
+    }
+
+    fn tell(&mut self, id: GrantId) {
+        if let Some(grant) = self.state.grants.get(&id) {
+            let change = self.change(id, grant);
+            self.state.changes.push(change);
+        }
+    }
+
+    fn change(&self, id: GrantId, grant: &Grant) -> GrantChange {
+        GrantChange {
+            position: self.position,
+            time: self.time,
+            jti: grant.jti,
+            grant: id,
+            task: grant.task,
+            audience: grant.audience.clone(),
+            standing: grant.standing.clone(),
+            expires: grant.expires,
+        }
+    }
+}
+
+fn answer(position: u64, decision: Option<&pb::Decision>, asked: &[u8]) -> Result<Answer, FoldError> {
+    let decision = decision.ok_or(FoldError::Value("decision"))?;
+    Ok(Answer {
+        position,
+        asked: asked.try_into().unwrap_or_default(),
+        outcome: crate::broker::record::outcome(decision.outcome).ok_or(FoldError::Value("outcome"))?,
+        decision: Some(decision.decision_id.parse()?),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! What events amount to: causes of suspension, cascades, renewals, blocks, and that a snapshot says the same as the log.
+
+use super::*;
+use crate::broker::known::Known;
+use crate::broker::words::seal;
+use crate::entropy::Entropy;
+use crate::journal::projection::Projection as _;
+use crate::model::id::Jti;
+use crate::model::time::Timestamp;
+use crate::pb::v1;
+use crate::seal::sealer::KeyFiles;
+
+struct World {
+    known: Known,
+    means: Means,
+    next: u64,
+    _dir: tempfile::TempDir,
+}
+
+const AGENT: &str = "spiffe://td.test/agent/a";
+const START: u64 = 1_800_000_000_000;
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let files = KeyFiles { master_key: dir.path().join("master"), task_keys: dir.path().join("task-keys") };
+        let (sealer, _) = Sealer::load(&files, Entropy::danger_seeded(1)).unwrap();
+        let means = Means { sealer: Arc::new(sealer), bundles: Bundles::default() };
+        Self { known: Known::new(means.clone()), means, next: 0, _dir: dir }
+    }
+
+    fn event(&mut self, at_s: u64, payload: Payload) {
+        let actor = pb::Actor { id: "spiffe://td.test/orchestrator".into(), ..pb::Actor::default() };
+        let event = pb::Event {
+            stream: format!("task/{}", task(1)),
+            actor: Some(actor),
+            payload: Some(payload),
+            ..pb::Event::default()
+        };
+        let recorded = Recorded {
+            position: self.next,
+            stream_version: self.next + 1,
+            time: Timestamp::from_millis(START + at_s * 1000),
+            event,
+            stored: bytes::Bytes::new(),
+        };
+        self.next += 1;
+        self.known.apply(&recorded);
+    }
+
+    fn register(&mut self, id: TaskId, parent: Option<TaskId>) {
+        if parent.is_none() {
+            self.means.sealer.create(id).unwrap();
+        }
+        let words = TaskWords { intent: "tidy up".into(), ceiling: None, profile: Default::default() };
+        let context = Context { kind: "task", id: &id.to_string() };
+        let registered = pb::RegisteredTask {
+            task_id: id.to_string(),
+            parent_task_id: parent.map(|p| p.to_string()).unwrap_or_default(),
+            root_task_id: task(1).to_string(),
+            agent: AGENT.into(),
+            orchestrator: "spiffe://td.test/orchestrator".into(),
+            initiator: "alice".into(),
+            deadline_ms: START + 3_600_000,
+            sealed: seal(&self.means.sealer, task(1), context, &words).unwrap(),
+            ..pb::RegisteredTask::default()
+        };
+        let decided = pb::TaskDecided {
+            request_id: format!("register-{id}"),
+            decision: Some(decision(v1::Outcome::Granted)),
+            task: Some(registered),
+            ..pb::TaskDecided::default()
+        };
+        self.event(0, Payload::TaskDecided(decided));
+    }
+
+    fn grant(&mut self, task: TaskId, grant: GrantId, jti: u8, renews: Option<u8>) {
+        let text = |n: u8| Jti::new([n; 16]).to_string();
+        let granted = pb::Grant {
+            grant_id: grant.to_string(),
+            jti: text(jti),
+            issued_s: START / 1000,
+            expires_s: START / 1000 + 300,
+            renews_jti: renews.map(text).unwrap_or_default(),
+            tools: vec!["read_file".into()],
+            ..pb::Grant::default()
+        };
+        let decided = pb::CredentialDecided {
+            task_id: task.to_string(),
+            request_id: format!("request-{jti}"),
+            audience: "https://files.test".into(),
+            decision: Some(decision(v1::Outcome::Granted)),
+            grant: Some(granted),
+            ..pb::CredentialDecided::default()
+        };
+        self.event(1, Payload::CredentialDecided(decided));
+    }
+
+    fn reconsider(&mut self, grant: GrantId, effect: pb::grant_reconsidered::Effect) {
+        let reconsidered = pb::GrantReconsidered {
+            grant_id: grant.to_string(),
+            effect: effect.into(),
+            ..pb::GrantReconsidered::default()
+        };
+        self.event(2, Payload::GrantReconsidered(reconsidered));
+    }
+
+    fn revoke(&mut self, target: &Target) {
+        let revoked = pb::Revoked {
+            target_kind: target.kind().into(),
+            target: target.name(),
+            reason: "because".into(),
+            blocks: target.blocks(),
+        };
+        self.event(3, Payload::Revoked(revoked));
+    }
+
+    fn standing(&self, grant: GrantId) -> GrantStanding {
+        self.known.look().grants[&grant].standing.clone()
+    }
+
+    fn causes(&self, grant: GrantId) -> Vec<SuspensionCause> {
+        crate::broker::answer::causes(&self.standing(grant))
+    }
+}
+
+fn task(n: u8) -> TaskId {
+    TaskId::new(Timestamp::from_millis(START), [n; 10])
+}
+
+fn grant(n: u8) -> GrantId {
+    GrantId::new(Timestamp::from_millis(START), [n; 10])
+}
+
+fn decision(outcome: v1::Outcome) -> pb::Decision {
+    let id = crate::model::id::DecisionId::new(Timestamp::from_millis(START), [9; 10]);
+    pb::Decision { decision_id: id.to_string(), outcome: outcome.into(), ..pb::Decision::default() }
+}
+
+fn family() -> World {
+    let mut world = World::new();
+    world.register(task(1), None);
+    world.register(task(2), Some(task(1)));
+    world.grant(task(1), grant(1), 1, None);
+    world.grant(task(2), grant(2), 2, None);
+    world
+}
+
+#[test]
+fn resuming_lifts_the_pause_and_nothing_else() {
+    use pb::grant_reconsidered::Effect;
+    let mut world = family();
+    world.event(2, Payload::TaskPaused(pb::TaskPaused { task_id: task(1).to_string(), ..Default::default() }));
+    world.reconsider(grant(2), Effect::Suspended);
+    assert_eq!(world.causes(grant(1)), [SuspensionCause::Paused]);
+    assert_eq!(world.causes(grant(2)), [SuspensionCause::Paused, SuspensionCause::Drift]);
+    world.event(3, Payload::TaskResumed(pb::TaskResumed { task_id: task(1).to_string() }));
+    assert!(world.standing(grant(1)).is_live());
+    assert_eq!(world.causes(grant(2)), [SuspensionCause::Drift]);
+}
+
+#[test]
+fn a_sub_task_that_is_paused_for_itself_stays_so() {
+    let mut world = family();
+    for id in [task(2), task(1)] {
+        world.event(2, Payload::TaskPaused(pb::TaskPaused { task_id: id.to_string(), ..Default::default() }));
+    }
+    world.event(3, Payload::TaskResumed(pb::TaskResumed { task_id: task(1).to_string() }));
+    assert!(world.standing(grant(1)).is_live());
+    assert_eq!(world.causes(grant(2)), [SuspensionCause::Paused]);
+}
+
+#[test]
+fn one_end_ends_every_grant_below_and_nothing_brings_one_back() {
+    use pb::grant_reconsidered::Effect;
+    let mut world = family();
+    let end =
+        pb::TaskEnded { task_id: task(1).to_string(), state: v1::TaskState::Completed.into(), ..Default::default() };
+    world.event(2, Payload::TaskEnded(end));
+    assert_eq!(world.known.look().tallies.back().unwrap().1, Tally { revoked: 2, suspended: 0 });
+    world.reconsider(grant(1), Effect::Restored);
+    world.grant(task(2), grant(2), 3, Some(2));
+    for id in [grant(1), grant(2)] {
+        assert_eq!(world.standing(id), GrantStanding::Revoked);
+    }
+    assert_eq!(world.known.look().effective_state(task(2)), Some(TaskState::Completed));
+}
+
+#[test]
+fn a_renewal_kills_the_old_token_and_cures_drift_alone() {
+    use pb::grant_reconsidered::Effect;
+    let mut world = family();
+    world.reconsider(grant(1), Effect::Suspended);
+    world.grant(task(1), grant(1), 3, Some(1));
+    let state = world.known.look();
+    assert!(state.grants[&grant(1)].standing.is_live());
+    assert_eq!(state.retired.len(), 1);
+    assert_eq!(state.retired[0].jti, Jti::new([1; 16]));
+    assert_eq!(state.families[&task(1)].usage.grants_of(&"read_file".parse().unwrap()), 2, "a renewal is no new use");
+}
+
+#[test]
+fn revoking_an_agent_blocks_it_until_the_block_is_lifted() {
+    let mut world = family();
+    let target = Target::Agent(AGENT.parse().unwrap());
+    world.revoke(&target);
+    assert_eq!(world.standing(grant(2)), GrantStanding::Revoked);
+    let against = |w: &World| {
+        let state = w.known.look();
+        state.blocks_against(&AGENT.parse().unwrap(), &"alice".parse().unwrap(), None)
+    };
+    assert_eq!(against(&world), ["agent"]);
+    let lifted = pb::BlockLifted { target_kind: "agent".into(), target: AGENT.into(), ..Default::default() };
+    world.event(4, Payload::BlockLifted(lifted));
+    assert!(against(&world).is_empty());
+    assert_eq!(world.standing(grant(2)), GrantStanding::Revoked, "lifting brings nothing back");
+}
+
+#[test]
+fn a_snapshot_says_the_same_as_the_log() {
+    let mut world = family();
+    world.event(2, Payload::TaskPaused(pb::TaskPaused { task_id: task(2).to_string(), ..Default::default() }));
+    world.grant(task(1), grant(1), 3, Some(1));
+    world.revoke(&Target::Initiator("bob".parse().unwrap()));
+    let loaded = world.known.fresh();
+    loaded.load(&world.known.save()).unwrap();
+    let again = Known::new(world.means.clone());
+    again.load(&loaded.save()).unwrap();
+    let (was, is) = (world.known.look(), again.look());
+    assert_eq!(is.next, was.next);
+    assert_eq!(is.marks, was.marks);
+    assert_eq!(format!("{:?}", is.blocks), format!("{:?}", was.blocks));
+    for id in [grant(1), grant(2)] {
+        assert_eq!(format!("{:?}", is.grants[&id]), format!("{:?}", was.grants[&id]));
+    }
+    for id in [task(1), task(2)] {
+        let (a, b) = (&is.tasks[&id], &was.tasks[&id]);
+        assert_eq!(a.words, b.words);
+        assert_eq!((a.state, &a.children, &a.grants, &a.answers), (b.state, &b.children, &b.grants, &b.answers));
+    }
+    assert_eq!(is.families[&task(1)].usage, was.families[&task(1)].usage);
+    assert_eq!(is.by.expiries, was.by.expiries);
+    assert_eq!(is.by.deadlines, was.by.deadlines);
+    assert_eq!(is.retired.len(), was.retired.len());
+}
+
+#[test]
+fn what_cannot_matter_any_more_is_forgotten() {
+    let mut world = family();
+    let end =
+        pb::TaskEnded { task_id: task(1).to_string(), state: v1::TaskState::Cancelled.into(), ..Default::default() };
+    world.event(2, Payload::TaskEnded(end));
+    world.event(25 * 3600, Payload::BrokerStarted(pb::BrokerStarted::default()));
+    let state = world.known.look();
+    assert!(state.tasks.is_empty() && state.grants.is_empty() && state.families.is_empty());
+    assert!(state.registrations.is_empty() && state.retired.is_empty());
+    assert!(state.by.tasks_of_agent.is_empty() && state.by.grants_of_audience.is_empty());
+}

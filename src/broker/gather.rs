@@ -1,0 +1,284 @@
+//! From what the broker knows to facts: one look under the lock, then everything that takes time outside of it.
+
+use std::sync::Arc;
+
+use crate::broker::ask::RequestContext;
+use crate::broker::caller::WorkloadCaller;
+use crate::broker::error::BrokerError;
+use crate::broker::state::{ActivePolicy, Family, State};
+use crate::broker::words::{CallWords, TaskWords};
+use crate::intent::judge::{Asked as Judged, Grounds, entries};
+use crate::intent::session::{ReportedCall, Reporter, Session};
+use crate::intent::usage::Usage;
+use crate::journal::guards::{Expect, GuardKey};
+use crate::model::access::Access;
+use crate::model::ceiling::Ceiling;
+use crate::model::facts::{
+    EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
+};
+use crate::model::id::{Audience, GrantId, Jti, RequestId, TaskId, ToolName};
+use crate::model::identity::{Authentication, Initiator};
+use crate::model::reason::ReasonCode;
+use crate::model::risk::Signal;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::task::{AgentProfile, TaskState};
+use crate::model::time::{Timestamp, Ttl};
+use crate::pb::journal as pb;
+use crate::policy::bundle::PolicyBundle;
+
+/// One consistent look at a task and all that a decision about it relies on.
+#[derive(Debug, Clone)]
+pub(in crate::broker) struct View {
+    pub(in crate::broker) now: Timestamp,
+    pub(in crate::broker) id: TaskId,
+    pub(in crate::broker) root: TaskId,
+    pub(in crate::broker) parent: Option<TaskId>,
+    pub(in crate::broker) agent: SpiffeId,
+    pub(in crate::broker) orchestrator: SpiffeId,
+    /// Who registered the task at the root of the family.
+    pub(in crate::broker) orchestrator_of_root: SpiffeId,
+    /// The agents of the tasks above, nearest first.
+    pub(in crate::broker) agents_above: Vec<SpiffeId>,
+    pub(in crate::broker) initiator: Initiator,
+    pub(in crate::broker) created: Timestamp,
+    /// The earliest deadline of the task and those above it.
+    pub(in crate::broker) deadline: Timestamp,
+    pub(in crate::broker) depth: u32,
+    pub(in crate::broker) state: TaskState,
+    pub(in crate::broker) audiences: Vec<Audience>,
+    pub(in crate::broker) intent_hash: Arc<str>,
+    /// Words of the task and of those above it, itself first.
+    pub(in crate::broker) words: Vec<Arc<TaskWords>>,
+    pub(in crate::broker) session: Arc<Session>,
+    pub(in crate::broker) usage: Arc<Usage>,
+    pub(in crate::broker) signals: Arc<Vec<Signal>>,
+    pub(in crate::broker) blocks: Vec<String>,
+    pub(in crate::broker) policy: ActivePolicy,
+    pub(in crate::broker) bundle: Arc<PolicyBundle>,
+    /// True when what is asked for is covered by a grant already, and so draws on no budget.
+    pub(in crate::broker) renews: bool,
+    /// What an append that relies on this look must find unchanged.
+    pub(in crate::broker) expects: Vec<Expect>,
+}
+
+/// What is asked, as far as facts need it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::broker) struct Asked<'a> {
+    pub(in crate::broker) audience: Option<&'a Audience>,
+    pub(in crate::broker) ttl: Option<Ttl>,
+    pub(in crate::broker) profile: &'a AgentProfile,
+}
+
+impl View {
+    /// Looks at a task. `None` when there is no such task.
+    pub(in crate::broker) fn of(
+        state: &State,
+        id: TaskId,
+        audience: Option<&Audience>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, BrokerError> {
+        let line = state.lineage(id);
+        let Some((_, task)) = line.first() else { return Ok(None) };
+        let Some(family) = state.families.get(&task.root) else { return Ok(None) };
+        let (policy, bundle) = active(state)?;
+        // Words that were erased or do not open leave nothing to judge by.
+        let words = line.iter().map(|(_, t)| t.words.clone()).collect::<Option<Vec<_>>>();
+        let words = words.ok_or_else(|| BrokerError::unavailable(WordsGoneError))?;
+        let deadline = line.iter().map(|(_, t)| t.deadline).min().unwrap_or(task.deadline);
+        let mut state_now = state.effective_state(id).unwrap_or(task.state);
+        if !state_now.is_ended() && deadline <= now {
+            state_now = TaskState::Expired;
+        }
+        let mut keys: Vec<GuardKey> = line.iter().map(|(id, _)| GuardKey::task(id)).collect();
+        keys.extend([
+            GuardKey::usage(&task.root),
+            GuardKey::agent(&task.agent),
+            GuardKey::initiator(&task.initiator.name),
+            GuardKey::everything(),
+            GuardKey::policy(),
+        ]);
+        keys.extend(audience.map(GuardKey::audience));
+        let expects = keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect();
+        Ok(Some(Self {
+            now,
+            id,
+            root: task.root,
+            parent: task.parent,
+            agent: task.agent.clone(),
+            orchestrator: task.orchestrator.clone(),
+            orchestrator_of_root: line.last().map_or(&task.orchestrator, |(_, t)| &t.orchestrator).clone(),
+            agents_above: line.iter().skip(1).map(|(_, t)| t.agent.clone()).collect(),
+            initiator: task.initiator.clone(),
+            created: task.created,
+            deadline,
+            depth: task.depth,
+            state: state_now,
+            audiences: task.audiences.clone(),
+            intent_hash: task.intent_hash.clone(),
+            words,
+            session: family.session.clone(),
+            usage: family.usage.clone(),
+            signals: family.signals.clone(),
+            blocks: state.blocks_against(&task.agent, &task.initiator.name, audience),
+            policy,
+            bundle,
+            renews: false,
+            expects,
+        }))
+    }
+
+    /// Adds that the request id was not answered before.
+    pub(in crate::broker) fn expect_unanswered(&mut self, scope: &str, request: &RequestId) {
+        self.expects.push(Expect { key: GuardKey::request(scope, request), at: 0 });
+    }
+
+    /// Makes it a look at the renewal of a grant: the grant must be open under that token, stay as it is, and does not count
+    /// against its own budget.
+    pub(in crate::broker) fn renewing(&mut self, state: &State, (id, jti): (GrantId, Jti)) -> Result<(), BrokerError> {
+        let gone = |code| BrokerError::Precondition { code, decision: None };
+        let grant = state.grants.get(&id).ok_or(BrokerError::NotFound { what: "grant" })?;
+        if grant.jti != jti || grant.standing.is_ended() {
+            return Err(gone(ReasonCode::GrantRevoked));
+        }
+        if grant.expires <= self.now {
+            return Err(gone(ReasonCode::GrantExpired));
+        }
+        let key = GuardKey::grant(&id);
+        self.expects.push(Expect { key, at: state.marks.at(&key) });
+        self.renews = true;
+        Ok(())
+    }
+
+    /// The facts of a request by `caller`.
+    pub(in crate::broker) fn facts(
+        &self,
+        question: Question,
+        caller: &WorkloadCaller,
+        asked: Asked<'_>,
+        entries: Vec<EntryFacts>,
+    ) -> Facts {
+        let changes = self.words.first().map(|w| w.profile.changes(asked.profile)).unwrap_or_default();
+        let age = self.now.since(caller.peer.not_before());
+        Facts {
+            version: FACTS_VERSION,
+            question,
+            now: self.now,
+            principal: PrincipalFacts {
+                id: caller.peer.spiffe_id().clone(),
+                class: caller.class,
+                owner: caller.owner.clone(),
+                authentication: Authentication::X509Svid,
+                svid_age_s: age.as_secs(),
+                network_declared: caller.network_declared,
+                profile_changes: changes,
+            },
+            initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
+            task: self.task_facts(asked.audience),
+            audience: asked.audience.cloned(),
+            entries,
+            session: self.session.facts(),
+            signals: self.signals.as_ref().clone(),
+            ttl_asked: asked.ttl,
+            registration: None,
+        }
+    }
+
+    /// The facts of the task itself.
+    pub(in crate::broker) fn task_facts(&self, audience: Option<&Audience>) -> TaskFacts {
+        let allowed = audience.is_none_or(|a| self.audiences.is_empty() || self.audiences.contains(a));
+        TaskFacts {
+            id: self.id,
+            root: self.root,
+            orchestrator: self.orchestrator.clone(),
+            agent: self.agent.clone(),
+            depth: self.depth,
+            ceiling_declared: self.words.iter().any(|w| w.ceiling.is_some()),
+            age_s: self.now.since(self.created).as_secs(),
+            remaining_s: self.deadline.since(self.now).as_secs(),
+            state: self.state,
+            blocks: self.blocks.clone(),
+            audience_allowed: allowed,
+        }
+    }
+
+    /// What the session has seen.
+    pub(in crate::broker) fn session_facts(&self) -> SessionFacts {
+        self.session.facts()
+    }
+
+    /// Judges each entry against the ceilings of the task and of those above it; values are grounded in the root's intent.
+    ///
+    /// # Errors
+    /// When the arguments of an entry cannot be read as its tool's sinks.
+    pub(in crate::broker) fn judge(&self, access: &[Access], asked: Judged) -> Result<Vec<EntryFacts>, BrokerError> {
+        let ceilings = self.ceilings();
+        let grounds = Grounds {
+            intent: self.words.last().map(|w| w.intent.as_str()).unwrap_or_default(),
+            ceilings: &ceilings,
+            session: &self.session,
+            usage: &self.usage,
+        };
+        let judged = entries(access, self.bundle.catalogue(), &grounds, asked);
+        judged.map_err(|e| BrokerError::invalid("access.arguments_json", e.to_string()))
+    }
+
+    /// The ceilings that hold: the task's own and those above it.
+    pub(in crate::broker) fn ceilings(&self) -> Vec<&Ceiling> {
+        self.words.iter().filter_map(|w| w.ceiling.as_ref()).collect()
+    }
+
+    /// The longest life that the ceilings allow.
+    pub(in crate::broker) fn ceiling_ttl(&self) -> Option<Ttl> {
+        self.words.iter().filter_map(|w| w.ceiling.as_ref().and_then(|c| c.ttl_max)).min()
+    }
+}
+
+/// The policy in force; an error when there is none that loads.
+pub(in crate::broker) fn active(state: &State) -> Result<(ActivePolicy, Arc<PolicyBundle>), BrokerError> {
+    let policy = state.policy.clone().ok_or_else(|| BrokerError::unavailable(NoPolicyError))?;
+    let bundle = policy.bundle.clone().ok_or_else(|| BrokerError::unavailable(NoPolicyError))?;
+    Ok((policy, bundle))
+}
+
+/// Adds a reported call to what a family has seen.
+pub(in crate::broker) fn remember(
+    family: &mut Family,
+    intent: &str,
+    ceilings: &[&Ceiling],
+    bundle: Option<&PolicyBundle>,
+    event: &pb::ToolCallReported,
+    words: &CallWords,
+    position: u64,
+) {
+    let Ok(tool) = event.tool.parse::<ToolName>() else { return };
+    let reporter = match event.reporter.as_str() {
+        "audience" => Reporter::Audience,
+        "gateway" => Reporter::Gateway,
+        _ => Reporter::Agent,
+    };
+    let call = ReportedCall {
+        tool: &tool,
+        spec: bundle.and_then(|b| b.catalogue().tool(&tool)),
+        arguments: &words.arguments,
+        result: &words.result,
+        reporter,
+        position,
+        failed: event.failed,
+    };
+    Arc::make_mut(&mut family.session).report(&call, intent, ceilings);
+}
+
+/// The context of what no caller asked for.
+pub(in crate::broker) fn no_context() -> RequestContext {
+    RequestContext::default()
+}
+
+/// The task's words were erased or do not open.
+#[derive(Debug, thiserror::Error)]
+#[error("the words of the task are gone")]
+struct WordsGoneError;
+
+/// No policy bundle is in force.
+#[derive(Debug, thiserror::Error)]
+#[error("no policy bundle is in force")]
+pub(in crate::broker) struct NoPolicyError;

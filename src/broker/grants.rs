@@ -1,0 +1,103 @@
+//! Grants as they are recorded: read back from the journal, because what they cover is not kept in memory.
+
+use crate::broker::Broker;
+use crate::broker::answer::GrantView;
+use crate::broker::error::BrokerError;
+use crate::broker::state::Grant;
+use crate::broker::words::{self, Context, DecisionWords};
+use crate::model::access::Access;
+use crate::model::id::{DecisionId, GrantId, TaskId};
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+
+/// A recorded decision on a request, with its words.
+#[derive(Debug)]
+pub(in crate::broker) struct RecordedDecision {
+    pub(in crate::broker) event: pb::CredentialDecided,
+    pub(in crate::broker) decision: pb::Decision,
+    pub(in crate::broker) words: DecisionWords,
+}
+
+impl Broker {
+    /// The grant as it may be shown.
+    pub(in crate::broker) fn grant_view(&self, id: GrantId) -> Result<GrantView, BrokerError> {
+        let (grant, root) = {
+            let state = self.0.known.look();
+            let grant = state.grants.get(&id).cloned().ok_or(BrokerError::NotFound { what: "grant" })?;
+            let root = state.tasks.get(&grant.task).map(|t| t.root).ok_or(BrokerError::NotFound { what: "grant" })?;
+            (grant, root)
+        };
+        let recorded = self.recorded_decision(grant.position, root)?;
+        Ok(self.view_of(id, &grant, &recorded.words))
+    }
+
+    /// The grant as it may be shown, when its words are at hand.
+    pub(in crate::broker) fn view_of(&self, id: GrantId, grant: &Grant, words: &DecisionWords) -> GrantView {
+        GrantView {
+            id,
+            task: grant.task,
+            jti: grant.jti,
+            standing: grant.standing.clone(),
+            expired: grant.expires <= self.0.clock.now(),
+            audience: grant.audience.clone(),
+            agent: words.facts.task.agent.clone(),
+            access: covered(words),
+            issued: grant.issued,
+            expires: grant.expires,
+            decision: grant.decision,
+        }
+    }
+
+    /// The decision on a request that stands at that position.
+    pub(in crate::broker) fn recorded_decision(
+        &self,
+        position: u64,
+        root: TaskId,
+    ) -> Result<RecordedDecision, BrokerError> {
+        let recorded = self.0.journal.read(position).map_err(BrokerError::unavailable)?;
+        let Some(Payload::CredentialDecided(mut event)) = recorded.event.payload else {
+            return Err(BrokerError::internal(NotADecisionError(position)));
+        };
+        let decision = event.decision.take().ok_or_else(|| BrokerError::internal(NotADecisionError(position)))?;
+        let words = self.decision_words(root, &decision)?;
+        Ok(RecordedDecision { event, decision, words })
+    }
+
+    /// The words of a recorded decision.
+    pub(in crate::broker) fn decision_words(
+        &self,
+        root: TaskId,
+        decision: &pb::Decision,
+    ) -> Result<DecisionWords, BrokerError> {
+        let context = Context { kind: "decision", id: &decision.decision_id };
+        words::open(&self.0.sealer, root, context, &decision.sealed).map_err(BrokerError::unavailable)
+    }
+
+    /// Seals the words of a decision.
+    pub(in crate::broker) fn seal_decision(
+        &self,
+        root: TaskId,
+        id: DecisionId,
+        words: &DecisionWords,
+    ) -> Result<bytes::Bytes, BrokerError> {
+        let context = Context { kind: "decision", id: &id.to_string() };
+        words::seal(&self.0.sealer, root, context, words).map_err(BrokerError::unavailable)
+    }
+}
+
+/// What a decision's grant covers: the entries that are included, with the actions and resources that were granted.
+pub(in crate::broker) fn covered(words: &DecisionWords) -> Vec<Access> {
+    let pairs = words.access.iter().zip(&words.decision.entries).filter(|(_, d)| d.included);
+    pairs
+        .map(|(access, decided)| Access {
+            actions: decided.actions.clone(),
+            resources: decided.resources.clone(),
+            ..access.clone()
+        })
+        .collect()
+}
+
+/// The record holds something else at that position.
+#[derive(Debug, thiserror::Error)]
+#[error("position {0} holds no decision on a request")]
+struct NotADecisionError(u64);

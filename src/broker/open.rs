@@ -1,0 +1,186 @@
+//! Opening a broker: the journal is read, what it amounts to is known, and a policy bundle is in force.
+
+use std::sync::Arc;
+
+use crate::broker::bundles::Bundles;
+use crate::broker::caller::{Caller, WorkloadCaller, broker_actor};
+use crate::broker::error::BrokerError;
+use crate::broker::fold::Means;
+use crate::broker::gather::no_context;
+use crate::broker::known::Known;
+use crate::broker::limit::Limiter;
+use crate::broker::record::{SYSTEM_STREAM, event};
+use crate::broker::refusals::Refusals;
+use crate::broker::repeat::Repeats;
+use crate::broker::request::unauthenticated;
+use crate::broker::{Broker, Inner, Settings, ordinary};
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::identity::peer::VerifiedPeer;
+use crate::identity::trust::Trust;
+use crate::journal::Journal;
+use crate::journal::error::JournalError;
+use crate::journal::options::Options;
+use crate::mint::ring::KeyRing;
+use crate::model::reason::ReasonCode;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::policy::bundle::BundleFiles;
+use crate::seal::handle::HandleKey;
+use crate::seal::sealer::Sealer;
+
+/// What a broker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// How it behaves.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Who is trusted.
+    pub trust: Trust,
+    /// Keys of the words.
+    pub sealer: Arc<Sealer>,
+    /// Key of the task handles.
+    pub handles: HandleKey,
+    /// Keys of the tokens.
+    pub keys: Arc<KeyRing>,
+    /// Where the journal lies.
+    pub journal: Options,
+    /// The bundle that the configuration names.
+    pub policy: BundleFiles,
+    /// True when that bundle is activated whenever it is not the one in force; otherwise only when none is.
+    pub activate: bool,
+}
+
+/// What keeps a broker from being opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal does not open.
+    #[error("the journal does not open")]
+    Journal(#[from] JournalError),
+    /// No policy bundle could be put in force.
+    #[error("the policy bundle cannot be put in force")]
+    Policy(#[source] BrokerError),
+    /// The start could not be recorded.
+    #[error("the start cannot be recorded")]
+    Record(#[source] BrokerError),
+}
+
+impl Broker {
+    /// Opens a broker. It reads the journal, which blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When the journal is damaged or locked, or the policy bundle does not load.
+    pub async fn open(parts: Parts) -> Result<Self, OpenError> {
+        let bundles = Bundles::default();
+        let means = Means { sealer: parts.sealer.clone(), bundles: bundles.clone() };
+        let known = Arc::new(Known::new(means));
+        let projection = known.clone();
+        let options = parts.journal;
+        let opened = tokio::task::spawn_blocking(move || Journal::open(options, projection)).await;
+        let (journal, report) = opened.map_err(|e| OpenError::Record(BrokerError::internal(e)))??;
+        let broker = Self(Arc::new(Inner {
+            limiter: Limiter::new(parts.settings.limits),
+            settings: parts.settings,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            trust: parts.trust,
+            sealer: parts.sealer,
+            handles: parts.handles,
+            keys: parts.keys,
+            known,
+            journal,
+            bundles,
+            refusals: Refusals::default(),
+            refused: tokio::sync::Notify::new(),
+            repeats: Repeats::default(),
+            signing: std::sync::Mutex::default(),
+        }));
+        broker.begin(parts.policy, parts.activate, report.torn_bytes).await?;
+        Ok(broker)
+    }
+
+    async fn begin(&self, files: BundleFiles, activate: bool, torn_bytes: u64) -> Result<(), OpenError> {
+        let digest = files.digest().to_string();
+        let in_force = {
+            let state = self.0.known.look();
+            state.policy.as_ref().map(|p| (p.digest.clone(), p.revision))
+        };
+        let revision = match &in_force {
+            None => Some(1),
+            Some((active, revision)) if activate && *active != digest => Some(revision + 1),
+            Some((active, revision)) => {
+                if *active != digest {
+                    tracing::warn!(
+                        active,
+                        revision,
+                        configured = digest,
+                        "another policy bundle is in force than configured"
+                    );
+                }
+                None
+            }
+        };
+        if let Some(revision) = revision {
+            self.activate_configured(files, revision).await.map_err(OpenError::Policy)?;
+        }
+        let (policy_digest, policy_revision) = {
+            let state = self.0.known.look();
+            state.policy.as_ref().map(|p| (p.digest.clone(), p.revision)).unwrap_or_default()
+        };
+        let started = pb::BrokerStarted { policy_digest, policy_revision, torn_bytes };
+        let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
+        self.append(ordinary(started, Vec::new())).await.map_err(OpenError::Record)?;
+        Ok(())
+    }
+
+    /// Ends the journal in good order. Nothing can be asked afterwards.
+    pub async fn close(&self) {
+        self.0.journal.clone().close().await;
+    }
+
+    /// Says who the peer of a connection is, as the policy bundle in force has it.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when its proof no longer holds, `NotPermitted` when no pattern matches it.
+    pub fn authenticate(&self, peer: &Arc<VerifiedPeer>) -> Result<Caller, BrokerError> {
+        let now = self.0.clock.now();
+        let _verified = self.0.trust.recheck(peer, now).map_err(unauthenticated)?;
+        let bundle = {
+            let state = self.0.known.look();
+            crate::broker::gather::active(&state)?.1
+        };
+        let identity = bundle.identities().identify(peer.spiffe_id());
+        let identity = identity.ok_or(BrokerError::NotPermitted { code: ReasonCode::IdentityUnknown })?;
+        Ok(Caller::Workload(WorkloadCaller {
+            peer: peer.clone(),
+            class: identity.class,
+            owner: identity.owner.clone(),
+            audiences: identity.audiences.clone(),
+            gateway: identity.gateway,
+            network_declared: peer.address().is_none_or(|a| identity.calls_from(a.ip())),
+        }))
+    }
+
+    /// The keys that verify tokens, as a JWK Set.
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        self.0.keys.jwks(self.0.clock.now())
+    }
+
+    /// What keeps the broker from answering; empty when it is ready.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let status = self.0.trust.status();
+        let mut problems = Vec::new();
+        if let Err(unready) = &status.own {
+            problems.push(unready.to_string());
+        }
+        if crate::broker::gather::active(&self.0.known.look()).is_err() {
+            problems.push("no policy bundle is in force".to_owned());
+        }
+        problems
+    }
+}

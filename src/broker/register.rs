@@ -1,0 +1,372 @@
+//! Registering a task: a decision of its own, and a task only when it is granted.
+
+use crate::broker::answer::{Decided, Registered};
+use crate::broker::ask::RegisterTask;
+use crate::broker::caller::{Caller, WorkloadCaller};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::{View, active};
+use crate::broker::record::{self, asked_digest, event, family_stream};
+use crate::broker::state::{Answer, State};
+use crate::broker::words::{self, Context, DecisionWords, TaskWords};
+use crate::broker::{Broker, ordinary};
+use crate::intent::compare;
+use crate::journal::entry::Entry;
+use crate::journal::guards::Expect;
+use crate::journal::guards::GuardKey;
+use crate::model::ceiling::Ceiling;
+use crate::model::decision::{Decision, Outcome};
+use crate::model::facts::{
+    FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, RegistrationFacts, SessionFacts, TaskFacts,
+};
+use crate::model::id::{DecisionId, TaskId};
+use crate::model::identity::{Authentication, Initiator};
+use crate::model::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, SUBTASKS_PER_ROOT_MAX, TASK_SECONDS_MAX};
+use crate::model::reason::ReasonCode;
+use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::policy::decide::decide;
+
+impl Broker {
+    /// Registers a task. Policy decides who may register what for whom; without a grant there is no task.
+    ///
+    /// # Errors
+    /// `Invalid` for a malformed ask, `NotFound` when the parent is not the caller's, `Precondition` when it has ended.
+    pub async fn register_task(&self, caller: &Caller, ask: RegisterTask) -> Result<Registered, BrokerError> {
+        let _place = self.enter(caller)?;
+        let asker = caller.workload()?;
+        let now = self.0.clock.now();
+        check(&ask, now)?;
+        let asked = digest(&ask);
+        let id = self.new_task_id()?;
+        if let Some(parent) = ask.parent {
+            self.may_delegate(caller, parent, &ask)?;
+        } else {
+            // Blocking I/O: the key must be durable before the first event that uses it.
+            let sealer = self.0.sealer.clone();
+            let made = tokio::task::spawn_blocking(move || sealer.create(id)).await;
+            made.map_err(BrokerError::internal)?.map_err(BrokerError::unavailable)?;
+        }
+        for _ in 0..super::TRIES_MAX {
+            let look = {
+                let state = self.0.known.look();
+                let before = state.registrations.get(asker.peer.spiffe_id());
+                match before.and_then(|a| a.get(ask.request_id.as_str())) {
+                    Some(answer) => Err(*answer),
+                    None => Ok(Look::of(&state, asker, &ask, id, now)?),
+                }
+            };
+            let look = match look {
+                Ok(look) => look,
+                Err(answer) => return self.registered_again(answer, asked),
+            };
+            let facts = look.facts(asker, &ask, id);
+            let decision = decide(&look.bundle, &facts);
+            let (entry, decided) = self.registration(caller, &ask, &look, id, asked, facts, decision)?;
+            if self.append(entry).await?.is_some() {
+                return self.registered(id, decided);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one event and named in it")]
+    fn registration(
+        &self,
+        caller: &Caller,
+        ask: &RegisterTask,
+        look: &Look,
+        id: TaskId,
+        asked: [u8; 32],
+        facts: Facts,
+        decision: Decision,
+    ) -> Result<(Entry, Decided), BrokerError> {
+        let root = look.parent.as_ref().map_or(id, |p| p.root);
+        let decision_id = self.new_decision_id()?;
+        let granted = decision.outcome == Outcome::Granted;
+        let task = if granted { Some(self.registered_task(ask, look, id, root, caller)?) } else { None };
+        let words =
+            DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
+        let sealed = self.seal_decision(root, decision_id, &words)?;
+        let decided = Decided::new(decision_id, &words.decision, Vec::new());
+        let payload = pb::TaskDecided {
+            request_id: ask.request_id.to_string(),
+            decision: Some(record::decision(
+                decision_id,
+                &words.decision,
+                &words.facts,
+                &look.policy,
+                &look.bundle,
+                sealed,
+            )),
+            task,
+            asked_digest: asked.to_vec().into(),
+        };
+        let event = event(family_stream(root), caller.actor(), &ask.context, Payload::TaskDecided(payload));
+        Ok((ordinary(event, look.expects.clone()), decided))
+    }
+
+    fn registered_task(
+        &self,
+        ask: &RegisterTask,
+        look: &Look,
+        id: TaskId,
+        root: TaskId,
+        caller: &Caller,
+    ) -> Result<pb::RegisteredTask, BrokerError> {
+        let words =
+            TaskWords { intent: ask.intent.clone(), ceiling: ask.ceiling.clone(), profile: ask.profile.clone() };
+        let context = Context { kind: "task", id: &id.to_string() };
+        let sealed = words::seal(&self.0.sealer, root, context, &words).map_err(BrokerError::unavailable)?;
+        Ok(pb::RegisteredTask {
+            task_id: id.to_string(),
+            parent_task_id: ask.parent.map(|p| p.to_string()).unwrap_or_default(),
+            root_task_id: root.to_string(),
+            agent: ask.agent.to_string(),
+            orchestrator: caller.id(),
+            initiator: look.initiator.name.to_string(),
+            initiator_verified: look.initiator.verified,
+            deadline_ms: ask.deadline.as_millis(),
+            depth: look.parent.as_ref().map_or(0, |p| p.depth + 1),
+            intent_hash: hash(ask.intent.as_bytes()),
+            ceiling_hash: hash(&ceiling_bytes(ask.ceiling.as_ref())),
+            audiences: ask.audiences.iter().map(ToString::to_string).collect(),
+            sealed,
+        })
+    }
+
+    fn registered(&self, id: TaskId, decided: Decided) -> Result<Registered, BrokerError> {
+        let task = match decided.outcome {
+            Outcome::Granted => Some((self.task_view(id)?, self.0.handles.handle(id))),
+            _ => None,
+        };
+        Ok(Registered { decided, task })
+    }
+
+    /// The answer that was given to the same request id before.
+    fn registered_again(&self, answer: Answer, asked: [u8; 32]) -> Result<Registered, BrokerError> {
+        if answer.asked != asked {
+            return Err(request_id_reused());
+        }
+        let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
+        let Some(Payload::TaskDecided(event)) = recorded.event.payload else {
+            return Err(BrokerError::internal(UnexpectedEventError));
+        };
+        let decision = event.decision.ok_or_else(|| BrokerError::internal(UnexpectedEventError))?;
+        let root = recorded.event.stream.trim_start_matches("task/").parse().map_err(BrokerError::internal)?;
+        let words = self.decision_words(root, &decision)?;
+        let id: DecisionId = decision.decision_id.parse().map_err(BrokerError::internal)?;
+        let decided = Decided::new(id, &words.decision, words.differences);
+        match event.task {
+            Some(task) => self.registered(task.task_id.parse().map_err(BrokerError::internal)?, decided),
+            None => Ok(Registered { decided, task: None }),
+        }
+    }
+
+    /// True when the caller may open a sub-task: it registered the parent or one above, or it is the parent's agent and shows
+    /// its handle.
+    fn may_delegate(&self, caller: &Caller, parent: TaskId, ask: &RegisterTask) -> Result<(), BrokerError> {
+        let state = self.0.known.look();
+        let task = state.tasks.get(&parent).ok_or(BrokerError::NotFound { what: "task" })?;
+        let shown = ask.parent_handle.as_ref().is_some_and(|h| self.handle_fits(parent, h));
+        if caller.orchestrates(&state, parent) || (caller.is(&task.agent) && shown) {
+            return Ok(());
+        }
+        Err(BrokerError::NotFound { what: "task" })
+    }
+
+    fn new_task_id(&self) -> Result<TaskId, BrokerError> {
+        let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
+        Ok(TaskId::new(self.0.clock.now(), random))
+    }
+}
+
+/// One look at what a registration relies on.
+struct Look {
+    now: Timestamp,
+    parent: Option<View>,
+    initiator: Initiator,
+    members: usize,
+    blocks: Vec<String>,
+    policy: crate::broker::state::ActivePolicy,
+    bundle: std::sync::Arc<crate::policy::bundle::PolicyBundle>,
+    expects: Vec<Expect>,
+}
+
+impl Look {
+    fn of(
+        state: &State,
+        asker: &WorkloadCaller,
+        ask: &RegisterTask,
+        _id: TaskId,
+        now: Timestamp,
+    ) -> Result<Self, BrokerError> {
+        let (policy, bundle) = active(state)?;
+        let parent = match ask.parent {
+            Some(parent) => Some(View::of(state, parent, None, now)?.ok_or(BrokerError::NotFound { what: "task" })?),
+            None => None,
+        };
+        let initiator = match (&parent, &ask.initiator) {
+            (None, Some(name)) => Initiator { name: name.clone(), verified: false },
+            (None, None) => return Err(BrokerError::invalid("initiator", "missing")),
+            (Some(parent), None) => parent.initiator.clone(),
+            (Some(parent), Some(name)) if *name == parent.initiator.name => parent.initiator.clone(),
+            (Some(_), Some(_)) => return Err(BrokerError::invalid("initiator", "is not the parent's")),
+        };
+        let mut expects = match &parent {
+            Some(parent) => parent.expects.clone(),
+            None => {
+                let keys = [GuardKey::initiator(&initiator.name), GuardKey::everything(), GuardKey::policy()];
+                keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
+            }
+        };
+        let key = GuardKey::agent(&ask.agent);
+        expects.push(Expect { key, at: state.marks.at(&key) });
+        let scope = asker.peer.spiffe_id().as_str();
+        expects.push(Expect { key: GuardKey::request(scope, &ask.request_id), at: 0 });
+        let members = parent.as_ref().and_then(|p| state.families.get(&p.root)).map_or(0, |f| f.members.len());
+        let blocks = state.blocks_against(&ask.agent, &initiator.name, None);
+        Ok(Self { now, parent, initiator, members, blocks, policy, bundle, expects })
+    }
+
+    fn facts(&self, asker: &WorkloadCaller, ask: &RegisterTask, id: TaskId) -> Facts {
+        let parent = self.parent.as_ref();
+        let life = ask.deadline.since(self.now).as_secs();
+        Facts {
+            version: FACTS_VERSION,
+            question: Question::Register,
+            now: self.now,
+            principal: PrincipalFacts {
+                id: asker.peer.spiffe_id().clone(),
+                class: asker.class,
+                owner: asker.owner.clone(),
+                authentication: Authentication::X509Svid,
+                svid_age_s: self.now.since(asker.peer.not_before()).as_secs(),
+                network_declared: asker.network_declared,
+                profile_changes: Vec::new(),
+            },
+            initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
+            task: TaskFacts {
+                id,
+                root: parent.map_or(id, |p| p.root),
+                orchestrator: asker.peer.spiffe_id().clone(),
+                agent: ask.agent.clone(),
+                depth: parent.map_or(0, |p| p.depth + 1),
+                ceiling_declared: ask.ceiling.is_some(),
+                age_s: 0,
+                remaining_s: life,
+                state: parent.map_or(TaskState::Active, |p| p.state),
+                blocks: self.blocks.clone(),
+                audience_allowed: true,
+            },
+            audience: None,
+            entries: Vec::new(),
+            session: parent.map_or_else(SessionFacts::default, View::session_facts),
+            signals: parent.map(|p| p.signals.as_ref().clone()).unwrap_or_default(),
+            ttl_asked: None,
+            registration: Some(RegistrationFacts {
+                agent_class: self.bundle.identities().identify(&ask.agent).map(|i| i.class),
+                ceiling: ask.ceiling.clone(),
+                audiences: ask.audiences.clone(),
+                life_s: life,
+                widens: false,
+                beyond_parent: self.beyond_parent(ask),
+            }),
+        }
+    }
+
+    /// The ways in which the sub-task would go beyond its parent.
+    fn beyond_parent(&self, ask: &RegisterTask) -> Vec<String> {
+        let Some(parent) = &self.parent else { return Vec::new() };
+        let mut beyond = Vec::new();
+        if ask.deadline > parent.deadline {
+            beyond.push("deadline".to_owned());
+        }
+        if parent.depth + 1 > DELEGATION_DEPTH_MAX {
+            beyond.push("depth".to_owned());
+        }
+        if self.members > SUBTASKS_PER_ROOT_MAX {
+            beyond.push("number of sub-tasks".to_owned());
+        }
+        let outside = |a| !parent.audiences.is_empty() && !parent.audiences.contains(a);
+        if ask.audiences.iter().any(outside) || (ask.audiences.is_empty() && !parent.audiences.is_empty()) {
+            beyond.push("audiences".to_owned());
+        }
+        // A sub-task that declares no ceiling works under those above it, and so is not beyond them.
+        if ask.ceiling.is_some() {
+            for above in parent.ceilings() {
+                beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
+            }
+        }
+        beyond.sort();
+        beyond.dedup();
+        beyond
+    }
+}
+
+fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
+    if ask.intent.trim().is_empty() {
+        return Err(BrokerError::invalid("intent", "missing"));
+    }
+    if ask.intent.len() > INTENT_BYTES_MAX {
+        return Err(BrokerError::above_limit("intent", "longer than 16384 bytes"));
+    }
+    if ask.deadline <= now {
+        return Err(BrokerError::Invalid {
+            code: ReasonCode::DeadlinePassed,
+            field: "deadline",
+            problem: "has passed".to_owned(),
+        });
+    }
+    if ask.deadline.since(now).as_secs() > TASK_SECONDS_MAX {
+        return Err(BrokerError::above_limit("deadline", "more than 30 days ahead"));
+    }
+    Ok(())
+}
+
+fn digest(ask: &RegisterTask) -> [u8; 32] {
+    let profile = serde_json::to_vec(&ask.profile).unwrap_or_default();
+    let audiences: Vec<&str> = ask.audiences.iter().map(|a| a.as_str()).collect();
+    asked_digest(&[
+        b"register",
+        ask.intent.as_bytes(),
+        ask.initiator.as_ref().map(|i| i.as_str()).unwrap_or_default().as_bytes(),
+        ask.agent.as_str().as_bytes(),
+        &ceiling_bytes(ask.ceiling.as_ref()),
+        &ask.deadline.as_millis().to_be_bytes(),
+        ask.parent.map(|p| p.to_string()).unwrap_or_default().as_bytes(),
+        &profile,
+        audiences.join("\n").as_bytes(),
+    ])
+}
+
+/// The bytes of a ceiling that its hash is over.
+pub(in crate::broker) fn ceiling_bytes(ceiling: Option<&Ceiling>) -> Vec<u8> {
+    ceiling.map(|c| serde_json::to_vec(c).unwrap_or_default()).unwrap_or_default()
+}
+
+/// `sha-256:` and the hexadecimal digest.
+pub(in crate::broker) fn hash(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut out = "sha-256:".to_owned();
+    for byte in digest.as_ref() {
+        let _infallible = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+/// The id stands in the record with other content.
+pub(in crate::broker) fn request_id_reused() -> BrokerError {
+    BrokerError::Invalid {
+        code: ReasonCode::RequestIdReused,
+        field: "request_id",
+        problem: "was used for a different request".to_owned(),
+    }
+}
+
+/// The record holds something else than it must.
+#[derive(Debug, thiserror::Error)]
+#[error("an event is not of the kind that was recorded")]
+pub(in crate::broker) struct UnexpectedEventError;

@@ -1,0 +1,72 @@
+//! Renewing: the grant is decided again as if it were asked for now. The old token dies, the grant keeps its id and gains no
+//! uses.
+
+use crate::broker::Broker;
+use crate::broker::answer::Answered;
+use crate::broker::ask::RenewCredential;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::broker::grants::covered;
+use crate::broker::record::asked_digest;
+use crate::broker::request::{Asking, Attempt};
+use crate::model::grant::GrantStanding;
+use crate::model::reason::ReasonCode;
+use crate::model::time::Ttl;
+
+impl Broker {
+    /// Asks for a new token under a grant. What the grant covers stays as it was; a grant that drifted is live again when the
+    /// answer is good.
+    ///
+    /// # Errors
+    /// `NotFound` when the grant is not the agent's, `Precondition` when it has ended.
+    pub async fn renew_credential(&self, caller: &Caller, ask: RenewCredential) -> Result<Answered, BrokerError> {
+        let _place = self.enter(caller)?;
+        let workload = self.own_task(caller, ask.task, &ask.handle, "RenewCredential")?;
+        let ttl = ask.ttl.map(Ttl::as_secs).unwrap_or_default();
+        let asked = asked_digest(&[
+            b"renew",
+            ask.grant.to_string().as_bytes(),
+            &ttl.to_be_bytes(),
+            &serde_json::to_vec(&ask.profile).unwrap_or_default(),
+        ]);
+        for _ in 0..super::TRIES_MAX {
+            let (grant, root, answered) = {
+                let state = self.0.known.look();
+                let grant = state.grants.get(&ask.grant).filter(|g| g.task == ask.task).cloned();
+                let grant = grant.ok_or(BrokerError::NotFound { what: "grant" })?;
+                let task = state.tasks.get(&ask.task).ok_or(BrokerError::NotFound { what: "task" })?;
+                (grant, task.root, task.answers.contains_key(ask.request_id.as_str()))
+            };
+            if !answered {
+                let ended = match grant.standing {
+                    GrantStanding::Revoked => Some(ReasonCode::GrantRevoked),
+                    GrantStanding::Released => Some(ReasonCode::GrantExpired),
+                    GrantStanding::Open(_) => (grant.expires <= self.0.clock.now()).then_some(ReasonCode::GrantExpired),
+                };
+                if let Some(code) = ended {
+                    return Err(BrokerError::Precondition { code, decision: Some(grant.decision) });
+                }
+            }
+            let recorded = self.recorded_decision(grant.position, root)?;
+            let access = covered(&recorded.words);
+            let asking = Asking {
+                caller,
+                workload,
+                request_id: &ask.request_id,
+                task: ask.task,
+                audience: &grant.audience,
+                access: &access,
+                ttl: ask.ttl,
+                purpose: &recorded.words.purpose,
+                profile: &ask.profile,
+                context: &ask.context,
+                asked,
+                renews: Some((ask.grant, grant.jti)),
+            };
+            if let Attempt::Done(answered) = self.attempt(&asking).await? {
+                return Ok(*answered);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+}

@@ -1,0 +1,61 @@
+//! Repeats. The same ask about the same facts has the same answer, so an agent that asks in a loop is given the recorded one
+//! again, and the repeat is counted instead of recorded. Anything that changes what the answer relied on ends this.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::broker::answer::Decided;
+use crate::journal::guards::Expect;
+use crate::model::id::TaskId;
+use crate::model::time::Timestamp;
+
+/// Answers that are remembered at a time.
+const REPEATS_MAX: usize = 8192;
+/// How long an answer is given again without deciding anew: time itself is among the facts.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// Answers without a grant, by what was asked.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Repeats(Mutex<HashMap<(TaskId, [u8; 32]), Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    expects: Vec<Expect>,
+    at: Timestamp,
+    decided: Decided,
+}
+
+impl Repeats {
+    /// The answer that was given to the same ask, when nothing that it relied on has changed since.
+    pub(in crate::broker) fn find(
+        &self,
+        task: TaskId,
+        asked: [u8; 32],
+        expects: &[Expect],
+        now: Timestamp,
+    ) -> Option<Decided> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = kept.get(&(task, asked))?;
+        (same.expects == expects && now.since(same.at) < WINDOW).then(|| same.decided.clone())
+    }
+
+    /// Remembers an answer that came without a grant.
+    pub(in crate::broker) fn keep(
+        &self,
+        task: TaskId,
+        asked: [u8; 32],
+        expects: Vec<Expect>,
+        now: Timestamp,
+        decided: Decided,
+    ) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= REPEATS_MAX {
+            kept.retain(|_, r| now.since(r.at) < WINDOW);
+            if kept.len() >= REPEATS_MAX {
+                kept.clear();
+            }
+        }
+        kept.insert((task, asked), Remembered { expects, at: now, decided });
+    }
+}

@@ -1,0 +1,468 @@
+//! Asking for a credential: look, judge, decide, record, and only then let the token go.
+
+use crate::broker::Broker;
+use crate::broker::answer::{Answered, Decided, Difference, GrantView};
+use crate::broker::ask::{RequestContext, RequestCredential, ShownHandle};
+use crate::broker::caller::{Caller, Refusal, WorkloadCaller};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::{Asked, View};
+use crate::broker::grants::covered;
+use crate::broker::ordinary;
+use crate::broker::record::{self, asked_digest, event, family_stream};
+use crate::broker::register::{ceiling_bytes, hash, request_id_reused};
+use crate::broker::state::Answer;
+use crate::broker::words::{self, Context, DecisionWords};
+use crate::intent::judge::Asked as Judged;
+use crate::intent::usage::{Amounts, amounts};
+use crate::journal::entry::Committed;
+use crate::mint::draft::{Draft, Plan};
+use crate::mint::token::Token;
+use crate::model::access::Access;
+use crate::model::decision::Decision;
+use crate::model::facts::{Facts, Question};
+use crate::model::grant::GrantStanding;
+use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
+use crate::model::identity::Thumbprint;
+use crate::model::limits::{ACCESS_ENTRIES_MAX, OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, TTL_SECONDS_DEFAULT};
+use crate::model::reason::ReasonCode;
+use crate::model::task::AgentProfile;
+use crate::model::time::Ttl;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::policy::decide::decide;
+use crate::policy::permit::Permit;
+use crate::token::life::{Bounds, Life};
+
+/// Terminal answers that a task may have: as many request ids are remembered.
+const ANSWERS_PER_TASK_MAX: usize = 100_000;
+
+/// What one attempt came to.
+pub(in crate::broker) enum Attempt {
+    /// The answer was recorded before, or nothing is to be recorded.
+    Done(Box<Answered>),
+    /// Something changed meanwhile.
+    Again,
+}
+
+/// What is asked, the same for a request and for a renewal.
+pub(in crate::broker) struct Asking<'a> {
+    pub(in crate::broker) caller: &'a Caller,
+    pub(in crate::broker) workload: &'a WorkloadCaller,
+    pub(in crate::broker) request_id: &'a crate::model::id::RequestId,
+    pub(in crate::broker) task: TaskId,
+    pub(in crate::broker) audience: &'a Audience,
+    pub(in crate::broker) access: &'a [Access],
+    pub(in crate::broker) ttl: Option<Ttl>,
+    pub(in crate::broker) purpose: &'a str,
+    pub(in crate::broker) profile: &'a AgentProfile,
+    pub(in crate::broker) context: &'a RequestContext,
+    pub(in crate::broker) asked: [u8; 32],
+    /// The grant that is renewed, and the token that dies with it.
+    pub(in crate::broker) renews: Option<(GrantId, Jti)>,
+}
+
+impl Broker {
+    /// Decides on a credential for one step. A denial is an answer. When this returns a token, its evidence is durable.
+    ///
+    /// # Errors
+    /// `NotFound` when the task is not the agent's, or the handle is wrong; `Invalid` for a malformed ask; `Precondition` when
+    /// a retry asks for a token that is dead.
+    pub async fn request_credential(&self, caller: &Caller, ask: RequestCredential) -> Result<Answered, BrokerError> {
+        let _place = self.enter(caller)?;
+        let workload = self.own_task(caller, ask.task, &ask.handle, "RequestCredential")?;
+        check(&ask)?;
+        let asked = digest(&ask);
+        let asking = Asking {
+            caller,
+            workload,
+            request_id: &ask.request_id,
+            task: ask.task,
+            audience: &ask.audience,
+            access: &ask.access,
+            ttl: ask.ttl,
+            purpose: &ask.purpose,
+            profile: &ask.profile,
+            context: &ask.context,
+            asked,
+            renews: None,
+        };
+        for _ in 0..super::TRIES_MAX {
+            if let Attempt::Done(answered) = self.attempt(&asking).await? {
+                return Ok(*answered);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    pub(in crate::broker) async fn attempt(&self, asking: &Asking<'_>) -> Result<Attempt, BrokerError> {
+        let now = self.0.clock.now();
+        let looked = {
+            let state = self.0.known.look();
+            let task = state.tasks.get(&asking.task).ok_or(BrokerError::NotFound { what: "task" })?;
+            match task.answers.get(asking.request_id.as_str()) {
+                Some(answer) => Err((*answer, task.root)),
+                None => {
+                    if task.answers.len() >= ANSWERS_PER_TASK_MAX || task.grants.len() >= OPEN_GRANTS_PER_TASK_MAX {
+                        return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
+                    }
+                    let view = View::of(&state, asking.task, Some(asking.audience), now)?;
+                    let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+                    if let Some(renewal) = asking.renews {
+                        view.renewing(&state, renewal)?;
+                    }
+                    Ok(view)
+                }
+            }
+        };
+        let mut view = match looked {
+            Ok(view) => view,
+            Err((answer, root)) => {
+                let answered = self.answered_again(answer, root, asking.asked)?;
+                return Ok(Attempt::Done(Box::new(answered)));
+            }
+        };
+        if let Some(decided) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
+            self.note_repeat(asking, &decided);
+            return Ok(Attempt::Done(Box::new(Answered { decided, grant: None })));
+        }
+        let relied_on = view.expects.clone();
+        view.expect_unanswered(&asking.task.to_string(), asking.request_id);
+        let entries = view.judge(asking.access, if view.renews { Judged::Live } else { Judged::New })?;
+        let asked = Asked { audience: Some(asking.audience), ttl: asking.ttl, profile: asking.profile };
+        let facts = view.facts(Question::Request, asking.workload, asked, entries);
+        let decision = decide(&view.bundle, &facts);
+        if decision.outcome.is_grant() {
+            return self.grant(asking, view, facts, decision).await;
+        }
+        let (entry, decided) = self.refusal(asking, &view, facts, decision)?;
+        if self.append(entry).await?.is_none() {
+            return Ok(Attempt::Again);
+        }
+        self.0.repeats.keep(asking.task, asking.asked, relied_on, now, decided.clone());
+        Ok(Attempt::Done(Box::new(Answered { decided, grant: None })))
+    }
+
+    fn refusal(
+        &self,
+        asking: &Asking<'_>,
+        view: &View,
+        facts: Facts,
+        decision: Decision,
+    ) -> Result<(crate::journal::entry::Entry, Decided), BrokerError> {
+        let id = self.new_decision_id()?;
+        let words = asking.words(facts, decision, Vec::new());
+        let decided = Decided::new(id, &words.decision, Vec::new());
+        let payload = self.decided_event(asking, view, id, &words, None)?;
+        let event =
+            event(family_stream(view.root), asking.caller.actor(), asking.context, Payload::CredentialDecided(payload));
+        Ok((ordinary(event, view.expects.clone()), decided))
+    }
+
+    async fn grant(
+        &self,
+        asking: &Asking<'_>,
+        view: View,
+        facts: Facts,
+        decision: Decision,
+    ) -> Result<Attempt, BrokerError> {
+        let id = self.new_decision_id()?;
+        let life = Granted::of(asking, &view, &decision)?;
+        let differences = differences(asking, &decision, life.ttl);
+        let words = asking.words(facts, decision, differences);
+        let decided = Decided::new(id, &words.decision, words.differences.clone());
+        let verified = self.0.trust.recheck(&asking.workload.peer, view.now).map_err(unauthenticated)?;
+        let permit = Permit::from_decision(verified, words.decision.clone());
+        let permit = permit.map_err(|_| BrokerError::internal(NotAGrantError))?;
+        let plan = self.plan(asking, &view, &words, &life)?;
+        let (grant, jti) = (plan.grant, plan.jti);
+        let event = self.decided_event(asking, &view, id, &words, Some(&plan))?;
+        let event = {
+            let payload = Payload::CredentialDecided(event);
+            record::event(family_stream(view.root), asking.caller.actor(), asking.context, payload)
+        };
+        let seal = |claims: &[u8]| {
+            let context = format!("carnet/claims/{jti}");
+            self.0.sealer.seal(view.root, &context, claims).ok()
+        };
+        let draft = Draft::new(permit, &plan, &self.0.keys, event, view.expects.clone(), seal);
+        let draft = draft.map_err(BrokerError::unavailable)?;
+        let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
+        let (view, token) = self.let_go(grant, jti, committed, &words)?;
+        Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)) })))
+    }
+
+    /// Releases the token of a committed grant, unless something that was committed since has ended or suspended it.
+    fn let_go(
+        &self,
+        grant: GrantId,
+        jti: Jti,
+        committed: Committed<Draft>,
+        words: &DecisionWords,
+    ) -> Result<(GrantView, Token), BrokerError> {
+        let known = self.live_grant(grant, jti)?;
+        let token = self.0.keys.release(committed).map_err(BrokerError::unavailable)?;
+        Ok((self.view_of(grant, &known, words), token))
+    }
+
+    /// The grant, when the token of that `jti` is its current one and may be used.
+    fn live_grant(&self, id: GrantId, jti: Jti) -> Result<crate::broker::state::Grant, BrokerError> {
+        let state = self.0.known.look();
+        let gone = |code| BrokerError::Precondition { code, decision: None };
+        let grant = state.grants.get(&id).ok_or_else(|| gone(ReasonCode::GrantExpired))?;
+        if grant.expires <= self.0.clock.now() || grant.standing == GrantStanding::Released {
+            return Err(gone(ReasonCode::GrantExpired));
+        }
+        if grant.jti != jti || grant.standing.is_ended() {
+            return Err(gone(ReasonCode::GrantRevoked));
+        }
+        if !grant.standing.is_live() {
+            return Err(gone(ReasonCode::GrantSuspended));
+        }
+        Ok(grant.clone())
+    }
+
+    /// The answer that was given to the same request id before; a grant's token is signed again from its recorded claims.
+    fn answered_again(&self, answer: Answer, root: TaskId, asked: [u8; 32]) -> Result<Answered, BrokerError> {
+        if answer.asked != asked {
+            return Err(request_id_reused());
+        }
+        let recorded = self.recorded_decision(answer.position, root)?;
+        let id: DecisionId = recorded.decision.decision_id.parse().map_err(BrokerError::internal)?;
+        let decided = Decided::new(id, &recorded.words.decision, recorded.words.differences.clone());
+        let Some(granted) = recorded.event.grant else { return Ok(Answered { decided, grant: None }) };
+        let grant = granted.grant_id.parse().map_err(BrokerError::internal)?;
+        let jti: Jti = granted.jti.parse().map_err(BrokerError::internal)?;
+        let known = self.live_grant(grant, jti)?;
+        let context = format!("carnet/claims/{jti}");
+        let claims = self.0.sealer.open(root, &context, &granted.sealed_claims).map_err(BrokerError::unavailable)?;
+        let token = self.0.keys.reissue(&granted, &claims).map_err(BrokerError::unavailable)?;
+        Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)) })
+    }
+
+    fn plan(
+        &self,
+        asking: &Asking<'_>,
+        view: &View,
+        words: &DecisionWords,
+        life: &Granted,
+    ) -> Result<Plan, BrokerError> {
+        let now = self.0.clock.now();
+        let random = || self.0.entropy.bytes::<10>().map_err(BrokerError::unavailable);
+        let jti = Jti::new(self.0.entropy.bytes().map_err(BrokerError::unavailable)?);
+        let grant = match asking.renews {
+            Some((grant, _)) => grant,
+            None => GrantId::new(now, random()?),
+        };
+        let sinks = |access: &Access| {
+            let tool = view.bundle.catalogue().tool(&access.tool);
+            tool.map(|t| t.sinks.clone()).unwrap_or_default()
+        };
+        let entries = words.access.iter().map(|access| (access.clone(), sinks(access)));
+        let subject = if view.initiator.verified {
+            view.initiator.name.to_string()
+        } else {
+            view.orchestrator_of_root.to_string()
+        };
+        Ok(Plan {
+            grant,
+            jti,
+            renews: asking.renews.map(|(_, jti)| jti),
+            issuer: self.0.settings.issuer.clone(),
+            subject,
+            agents_above: view.agents_above.clone(),
+            audience: asking.audience.clone(),
+            life: life.life,
+            entries: entries.collect(),
+            task: asking.task,
+            root: view.root,
+            intent_hash: view.intent_hash.to_string(),
+            authority_hash: view.ceilings().first().map(|c| hash(&ceiling_bytes(Some(c)))),
+            policy_version: view.policy.digest.clone(),
+        })
+    }
+
+    /// The event, with everything but what the draft adds: key, claims and the digest of what is signed.
+    fn decided_event(
+        &self,
+        asking: &Asking<'_>,
+        view: &View,
+        id: DecisionId,
+        words: &DecisionWords,
+        plan: Option<&Plan>,
+    ) -> Result<pb::CredentialDecided, BrokerError> {
+        let sealed = self.seal_decision(view.root, id, words)?;
+        let thumbprint = asking.workload.peer.certificate_thumbprint();
+        let grant = plan.map(|plan| self.grant_event(view, words, plan, thumbprint)).transpose()?;
+        Ok(pb::CredentialDecided {
+            task_id: asking.task.to_string(),
+            request_id: asking.request_id.to_string(),
+            audience: asking.audience.to_string(),
+            decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
+            grant,
+            asked_digest: asking.asked.to_vec().into(),
+            agent: view.agent.to_string(),
+            initiator: view.initiator.name.to_string(),
+        })
+    }
+
+    fn grant_event(
+        &self,
+        view: &View,
+        words: &DecisionWords,
+        plan: &Plan,
+        thumbprint: &Thumbprint,
+    ) -> Result<pb::Grant, BrokerError> {
+        let access = covered(words);
+        let draws = access.iter().map(|one| {
+            let tool = view.bundle.catalogue().tool(&one.tool);
+            tool.map_or(Ok(Vec::new()), |tool| amounts(one, tool))
+        });
+        let draws: Vec<Amounts> = draws.collect::<Result<_, _>>().map_err(BrokerError::internal)?;
+        let sealed_draws = if draws.iter().all(Vec::is_empty) || plan.renews.is_some() {
+            bytes::Bytes::new()
+        } else {
+            let context = Context { kind: "draws", id: &plan.jti.to_string() };
+            words::seal(&self.0.sealer, view.root, context, &draws).map_err(BrokerError::unavailable)?
+        };
+        Ok(pb::Grant {
+            grant_id: plan.grant.to_string(),
+            jti: plan.jti.to_string(),
+            subject: plan.subject.clone(),
+            agent: view.agent.to_string(),
+            audience: plan.audience.to_string(),
+            certificate_thumbprint: thumbprint.to_string(),
+            renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
+            tools: access.iter().map(|a| a.tool.to_string()).collect(),
+            sealed_draws,
+            ..pb::Grant::default()
+        })
+    }
+
+    /// The workload, when it is the task's agent and shows its handle. What is not its own looks as if it did not exist; the
+    /// attempt is recorded.
+    pub(in crate::broker) fn own_task<'a>(
+        &self,
+        caller: &'a Caller,
+        id: TaskId,
+        handle: &ShownHandle,
+        rpc: &'static str,
+    ) -> Result<&'a WorkloadCaller, BrokerError> {
+        let workload = caller.workload()?;
+        let agent = self.0.known.look().tasks.get(&id).map(|t| t.agent.clone());
+        let code = match agent {
+            None => return Err(BrokerError::NotFound { what: "task" }),
+            Some(agent) if agent != *workload.peer.spiffe_id() => ReasonCode::NotFound,
+            Some(_) if !self.handle_fits(id, handle) => ReasonCode::HandleWrong,
+            Some(_) => return Ok(workload),
+        };
+        self.note_refusal(Refusal {
+            subject: workload.peer.spiffe_id().to_string(),
+            rpc,
+            code,
+            peer_address: workload.peer.address(),
+            task: Some(id),
+        });
+        Err(BrokerError::NotFound { what: "task" })
+    }
+
+    fn note_repeat(&self, asking: &Asking<'_>, decided: &Decided) {
+        let code = decided.reasons.first().map_or(ReasonCode::Forbidden, |(code, _)| *code);
+        self.note_refusal(Refusal {
+            subject: asking.workload.peer.spiffe_id().to_string(),
+            rpc: "RequestCredential",
+            code,
+            peer_address: asking.workload.peer.address(),
+            task: Some(asking.task),
+        });
+    }
+}
+
+impl Asking<'_> {
+    fn words(&self, facts: Facts, decision: Decision, differences: Vec<Difference>) -> DecisionWords {
+        DecisionWords { facts, decision, access: self.access.to_vec(), purpose: self.purpose.to_owned(), differences }
+    }
+}
+
+/// How long a token lives: the shortest of what policy, ceiling, deadline and SVID allow.
+struct Granted {
+    life: Life,
+    ttl: u64,
+}
+
+impl Granted {
+    fn of(asking: &Asking<'_>, view: &View, decision: &Decision) -> Result<Self, BrokerError> {
+        let wanted = asking.ttl.map_or(TTL_SECONDS_DEFAULT, Ttl::as_secs).min(decision.ttl_max.as_secs());
+        let wanted = view.ceiling_ttl().map_or(wanted, |max| wanted.min(max.as_secs()));
+        let ttl = Ttl::from_secs(wanted).map_err(BrokerError::internal)?;
+        let bounds =
+            Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at(), parent_expires: None };
+        let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
+        let life = Life::new(view.now, ttl, bounds).map_err(over)?;
+        Ok(Self { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })
+    }
+}
+
+/// What was granted of what was asked.
+fn differences(asking: &Asking<'_>, decision: &Decision, ttl: u64) -> Vec<Difference> {
+    let mut out = Vec::new();
+    for (i, (access, decided)) in asking.access.iter().zip(&decision.entries).enumerate() {
+        let entry = u32::try_from(i).ok();
+        let mut differ = |what: &str, asked: String, granted: String| {
+            out.push(Difference { what: what.to_owned(), entry, asked, granted });
+        };
+        if !decided.included {
+            differ("access", access.tool.to_string(), String::new());
+            continue;
+        }
+        if !access.actions.is_empty() && access.actions != decided.actions {
+            differ("actions", access.actions.join(" "), decided.actions.join(" "));
+        }
+        if access.resources != decided.resources {
+            differ("resources", access.resources.join(" "), decided.resources.join(" "));
+        }
+    }
+    if let Some(asked) = asking.ttl.filter(|asked| asked.as_secs() > ttl) {
+        out.push(Difference {
+            what: "ttl".to_owned(),
+            entry: None,
+            asked: asked.to_string(),
+            granted: format!("{ttl}s"),
+        });
+    }
+    out
+}
+
+fn check(ask: &RequestCredential) -> Result<(), BrokerError> {
+    if ask.access.is_empty() {
+        return Err(BrokerError::invalid("access", "missing"));
+    }
+    if ask.access.len() > ACCESS_ENTRIES_MAX {
+        return Err(BrokerError::above_limit("access", "more than 16 entries"));
+    }
+    if ask.purpose.len() > PURPOSE_BYTES_MAX {
+        return Err(BrokerError::above_limit("purpose", "longer than 4096 bytes"));
+    }
+    Ok(())
+}
+
+fn digest(ask: &RequestCredential) -> [u8; 32] {
+    let access = serde_json::to_vec(&ask.access).unwrap_or_default();
+    let profile = serde_json::to_vec(&ask.profile).unwrap_or_default();
+    let ttl = ask.ttl.map(Ttl::as_secs).unwrap_or_default();
+    let parts: [&[u8]; 6] =
+        [b"request", ask.audience.as_str().as_bytes(), &access, &ttl.to_be_bytes(), ask.purpose.as_bytes(), &profile];
+    asked_digest(&parts)
+}
+
+/// The peer's proof no longer holds.
+pub(in crate::broker) fn unauthenticated(error: crate::identity::error::CallerError) -> BrokerError {
+    match error {
+        crate::identity::error::CallerError::Unready(_) => BrokerError::unavailable(error),
+        refused => BrokerError::Unauthenticated { code: refused.reason() },
+    }
+}
+
+/// A decision that grants made no permit.
+#[derive(Debug, thiserror::Error)]
+#[error("a decision that grants made no permit")]
+struct NotAGrantError;

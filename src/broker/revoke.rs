@@ -1,0 +1,112 @@
+//! Revoke, lift a block, list blocks.
+
+use crate::broker::answer::{BlockView, RevokedCount};
+use crate::broker::ask::Target;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::broker::gather::no_context;
+use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
+use crate::broker::state::State;
+use crate::broker::{Broker, ending, ordinary};
+use crate::model::id::TaskId;
+use crate::model::limits::REASON_BYTES_MAX;
+use crate::model::reason::ReasonCode;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+
+impl Broker {
+    /// Revokes what `target` names, with everything below it; returns when that is durable and published. Revoking an agent,
+    /// an initiator, an audience or everything leaves a block until it is lifted. Revoking what was revoked changes nothing
+    /// but is recorded.
+    ///
+    /// # Errors
+    /// `NotFound` when the grant or task is not the caller's; `NotPermitted` when the caller may not revoke such a target.
+    pub async fn revoke(&self, caller: &Caller, target: Target, reason: String) -> Result<RevokedCount, BrokerError> {
+        let _place = self.enter(caller)?;
+        if reason.len() > REASON_BYTES_MAX {
+            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+        }
+        let stream = {
+            let state = self.0.known.look();
+            let task = may_revoke(&state, caller, &target)?;
+            let root = task.and_then(|id| state.tasks.get(&id)).map(|t| t.root);
+            root.map_or_else(|| stream_of(&target), family_stream)
+        };
+        let payload = pb::Revoked {
+            target_kind: target.kind().to_owned(),
+            target: target.name(),
+            reason,
+            blocks: target.blocks(),
+        };
+        let event = event(stream, caller.actor(), &no_context(), Payload::Revoked(payload));
+        let committed = self.settle(|| Ok(ending(event.clone(), Vec::new()))).await?;
+        let position = committed.last();
+        Ok(RevokedCount { grants_revoked: self.tally(position).revoked, position, blocked: target.blocks() })
+    }
+
+    /// Lifts a block. What it revoked stays revoked. Returns the position of the event.
+    ///
+    /// # Errors
+    /// `NotFound` when no such block stands; `NotPermitted` for anybody but the operator.
+    pub async fn lift_block(&self, caller: &Caller, target: Target, reason: String) -> Result<u64, BrokerError> {
+        let _place = self.enter(caller)?;
+        if reason.len() > REASON_BYTES_MAX {
+            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+        }
+        if !matches!(caller, Caller::Operator { .. }) {
+            return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
+        }
+        if !self.0.known.look().blocks.contains_key(&target) {
+            return Err(BrokerError::NotFound { what: "block" });
+        }
+        let payload = pb::BlockLifted { target_kind: target.kind().to_owned(), target: target.name(), reason };
+        let event = event(stream_of(&target), caller.actor(), &no_context(), Payload::BlockLifted(payload));
+        let committed = self.settle(|| Ok(ordinary(event.clone(), Vec::new()))).await?;
+        Ok(committed.last())
+    }
+
+    /// The blocks that stand.
+    ///
+    /// # Errors
+    /// None today; the caller's class was checked at the edge.
+    pub fn list_blocks(&self, _caller: &Caller) -> Result<Vec<BlockView>, BrokerError> {
+        let state = self.0.known.look();
+        let view = |(target, block): (&Target, &crate::broker::state::Block)| BlockView {
+            target: target.clone(),
+            reason: block.reason.clone(),
+            since: block.since,
+            position: block.position,
+        };
+        Ok(state.blocks.iter().map(view).collect())
+    }
+}
+
+/// The task that the target belongs to, when the caller may revoke it.
+fn may_revoke(state: &State, caller: &Caller, target: &Target) -> Result<Option<TaskId>, BrokerError> {
+    let operator = matches!(caller, Caller::Operator { .. });
+    match target {
+        Target::Grant(id) => {
+            let grant = state.grants.get(id);
+            let grant = grant.filter(|g| operator || caller.orchestrates(state, g.task) || caller.serves(g));
+            Ok(Some(grant.ok_or(BrokerError::NotFound { what: "grant" })?.task))
+        }
+        Target::Task(id) => {
+            let known = state.tasks.contains_key(id) && (operator || caller.orchestrates(state, *id));
+            if known { Ok(Some(*id)) } else { Err(BrokerError::NotFound { what: "task" }) }
+        }
+        Target::Agent(_) | Target::Initiator(_) | Target::Audience(_) | Target::Everything => {
+            if operator {
+                Ok(None)
+            } else {
+                Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })
+            }
+        }
+    }
+}
+
+fn stream_of(target: &Target) -> String {
+    match target {
+        Target::Agent(_) | Target::Initiator(_) => format!("identity/{}", target.name()),
+        _ => SYSTEM_STREAM.to_owned(),
+    }
+}

@@ -1,0 +1,305 @@
+//! The state as it stands in a snapshot. Snapshots are derived: one of another format, or that does not open, is thrown away
+//! and the journal is read instead. Words are sealed in it under the keys of their families, as they are in events.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::answer::GrantChange;
+use crate::broker::ask::Target;
+use crate::broker::fold::Means;
+use crate::broker::state::{ActivePolicy, Answer, Block, Family, Grant, State, Task};
+use crate::broker::words::{self, Context, TaskWords};
+use crate::intent::session::Session;
+use crate::intent::usage::Usage;
+use crate::journal::guard_table::GuardTable;
+use crate::journal::projection::LoadError;
+use crate::model::grant::GrantStanding;
+use crate::model::id::{Audience, GrantId, Jti, TaskId};
+use crate::model::identity::Initiator;
+use crate::model::risk::Signal;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
+
+/// Changes whenever the shape or the meaning of what is saved does.
+pub(in crate::broker) const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    next: u64,
+    time: Timestamp,
+    marks: GuardTable,
+    tasks: Vec<SavedTask>,
+    families: Vec<SavedFamily>,
+    grants: Vec<(GrantId, Grant)>,
+    blocks: BTreeMap<Target, Block>,
+    answered: Vec<(Timestamp, SpiffeId, String, Answer)>,
+    policy: Option<SavedPolicy>,
+    retired: Vec<SavedRetired>,
+    ended: Vec<(Timestamp, TaskId)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedTask {
+    id: TaskId,
+    root: TaskId,
+    parent: Option<TaskId>,
+    agent: SpiffeId,
+    orchestrator: SpiffeId,
+    initiator: Initiator,
+    created: Timestamp,
+    deadline: Timestamp,
+    depth: u32,
+    state: TaskState,
+    audiences: Vec<Audience>,
+    intent_hash: String,
+    /// `None` when they were erased.
+    words: Option<Vec<u8>>,
+    answers: Vec<(String, Answer)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedFamily {
+    root: TaskId,
+    members: Vec<TaskId>,
+    /// `None` when it was erased.
+    memory: Option<Vec<u8>>,
+}
+
+/// What a family has seen: made of words, so sealed.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    session: Arc<Session>,
+    usage: Arc<Usage>,
+    signals: Arc<Vec<Signal>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedPolicy {
+    digest: String,
+    revision: u64,
+    activated: Timestamp,
+    activated_by: String,
+    position: u64,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedRetired {
+    position: u64,
+    time: Timestamp,
+    jti: Jti,
+    grant: GrantId,
+    task: TaskId,
+    audience: Audience,
+    standing: GrantStanding,
+    expires: Timestamp,
+}
+
+/// Writes the state. What cannot be sealed is left out, and so is refused after a restart.
+pub(in crate::broker) fn save(state: &State, means: &Means) -> Vec<u8> {
+    let tasks = state.tasks.iter().map(|(id, t)| SavedTask {
+        id: *id,
+        root: t.root,
+        parent: t.parent,
+        agent: t.agent.clone(),
+        orchestrator: t.orchestrator.clone(),
+        initiator: t.initiator.clone(),
+        created: t.created,
+        deadline: t.deadline,
+        depth: t.depth,
+        state: t.state,
+        audiences: t.audiences.clone(),
+        intent_hash: t.intent_hash.to_string(),
+        words: t.words.as_ref().and_then(|w| seal(means, t.root, "saved-task", &id.to_string(), w.as_ref())),
+        answers: t.answers.iter().map(|(id, a)| (id.clone(), *a)).collect(),
+    });
+    let families = state.families.iter().map(|(root, f)| {
+        let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
+        let memory = seal(means, *root, "saved-family", &root.to_string(), &memory);
+        SavedFamily { root: *root, members: f.members.clone(), memory }
+    });
+    let answered = state.by.answered.iter().filter_map(|(at, asker, request)| {
+        let answer = state.registrations.get(asker)?.get(request)?;
+        Some((*at, asker.clone(), request.clone(), *answer))
+    });
+    let saved = Saved {
+        next: state.next,
+        time: state.time,
+        marks: state.marks.clone(),
+        tasks: tasks.collect(),
+        families: families.collect(),
+        grants: state.grants.iter().map(|(id, g)| (*id, g.clone())).collect(),
+        blocks: state.blocks.clone(),
+        answered: answered.collect(),
+        policy: state.policy.as_ref().map(save_policy),
+        retired: state.retired.iter().map(save_retired).collect(),
+        ended: state.by.ended.iter().copied().collect(),
+    };
+    // INVARIANT: every type above has a form in postcard; an empty snapshot is ignored when it is loaded.
+    postcard::to_stdvec(&saved).unwrap_or_default()
+}
+
+/// Reads what [`save`] wrote.
+pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, LoadError> {
+    let saved: Saved = postcard::from_bytes(bytes).map_err(|e| LoadError(Box::new(e)))?;
+    let mut state = State { next: saved.next, time: saved.time, marks: saved.marks, ..State::default() };
+    for family in saved.families {
+        let memory = match family.memory {
+            Some(sealed) => open::<Memory>(means, family.root, "saved-family", &family.root.to_string(), &sealed)?,
+            None => None,
+        };
+        let mut entry = Family { members: family.members, ..Family::default() };
+        if let Some(memory) = memory {
+            (entry.session, entry.usage, entry.signals) = (memory.session, memory.usage, memory.signals);
+        }
+        state.families.insert(family.root, entry);
+    }
+    for task in saved.tasks {
+        let words = match &task.words {
+            Some(sealed) => open::<TaskWords>(means, task.root, "saved-task", &task.id.to_string(), sealed)?,
+            None => None,
+        };
+        insert_task(&mut state, task, words);
+    }
+    let children: Vec<(TaskId, TaskId)> = state.tasks.iter().filter_map(|(id, t)| Some((t.parent?, *id))).collect();
+    for (parent, child) in children {
+        if let Some(parent) = state.tasks.get_mut(&parent) {
+            parent.children.push(child);
+        }
+    }
+    for task in state.tasks.values_mut() {
+        task.children.sort_unstable();
+    }
+    for (id, grant) in saved.grants {
+        insert_grant(&mut state, id, grant);
+    }
+    for (at, asker, request, answer) in saved.answered {
+        state.registrations.entry(asker.clone()).or_default().insert(request.clone(), answer);
+        state.by.answered.push_back((at, asker, request));
+    }
+    state.blocks = saved.blocks;
+    state.by.ended = saved.ended.into_iter().collect();
+    state.retired = saved.retired.into_iter().map(load_retired).collect();
+    state.policy = saved.policy.map(|p| load_policy(p, means));
+    state.changes.begin_at(saved.next);
+    Ok(state)
+}
+
+fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
+    let by = &mut state.by;
+    by.tasks_of_agent.entry(task.agent.clone()).or_default().insert(task.id);
+    by.tasks_of_initiator.entry(task.initiator.name.clone()).or_default().insert(task.id);
+    by.tasks_of_orchestrator.entry(task.orchestrator.clone()).or_default().insert(task.id);
+    if !task.state.is_ended() {
+        by.deadlines.insert((task.deadline, task.id));
+    }
+    let entry = Task {
+        root: task.root,
+        parent: task.parent,
+        children: Vec::new(),
+        agent: task.agent,
+        orchestrator: task.orchestrator,
+        initiator: task.initiator,
+        created: task.created,
+        deadline: task.deadline,
+        depth: task.depth,
+        state: task.state,
+        audiences: task.audiences,
+        intent_hash: task.intent_hash.into(),
+        words: words.map(Arc::new),
+        grants: BTreeSet::new(),
+        answers: task.answers.into_iter().collect::<HashMap<_, _>>(),
+    };
+    state.tasks.insert(task.id, entry);
+}
+
+fn insert_grant(state: &mut State, id: GrantId, grant: Grant) {
+    if let Some(task) = state.tasks.get_mut(&grant.task) {
+        task.grants.insert(id);
+    }
+    state.by.expiries.insert((grant.expires, id));
+    state.by.grants_of_audience.entry(grant.audience.clone()).or_default().insert(id);
+    if let Some(since) = grant.drifts_since {
+        state.by.drifting.insert((since, id));
+    }
+    state.grants.insert(id, grant);
+}
+
+fn save_policy(policy: &ActivePolicy) -> SavedPolicy {
+    SavedPolicy {
+        digest: policy.digest.clone(),
+        revision: policy.revision,
+        activated: policy.activated,
+        activated_by: policy.activated_by.clone(),
+        position: policy.position,
+        files: policy.files.iter().map(|f| (f.path.clone(), f.content.to_vec())).collect(),
+    }
+}
+
+fn load_policy(policy: SavedPolicy, means: &Means) -> ActivePolicy {
+    let file = |(path, content): (String, Vec<u8>)| crate::pb::journal::BundleFile { path, content: content.into() };
+    let files: Arc<[_]> = policy.files.into_iter().map(file).collect();
+    ActivePolicy {
+        bundle: means.bundles.bundle(&policy.digest, &files),
+        files,
+        digest: policy.digest,
+        revision: policy.revision,
+        activated: policy.activated,
+        activated_by: policy.activated_by,
+        position: policy.position,
+    }
+}
+
+fn save_retired(c: &GrantChange) -> SavedRetired {
+    SavedRetired {
+        position: c.position,
+        time: c.time,
+        jti: c.jti,
+        grant: c.grant,
+        task: c.task,
+        audience: c.audience.clone(),
+        standing: c.standing.clone(),
+        expires: c.expires,
+    }
+}
+
+fn load_retired(s: SavedRetired) -> GrantChange {
+    GrantChange {
+        position: s.position,
+        time: s.time,
+        jti: s.jti,
+        grant: s.grant,
+        task: s.task,
+        audience: s.audience,
+        standing: s.standing,
+        expires: s.expires,
+    }
+}
+
+fn seal<W: Serialize>(means: &Means, root: TaskId, kind: &'static str, id: &str, words: &W) -> Option<Vec<u8>> {
+    match words::seal(&means.sealer, root, Context { kind, id }, words) {
+        Ok(sealed) => Some(sealed.to_vec()),
+        Err(error) if error.is_erased() => None,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "words of a snapshot could not be sealed");
+            None
+        }
+    }
+}
+
+fn open<W: serde::de::DeserializeOwned>(
+    means: &Means,
+    root: TaskId,
+    kind: &'static str,
+    id: &str,
+    sealed: &[u8],
+) -> Result<Option<W>, LoadError> {
+    match words::open(&means.sealer, root, Context { kind, id }, sealed) {
+        Ok(words) => Ok(Some(words)),
+        Err(error) if error.is_erased() => Ok(None),
+        Err(error) => Err(LoadError(Box::new(error))),
+    }
+}

@@ -1,0 +1,219 @@
+//! What the broker knows now: a fold of the journal, and nothing that is not in it. It is read under a short lock and never
+//! written but by `fold`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::answer::GrantChange;
+use crate::broker::ask::Target;
+use crate::broker::changes::Changes;
+use crate::broker::words::TaskWords;
+use crate::intent::session::Session;
+use crate::intent::usage::Usage;
+use crate::journal::guard_table::GuardTable;
+use crate::model::decision::Outcome;
+use crate::model::grant::GrantStanding;
+use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId};
+use crate::model::identity::Initiator;
+use crate::model::risk::Signal;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
+use crate::pb::journal::BundleFile;
+use crate::policy::bundle::PolicyBundle;
+
+/// Everything that the events so far amount to.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct State {
+    /// The position that comes next.
+    pub(in crate::broker) next: u64,
+    /// The time of the last event.
+    pub(in crate::broker) time: Timestamp,
+    /// When each guarded thing last changed.
+    pub(in crate::broker) marks: GuardTable,
+    pub(in crate::broker) tasks: HashMap<TaskId, Task>,
+    pub(in crate::broker) families: HashMap<TaskId, Family>,
+    pub(in crate::broker) grants: HashMap<GrantId, Grant>,
+    pub(in crate::broker) blocks: BTreeMap<Target, Block>,
+    /// Answers to registrations, by who asked.
+    pub(in crate::broker) registrations: HashMap<SpiffeId, HashMap<String, Answer>>,
+    pub(in crate::broker) policy: Option<ActivePolicy>,
+    /// What receivers of revocations are told.
+    pub(in crate::broker) changes: Changes,
+    /// Tokens that a renewal replaced, by the end of their life: dead, though their grant lives.
+    pub(in crate::broker) retired: VecDeque<GrantChange>,
+    /// Ways to find what an end concerns.
+    pub(in crate::broker) by: Finders,
+    /// How many grants the latest events ended, suspended or brought back, by position.
+    pub(in crate::broker) tallies: VecDeque<(u64, Tally)>,
+}
+
+/// How many grants an event ended or suspended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::broker) struct Tally {
+    pub(in crate::broker) revoked: u32,
+    pub(in crate::broker) suspended: u32,
+}
+
+/// Indexes over tasks and grants, each derived from them.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Finders {
+    pub(in crate::broker) tasks_of_agent: HashMap<SpiffeId, BTreeSet<TaskId>>,
+    pub(in crate::broker) tasks_of_initiator: HashMap<InitiatorName, BTreeSet<TaskId>>,
+    pub(in crate::broker) tasks_of_orchestrator: HashMap<SpiffeId, BTreeSet<TaskId>>,
+    pub(in crate::broker) grants_of_audience: HashMap<Audience, BTreeSet<GrantId>>,
+    /// Tasks that are not ended, by their deadline.
+    pub(in crate::broker) deadlines: BTreeSet<(Timestamp, TaskId)>,
+    /// Grants by the end of their current token.
+    pub(in crate::broker) expiries: BTreeSet<(Timestamp, GrantId)>,
+    /// Ended root tasks by when they ended, to be forgotten.
+    pub(in crate::broker) ended: BTreeSet<(Timestamp, TaskId)>,
+    /// Answers to registrations by when they were given, to be forgotten.
+    pub(in crate::broker) answered: VecDeque<(Timestamp, SpiffeId, String)>,
+    /// Grants that drifted, by since when.
+    pub(in crate::broker) drifting: BTreeSet<(Timestamp, GrantId)>,
+}
+
+/// A task.
+#[derive(Debug, Clone)]
+pub(in crate::broker) struct Task {
+    pub(in crate::broker) root: TaskId,
+    pub(in crate::broker) parent: Option<TaskId>,
+    pub(in crate::broker) children: Vec<TaskId>,
+    pub(in crate::broker) agent: SpiffeId,
+    pub(in crate::broker) orchestrator: SpiffeId,
+    pub(in crate::broker) initiator: Initiator,
+    pub(in crate::broker) created: Timestamp,
+    pub(in crate::broker) deadline: Timestamp,
+    pub(in crate::broker) depth: u32,
+    pub(in crate::broker) state: TaskState,
+    pub(in crate::broker) audiences: Vec<Audience>,
+    pub(in crate::broker) intent_hash: Arc<str>,
+    /// `None` when they were erased.
+    pub(in crate::broker) words: Option<Arc<TaskWords>>,
+    pub(in crate::broker) grants: BTreeSet<GrantId>,
+    /// Terminal answers, by request id; those to reports by reporter and request id.
+    pub(in crate::broker) answers: HashMap<String, Answer>,
+}
+
+/// What a root task and all below it share: one history, one pool of budgets.
+#[derive(Debug, Clone, Default)]
+pub(in crate::broker) struct Family {
+    pub(in crate::broker) session: Arc<Session>,
+    pub(in crate::broker) usage: Arc<Usage>,
+    pub(in crate::broker) signals: Arc<Vec<Signal>>,
+    /// The root and all below it.
+    pub(in crate::broker) members: Vec<TaskId>,
+}
+
+/// A grant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct Grant {
+    pub(in crate::broker) task: TaskId,
+    pub(in crate::broker) jti: Jti,
+    pub(in crate::broker) audience: Audience,
+    pub(in crate::broker) issued: Timestamp,
+    pub(in crate::broker) expires: Timestamp,
+    /// Position of the event that holds its current token's claims.
+    pub(in crate::broker) position: u64,
+    pub(in crate::broker) decision: DecisionId,
+    pub(in crate::broker) standing: GrantStanding,
+    /// Since when it drifts.
+    pub(in crate::broker) drifts_since: Option<Timestamp>,
+}
+
+/// The terminal answer to a request id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct Answer {
+    /// Position of the event that holds it.
+    pub(in crate::broker) position: u64,
+    /// Digest of what was asked.
+    pub(in crate::broker) asked: [u8; 32],
+    pub(in crate::broker) outcome: Outcome,
+    pub(in crate::broker) decision: Option<DecisionId>,
+}
+
+/// A block that stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct Block {
+    pub(in crate::broker) reason: String,
+    pub(in crate::broker) since: Timestamp,
+    pub(in crate::broker) position: u64,
+}
+
+/// The policy bundle in force.
+#[derive(Debug, Clone)]
+pub(in crate::broker) struct ActivePolicy {
+    /// `None` when the recorded bundle no longer loads: everything is refused until another is activated.
+    pub(in crate::broker) bundle: Option<Arc<PolicyBundle>>,
+    /// The bundle as it is recorded.
+    pub(in crate::broker) files: Arc<[BundleFile]>,
+    pub(in crate::broker) digest: String,
+    pub(in crate::broker) revision: u64,
+    pub(in crate::broker) activated: Timestamp,
+    pub(in crate::broker) activated_by: String,
+    pub(in crate::broker) position: u64,
+}
+
+impl State {
+    /// The tasks from `id` up to its root, itself first; empty when it is unknown.
+    pub(in crate::broker) fn lineage(&self, id: TaskId) -> Vec<(TaskId, &Task)> {
+        let mut line = Vec::new();
+        let mut at = Some(id);
+        while let Some((id, task)) = at.and_then(|id| self.tasks.get_key_value(&id)) {
+            line.push((*id, task));
+            at = task.parent;
+        }
+        line
+    }
+
+    /// The task and all below it, itself first.
+    pub(in crate::broker) fn subtree(&self, id: TaskId) -> Vec<TaskId> {
+        let mut all = vec![id];
+        let mut at = 0;
+        while let Some(task) = all.get(at).and_then(|id| self.tasks.get(id)) {
+            all.extend(&task.children);
+            at += 1;
+        }
+        all
+    }
+
+    /// How a task stands when everything above it is taken into account.
+    pub(in crate::broker) fn effective_state(&self, id: TaskId) -> Option<TaskState> {
+        let line = self.lineage(id);
+        let (_, own) = line.first()?;
+        if own.state.is_ended() {
+            return Some(own.state);
+        }
+        let paused = line.iter().any(|(_, task)| task.state == TaskState::Paused);
+        Some(if paused { TaskState::Paused } else { own.state })
+    }
+
+    /// The kinds of block that stand against an agent, an initiator or an audience.
+    pub(in crate::broker) fn blocks_against(
+        &self,
+        agent: &SpiffeId,
+        initiator: &InitiatorName,
+        audience: Option<&Audience>,
+    ) -> Vec<String> {
+        let mut targets = vec![Target::Agent(agent.clone()), Target::Initiator(initiator.clone()), Target::Everything];
+        targets.extend(audience.cloned().map(Target::Audience));
+        targets.iter().filter(|t| self.blocks.contains_key(t)).map(|t| t.kind().to_owned()).collect()
+    }
+
+    /// Open grants of a task and all below it.
+    pub(in crate::broker) fn open_grants(&self, id: TaskId, now: Timestamp) -> Vec<GrantId> {
+        let tasks = self.subtree(id);
+        let grants = tasks.iter().filter_map(|id| self.tasks.get(id)).flat_map(|task| &task.grants);
+        grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| g.is_open(now))).collect()
+    }
+}
+
+impl Grant {
+    /// True when neither an event nor the clock has ended it.
+    pub(in crate::broker) fn is_open(&self, now: Timestamp) -> bool {
+        !self.standing.is_ended() && self.expires > now
+    }
+}

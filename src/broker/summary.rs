@@ -1,0 +1,144 @@
+//! One event in one line, for lists and timelines. Holds no words of people or agents.
+
+use crate::journal::projection::Recorded;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::pb::journal::grant_reconsidered::Effect;
+use crate::pb::v1;
+
+/// The event as a list shows it.
+#[must_use]
+pub fn summary(recorded: &Recorded) -> v1::EventSummary {
+    let event = &recorded.event;
+    let mut out = v1::EventSummary {
+        position: recorded.position,
+        time: Some(timestamp(recorded.time)),
+        kind: crate::journal::terms::kind_name(event).to_owned(),
+        actor: event.actor.as_ref().map(|a| a.id.clone()).unwrap_or_default(),
+        ..v1::EventSummary::default()
+    };
+    match &event.payload {
+        Some(Payload::CredentialDecided(e)) => credential(&mut out, e),
+        Some(Payload::TaskDecided(e)) => {
+            decided(&mut out, e.decision.as_ref());
+            out.task_id = e.task.as_ref().map(|t| t.task_id.clone()).unwrap_or_default();
+            out.summary = match &e.task {
+                Some(task) => format!("registered for {} on behalf of {}", task.agent, task.initiator),
+                None => "registration refused".to_owned(),
+            };
+        }
+        Some(Payload::TaskAmended(e)) => {
+            decided(&mut out, e.decision.as_ref());
+            out.task_id.clone_from(&e.task_id);
+            let what = if e.widened { "to more" } else { "to less" };
+            out.summary = if e.applied { format!("amended {what}") } else { format!("amendment {what} not in force") };
+        }
+        Some(Payload::TaskPaused(e)) => about(&mut out, &e.task_id, "paused"),
+        Some(Payload::TaskResumed(e)) => about(&mut out, &e.task_id, "resumed"),
+        Some(Payload::TaskEnded(e)) => {
+            let end = match v1::TaskState::try_from(e.state) {
+                Ok(v1::TaskState::Completed) => "completed",
+                Ok(v1::TaskState::Cancelled) => "cancelled",
+                _ => "expired",
+            };
+            about(&mut out, &e.task_id, end);
+        }
+        Some(Payload::GrantReconsidered(e)) => {
+            decided(&mut out, e.decision.as_ref());
+            out.grant_id.clone_from(&e.grant_id);
+            let effect = match e.effect() {
+                Effect::Suspended => "suspended",
+                Effect::Restored => "restored",
+                Effect::Revoked => "revoked",
+                Effect::Kept | Effect::Unspecified => "kept",
+            };
+            about(&mut out, &e.task_id, &format!("grant {effect} after {}", e.trigger));
+        }
+        Some(Payload::GrantReleased(e)) => {
+            out.grant_id.clone_from(&e.grant_id);
+            about(&mut out, &e.task_id, "grant released");
+        }
+        Some(Payload::Revoked(e)) => {
+            let block = if e.blocks { ", and blocked" } else { "" };
+            out.summary = format!("revoked {} {}{block}: {}", e.target_kind, e.target, e.reason);
+        }
+        Some(Payload::BlockLifted(e)) => {
+            out.summary = format!("lifted block on {} {}: {}", e.target_kind, e.target, e.reason)
+        }
+        Some(Payload::SignalReported(e)) => {
+            about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));
+        }
+        Some(Payload::ToolCallReported(e)) => {
+            out.tools = vec![e.tool.clone()];
+            out.grant_id.clone_from(&e.grant_id);
+            let failed = if e.failed { " failed" } else { "" };
+            about(&mut out, &e.task_id, &format!("call of `{}`{failed}, as reported by its {}", e.tool, e.reporter));
+        }
+        Some(Payload::PolicyActivated(e)) => {
+            out.summary = format!("policy revision {} in force: {}", e.revision, e.digest)
+        }
+        Some(Payload::KeyRotated(e)) => out.summary = format!("token key {} follows {}", e.kid, e.previous_kid),
+        Some(Payload::BrokerStarted(e)) => {
+            out.summary = match e.torn_bytes {
+                0 => "started".to_owned(),
+                torn => format!("started; {torn} bytes of a torn last group were cut off"),
+            };
+        }
+        Some(Payload::Refused(e)) => {
+            out.reasons = vec![e.code.clone()];
+            let times = if e.count == 1 { String::new() } else { format!(" {} times", e.count) };
+            about(&mut out, &e.task_id, &format!("refused {} to {}{times}: {}", e.rpc, e.subject, e.code));
+        }
+        None => {}
+    }
+    out
+}
+
+fn credential(out: &mut v1::EventSummary, e: &pb::CredentialDecided) {
+    decided(out, e.decision.as_ref());
+    out.task_id.clone_from(&e.task_id);
+    if let Some(grant) = &e.grant {
+        out.grant_id.clone_from(&grant.grant_id);
+    }
+    let renewed = e.grant.as_ref().is_some_and(|g| !g.renews_jti.is_empty());
+    let what = if renewed { "renewed" } else { "asked for" };
+    out.summary = format!("{what} {} at {}", out.tools.join(", "), e.audience);
+}
+
+fn decided(out: &mut v1::EventSummary, decision: Option<&pb::Decision>) {
+    let Some(decision) = decision else { return };
+    out.decision_id.clone_from(&decision.decision_id);
+    out.outcome = decision.outcome;
+    out.reasons = decision.reasons.iter().map(|r| r.code.clone()).collect();
+    out.tools = decision.conclusions.iter().map(|c| c.tool.clone()).collect();
+}
+
+fn about(out: &mut v1::EventSummary, task: &str, text: &str) {
+    task.clone_into(&mut out.task_id);
+    text.clone_into(&mut out.summary);
+}
+
+/// A point in time on the wire.
+#[must_use]
+pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    let millis = at.as_millis();
+    let nanos = i32::try_from(millis % 1000).unwrap_or_default() * 1_000_000;
+    prost_types::Timestamp { seconds: i64::try_from(millis / 1000).unwrap_or(i64::MAX), nanos }
+}
+
+/// A point in time from the wire; what lies before 1970 is its beginning.
+#[must_use]
+pub fn from_wire(at: &prost_types::Timestamp) -> Timestamp {
+    let millis = i128::from(at.seconds) * 1000 + i128::from(at.nanos / 1_000_000);
+    Timestamp::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
+}
+
+/// The ids that came with an event.
+pub(in crate::broker) fn wire_context(event: &pb::Event) -> v1::RequestContext {
+    v1::RequestContext {
+        prompt_id: event.prompt_id.clone(),
+        tool_call_id: event.tool_call_id.clone(),
+        traceparent: event.traceparent.clone(),
+    }
+}

@@ -1,0 +1,127 @@
+//! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
+//! revoked, counted refusals are written.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::broker::caller::{Refusal, broker_actor};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::no_context;
+use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
+use crate::broker::{Broker, ending};
+use crate::journal::entry::{Entry, EntryClass};
+use crate::journal::guards::Expect;
+use crate::journal::guards::GuardKey;
+use crate::model::id::{GrantId, TaskId};
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+
+/// How often time is looked at. A token's own expiry does not wait for it.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Most ends of one kind in one sweep, so that a sweep does not stand in the way of requests.
+const SWEEP_MAX: usize = 256;
+
+impl Broker {
+    /// Counts something that was refused and says something about an identity. The first of a kind is recorded soon, repeats
+    /// are counted and recorded together. Never blocks.
+    pub fn note_refusal(&self, refusal: Refusal) {
+        if self.0.refusals.note(&refusal) {
+            self.0.refused.notify_one();
+        }
+    }
+
+    /// Sweeps until the future is dropped.
+    pub async fn run_sweeps(self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = self.0.refused.notified() => {}
+            }
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a sweep did not finish");
+            }
+        }
+    }
+
+    /// Does what is due now.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn sweep(&self) -> Result<(), BrokerError> {
+        let now = self.0.clock.now();
+        let (late, drifted): (Vec<TaskId>, Vec<GrantId>) = {
+            let state = self.0.known.look();
+            let after = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
+            let after = after.map_or(Duration::ZERO, |b| b.risk().drift_unanswered_after());
+            let late = state.by.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+            let drifted = state.by.drifting.iter().take_while(|(since, _)| since.after(after) <= now);
+            (late.map(|(_, id)| *id).take(SWEEP_MAX).collect(), drifted.map(|(_, id)| *id).take(SWEEP_MAX).collect())
+        };
+        for id in late {
+            self.expire(id).await?;
+        }
+        for id in drifted {
+            self.unanswered(id).await?;
+        }
+        self.watch_keys(now).await?;
+        let refused = self.0.refusals.due(now);
+        if !refused.is_empty() {
+            let entry = Entry { events: refused, expects: Vec::new(), class: EntryClass::Ordinary };
+            self.append(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up keys that were rotated in the folder, and records when another one signs.
+    async fn watch_keys(&self, now: Timestamp) -> Result<(), BrokerError> {
+        let keys = self.0.keys.clone();
+        let reloaded = tokio::task::spawn_blocking(move || keys.reload()).await.map_err(BrokerError::internal)?;
+        if let Err(error) = reloaded {
+            // The keys in memory go on; what is wrong with the folder is the operator's to see.
+            tracing::error!(error = &error as &dyn std::error::Error, "the key folder cannot be read");
+        }
+        let mut events = Vec::new();
+        for algorithm in self.0.keys.algorithms() {
+            let Some(kid) = self.0.keys.current(algorithm, now) else { continue };
+            let mut signing = self.0.signing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(previous) = signing.insert(algorithm.to_string(), kid.to_string())
+                && previous != kid.to_string()
+            {
+                let rotated =
+                    pb::KeyRotated { kid: kid.to_string(), previous_kid: previous, signs_from_ms: now.as_millis() };
+                let payload = Payload::KeyRotated(rotated);
+                events.push(event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), payload));
+            }
+        }
+        if !events.is_empty() {
+            self.append(Entry { events, expects: Vec::new(), class: EntryClass::End }).await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes a grant that drifted and that nobody lifted in the configured time.
+    async fn unanswered(&self, id: GrantId) -> Result<(), BrokerError> {
+        let entry = {
+            let state = self.0.known.look();
+            let Some(grant) = state.grants.get(&id) else { return Ok(()) };
+            if !grant.is_open(self.0.clock.now()) {
+                return Ok(());
+            }
+            let Some(root) = state.tasks.get(&grant.task).map(|t| t.root) else { return Ok(()) };
+            let payload = pb::GrantReconsidered {
+                task_id: grant.task.to_string(),
+                grant_id: id.to_string(),
+                jti: grant.jti.to_string(),
+                decision: None,
+                effect: pb::grant_reconsidered::Effect::Revoked.into(),
+                trigger: "drift_unanswered".to_owned(),
+            };
+            let payload = Payload::GrantReconsidered(payload);
+            let key = GuardKey::grant(&id);
+            let expects = vec![Expect { key, at: state.marks.at(&key) }];
+            ending(event(family_stream(root), broker_actor(), &no_context(), payload), expects)
+        };
+        self.append(entry).await.map(|_| ())
+    }
+}

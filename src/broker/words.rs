@@ -1,0 +1,118 @@
+//! The words of people and agents as they stand in events: JSON, sealed under the key of their task family. What is sealed
+//! where is bound by its context, so that no sealed text can be moved to another event of the record.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::broker::answer::Difference;
+use crate::model::access::Access;
+use crate::model::ceiling::Ceiling;
+use crate::model::decision::Decision;
+use crate::model::facts::Facts;
+use crate::model::id::TaskId;
+use crate::model::json::Json;
+use crate::model::task::AgentProfile;
+use crate::seal::error::SealError;
+use crate::seal::sealer::Sealer;
+
+/// What was written when a task was registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct TaskWords {
+    pub(in crate::broker) intent: String,
+    pub(in crate::broker) ceiling: Option<Ceiling>,
+    pub(in crate::broker) profile: AgentProfile,
+}
+
+/// What a decision was made from, and the decision itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct DecisionWords {
+    pub(in crate::broker) facts: Facts,
+    pub(in crate::broker) decision: Decision,
+    #[serde(default)]
+    pub(in crate::broker) access: Vec<Access>,
+    #[serde(default)]
+    pub(in crate::broker) purpose: String,
+    #[serde(default)]
+    pub(in crate::broker) differences: Vec<Difference>,
+}
+
+/// What an amendment puts in place of the ceiling.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct AmendWords {
+    pub(in crate::broker) ceiling: Ceiling,
+}
+
+/// A reported call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct CallWords {
+    pub(in crate::broker) arguments: Json,
+    pub(in crate::broker) result: Json,
+}
+
+/// A sentence that came with a signal, a pause or an end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::broker) struct Sentence {
+    pub(in crate::broker) text: String,
+}
+
+/// What a sealed text is, and where it stands: bound to the text as associated data.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::broker) struct Context<'a> {
+    /// The kind of text, e.g. `task`.
+    pub(in crate::broker) kind: &'static str,
+    /// The id that makes it unique in its family: a decision, a request or a task.
+    pub(in crate::broker) id: &'a str,
+}
+
+/// Seals `words` under the key of the family of `root`.
+///
+/// # Errors
+/// When the family has no key or was erased.
+pub(in crate::broker) fn seal<W: Serialize>(
+    sealer: &Sealer,
+    root: TaskId,
+    context: Context<'_>,
+    words: &W,
+) -> Result<bytes::Bytes, WordsError> {
+    let json = zeroize::Zeroizing::new(serde_json::to_vec(words).map_err(WordsError::Encode)?);
+    Ok(sealer.seal(root, &associated(context), &json).map_err(WordsError::Seal)?.into())
+}
+
+/// Opens what [`seal`] made.
+///
+/// # Errors
+/// When it was erased, damaged, or stands in another place than it was made for.
+pub(in crate::broker) fn open<W: DeserializeOwned>(
+    sealer: &Sealer,
+    root: TaskId,
+    context: Context<'_>,
+    sealed: &[u8],
+) -> Result<W, WordsError> {
+    let json = sealer.open(root, &associated(context), sealed).map_err(WordsError::Seal)?;
+    serde_json::from_slice(&json).map_err(WordsError::Decode)
+}
+
+fn associated(context: Context<'_>) -> String {
+    format!("carnet/{}/{}", context.kind, context.id)
+}
+
+/// Why words could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::broker) enum WordsError {
+    /// They could not be written as JSON.
+    #[error("words could not be encoded")]
+    Encode(#[source] serde_json::Error),
+    /// They are not the JSON that they should be.
+    #[error("words could not be decoded")]
+    Decode(#[source] serde_json::Error),
+    /// The seal failed.
+    #[error("words could not be sealed or opened")]
+    Seal(#[source] SealError),
+}
+
+impl WordsError {
+    /// True when the words were erased on purpose.
+    pub(in crate::broker) const fn is_erased(&self) -> bool {
+        matches!(self, Self::Seal(SealError::Erased(_)))
+    }
+}
