@@ -5,8 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{self, Deserializer};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -14,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::detail::Detail;
 use crate::model::id::{Audience, GrantId, Jti, TaskId};
+use crate::model::identity::Thumbprint;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, DELEGATION_DEPTH_MAX, REFERENCE_BYTES_MAX};
 use crate::model::risk::Band;
 use crate::model::spiffe_id::SpiffeId;
@@ -94,12 +93,8 @@ pub struct Actor {
 pub struct Confirmation {
     /// SHA-256 of the certificate of its connection.
     #[serde(rename = "x5t#S256")]
-    pub certificate: CertificateDigest,
+    pub certificate: Thumbprint,
 }
-
-/// SHA-256 of a certificate in DER: base64url without padding in tokens, never hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CertificateDigest(pub [u8; 32]);
 
 /// The issuer of tokens: compared byte for byte.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -275,32 +270,6 @@ impl fmt::Display for Issuer {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for CertificateDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for CertificateDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for CertificateDigest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for CertificateDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).ok().and_then(|b| b.try_into().ok());
-        bytes.map(Self).ok_or_else(|| de::Error::custom("not 256 bits of base64url"))
     }
 }
 

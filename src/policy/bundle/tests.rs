@@ -222,3 +222,17 @@ fn the_digest_tells_every_change() {
     assert_eq!(all[0], digest(&[("c", "d"), ("a", "b")]), "the order of files does not matter");
     assert_eq!(all[0].len(), 64);
 }
+
+#[test]
+fn the_shipped_risk_table_weighs_every_signal_that_facts_give_rise_to() {
+    let bundle = load(&[]);
+    for (name, _) in crate::risk::derive::NAMES {
+        assert!(bundle.risk().listed(name).is_some(), "`{name}` is not weighed");
+    }
+}
+
+#[test]
+fn the_shipped_schema_is_the_one_that_this_version_fills_in() {
+    let shipped = shipped();
+    assert_eq!(shipped.0[SCHEMA], schema::SHIPPED.as_bytes());
+}

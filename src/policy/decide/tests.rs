@@ -247,6 +247,34 @@ fn a_detail_names_sinks_and_no_values() {
     assert!(!format!("{decision:?}").contains("evil"));
 }
 
+#[test]
+fn contexts_conform_to_the_schema() {
+    let schema = crate::policy::schema::read(crate::policy::schema::SHIPPED).unwrap();
+    let risk = in_band(Band::High);
+    let mut asked = facts(&["mail.send"]);
+    asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::Text)];
+    let tool = shipped().catalogue().tool(&asked.entries[0].tool).unwrap();
+    let context = Shared::of_use(&asked, &risk).entry(&asked.entries[0], tool, &[]).unwrap();
+    context.validate(&schema, &shipped().types().action(Action::Use(tool.effect))).unwrap();
+    let ceiling = r#"{"tools": [{"tool": "mail.send"}]}"#;
+    let registration = RegistrationFacts {
+        agent_class: Some(IdentityClass::AiAgent),
+        ceiling: Some(serde_json::from_str(ceiling).unwrap()),
+        audiences: vec!["https://mail.dev.carnet.test".parse().unwrap()],
+        life_s: 60,
+        widens: false,
+        beyond_parent: Vec::new(),
+    };
+    let context = registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types()).unwrap();
+    for action in [Action::Register, Action::Amend] {
+        context.validate(&schema, &shipped().types().action(action)).unwrap();
+    }
+    for tool in shipped().catalogue().tools() {
+        let entity = shipped().types().tool_entity(tool).unwrap();
+        cedar_policy::Entities::from_entities([entity], Some(&schema)).unwrap();
+    }
+}
+
 fn any_entry() -> impl Strategy<Value = EntryFacts> {
     let tools: Vec<String> = shipped().catalogue().tools().map(|t| t.name.to_string()).collect();
     let provenance = prop::sample::select(Provenance::ALL.to_vec());
