@@ -22,6 +22,9 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let descriptors = protox::compile(PROTOS, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("carnet.descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut wire = descriptors.clone();
+    wire.file.retain(|file| file.name().starts_with("carnet/v1/") || file.name().starts_with("google/"));
+    fs::write(out.join("carnet.wire.bin"), wire.encode_to_vec())?;
     tonic_prost_build::configure().build_transport(false).bytes(".carnet").compile_fds(descriptors)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::config::quantity::{Size, Span};
+use crate::token::header::{SigningAlgorithm, TokenType};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -66,11 +67,21 @@ pub(super) struct Operator {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tokens {
-    pub(super) algorithm: Option<String>,
     pub(super) ttl_default: Option<Span>,
     pub(super) ttl_max: Option<Span>,
     pub(super) next_key_lead: Option<Span>,
     pub(super) master_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) formats: Vec<Format>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Format {
+    pub(super) audience: String,
+    pub(super) algorithm: Option<SigningAlgorithm>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<TokenType>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,17 +1,21 @@
 //! What the configuration means: typed, with defaults filled in and every bound checked. Whoever embeds a broker (the dev
 //! broker, tests, the load generator) makes these directly.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::file::{File, Https, Journal, Limits, Log, Tokens, Workloads};
+use crate::config::file::{File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::quantity::{Size, Span};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
-use crate::model::limits::{REFERENCE_BYTES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::model::id::Audience;
+use crate::model::limits::{TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Ttl;
+use crate::token::claims::{Issuer, ParseIssuerError};
+use crate::token::header::{SigningAlgorithm, TokenType};
 
 /// Everything that `serve` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub struct Settings {
     /// The policy bundle that is activated when the journal holds none.
     pub policy_dir: PathBuf,
     /// `iss` of every token: an https URL without query, fragment or trailing slash (RFC 8414 §2).
-    pub issuer: String,
+    pub issuer: Issuer,
     /// The door of workloads.
     pub workloads: WorkloadSettings,
     /// Keys, health and metrics over HTTPS; `None` when that door stays shut.
@@ -85,8 +89,8 @@ pub enum CertificateSource {
 /// Tokens and keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// How tokens are signed.
-    pub algorithm: TokenAlgorithm,
+    /// Audiences that want tokens of another form than ES256 and `at+jwt`.
+    pub formats: BTreeMap<Audience, TokenForm>,
     /// The life of a token when neither request nor policy says.
     pub ttl_default: Ttl,
     /// The longest life of any token.
@@ -97,11 +101,13 @@ pub struct TokenSettings {
     pub master_key_file: PathBuf,
 }
 
-/// How tokens are signed.
+/// The form of the tokens for one audience.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenAlgorithm {
-    /// ECDSA over P-256 with SHA-256 (RFC 7518 §3.4).
-    Es256,
+pub struct TokenForm {
+    /// What they are signed with.
+    pub algorithm: SigningAlgorithm,
+    /// What they say that they are.
+    pub kind: TokenType,
 }
 
 /// What one caller may ask for.
@@ -174,7 +180,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let data_dir = check.required("data_dir", file.data_dir);
     let policy_dir = check.required("policy_dir", file.policy_dir);
     let issuer = check.required("issuer", file.issuer);
-    let issuer = issuer.and_then(|text| check.kept("issuer", issuer_url(text)));
+    let issuer = issuer.and_then(|text| check.kept("issuer", issuer_url(&text)));
     let master_key_default = data_dir.as_ref().map(|dir| dir.join("master.key"));
     let workloads = check.workloads(file.workloads, environment);
     let https = check.https(file.https);
@@ -315,13 +321,7 @@ impl Check {
     }
 
     fn tokens(&mut self, written: Tokens, master_key_default: Option<PathBuf>) -> Option<TokenSettings> {
-        let algorithm = match written.algorithm.as_deref() {
-            None | Some("ES256") => TokenAlgorithm::Es256,
-            Some(other) => {
-                self.problem("tokens.algorithm", format!("`{other}` is not `ES256`"));
-                return None;
-            }
-        };
+        let formats = self.formats(written.formats);
         let mut ttl = |name: &str, written: Option<Span>, default: u64| {
             let (least, most) = (Duration::from_secs(1), Duration::from_secs(TTL_SECONDS_MAX));
             let default = Span(Duration::from_secs(default));
@@ -339,12 +339,27 @@ impl Check {
         let lead = written.next_key_lead.unwrap_or(Span(NEXT_KEY_LEAD_DEFAULT));
         let lead = self.within("tokens.next_key_lead", lead, Span(MINUTE)..=Span(MINUTE * 60 * 24 * 30));
         Some(TokenSettings {
-            algorithm,
+            formats,
             ttl_default: ttl_default?,
             ttl_max: ttl_max?,
             next_key_lead: lead.0,
             master_key_file: written.master_key_file.or(master_key_default)?,
         })
+    }
+
+    fn formats(&mut self, written: Vec<Format>) -> BTreeMap<Audience, TokenForm> {
+        let mut formats = BTreeMap::new();
+        for Format { audience, algorithm, kind } in written {
+            let name = format!("tokens.formats `{}`", audience.chars().take(64).collect::<String>());
+            let audience = self.kept(&name, audience.parse::<Audience>());
+            let form = TokenForm { algorithm: algorithm.unwrap_or_default(), kind: kind.unwrap_or_default() };
+            if let Some(audience) = audience
+                && formats.insert(audience, form).is_some()
+            {
+                self.problem(&name, "stands twice");
+            }
+        }
+        formats
     }
 
     fn limits(&mut self, written: &Limits) -> LimitSettings {
@@ -397,15 +412,12 @@ impl Check {
 }
 
 /// Checks the form of an issuer (RFC 8414 §2): it is compared byte for byte by every verifier, so it has one spelling.
-fn issuer_url(text: String) -> Result<String, String> {
+fn issuer_url(text: &str) -> Result<Issuer, String> {
     let problem = |what: &str| Err(format!("`{text}` {what}"));
     let Some(rest) = text.strip_prefix("https://") else { return problem("does not begin with `https://`") };
     let host = rest.split('/').next().unwrap_or_default();
     if host.is_empty() || host.contains('@') {
         return problem("names no host, or a user");
-    }
-    if text.len() > REFERENCE_BYTES_MAX {
-        return problem("is too long");
     }
     if text.ends_with('/') || text.contains(['?', '#']) {
         return problem("has a query, a fragment or a trailing slash");
@@ -413,7 +425,7 @@ fn issuer_url(text: String) -> Result<String, String> {
     if !text.chars().all(|c| c.is_ascii_graphic()) {
         return problem("holds white space or a character outside ASCII");
     }
-    Ok(text)
+    text.parse().map_err(|e: ParseIssuerError| e.to_string())
 }
 
 /// Connections when the file does not say: each costs some tens of KiB.

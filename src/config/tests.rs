@@ -3,6 +3,7 @@
 
 use super::settings::{CertificateSource, JournalSettings, LimitSettings, LogFormat};
 use super::*;
+use crate::token::header::{SigningAlgorithm, TokenType};
 
 const SHIPPED: &str = include_str!("../../deploy/config/carnet.toml");
 
@@ -76,7 +77,6 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("no requests", "limits.requests_per_second", "[limits]\nrequests_per_second = 0"),
         ("no heartbeat", "revocation.heartbeat", "[revocation]\nheartbeat = \"0s\""),
         ("small segment", "journal.segment_size", "[journal]\nsegment_size = \"1B\""),
-        ("other algorithm", "tokens.algorithm", "[tokens]\nalgorithm = \"none\""),
         ("other format", "log.format", "[log]\nformat = \"xml\""),
         ("broken filter", "log.filter", "[log]\nfilter = \"carnet=loud\""),
         ("half of the files", "https.certificate", "[https]\ncertificate = \"files\"\nkey_file = \"k\""),
@@ -86,6 +86,15 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         let problems = refused(&format!("{LEAST}{text}"));
         assert!(problems.iter().any(|p| p.setting == setting), "{name}: {problems:?}");
     }
+}
+
+#[test]
+fn an_audience_may_have_tokens_of_another_form_once() {
+    let one = "[[tokens.formats]]\naudience = \"https://a\"\nalgorithm = \"RS256\"\ntype = \"JWT\"\n";
+    let settings = parse(&format!("{LEAST}{one}"), &Environment::new()).unwrap();
+    let form = settings.tokens.formats[&"https://a".parse().unwrap()];
+    assert_eq!((form.algorithm, form.kind), (SigningAlgorithm::Rs256, TokenType::Plain));
+    assert_eq!(refused(&format!("{LEAST}{one}{one}"))[0].setting, "tokens.formats `https://a`");
 }
 
 #[test]
@@ -116,7 +125,7 @@ fn nobody_is_let_in_by_an_empty_or_broken_list() {
 
 #[test]
 fn a_setting_that_there_is_not_is_an_error() {
-    for text in ["secret = \"x\"", "[tokens]\nkey = \"PEM\"", "[limits]\nburst = -1", "[tokens]\nttl_max = 300"] {
+    for text in ["[[tokens.formats]]\naudience = \"a\"\nalgorithm = \"none\"", "secret = \"x\"", "[tokens]\nkey = \"PEM\"", "[limits]\nburst = -1", "[tokens]\nttl_max = 300"] {
         let error = parse(&format!("{LEAST}{text}"), &Environment::new()).unwrap_err();
         assert!(matches!(error, ConfigError::Syntax(_)), "{text}");
     }

@@ -85,13 +85,12 @@ impl WorkloadApi {
     /// # Errors
     /// When the socket cannot be made, for example because its path is longer than 107 bytes.
     pub fn serve(socket: &Path, offer: Offer, clock: Clock) -> io::Result<Self> {
-        let socket = std::path::absolute(socket)?;
-        let listener = bind(&socket)?;
+        let listener = bind(socket)?;
         let state = Arc::new(watch::Sender::new(State::Offering(Arc::new(offer))));
         let mut stopped = state.subscribe();
         let service = SpiffeWorkloadApiServer::with_interceptor(Service { state: stopped.clone(), clock }, only_spiffe);
         let server = tonic::transport::Server::builder().add_service(service);
-        let served = socket.clone();
+        let served = socket.to_owned();
         tokio::spawn(async move {
             let stop = async {
                 let _dropped_is_stopped = stopped.wait_for(|state| matches!(state, State::Stopped)).await;
@@ -100,7 +99,7 @@ impl WorkloadApi {
                 tracing::warn!(socket = %served.display(), %error, "the Workload API ended");
             }
         });
-        Ok(Self { state, socket })
+        Ok(Self { state, socket: socket.to_owned() })
     }
 
     /// The socket.

@@ -1,1 +1,10 @@
-//! The gRPC edge: decode, authorize, call one verb, encode.
+//! The gRPC edge: who calls is read from the connection, the access table admits or refuses, a message is decoded, one verb of
+//! the broker is called, its answer is encoded. It knows TLS only as a peer that was verified, and decides nothing itself.
+
+pub mod access;
+pub mod door;
+pub mod status;
+
+mod codec;
+mod panics;
+mod service;

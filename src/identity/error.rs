@@ -193,9 +193,9 @@ pub enum IdentityError {
         #[source]
         source: Box<spiffe::transport::EndpointError>,
     },
-    /// The Workload API of a socket does not run.
-    #[error("there is no socket `{}`", .0.display())]
-    NoSocket(PathBuf),
+    /// The path of a socket is no UTF-8.
+    #[error("the path of the socket is no UTF-8: `{}`", .0.display())]
+    SocketPath(PathBuf),
     /// The Workload API gave no SVID in time.
     #[error("no SVID came from `{endpoint}` within {within:?}; last problem: {problem}")]
     NoSvid {

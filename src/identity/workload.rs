@@ -31,26 +31,19 @@ impl Workload {
     /// The identity that the Workload API behind a Unix socket gives to this process.
     ///
     /// # Errors
-    /// When there is no such socket, or no SVID comes within [`FIRST_SVID_WITHIN`].
+    /// When no SVID comes within [`FIRST_SVID_WITHIN`].
     pub async fn from_socket(path: &Path) -> Result<Self, IdentityError> {
-        let socket = std::path::absolute(path).ok().filter(|path| path.exists());
-        let socket = socket.ok_or_else(|| IdentityError::NoSocket(path.to_owned()))?;
-        let shown = format!("unix://{}", socket.display());
-        Self::from(Endpoint::Unix(socket), shown, FIRST_SVID_WITHIN).await
+        let text = path.to_str().ok_or_else(|| IdentityError::SocketPath(path.to_owned()))?;
+        Self::from_endpoint(&format!("unix://{text}"), FIRST_SVID_WITHIN).await
     }
 
-    /// The identity that the Workload API at an endpoint (`unix:///path` or `tcp://ip:port`) gives to this process. It may come
-    /// up later, within the time.
+    /// The identity that the Workload API at an endpoint (`unix:///path` or `tcp://ip:port`) gives to this process.
     ///
     /// # Errors
     /// When the endpoint is malformed, or no SVID comes within the time.
     pub async fn from_endpoint(endpoint: &str, within: Duration) -> Result<Self, IdentityError> {
         let parsed = Endpoint::parse(endpoint)
             .map_err(|source| IdentityError::Endpoint { endpoint: endpoint.to_owned(), source: Box::new(source) })?;
-        Self::from(parsed, endpoint.to_owned(), within).await
-    }
-
-    async fn from(parsed: Endpoint, endpoint: String, within: Duration) -> Result<Self, IdentityError> {
         let link = Arc::new(Link::default());
         let seen = Arc::clone(&link);
         let (svids, bundles, bytes) = MATERIAL_MAX;
@@ -72,9 +65,9 @@ impl Workload {
         match source {
             Ok(source) => Ok(Self { source, link }),
             Err(X509SourceError::InitialSyncTimeout) => {
-                Err(IdentityError::NoSvid { endpoint, within, problem: link.problem() })
+                Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
             }
-            Err(source) => Err(IdentityError::Source { endpoint, source: Box::new(source) }),
+            Err(source) => Err(IdentityError::Source { endpoint: endpoint.to_owned(), source: Box::new(source) }),
         }
     }
 

@@ -23,5 +23,8 @@ pub mod workload {
     tonic::include_proto!("_");
 }
 
-/// Every file descriptor, encoded: for reflection, and for the tests that hold the access table against it.
+/// The descriptors of `carnet.v1` and of what it imports, encoded: what reflection tells.
+pub const WIRE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/carnet.wire.bin"));
+
+/// Every file descriptor, encoded: for the tests that hold the contract and the access table against it.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/carnet.descriptors.bin"));

@@ -168,8 +168,6 @@ async fn without_a_workload_api_there_is_no_identity() {
     let error = soon(Workload::from_endpoint(&endpoint, within)).await.unwrap_err();
     assert!(error.to_string().contains("could not be reached"), "{error}");
     assert!(Workload::from_endpoint("http://localhost", within).await.is_err());
-    let error = soon(Workload::from_socket(&pki.socket())).await.unwrap_err();
-    assert!(error.to_string().starts_with("there is no socket"), "{error}");
 
     let options = |endpoint: String| TrustOptions {
         endpoint,

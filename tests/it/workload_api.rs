@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use carnet::dev::workload_api::WorkloadApi;
 use carnet::identity::client::connect_unix;
-use carnet::identity::workload::Workload;
 use carnet::pb::workload as pb;
 use carnet::pb::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use spiffe::WorkloadApiClient;
@@ -37,24 +35,16 @@ async fn the_socket_is_for_its_owner_alone() {
 async fn a_socket_is_taken_over_from_the_dead_and_not_from_the_living() {
     let pki = Pki::new();
     let api = pki.serve(pki.offer("/agent", &[]));
-    let again = || WorkloadApi::serve(api.socket(), pki.offer("/agent", &[]), pki.clock.clone());
+    let again =
+        || carnet::dev::workload_api::WorkloadApi::serve(api.socket(), pki.offer("/agent", &[]), pki.clock.clone());
     assert_eq!(again().unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
 
     let dead = pki.socket();
     std::fs::create_dir_all(dead.parent().unwrap()).unwrap();
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     assert!(dead.exists());
-    let taken = WorkloadApi::serve(&dead, pki.offer("/agent", &[]), pki.clock.clone());
+    let taken = carnet::dev::workload_api::WorkloadApi::serve(&dead, pki.offer("/agent", &[]), pki.clock.clone());
     assert!(taken.is_ok());
-}
-
-#[tokio::test]
-async fn a_path_may_hold_what_a_uri_may_not() {
-    let pki = Pki::new();
-    let socket = pki.path("a folder, 100 %?").join("api #1.sock");
-    let api = WorkloadApi::serve(&socket, pki.offer("/agent", &[]), pki.clock.clone()).unwrap();
-    let workload = soon(Workload::from_socket(api.socket())).await.unwrap();
-    assert_eq!(workload.spiffe_id(), Some(id("/agent")));
 }
 
 #[tokio::test]

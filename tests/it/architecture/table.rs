@@ -47,7 +47,7 @@ pub const ROOMS: &[Room] = &[
     room("grpc", &["model", "identity", "broker", "pb", "metrics"]),
     room("http", &["broker", "metrics"]),
     room("eval", &["model", "catalogue", "intent", "risk", "policy"]),
-    room("config", &["model"]),
+    room("config", &["model", "token"]),
     wiring("server"),
     wiring("dev"),
     wiring("bench"),

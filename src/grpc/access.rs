@@ -1,0 +1,126 @@
+//! Who may call what: one row for each RPC, one column for each class of caller. What is not listed is refused. Whether an
+//! object is the caller's is judged by the broker's verbs, after this.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::broker::caller::Caller;
+use crate::model::identity::IdentityClass;
+
+/// A column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A workload of that class, through mutual TLS. `human` stands here for the door that people will come through; nothing
+    /// is open to it yet.
+    Identity(IdentityClass),
+    /// Whoever may open the operator's socket.
+    Operator,
+}
+
+impl Class {
+    /// Every column, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Identity(IdentityClass::ServiceAccount),
+        Self::Identity(IdentityClass::AiAgent),
+        Self::Identity(IdentityClass::Orchestrator),
+        Self::Identity(IdentityClass::Scorer),
+        Self::Identity(IdentityClass::ResourceServer),
+        Self::Identity(IdentityClass::Human),
+        Self::Operator,
+    ];
+
+    /// The column that a caller stands in.
+    #[must_use]
+    pub const fn of(caller: &Caller) -> Self {
+        match caller {
+            Caller::Workload(workload) => Self::Identity(workload.class),
+            Caller::Operator { .. } => Self::Operator,
+        }
+    }
+
+    /// Its name in the golden table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity(class) => class.as_str(),
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The path of the RPC, as HTTP/2 carries it.
+    pub path: &'static str,
+    admitted: &'static [Class],
+}
+
+impl Row {
+    /// True when that class may call it.
+    #[must_use]
+    pub fn admits(&self, class: Class) -> bool {
+        self.admitted.contains(&class)
+    }
+}
+
+/// The row of that path; `None` refuses everybody.
+#[must_use]
+pub fn row(path: &str) -> Option<&'static Row> {
+    static BY_PATH: LazyLock<HashMap<&'static str, &'static Row>> =
+        LazyLock::new(|| ROWS.iter().map(|row| (row.path, row)).collect());
+    BY_PATH.get(path).copied()
+}
+
+const SERVICE_ACCOUNT: Class = Class::Identity(IdentityClass::ServiceAccount);
+const AI_AGENT: Class = Class::Identity(IdentityClass::AiAgent);
+const ORCHESTRATOR: Class = Class::Identity(IdentityClass::Orchestrator);
+const SCORER: Class = Class::Identity(IdentityClass::Scorer);
+const RESOURCE_SERVER: Class = Class::Identity(IdentityClass::ResourceServer);
+const OPERATOR: Class = Class::Operator;
+
+/// Those that ask for credentials.
+const AGENTS: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT];
+/// Those that register tasks, agents for their sub-tasks. What they registered they may also end.
+const REGISTRARS: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR];
+/// The broker's own state of health and its contract are no secret from anybody it knows.
+const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOURCE_SERVER, OPERATOR];
+
+const fn rpc(path: &'static str, admitted: &'static [Class]) -> Row {
+    Row { path, admitted }
+}
+
+/// The table.
+pub const ROWS: &[Row] = &[
+    rpc("/carnet.v1.TaskService/RegisterTask", REGISTRARS),
+    rpc("/carnet.v1.TaskService/GetTask", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, OPERATOR]),
+    rpc("/carnet.v1.TaskService/ListTasks", &[ORCHESTRATOR, OPERATOR]),
+    rpc("/carnet.v1.TaskService/AmendTask", &[ORCHESTRATOR]),
+    rpc("/carnet.v1.TaskService/PauseTask", &[ORCHESTRATOR]),
+    rpc("/carnet.v1.TaskService/ResumeTask", &[ORCHESTRATOR]),
+    rpc("/carnet.v1.TaskService/CompleteTask", REGISTRARS),
+    rpc("/carnet.v1.TaskService/CancelTask", REGISTRARS),
+    rpc("/carnet.v1.CredentialService/RequestCredential", AGENTS),
+    rpc("/carnet.v1.CredentialService/RenewCredential", AGENTS),
+    rpc("/carnet.v1.CredentialService/ReleaseCredential", AGENTS),
+    rpc(
+        "/carnet.v1.CredentialService/GetGrant",
+        &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, OPERATOR],
+    ),
+    rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, OPERATOR]),
+    rpc("/carnet.v1.RevocationService/LiftBlock", &[OPERATOR]),
+    rpc("/carnet.v1.RevocationService/ListBlocks", &[OPERATOR]),
+    rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]),
+    rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
+    rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
+    rpc("/carnet.v1.AuditService/SearchEvents", &[OPERATOR]),
+    rpc("/carnet.v1.AuditService/GetDecision", &[OPERATOR]),
+    rpc("/carnet.v1.AuditService/ExportEvents", &[OPERATOR]),
+    rpc("/carnet.v1.AuditService/GetCheckpoint", &[OPERATOR]),
+    rpc("/carnet.v1.PolicyService/GetActivePolicy", &[OPERATOR]),
+    rpc("/carnet.v1.PolicyService/CheckPolicy", &[OPERATOR]),
+    rpc("/carnet.v1.PolicyService/ActivatePolicy", &[OPERATOR]),
+    rpc("/grpc.health.v1.Health/Check", KNOWN),
+    rpc("/grpc.health.v1.Health/Watch", KNOWN),
+    rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN),
+];

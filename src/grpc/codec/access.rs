@@ -1,0 +1,121 @@
+//! Accesses and ceilings.
+
+use std::collections::HashSet;
+
+use crate::broker::error::BrokerError;
+use crate::grpc::codec::field;
+use crate::model::access::Access;
+use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
+use crate::model::id::DataClass;
+use crate::model::json::Json;
+use crate::model::limits::{
+    ACCESS_ENTRIES_MAX, ACCESS_LIST_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, CEILING_VALUES_MAX, NAME_BYTES_MAX,
+    REFERENCE_BYTES_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX,
+};
+use crate::pb::v1;
+
+/// What one request asks for: at least one entry.
+pub(in crate::grpc) fn accesses(list: Vec<v1::Access>) -> Result<Vec<Access>, BrokerError> {
+    if list.is_empty() {
+        return Err(BrokerError::invalid("access", "empty"));
+    }
+    field::counted("access", list.len(), ACCESS_ENTRIES_MAX)?;
+    list.into_iter().map(access).collect()
+}
+
+fn access(access: v1::Access) -> Result<Access, BrokerError> {
+    let arguments = Json::parse_object(&access.arguments_json, ARGUMENTS_BYTES_MAX);
+    Ok(Access {
+        tool: field::id("access.tool", &access.tool)?,
+        actions: field::lines("access.actions", access.actions, ACCESS_LIST_MAX, NAME_BYTES_MAX)?,
+        resources: field::lines("access.resources", access.resources, ACCESS_LIST_MAX, REFERENCE_BYTES_MAX)?,
+        arguments: field::json("access.arguments_json", arguments)?,
+        data_classes: field::ids::<DataClass>("access.data_classes", &access.data_classes, ACCESS_LIST_MAX)?,
+    })
+}
+
+/// An access as it is shown again.
+pub(in crate::grpc) fn access_shown(access: Access) -> v1::Access {
+    v1::Access {
+        tool: access.tool.to_string(),
+        actions: access.actions,
+        resources: access.resources,
+        arguments_json: access.arguments.to_text(),
+        data_classes: access.data_classes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The most that any grant of a task may cover.
+pub(in crate::grpc) fn ceiling(ceiling: v1::Ceiling) -> Result<Ceiling, BrokerError> {
+    field::counted("ceiling.tools", ceiling.tools.len(), CEILING_TOOLS_MAX)?;
+    let ttl_max = field::ttl("ceiling.ttl_max", ceiling.ttl_max)?;
+    let tools = ceiling.tools.into_iter().map(tool_ceiling).collect::<Result<Vec<_>, _>>()?;
+    distinct("ceiling.tools", tools.iter().map(|t| t.tool.as_str()))?;
+    Ok(Ceiling { tools, ttl_max })
+}
+
+fn tool_ceiling(tool: v1::ToolCeiling) -> Result<ToolCeiling, BrokerError> {
+    field::counted("ceiling.tools.sinks", tool.sinks.len(), SINK_VALUES_MAX)?;
+    let sinks = tool.sinks.into_iter().map(sink_ceiling).collect::<Result<Vec<_>, _>>()?;
+    distinct("ceiling.tools.sinks", sinks.iter().map(|s| s.sink.as_str()))?;
+    Ok(ToolCeiling {
+        tool: field::id("ceiling.tools.tool", &tool.tool)?,
+        actions: field::lines("ceiling.tools.actions", tool.actions, ACCESS_LIST_MAX, NAME_BYTES_MAX)?,
+        resources: field::lines("ceiling.tools.resources", tool.resources, CEILING_VALUES_MAX, REFERENCE_BYTES_MAX)?,
+        sinks,
+        calls_max: tool.calls_max,
+    })
+}
+
+fn sink_ceiling(sink: v1::SinkCeiling) -> Result<SinkCeiling, BrokerError> {
+    let name = field::line("ceiling.tools.sinks.sink", sink.sink, NAME_BYTES_MAX)?;
+    if name.is_empty() {
+        return Err(BrokerError::invalid("ceiling.tools.sinks.sink", "empty"));
+    }
+    Ok(SinkCeiling {
+        sink: name,
+        values: values(sink.values)?,
+        per_call_max: field::amount("ceiling.tools.sinks.per_call_max", &sink.per_call_max)?,
+        total_max: field::amount("ceiling.tools.sinks.total_max", &sink.total_max)?,
+    })
+}
+
+/// Values of a sink may be anything that a call may carry, lines and tabs included.
+fn values(values: Vec<String>) -> Result<Vec<String>, BrokerError> {
+    const FIELD: &str = "ceiling.tools.sinks.values";
+    field::counted(FIELD, values.len(), CEILING_VALUES_MAX)?;
+    values.into_iter().map(|value| field::words(FIELD, value, SINK_VALUE_BYTES_MAX)).collect()
+}
+
+/// A ceiling as it is shown again.
+pub(in crate::grpc) fn ceiling_shown(ceiling: Ceiling) -> v1::Ceiling {
+    let sink = |s: SinkCeiling| v1::SinkCeiling {
+        sink: s.sink,
+        values: s.values,
+        per_call_max: s.per_call_max.map(|a| a.to_string()).unwrap_or_default(),
+        total_max: s.total_max.map(|a| a.to_string()).unwrap_or_default(),
+    };
+    let tool = |t: ToolCeiling| v1::ToolCeiling {
+        tool: t.tool.to_string(),
+        actions: t.actions,
+        resources: t.resources,
+        sinks: t.sinks.into_iter().map(sink).collect(),
+        calls_max: t.calls_max,
+    };
+    let seconds = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX);
+    v1::Ceiling {
+        tools: ceiling.tools.into_iter().map(tool).collect(),
+        ttl_max: ceiling.ttl_max.map(|ttl| prost_types::Duration { seconds: seconds(ttl.as_secs()), nanos: 0 }),
+    }
+}
+
+/// Refuses a name that stands twice: the strictest of two limits would not be the one that counts.
+fn distinct<'a>(field: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), BrokerError> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(BrokerError::invalid(field, "names one thing twice"));
+        }
+    }
+    Ok(())
+}

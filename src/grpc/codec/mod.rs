@@ -1,0 +1,13 @@
+//! From messages to what the broker is asked, and from its answers to messages. Decoding is where what comes from outside is
+//! bounded: whatever passes is well-formed and within `model::limits`. Nothing is judged here, and no clock is read.
+
+pub(in crate::grpc) mod access;
+pub(in crate::grpc) mod answer;
+pub(in crate::grpc) mod ask;
+pub(in crate::grpc) mod audit;
+pub(in crate::grpc) mod field;
+pub(in crate::grpc) mod policy;
+pub(in crate::grpc) mod revocation;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The door that every RPC comes through: it finds the row of the access table, says who calls, admits or refuses, and passes
+//! the request to its service. What a service or the transport answers goes out with a reason code, counted and timed.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Code, Status};
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tracing::Instrument as _;
+
+use crate::broker::Broker;
+use crate::broker::caller::{Caller, Refusal};
+use crate::broker::error::BrokerError;
+use crate::clock::Stopwatch;
+use crate::grpc::access::{self, Class, Row};
+use crate::grpc::panics::Caught;
+use crate::grpc::service::{self, Edge};
+use crate::grpc::status;
+use crate::identity::peer::VerifiedPeer;
+use crate::metrics::Metrics;
+use crate::model::reason::ReasonCode;
+use crate::pb;
+
+/// Who may come through a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// Workloads, whose identity the connection proved.
+    Workloads,
+    /// Whoever may open the operator's socket.
+    Operator,
+}
+
+/// The services behind one entrance. Clones share them.
+#[derive(Clone)]
+pub struct Door {
+    entrance: Entrance,
+    services: Arc<Services>,
+}
+
+/// The services that all doors share.
+pub struct Services {
+    broker: Broker,
+    metrics: Metrics,
+    by_name: HashMap<&'static str, Box<dyn Answers>>,
+}
+
+/// Reflection could not be set up: a defect that a test would find.
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptors cannot be read")]
+pub struct ReflectionError(#[source] Box<tonic_reflection::server::Error>);
+
+impl Services {
+    /// The services over this broker. Streams end when `ending` turns true or its sender is gone.
+    ///
+    /// # Errors
+    /// When the compiled descriptors cannot be read.
+    pub fn new<H: Health>(
+        broker: Broker,
+        metrics: Metrics,
+        health: HealthServer<H>,
+        ending: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>, ReflectionError> {
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::WIRE_DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|e| ReflectionError(Box::new(e)))?;
+        let edge = Edge::new(broker.clone(), metrics.clone(), ending);
+        let mut by_name = HashMap::new();
+        insert(&mut by_name, service::task::server(&edge));
+        insert(&mut by_name, service::credential::server(&edge));
+        insert(&mut by_name, service::revocation::server(&edge));
+        insert(&mut by_name, service::signal::server(&edge));
+        insert(&mut by_name, service::audit::server(&edge));
+        insert(&mut by_name, service::policy::server(&edge));
+        insert(&mut by_name, health);
+        insert(&mut by_name, reflection);
+        Ok(Arc::new(Self { broker, metrics, by_name }))
+    }
+
+    /// These services behind an entrance.
+    #[must_use]
+    pub fn door(self: &Arc<Self>, entrance: Entrance) -> Door {
+        Door { entrance, services: Arc::clone(self) }
+    }
+}
+
+fn insert<S: NamedService + Answers + 'static>(by_name: &mut HashMap<&'static str, Box<dyn Answers>>, service: S) {
+    by_name.insert(S::NAME, Box::new(service));
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+
+/// A service of any kind.
+trait Answers: Send + Sync {
+    fn answer(&self, request: http::Request<Body>) -> Answer;
+}
+
+impl<S> Answers for S
+where
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync,
+    S::Future: Send + 'static,
+{
+    fn answer(&self, request: http::Request<Body>) -> Answer {
+        // Generated services are always ready.
+        Box::pin(self.clone().call(request))
+    }
+}
+
+impl tower::Service<http::Request<Body>> for Door {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Answer {
+        let began = Stopwatch::start();
+        let services = Arc::clone(&self.services);
+        let Some(row) = access::row(request.uri().path()) else {
+            services.metrics.refused(ReasonCode::MethodNotAllowed);
+            let refused = status::refusal(Code::PermissionDenied, ReasonCode::MethodNotAllowed);
+            return Box::pin(async move { Ok(refused.into_http()) });
+        };
+        let admitted = self.admit(row, &request);
+        let span = match &admitted {
+            Ok(caller) if tracing::enabled!(tracing::Level::DEBUG) => {
+                tracing::debug_span!("rpc", method = row.path, caller = caller.id())
+            }
+            _ => tracing::Span::none(),
+        };
+        let answer = async move {
+            let in_flight = services.metrics.rpc_began();
+            let response = match admitted {
+                Ok(caller) => {
+                    request.extensions_mut().insert(Arc::new(caller));
+                    services.answer(row, request).await
+                }
+                Err(refused) => refused.into_http(),
+            };
+            let (response, code) = explained(response, row);
+            drop(in_flight);
+            services.metrics.rpc_answered(row.path, status::code_name(code), began.elapsed());
+            Ok(response)
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+impl Door {
+    /// Says who calls, and holds that against the row.
+    fn admit(&self, row: &'static Row, request: &http::Request<Body>) -> Result<Caller, Status> {
+        let peer = request.extensions().get::<Arc<VerifiedPeer>>();
+        let services = &self.services;
+        let caller = match self.entrance {
+            Entrance::Workloads => {
+                let peer = peer.ok_or_else(|| services.refuse(row, None, &unauthenticated()))?;
+                let caller = services.broker.authenticate(peer);
+                caller.map_err(|error| services.refuse(row, Some(peer), &error))?
+            }
+            Entrance::Operator => {
+                let socket = request.extensions().get::<UdsConnectInfo>();
+                let uid = socket.and_then(|s| s.peer_cred).map(|cred| cred.uid());
+                Caller::Operator { uid: uid.ok_or_else(|| services.refuse(row, None, &unauthenticated()))? }
+            }
+        };
+        if row.admits(Class::of(&caller)) {
+            return Ok(caller);
+        }
+        let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
+        Err(services.refuse(row, peer, &error))
+    }
+}
+
+impl Services {
+    /// Answers with the service that the path names. A panic is answered too.
+    async fn answer(&self, row: &'static Row, request: http::Request<Body>) -> http::Response<Body> {
+        let name = row.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let Some(service) = self.by_name.get(name) else {
+            return status::refusal(Code::Unimplemented, ReasonCode::MethodNotAllowed).into_http();
+        };
+        match Caught(service.answer(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panicked) => {
+                tracing::error!(method = row.path, panic = panicked.message(), "a request failed by a defect");
+                status::refusal(Code::Internal, ReasonCode::Internal).into_http()
+            }
+        }
+    }
+
+    /// A refusal at the door. What it says about an identity goes on record, counted.
+    fn refuse(&self, row: &'static Row, peer: Option<&Arc<VerifiedPeer>>, error: &BrokerError) -> Status {
+        self.metrics.refused(error.code());
+        status::log(error);
+        if let Some(peer) = peer
+            && matches!(error, BrokerError::Unauthenticated { .. } | BrokerError::NotPermitted { .. })
+        {
+            self.broker.note_refusal(Refusal {
+                subject: peer.spiffe_id().to_string(),
+                rpc: row.path,
+                code: error.code(),
+                peer_address: peer.address(),
+                task: None,
+            });
+        }
+        status::of(error)
+    }
+}
+
+const fn unauthenticated() -> BrokerError {
+    BrokerError::Unauthenticated { code: ReasonCode::Unauthenticated }
+}
+
+/// Gives a reason code to what the transport refused by itself: a message that does not decode, or is too large. The code that
+/// went out, for the count; a stream counts by how it began.
+fn explained(response: http::Response<Body>, row: &Row) -> (http::Response<Body>, Code) {
+    let Some(said) = Status::from_header_map(response.headers()) else { return (response, Code::Ok) };
+    if said.code() == Code::Ok || !said.details().is_empty() || !row.path.starts_with("/carnet.") {
+        let code = said.code();
+        return (response, code);
+    }
+    let (code, reason) = match said.code() {
+        Code::Internal => (Code::InvalidArgument, ReasonCode::InvalidArgument),
+        Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, ReasonCode::LimitExceeded),
+        code @ Code::Unimplemented => (code, ReasonCode::InvalidArgument),
+        code @ (Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable) => (code, ReasonCode::Unavailable),
+        code => (code, ReasonCode::Internal),
+    };
+    (status::refusal(code, reason).into_http(), code)
+}

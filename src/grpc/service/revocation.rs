@@ -1,0 +1,119 @@
+//! `RevocationService`, and the stream by which receivers follow it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::broker::answer::WatchEvent;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::grpc::codec::field::{ids, text};
+use crate::grpc::codec::revocation::{block, target, watched};
+use crate::grpc::service::Edge;
+use crate::model::limits::{ACCESS_LIST_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX};
+use crate::model::reason::ReasonCode;
+use crate::pb::v1::revocation_service_server::{RevocationService, RevocationServiceServer};
+use crate::pb::v1::{
+    LiftBlockRequest, LiftBlockResponse, ListBlocksRequest, ListBlocksResponse, RevokeRequest, RevokeResponse,
+    WatchRequest, WatchResponse,
+};
+
+/// The service, to be put behind a door.
+pub(in crate::grpc) fn server(edge: &Edge) -> RevocationServiceServer<Revocations> {
+    RevocationServiceServer::new(Revocations(edge.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+pub(in crate::grpc) struct Revocations(Edge);
+
+#[async_trait]
+impl RevocationService for Revocations {
+    async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
+        let edge = &self.0;
+        let caller = edge.caller(&request)?;
+        let request = request.into_inner();
+        let target = target(request.target).map_err(|e| edge.refuse(e))?;
+        let reason = text("reason", request.reason, REASON_BYTES_MAX).map_err(|e| edge.refuse(e))?;
+        let done = edge.broker.revoke(&caller, target, reason).await.map_err(|e| edge.refuse(e))?;
+        Ok(Response::new(RevokeResponse {
+            grants_revoked: done.grants_revoked,
+            position: done.position,
+            blocked: done.blocked,
+        }))
+    }
+
+    async fn lift_block(&self, request: Request<LiftBlockRequest>) -> Result<Response<LiftBlockResponse>, Status> {
+        let edge = &self.0;
+        let caller = edge.caller(&request)?;
+        let request = request.into_inner();
+        let target = target(request.target).map_err(|e| edge.refuse(e))?;
+        let reason = text("reason", request.reason, REASON_BYTES_MAX).map_err(|e| edge.refuse(e))?;
+        let position = edge.broker.lift_block(&caller, target, reason).await.map_err(|e| edge.refuse(e))?;
+        Ok(Response::new(LiftBlockResponse { position }))
+    }
+
+    async fn list_blocks(&self, request: Request<ListBlocksRequest>) -> Result<Response<ListBlocksResponse>, Status> {
+        let edge = &self.0;
+        let caller = edge.caller(&request)?;
+        let blocks = edge.broker.list_blocks(&caller).map_err(|e| edge.refuse(e))?;
+        Ok(Response::new(ListBlocksResponse { blocks: blocks.into_iter().map(block).collect() }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let edge = &self.0;
+        let caller = edge.caller(&request)?;
+        let request = request.into_inner();
+        let audiences = ids("audiences", &request.audiences, ACCESS_LIST_MAX).map_err(|e| edge.refuse(e))?;
+        let events = edge.broker.watch(&caller, request.after, audiences).map_err(|e| edge.refuse(e))?;
+        let (edge, mut ending) = (edge.clone(), edge.ending.clone());
+        // An error means that nobody is left to say so, which is an end too.
+        let ended = async move { drop(ending.wait_for(|ending| *ending).await) };
+        let told = events.map(move |event| edge.still_may(&caller, &event).map(|()| watched(event)));
+        Ok(Response::new(Box::pin(Until { stream: Some(told), ended: Box::pin(ended) })))
+    }
+}
+
+impl Edge {
+    /// A stream outlives the request that opened it, so that its caller is looked at again with each heartbeat.
+    fn still_may(&self, caller: &Arc<Caller>, event: &WatchEvent) -> Result<(), Status> {
+        let (WatchEvent::Heartbeat { .. }, Caller::Workload(opened)) = (event, caller.as_ref()) else { return Ok(()) };
+        let now = self.broker.authenticate(&opened.peer).map_err(|e| self.refuse(e))?;
+        match now {
+            Caller::Workload(now) if now.class == opened.class && now.audiences == opened.audiences => Ok(()),
+            _ => Err(self.refuse(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })),
+        }
+    }
+}
+
+/// A stream of results that is over with its first error, or when something else is.
+struct Until<S> {
+    stream: Option<S>,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<T, S: Stream<Item = Result<T, Status>> + Unpin> Stream for Until<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let next = Pin::new(stream).poll_next(cx);
+        let over = match &next {
+            Poll::Ready(Some(Ok(_))) => false,
+            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => {
+                self.stream = None;
+                return Poll::Ready(None);
+            }
+            Poll::Pending => false,
+        };
+        if over {
+            self.stream = None;
+        }
+        next
+    }
+}

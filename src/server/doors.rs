@@ -1,0 +1,136 @@
+//! The doors that are served: where they listen, and what comes through them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::transport::server::Connected;
+
+use crate::broker::Broker;
+use crate::broker::caller::Refusal;
+use crate::grpc::door::Door;
+use crate::identity::accept::{PeerAcceptor, RefusalHook};
+use crate::identity::error::HandshakeError;
+use crate::identity::https::{ServerCertificate, listen_tls};
+use crate::identity::listen::{ListenLimits, listen};
+use crate::identity::trust::Trust;
+use crate::http::{pages, serve};
+use crate::metrics::{Connection, Metrics};
+use crate::server::error::ServerError;
+
+/// The door of workloads.
+#[derive(Debug)]
+pub struct WorkloadDoor {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// How many may knock, and for how long.
+    pub limits: ListenLimits,
+}
+
+/// The door of those who only read keys, health and metrics.
+#[derive(Debug)]
+pub struct HttpsDoor {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// What it presents.
+    pub certificate: ServerCertificate,
+}
+
+/// How long a unary request may take, or a stream to begin: far longer than any commit, shorter than a client's patience.
+const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// Streams of one connection at a time; above it a client waits.
+const STREAMS_MAX: u32 = 1024;
+/// Largest list of request headers, in bytes: tokens do not travel in them here.
+const HEADERS_BYTES_MAX: u32 = 16 << 10;
+/// How often a silent peer is asked whether it is still there, and how long it may take to answer.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Connections to the HTTPS door at a time: a few scrapers, probes and verifiers.
+const HTTPS_CONNECTIONS_MAX: usize = 1024;
+
+/// Serves workloads until `ending`; returns when their requests have finished.
+pub(in crate::server) async fn workloads(
+    at: WorkloadDoor,
+    door: Door,
+    acceptor: PeerAcceptor,
+    metrics: Metrics,
+    ending: watch::Receiver<bool>,
+) {
+    let connections = listen(at.listener, acceptor, at.limits).map(move |connection| {
+        metrics.connected(Connection::Accepted);
+        connection
+    });
+    grpc(connections, door, ending).await;
+}
+
+/// Serves gRPC on these connections until `ending`; returns when their requests have finished.
+pub(in crate::server) async fn grpc<S, C>(connections: S, door: Door, ending: watch::Receiver<bool>)
+where
+    S: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    let served = tonic::transport::Server::builder()
+        .timeout(REQUEST_WITHIN)
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PONG_WITHIN))
+        .serve_with_incoming_shutdown(door, connections, ended(ending))
+        .await;
+    if let Err(error) = served {
+        tracing::error!(error = &error as &dyn std::error::Error, "a door closed by itself");
+    }
+}
+
+/// Serves the pages until `ending`; returns when their requests have finished.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(in crate::server) fn https(
+    door: HttpsDoor,
+    pages: pages::Pages,
+    ending: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + 'static, ServerError> {
+    let tls = door.certificate.tls(&[b"http/1.1"])?;
+    let limits = ListenLimits { connections_max: HTTPS_CONNECTIONS_MAX, ..ListenLimits::default() };
+    let router = pages::router(pages);
+    Ok(async move { serve::serve(listen_tls(door.listener, tls, limits), router, ending).await })
+}
+
+/// Shakes hands with workloads. What a refusal says about an identity goes on record; all of them are counted.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(in crate::server) fn acceptor(
+    trust: &Trust,
+    broker: &Broker,
+    metrics: &Metrics,
+) -> Result<PeerAcceptor, ServerError> {
+    let (broker, metrics) = (broker.clone(), metrics.clone());
+    let refused: RefusalHook = Arc::new(move |refusal| {
+        metrics.connected(Connection::Refused);
+        metrics.refused(refusal.reason());
+        tracing::debug!(address = ?refusal.address, error = %refusal.error, "a connection was refused");
+        if let HandshakeError::Svid(_) = refusal.error {
+            let shown = refusal.shown.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            broker.note_refusal(Refusal {
+                // It proves nothing: anybody can write a certificate.
+                subject: format!("unverified:{shown}"),
+                rpc: "handshake",
+                code: refusal.reason(),
+                peer_address: refusal.address,
+                task: None,
+            });
+        }
+    });
+    Ok(PeerAcceptor::new(trust, refused)?)
+}
+
+/// Resolves when `ending` turns true, or when nobody is left to say so.
+pub(in crate::server) async fn ended(mut ending: watch::Receiver<bool>) {
+    drop(ending.wait_for(|ending| *ending).await);
+}

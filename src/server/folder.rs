@@ -1,0 +1,153 @@
+//! The folder that a broker keeps: journal, signing keys, checkpoint key, and the keys that seal what is stored. All of it is
+//! made on first start, for nobody but the broker's user.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::note::SignerKey;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::entropy::secret_file;
+use crate::journal::options::Options;
+use crate::mint::ring::{KeyRing, KeySettings};
+use crate::seal::handle::HandleKey;
+use crate::seal::sealer::{KeyFiles, Sealer};
+use crate::server::error::ServerError;
+
+/// The file that marks the folder of a dev broker.
+const DEV_MARK: &str = "NOT-FOR-PRODUCTION";
+/// Length of the seed of a checkpoint key.
+const SEED_BYTES: usize = 32;
+
+/// Where a broker keeps what.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    root: PathBuf,
+    master_key: PathBuf,
+}
+
+/// How the folder is used.
+#[derive(Debug, Clone)]
+pub struct FolderOptions {
+    /// The issuer, of which the checkpoints' origin is made.
+    pub issuer: String,
+    /// What the signing keys are used for.
+    pub keys: KeySettings,
+    /// Size at which a new segment of the journal is begun.
+    pub segment_bytes: u64,
+    /// Events between two snapshots.
+    pub snapshot_every: u64,
+    /// Space that is held back for ends and revocations.
+    pub disk_reserve_bytes: u64,
+    /// Time between two checkpoints.
+    pub checkpoint_interval: Duration,
+}
+
+/// What lies in the folder, opened.
+#[derive(Debug)]
+pub struct Contents {
+    /// Keys of the words.
+    pub sealer: Arc<Sealer>,
+    /// Key of the task handles.
+    pub handles: HandleKey,
+    /// Keys of the tokens.
+    pub keys: Arc<KeyRing>,
+    /// How to open the journal.
+    pub journal: Options,
+}
+
+impl DataFolder {
+    /// The folder at `root`, with the master key in it.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), master_key: root.join("master.key") }
+    }
+
+    /// The same with the master key elsewhere, so that a copy of the folder alone opens nothing.
+    #[must_use]
+    pub fn with_master_key(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.master_key);
+        self
+    }
+
+    /// Where the journal lies.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Where the signing keys lie.
+    #[must_use]
+    pub fn signing_keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// Marks the folder as that of a dev broker, for good. Blocking I/O.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub fn mark_as_dev(&self) -> Result<(), ServerError> {
+        secret_file::folder(&self.root).map_err(ServerError::Folder)?;
+        let text = b"Made by `carnet dev`. Its keys protect nothing.\n";
+        match secret_file::create(&self.root.join(DEV_MARK), text) {
+            Err(error) if !error.is_present() => Err(ServerError::Folder(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses the folder of a dev broker.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn refuse_dev(&self) -> Result<(), ServerError> {
+        // What cannot be looked at is refused by what opens it.
+        if self.root.join(DEV_MARK).try_exists().unwrap_or(false) {
+            return Err(ServerError::DevFolder(self.root.clone()));
+        }
+        Ok(())
+    }
+
+    /// Opens what lies in the folder, or makes it on first start. Blocking I/O.
+    ///
+    /// # Errors
+    /// When others may write in the folder, or a key cannot be made, read or used.
+    pub fn open(&self, options: FolderOptions, clock: &Clock, entropy: &Entropy) -> Result<Contents, ServerError> {
+        secret_file::folder(&self.root).map_err(ServerError::Folder)?;
+        let files = KeyFiles { master_key: self.master_key.clone(), task_keys: self.root.join("task-keys") };
+        let (sealer, _report) = Sealer::load(&files, entropy.clone())?;
+        let handles = HandleKey::load_or_create(&self.root.join("handle.key"), entropy)?;
+        let keys = KeyRing::open(&self.signing_keys(), options.keys, clock.now())?;
+        let signer = self.checkpoint_key(&options.issuer, entropy)?;
+        let time = clock.clone();
+        let mut journal = Options::new(self.journal(), Arc::new(move || time.now()), Arc::new(signer), entropy.bytes()?);
+        journal.segment_bytes = options.segment_bytes;
+        journal.snapshot_every = options.snapshot_every;
+        journal.reserve_bytes = options.disk_reserve_bytes;
+        journal.checkpoint_every = options.checkpoint_interval;
+        Ok(Contents { sealer: Arc::new(sealer), handles, keys: Arc::new(keys), journal })
+    }
+
+    /// The key that signs checkpoints; its name is the log's origin, which is the issuer without its scheme.
+    fn checkpoint_key(&self, issuer: &str, entropy: &Entropy) -> Result<SignerKey, ServerError> {
+        let path = self.root.join("checkpoint.key");
+        let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            let path = path.clone();
+            ServerError::CheckpointKey { path, cause }
+        };
+        let seed = match secret_file::read(&path, SEED_BYTES as u64) {
+            Err(error) if error.is_absent() => {
+                let seed = zeroize::Zeroizing::new(entropy.bytes::<SEED_BYTES>()?);
+                secret_file::create(&path, seed.as_slice()).map_err(|e| refuse(Box::new(e)))?;
+                seed
+            }
+            read => {
+                let bytes = read.map_err(|e| refuse(Box::new(e)))?;
+                let seed = <[u8; SEED_BYTES]>::try_from(bytes.as_slice()).map_err(|e| refuse(Box::new(e)))?;
+                zeroize::Zeroizing::new(seed)
+            }
+        };
+        let origin = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+        SignerKey::from_seed(origin, &seed).map_err(|e| refuse(Box::new(e)))
+    }
+}

@@ -1,0 +1,177 @@
+//! `carnet serve`: from settings to a running broker. `--check` is the same up to the point where something would be written
+//! or listened at.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
+
+use crate::broker::limit::CallerLimits;
+use crate::broker::open;
+use crate::clock::Clock;
+use crate::config::settings::{CertificateSource, Settings};
+use crate::entropy::Entropy;
+use crate::identity::https::{CertificateFiles, ServerCertificate};
+use crate::identity::listen::ListenLimits;
+use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
+use crate::metrics::Metrics;
+use crate::mint::ring::{KeySettings, TokenFormat};
+use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::server::doors::{HttpsDoor, WorkloadDoor};
+use crate::server::error::ServerError;
+use crate::server::folder::{DataFolder, FolderOptions};
+use crate::server::operator;
+use crate::server::start::{Drained, Parts, Running, start};
+
+/// Everything that can be checked before anything is written or listened at.
+#[derive(Debug)]
+pub struct Checked {
+    settings: Settings,
+    folder: DataFolder,
+    policy: BundleFiles,
+    trust: Trust,
+    certificate: Option<ServerCertificate>,
+}
+
+/// Checks the settings against the world: the folder, the policy bundle with its tests, the certificate, the Workload API.
+///
+/// # Errors
+/// When any of it cannot be used.
+pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
+    let folder = DataFolder::new(&settings.data_dir).with_master_key(&settings.tokens.master_key_file);
+    folder.refuse_dev()?;
+    let policy_dir = settings.policy_dir.clone();
+    let policy = spawn_blocking(move || checked_policy(&policy_dir)).await.map_err(ServerError::Thread)??;
+    let options = TrustOptions {
+        endpoint: settings.workloads.endpoint_socket.clone(),
+        accepted: AcceptedDomains::Listed(BTreeSet::from_iter(settings.workloads.trust_domains.iter().cloned())),
+        first_svid_within: settings.workloads.connect_timeout,
+        clock: Clock::system(),
+    };
+    let files = match settings.https.as_ref().map(|https| &https.certificate) {
+        Some(CertificateSource::Files { certificate, key }) => Some(CertificateFiles::load(certificate, key)?),
+        Some(CertificateSource::Svid) | None => None,
+    };
+    let trust = Trust::connect(options).await?;
+    let svid = || ServerCertificate::Svid(trust.clone());
+    let certificate = settings.https.as_ref().map(|_| files.map_or_else(svid, ServerCertificate::Files));
+    Ok(Checked { settings, folder, policy, trust, certificate })
+}
+
+fn checked_policy(folder: &std::path::Path) -> Result<BundleFiles, ServerError> {
+    let files = BundleFiles::read_dir(folder).map_err(ServerError::Policy)?;
+    let bundle = PolicyBundle::load(files.clone()).map_err(ServerError::Policy)?;
+    let report = bundle.run_tests();
+    let failed = report.failures().len();
+    if failed > 0 {
+        return Err(ServerError::PolicyTests { failed });
+    }
+    Ok(files)
+}
+
+impl Checked {
+    /// The identity that the broker would serve with.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Opens the folder, listens, and serves.
+    ///
+    /// # Errors
+    /// When a key or the journal does not open, or a door cannot be listened at.
+    pub async fn start(self) -> Result<Running, ServerError> {
+        let Self { settings, folder, policy, trust, certificate } = self;
+        let clock = trust.clock().clone();
+        let entropy = Entropy::system();
+        let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
+        let opened = spawn_blocking(move || folder.open(options, &time, &random)).await;
+        let contents = opened.map_err(ServerError::Thread)??;
+        let operator = operator::bind(&settings.operator_socket).await?;
+        let workloads = WorkloadDoor {
+            listener: bind(settings.workloads.listen).await?,
+            limits: ListenLimits {
+                handshake_within: settings.workloads.handshake_timeout,
+                connections_max: settings.workloads.connections_max,
+                ..ListenLimits::default()
+            },
+        };
+        let https = match (&settings.https, certificate) {
+            (Some(https), Some(certificate)) => {
+                if let ServerCertificate::Files(files) = &certificate {
+                    let files = Arc::clone(files);
+                    tokio::spawn(async move { files.follow().await });
+                }
+                Some(HttpsDoor { listener: bind(https.listen).await?, certificate })
+            }
+            _ => None,
+        };
+        let limits = settings.limits;
+        let broker = open::Parts {
+            settings: crate::broker::Settings {
+                issuer: settings.issuer,
+                limits: CallerLimits {
+                    per_second: limits.requests_per_second,
+                    burst: limits.burst,
+                    in_flight: limits.in_flight,
+                },
+                heartbeat: settings.heartbeat,
+            },
+            clock,
+            entropy,
+            trust,
+            sealer: contents.sealer,
+            handles: contents.handles,
+            keys: contents.keys,
+            journal: contents.journal,
+            policy,
+            activate: false,
+        };
+        let drain_timeout = settings.workloads.drain_timeout;
+        let metrics = Metrics::new()?;
+        start(Parts { broker, workloads, https, operator: Some(operator), metrics, drain_timeout }).await
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then ends in good order.
+///
+/// # Errors
+/// As [`check`] and [`Checked::start`].
+pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
+    let log = |cause: std::io::Error| ServerError::Log(Box::new(cause));
+    // Before the start, so that a signal during it is not lost.
+    let mut terminate = signal(SignalKind::terminate()).map_err(log)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(log)?;
+    let running = check(settings).await?.start().await?;
+    let at = running.addresses();
+    tracing::info!(workloads = %at.workloads, https = ?at.https, operator = ?at.operator, "serving");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("ending: nobody new is let in, what was begun finishes");
+    let drained = running.shutdown().await;
+    tracing::info!("ended");
+    Ok(drained)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|cause| ServerError::Listen { address, cause })
+}
+
+fn folder_options(settings: &Settings) -> FolderOptions {
+    let formats = settings.tokens.formats.iter().map(|(audience, form)| {
+        (audience.clone(), TokenFormat { algorithm: form.algorithm, kind: form.kind })
+    });
+    FolderOptions {
+        issuer: settings.issuer.as_str().to_owned(),
+        keys: KeySettings { lead: settings.tokens.next_key_lead, formats: formats.collect() },
+        segment_bytes: settings.journal.segment_bytes,
+        snapshot_every: settings.journal.snapshot_every,
+        disk_reserve_bytes: settings.journal.disk_reserve_bytes,
+        checkpoint_interval: settings.journal.checkpoint_interval,
+    }
+}

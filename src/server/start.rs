@@ -1,0 +1,215 @@
+//! Starting a broker from parts that are at hand, with listeners that are bound already, and ending it in good order. Tests,
+//! the dev broker and the load generator start the same thing that `serve` does.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::broker::Broker;
+use crate::broker::open;
+use crate::grpc::door::{Entrance, Services};
+use crate::http::pages::Pages;
+use crate::metrics::{Metrics, Reading};
+use crate::server::doors::{self, HttpsDoor, WorkloadDoor, ended};
+use crate::server::error::ServerError;
+use crate::server::operator::OperatorSocket;
+
+/// What a running broker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The broker itself.
+    pub broker: open::Parts,
+    /// The door of workloads.
+    pub workloads: WorkloadDoor,
+    /// The door for keys, health and metrics.
+    pub https: Option<HttpsDoor>,
+    /// The operator's socket.
+    pub operator: Option<OperatorSocket>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long requests in flight may take to finish at the end.
+    pub drain_timeout: Duration,
+}
+
+/// A broker that answers at its doors. Dropping it closes the doors at once; [`Running::shutdown`] does it in good order.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Addresses,
+    broker: Broker,
+    metrics: Metrics,
+    ending: watch::Sender<bool>,
+    doors: JoinSet<()>,
+    keeping: Vec<JoinHandle<()>>,
+    drain_timeout: Duration,
+    operator: Option<OperatorSocket>,
+}
+
+/// Where a running broker answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC over mutual TLS.
+    pub workloads: SocketAddr,
+    /// Keys, health and metrics over HTTPS.
+    pub https: Option<SocketAddr>,
+    /// The operator's socket.
+    pub operator: Option<PathBuf>,
+}
+
+/// How the end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything that was begun has finished.
+    Whole,
+    /// Some requests took too long and were cut off. What they had appended stands.
+    CutOff,
+}
+
+/// Opens the broker and serves it. The listeners accept nobody before the broker is open.
+///
+/// # Errors
+/// When the broker does not open, or TLS or a service cannot be set up.
+pub async fn start(parts: Parts) -> Result<Running, ServerError> {
+    let Parts { broker, workloads, https, mut operator, metrics, drain_timeout } = parts;
+    let trust = broker.trust.clone();
+    let broker = Broker::open(broker).await?;
+    let address = |listener: &tokio::net::TcpListener| {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        listener.local_addr().map_err(|cause| ServerError::Listen { address: unknown, cause })
+    };
+    let addresses = Addresses {
+        workloads: address(&workloads.listener)?,
+        https: https.as_ref().map(|door| address(&door.listener)).transpose()?,
+        operator: operator.as_ref().map(|socket| socket.path().to_owned()),
+    };
+    let (ending, end) = watch::channel(false);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let services = Services::new(broker.clone(), metrics.clone(), health, end.clone())?;
+    let mut doors = JoinSet::new();
+    let acceptor = doors::acceptor(&trust, &broker, &metrics)?;
+    let look = look(&broker, &trust);
+    if let Some(door) = https {
+        let pages = Pages { broker: broker.clone(), metrics: metrics.clone(), look };
+        doors.spawn(doors::https(door, pages, end.clone())?);
+    }
+    if let Some(connections) = operator.as_mut().and_then(OperatorSocket::take_connections) {
+        doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), end.clone()));
+    }
+    let door = services.door(Entrance::Workloads);
+    doors.spawn(doors::workloads(workloads, door, acceptor, metrics.clone(), end.clone()));
+    let keeping = vec![
+        tokio::spawn(broker.clone().run_sweeps()),
+        tokio::spawn(tell_health(broker.clone(), reporter, end)),
+    ];
+    Ok(Running { addresses, broker, metrics, ending, doors, keeping, drain_timeout, operator })
+}
+
+impl Running {
+    /// Where it answers.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The broker behind the doors.
+    #[must_use]
+    pub const fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The operator's socket.
+    #[must_use]
+    pub fn operator_socket(&self) -> Option<&Path> {
+        self.operator.as_ref().map(OperatorSocket::path)
+    }
+
+    /// Ends it in good order: nobody new is let in, streams end, requests in flight finish, the journal is closed.
+    pub async fn shutdown(mut self) -> Drained {
+        // No receiver is no matter: then there is nobody to tell.
+        drop(self.ending.send(true));
+        let drained = async { while self.doors.join_next().await.is_some() {} };
+        let drained = match tokio::time::timeout(self.drain_timeout, drained).await {
+            Ok(()) => Drained::Whole,
+            Err(_) => {
+                tracing::warn!(after = ?self.drain_timeout, "requests that took too long were cut off");
+                self.doors.shutdown().await;
+                Drained::CutOff
+            }
+        };
+        for task in self.keeping.drain(..) {
+            task.abort();
+            drop(task.await);
+        }
+        drop(self.operator.take());
+        self.broker.close().await;
+        drained
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.ending.send(true));
+        for task in &self.keeping {
+            task.abort();
+        }
+    }
+}
+
+/// Keeps the health service in step with readiness, until the end.
+async fn tell_health(broker: Broker, reporter: HealthReporter, end: watch::Receiver<bool>) {
+    let mut told = None;
+    loop {
+        let is_ending = *end.borrow();
+        let ready = !is_ending && broker.problems().is_empty();
+        if told != Some(ready) {
+            let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in HEALTH_SERVICES {
+                reporter.set_service_status(service, status).await;
+            }
+            told = Some(ready);
+        }
+        if is_ending {
+            return;
+        }
+        // A second at most between a fact and its being told.
+        drop(tokio::time::timeout(HEALTH_EVERY, ended(end.clone())).await);
+    }
+}
+
+/// What the health service knows by name; the empty name is the broker as a whole.
+const HEALTH_SERVICES: [&str; 7] = [
+    "",
+    "carnet.v1.TaskService",
+    "carnet.v1.CredentialService",
+    "carnet.v1.RevocationService",
+    "carnet.v1.SignalService",
+    "carnet.v1.AuditService",
+    "carnet.v1.PolicyService",
+];
+/// How often readiness is looked at.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// What stands now, for a scrape.
+fn look(broker: &Broker, trust: &crate::identity::trust::Trust) -> Arc<dyn Fn() -> Reading + Send + Sync> {
+    let (_broker, trust) = (broker.clone(), trust.clone());
+    Arc::new(move || {
+        let status = trust.status();
+        let now = trust.clock().now();
+        Reading {
+            svid_expires_in: Some(status.own.map(|own| own.not_after.since(now)).unwrap_or_default()),
+            trust_domains: Some(status.domains.len() as u64),
+            ..Reading::default()
+        }
+    })
+}
