@@ -1,4 +1,5 @@
-//! What a decision costs: with the shipped bundle, and with 20, 200 and 2,000 policies of which at most 40 match by scope.
+//! What a decision costs: with the shipped bundle, and with 20, 200 and 2,000 policies of which at most 40 match by
+//! scope.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail by panicking")]
 
@@ -30,7 +31,8 @@ fn shipped() -> BundleFiles {
     BundleFiles::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy")).unwrap()
 }
 
-/// A bundle of so many policies: `GENERAL` of them match every request by scope, 20 more at most match by tool or agent.
+/// A bundle of so many policies: `GENERAL` of them match every request by scope, 20 more at most match by tool or
+/// agent.
 fn generated(policies: usize) -> PolicyBundle {
     let tools = 100;
     let mut catalogue = String::new();

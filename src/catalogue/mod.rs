@@ -1,4 +1,5 @@
-//! Tools, effects, identity classes and owners, as loaded from a policy bundle. Knows nothing of tasks, requests or decisions.
+//! Tools, effects, identity classes and owners, as loaded from a policy bundle. Knows nothing of tasks, requests or
+//! decisions.
 
 pub mod identities;
 pub mod network;

@@ -54,7 +54,7 @@ impl BundleFiles {
     /// When something cannot be read, or as [`BundleFiles::new`].
     pub fn read_dir(folder: &Path) -> Result<Self, BundleError> {
         let mut files = Vec::new();
-        read_below(folder, "", &mut files)?;
+        read_below(folder, "", &mut { ENTRIES_MAX }, &mut files)?;
         Self::new(files)
     }
 
@@ -83,13 +83,21 @@ fn is_relative(path: &str) -> bool {
     path.len() <= 4 * NAME_BYTES_MAX && path.split('/').all(plain) && !path.chars().any(char::is_control)
 }
 
-fn read_below(folder: &Path, at: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), BundleError> {
+fn read_below(
+    folder: &Path,
+    at: &str,
+    left: &mut usize,
+    files: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), BundleError> {
     let failed = |path: &Path| {
         let path = path.display().to_string();
         move |source| BundleError::Read { path, source }
     };
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
+        *left = left.checked_sub(1).ok_or_else(|| {
+            BundleError::Invalid(vec![Problem::new(at, format!("more than {ENTRIES_MAX} files and folders"))])
+        })?;
         let place = entry.path();
         let name = entry
             .file_name()
@@ -105,7 +113,7 @@ fn read_below(folder: &Path, at: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
             if path.matches('/').count() > FOLDERS_MAX {
                 return Err(BundleError::Invalid(vec![Problem::new(&path, "folders are nested too deeply")]));
             }
-            read_below(&place, &path, files)?;
+            read_below(&place, &path, left, files)?;
         } else {
             let too_much = files.len() >= BUNDLE_FILES_MAX || about.len() > BUNDLE_BYTES_MAX as u64;
             if too_much {
@@ -119,6 +127,8 @@ fn read_below(folder: &Path, at: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
 
 /// Deepest folder of a bundle.
 const FOLDERS_MAX: usize = 8;
+/// Most files and folders that are looked at: links may lead in circles.
+const ENTRIES_MAX: usize = 4 * BUNDLE_FILES_MAX;
 
 /// The digest that a bundle is known by: SHA-256, 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
-//! The tests of a policy bundle: facts in a short form, and the outcome and reasons that are expected. What a case leaves out is the
-//! clean case: an agent with a proven key, within its ceiling, doing what the intent's words imply, with no sink filled, in the band
-//! `low`. So a case tells of rules, and not of weights, unless it names signals or asks to `weigh`.
+//! The tests of a policy bundle: facts in a short form, and the outcome and reasons that are expected. What a case
+//! leaves out is the clean case: an agent with a proven key, within its ceiling, doing what the intent's words imply,
+//! with no sink filled, in the band `low`. So a case tells of rules, and not of weights, unless it names signals or
+//! asks to `weigh`.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Findings, and how they become one decision: the strictest wins, what is left out is left out while something remains, and lives
-//! are the shortest of all that apply.
+//! Findings, and how they become one decision: the strictest wins, what is left out is left out while something
+//! remains, and lives are the shortest of all that apply.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -129,7 +129,8 @@ impl Sheet {
     }
 }
 
-/// Strictest first; of equals those of the whole first, then by entry, number of the code, and policy. Each stands once.
+/// Strictest first; of equals those of the whole first, then by entry, number of the code, and policy. Each stands
+/// once.
 fn reasons(mut findings: Vec<Finding>) -> Vec<Reason> {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (Reverse(f.outcome), f.entry, f.code.number());

@@ -1,4 +1,5 @@
-//! Facts as Cedar's context for the use of a tool, by the names of the schema. Built from pairs, which costs a sixth of JSON.
+//! Facts as Cedar's context for the use of a tool, by the names of the schema. Built from pairs, which costs a sixth
+//! of JSON.
 
 use std::collections::BTreeSet;
 
@@ -142,8 +143,8 @@ fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
     ])
 }
 
-/// The largest amount without its sign as Cedar's decimal: four places, rounded up; what is too large, or no amount, is the largest
-/// there is, so that a rule about large amounts never misses one.
+/// The largest amount without its sign as Cedar's decimal: four places, rounded up; what is too large, or no amount,
+/// is the largest there is, so that a rule about large amounts never misses one.
 fn amount_max(sinks: &[SinkFacts]) -> String {
     let amounts = sinks.iter().filter(|s| s.kind == SinkKind::Amount);
     let units = amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0);
@@ -163,8 +164,8 @@ fn ten_thousandths(value: &str) -> i64 {
 
 pub(in crate::policy) fn record<const N: usize>(members: [Pair; N]) -> RestrictedExpression {
     let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
-    // INVARIANT: the names of a record stand in this file or in `registration`, each once; a double one would make the context
-    // fail, which denies.
+    // INVARIANT: the names of a record stand in this file or in `registration`, each once; a double one would make
+    // the context fail, which denies.
     RestrictedExpression::new_record(members).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
 }
 

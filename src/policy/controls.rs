@@ -1,5 +1,5 @@
-//! The ids of framework items that a policy's `@controls` may name, as data: OWASP Top 10 for Agentic Applications 2026,
-//! OWASP NHI Top 10 2025, NIST CSF 2.0, NIST AI RMF 1.0, CSA MAESTRO.
+//! The ids of framework items that a policy's `@controls` may name, as data: OWASP Top 10 for Agentic Applications
+//! 2026, OWASP NHI Top 10 2025, NIST CSF 2.0, NIST AI RMF 1.0, CSA MAESTRO.
 
 /// True when a framework has an item of that id, and a broker's policy can be evidence for it.
 #[must_use]

@@ -1,5 +1,5 @@
-//! `decide`: from facts to a decision. A function of the policy bundle and the facts alone; the same for a request, for the staying
-//! of a live grant, for a registration and for an amendment.
+//! `decide`: from facts to a decision. A function of the policy bundle and the facts alone; the same for a request,
+//! for the staying of a live grant, for a registration and for an amendment.
 
 use cedar_policy::{Context, EntityUid, Request};
 

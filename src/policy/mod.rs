@@ -1,5 +1,5 @@
-//! Policy bundles and what they decide: loading, strict checks, evaluation by Cedar, and the permit that a decision becomes.
-//! Does no I/O but reading a folder, and knows nothing of the journal, of tokens or of callers' connections.
+//! Policy bundles and what they decide: loading, strict checks, evaluation by Cedar, and the permit that a decision
+//! becomes. Does no I/O but reading a folder, and knows nothing of the journal, of tokens or of callers' connections.
 
 pub mod bundle;
 pub mod cases;

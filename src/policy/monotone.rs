@@ -1,6 +1,6 @@
-//! Risk can only tighten: the checks by which the loader keeps it so. A permit may not read `context.risk`, nor the context as a
-//! whole. A forbid may, where more risk can only make it apply: each test of risk must turn true, never false, as risk grows.
-//! Works on Cedar's JSON form of a policy.
+//! Risk can only tighten: the checks by which the loader keeps it so. A permit may not read `context.risk`, nor the
+//! context as a whole. A forbid may, where more risk can only make it apply: each test of risk must turn true, never
+//! false, as risk grows. Works on Cedar's JSON form of a policy.
 
 use serde_json::Value;
 
@@ -30,7 +30,8 @@ fn is_context(expr: &Value) -> bool {
     expr.get("Var").and_then(Value::as_str) == Some("context")
 }
 
-/// True when the expression reads risk: `context.risk`, `context has risk`, or the context otherwise than by a named member.
+/// True when the expression reads risk: `context.risk`, `context has risk`, or the context otherwise than by a named
+/// member.
 fn touches(expr: &Value) -> bool {
     if is_context(expr) {
         return true;

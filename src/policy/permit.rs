@@ -1,5 +1,5 @@
-//! The permit: the witness that a verified caller was granted something. It is made here alone, is not cloned, and is consumed by
-//! what drafts the token.
+//! The permit: the witness that a verified caller was granted something. It is made here alone, is not cloned, and is
+//! consumed by what drafts the token.
 
 use crate::identity::caller::VerifiedCaller;
 use crate::model::decision::Decision;

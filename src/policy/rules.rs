@@ -1,5 +1,5 @@
-//! Policies as a bundle holds them: Cedar's text with the annotations that say what a policy means for a request. Every problem
-//! with them is told; what passes is known to be safe to evaluate.
+//! Policies as a bundle holds them: Cedar's text with the annotations that say what a policy means for a request.
+//! Every problem with them is told; what passes is known to be safe to evaluate.
 
 use std::collections::BTreeMap;
 

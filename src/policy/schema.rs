@@ -1,5 +1,6 @@
-//! The schema of the Cedar model. A bundle brings its own copy, which may declare less than what this version fills in (as a
-//! bundle of an earlier version does) and nothing else; so a policy that passes strict validation never meets a missing attribute.
+//! The schema of the Cedar model. A bundle brings its own copy, which may declare less than what this version fills
+//! in (as a bundle of an earlier version does) and nothing else; so a policy that passes strict validation never
+//! meets a missing attribute.
 
 use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;

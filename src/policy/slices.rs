@@ -1,6 +1,6 @@
-//! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match: by action, by
-//! the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks every scope that it is
-//! given, so a slice that holds too much is slow and never wrong.
+//! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match:
+//! by action, by the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks
+//! every scope that it is given, so a slice that holds too much is slow and never wrong.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! What is checked before any policy is asked, because no policy may waive it: proof of a key, the task's standing, blocks, what the
-//! catalogue knows, and the ceiling.
+//! What is checked before any policy is asked, because no policy may waive it: proof of a key, the task's standing,
+//! blocks, what the catalogue knows, and the ceiling.
 
 use super::combine::{Finding, Offer};
 use crate::catalogue::tool::{Catalogue, Tool};

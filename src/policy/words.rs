@@ -1,5 +1,5 @@
-//! Strict validation knows types and not words: a misspelt `"reveiw"` would make a rule that never applies. So the loader holds
-//! literals that are compared with an attribute of a closed vocabulary against that vocabulary.
+//! Strict validation knows types and not words: a misspelt `"reveiw"` would make a rule that never applies. So the
+//! loader holds literals that are compared with an attribute of a closed vocabulary against that vocabulary.
 
 use serde_json::Value;
 

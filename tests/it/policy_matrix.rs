@@ -1,5 +1,5 @@
-//! The shipped policies over a grid of classes, tools, taint, bands and provenance, golden: what a change of policy changes is seen in
-//! its review.
+//! The shipped policies over a grid of classes, tools, taint, bands and provenance, golden: what a change of policy
+//! changes is seen in its review.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Which SPIFFE IDs are known, and as what. A pattern is an exact SPIFFE ID, or ends in `/*` (one more segment) or `/**`
-//! (one or more); it is compared by whole segments, and the most specific one that matches decides.
+//! Which SPIFFE IDs are known, and as what. A pattern is an exact SPIFFE ID, or ends in `/*` (one more segment) or
+//! `/**` (one or more); it is compared by whole segments, and the most specific one that matches decides.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

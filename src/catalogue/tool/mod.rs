@@ -101,8 +101,8 @@ pub enum OutsiderFields {
     None,
     /// Everything.
     All,
-    /// These fields and what lies below them: member names joined by dots, arrays are entered. `**.name` is the member of
-    /// that name wherever it stands.
+    /// These fields and what lies below them: member names joined by dots, arrays are entered. `**.name` is the
+    /// member of that name wherever it stands.
     Paths(Vec<String>),
 }
 
