@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::broker::answer::Activated;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
@@ -20,6 +22,7 @@ use crate::pb::journal as pb;
 use crate::pb::journal::BundleFile;
 use crate::pb::journal::event::Payload;
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::error::BundleError;
 
 /// The bundle in force.
 #[derive(Debug, Clone)]
@@ -72,8 +75,8 @@ impl Broker {
 
     /// Loads and tests a candidate. It blocks for as long as that takes.
     #[must_use]
-    pub fn check_policy(&self, files: BundleFiles) -> CheckedPolicy {
-        match PolicyBundle::load(files) {
+    pub fn check_policy(&self, files: Vec<(String, Bytes)>) -> CheckedPolicy {
+        match bundle_files(files).and_then(PolicyBundle::load) {
             Ok(bundle) => checked(&bundle),
             Err(error) => CheckedPolicy {
                 problems: error.problems().into_iter().map(|p| (p.path, p.message)).collect(),
@@ -89,11 +92,16 @@ impl Broker {
     pub async fn activate_policy(
         &self,
         caller: &Caller,
-        files: BundleFiles,
+        files: Vec<(String, Bytes)>,
         revision: u64,
         digest: String,
     ) -> Result<Activated, BrokerError> {
         let _place = self.enter(caller)?;
+        let files = bundle_files(files).map_err(|error| BrokerError::Invalid {
+            code: ReasonCode::PolicyRejected,
+            field: "bundle",
+            problem: error.to_string(),
+        })?;
         self.activate(caller.actor(), files, revision, Some(digest)).await
     }
 
@@ -206,4 +214,9 @@ fn failure(case: &crate::policy::cases::CaseResult) -> (String, String) {
 
 fn rejected(field: &'static str, problem: impl Into<String>) -> BrokerError {
     BrokerError::Invalid { code: ReasonCode::PolicyRejected, field, problem: problem.into() }
+}
+
+/// Files as they were sent, as a bundle.
+fn bundle_files(files: Vec<(String, Bytes)>) -> Result<BundleFiles, BundleError> {
+    BundleFiles::new(files.into_iter().map(|(path, content)| (path, content.to_vec())))
 }

@@ -6,8 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
+use crate::model::decision::Outcome;
 use crate::model::id::{Audience, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName};
 use crate::model::json::Json;
+use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::{AgentProfile, TaskState};
 use crate::model::time::{Timestamp, Ttl};
@@ -221,4 +223,33 @@ pub struct ListTasks {
     pub page_size: u32,
     /// Where to go on: the last task of the page before.
     pub after: Option<TaskId>,
+}
+
+/// Searches the record. Every member that is given must match.
+#[derive(Debug, Clone, Default)]
+pub struct SearchEvents {
+    /// A task.
+    pub task: Option<TaskId>,
+    /// An agent.
+    pub agent: Option<SpiffeId>,
+    /// An initiator.
+    pub initiator: Option<InitiatorName>,
+    /// A tool.
+    pub tool: Option<ToolName>,
+    /// What was decided.
+    pub outcome: Option<Outcome>,
+    /// Why.
+    pub reason: Option<ReasonCode>,
+    /// A W3C trace id.
+    pub trace_id: Option<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// What happened, e.g. `credential_decided`.
+    pub kind: Option<String>,
+    /// At most so many; 0 takes the default.
+    pub page_size: u32,
+    /// Where the page before ended; empty for the first.
+    pub page_token: String,
 }

@@ -3,6 +3,7 @@
 
 use crate::audit::checkpoint::Checkpoint as SignedHead;
 use crate::broker::Broker;
+use crate::broker::ask::SearchEvents;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::grants::covered;
@@ -42,10 +43,10 @@ impl Broker {
     pub fn search_events(
         &self,
         caller: &Caller,
-        query: &Query,
+        ask: &SearchEvents,
     ) -> Result<(Vec<v1::EventSummary>, String), BrokerError> {
         let _place = self.enter(caller)?;
-        let Page { events, next } = self.0.journal.search(query).map_err(|e| match e {
+        let Page { events, next } = self.0.journal.search(&query(ask)).map_err(|e| match e {
             crate::journal::error::ReadError::PageToken => {
                 BrokerError::invalid("page_token", "was not given by a search")
             }
@@ -141,6 +142,26 @@ impl Broker {
             verifier_key: key.to_string(),
             note,
         })
+    }
+}
+
+/// What is looked for, as the journal indexes it.
+fn query(ask: &SearchEvents) -> Query {
+    Query {
+        task: ask.task,
+        agent: ask.agent.as_ref().map(ToString::to_string),
+        initiator: ask.initiator.as_ref().map(ToString::to_string),
+        tool: ask.tool.as_ref().map(ToString::to_string),
+        outcome: ask.outcome.map(|o| o.as_str().to_owned()),
+        reason: ask.reason.map(|r| r.as_str().to_owned()),
+        kind: ask.kind.clone(),
+        trace_id: ask.trace_id.clone(),
+        from: ask.from,
+        until: ask.until,
+        newest_first: true,
+        page_size: ask.page_size,
+        page_token: ask.page_token.clone(),
+        ..Query::default()
     }
 }
 

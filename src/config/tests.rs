@@ -125,7 +125,13 @@ fn nobody_is_let_in_by_an_empty_or_broken_list() {
 
 #[test]
 fn a_setting_that_there_is_not_is_an_error() {
-    for text in ["[[tokens.formats]]\naudience = \"a\"\nalgorithm = \"none\"", "secret = \"x\"", "[tokens]\nkey = \"PEM\"", "[limits]\nburst = -1", "[tokens]\nttl_max = 300"] {
+    for text in [
+        "[[tokens.formats]]\naudience = \"a\"\nalgorithm = \"none\"",
+        "secret = \"x\"",
+        "[tokens]\nkey = \"PEM\"",
+        "[limits]\nburst = -1",
+        "[tokens]\nttl_max = 300",
+    ] {
         let error = parse(&format!("{LEAST}{text}"), &Environment::new()).unwrap_err();
         assert!(matches!(error, ConfigError::Syntax(_)), "{text}");
     }

@@ -103,10 +103,7 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.CredentialService/RequestCredential", AGENTS),
     rpc("/carnet.v1.CredentialService/RenewCredential", AGENTS),
     rpc("/carnet.v1.CredentialService/ReleaseCredential", AGENTS),
-    rpc(
-        "/carnet.v1.CredentialService/GetGrant",
-        &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, OPERATOR],
-    ),
+    rpc("/carnet.v1.CredentialService/GetGrant", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, OPERATOR]),
     rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, OPERATOR]),
     rpc("/carnet.v1.RevocationService/LiftBlock", &[OPERATOR]),
     rpc("/carnet.v1.RevocationService/ListBlocks", &[OPERATOR]),

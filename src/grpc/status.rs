@@ -59,7 +59,9 @@ pub fn refusal(code: Code, reason: ReasonCode) -> Status {
 /// Tells the log what the caller is not told.
 pub(in crate::grpc) fn log(error: &BrokerError) {
     match error {
-        BrokerError::Internal(cause) => tracing::error!(cause = %Causes(cause.as_ref()), "a request failed by a defect"),
+        BrokerError::Internal(cause) => {
+            tracing::error!(cause = %Causes(cause.as_ref()), "a request failed by a defect")
+        }
         BrokerError::Unavailable(cause) => {
             tracing::warn!(cause = %Causes(cause.as_ref()), "a request could not be decided");
         }

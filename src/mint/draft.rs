@@ -17,7 +17,7 @@ use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::permit::Permit;
-use crate::token::claims::{Actor, AuthorizationDetails, CertificateDigest, Claims, Confirmation, Issuer, TaskClaim};
+use crate::token::claims::{Actor, AuthorizationDetails, Claims, Confirmation, Issuer, TaskClaim};
 use crate::token::detail::{Detail, scope};
 use crate::token::header::signing_input;
 use crate::token::life::Life;
@@ -174,7 +174,7 @@ fn claims(permit: &Permit, plan: &Plan) -> Result<Claims, MintError> {
         txn: plan.root.to_string(),
         scope: scope(&details),
         authorization_details: AuthorizationDetails::new(details),
-        cnf: certificate.map(|thumbprint| Confirmation { certificate: CertificateDigest(*thumbprint.as_bytes()) }),
+        cnf: certificate.map(|thumbprint| Confirmation { certificate: *thumbprint }),
         task: TaskClaim {
             id: plan.task,
             grant: plan.grant,

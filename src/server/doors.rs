@@ -13,12 +13,12 @@ use tonic::transport::server::Connected;
 use crate::broker::Broker;
 use crate::broker::caller::Refusal;
 use crate::grpc::door::Door;
+use crate::http::{pages, serve};
 use crate::identity::accept::{PeerAcceptor, RefusalHook};
 use crate::identity::error::HandshakeError;
 use crate::identity::https::{ServerCertificate, listen_tls};
 use crate::identity::listen::{ListenLimits, listen};
 use crate::identity::trust::Trust;
-use crate::http::{pages, serve};
 use crate::metrics::{Connection, Metrics};
 use crate::server::error::ServerError;
 

@@ -120,7 +120,8 @@ impl DataFolder {
         let keys = KeyRing::open(&self.signing_keys(), options.keys, clock.now())?;
         let signer = self.checkpoint_key(&options.issuer, entropy)?;
         let time = clock.clone();
-        let mut journal = Options::new(self.journal(), Arc::new(move || time.now()), Arc::new(signer), entropy.bytes()?);
+        let mut journal =
+            Options::new(self.journal(), Arc::new(move || time.now()), Arc::new(signer), entropy.bytes()?);
         journal.segment_bytes = options.segment_bytes;
         journal.snapshot_every = options.snapshot_every;
         journal.reserve_bytes = options.disk_reserve_bytes;

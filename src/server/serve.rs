@@ -163,9 +163,11 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 }
 
 fn folder_options(settings: &Settings) -> FolderOptions {
-    let formats = settings.tokens.formats.iter().map(|(audience, form)| {
-        (audience.clone(), TokenFormat { algorithm: form.algorithm, kind: form.kind })
-    });
+    let formats = settings
+        .tokens
+        .formats
+        .iter()
+        .map(|(audience, form)| (audience.clone(), TokenFormat { algorithm: form.algorithm, kind: form.kind }));
     FolderOptions {
         issuer: settings.issuer.as_str().to_owned(),
         keys: KeySettings { lead: settings.tokens.next_key_lead, formats: formats.collect() },

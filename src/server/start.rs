@@ -102,10 +102,8 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     }
     let door = services.door(Entrance::Workloads);
     doors.spawn(doors::workloads(workloads, door, acceptor, metrics.clone(), end.clone()));
-    let keeping = vec![
-        tokio::spawn(broker.clone().run_sweeps()),
-        tokio::spawn(tell_health(broker.clone(), reporter, end)),
-    ];
+    let keeping =
+        vec![tokio::spawn(broker.clone().run_sweeps()), tokio::spawn(tell_health(broker.clone(), reporter, end))];
     Ok(Running { addresses, broker, metrics, ending, doors, keeping, drain_timeout, operator })
 }
 
@@ -136,8 +134,7 @@ impl Running {
 
     /// Ends it in good order: nobody new is let in, streams end, requests in flight finish, the journal is closed.
     pub async fn shutdown(mut self) -> Drained {
-        // No receiver is no matter: then there is nobody to tell.
-        drop(self.ending.send(true));
+        self.ending.send_replace(true);
         let drained = async { while self.doors.join_next().await.is_some() {} };
         let drained = match tokio::time::timeout(self.drain_timeout, drained).await {
             Ok(()) => Drained::Whole,
@@ -159,7 +156,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.ending.send(true));
+        self.ending.send_replace(true);
         for task in &self.keeping {
             task.abort();
         }

@@ -139,7 +139,10 @@ pub(in crate::grpc) fn time_if_given(
 
 /// The length of a life that may be left out: whole seconds, at least one. What is merely longer than policy allows is cut
 /// later; what no task can last is refused here.
-pub(in crate::grpc) fn ttl(field: &'static str, span: Option<prost_types::Duration>) -> Result<Option<Ttl>, BrokerError> {
+pub(in crate::grpc) fn ttl(
+    field: &'static str,
+    span: Option<prost_types::Duration>,
+) -> Result<Option<Ttl>, BrokerError> {
     let Some(span) = span else { return Ok(None) };
     let seconds = u64::try_from(span.seconds).map_err(|_| BrokerError::invalid(field, "below zero"))?;
     if span.nanos != 0 {
@@ -202,9 +205,7 @@ pub(in crate::grpc) fn context(context: Option<v1::RequestContext>) -> Result<Re
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [version, trace, parent, flags] = parts.as_slice() else { return false };
-    let hex = |part: &str, length| {
-        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let named = |part: &str| part.bytes().any(|b| b != b'0');
     hex(version, 2)
         && *version != "ff"

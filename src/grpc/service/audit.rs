@@ -47,7 +47,10 @@ impl AuditService for Record {
         Ok(Response::new(SearchEventsResponse { events, next_page_token }))
     }
 
-    async fn get_decision(&self, request: Request<GetDecisionRequest>) -> Result<Response<GetDecisionResponse>, Status> {
+    async fn get_decision(
+        &self,
+        request: Request<GetDecisionRequest>,
+    ) -> Result<Response<GetDecisionResponse>, Status> {
         let edge = &self.0;
         let caller = edge.caller(&request)?;
         let decision = id("decision_id", &request.get_ref().decision_id).map_err(|e| edge.refuse(e))?;

@@ -32,7 +32,7 @@ fn every_error_has_its_code_and_reason() {
         let info = status.get_details_error_info().unwrap();
         assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, DOMAIN), "{error}");
         assert!(!status.message().is_empty() && !status.message().contains("cause"), "{}", status.message());
-        assert_eq!(info.metadata.get(DECISION_ID).is_some(), reason == "TASK_ENDED");
+        assert_eq!(info.metadata.contains_key(DECISION_ID), reason == "TASK_ENDED");
     }
 }
 
