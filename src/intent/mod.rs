@@ -14,4 +14,4 @@ mod spelling;
 mod trace;
 pub mod usage;
 mod walk;
-mod words;
+pub(crate) mod words;

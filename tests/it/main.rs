@@ -11,6 +11,7 @@
 mod architecture;
 mod contract;
 mod crash;
+mod eval;
 mod golden;
 mod journal;
 mod mtls;

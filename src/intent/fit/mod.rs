@@ -93,7 +93,7 @@ impl Reading {
         let named: Vec<String> = name
             .iter()
             .map(|w| words::singular(w))
-            .filter(|w| !lexicon::GENERIC.contains(w) && self.speaks_of(w))
+            .filter(|w| !lexicon::is_generic(w) && self.speaks_of(w))
             .map(str::to_owned)
             .collect();
         if !named.is_empty() {
@@ -115,7 +115,7 @@ impl Reading {
     fn sentence(&mut self, sentence: &[Word]) {
         let asks_from = reminder(sentence).unwrap_or(sentence.len());
         for (at, word) in sentence.iter().enumerate() {
-            if lexicon::READS.contains(&word.text.as_str()) {
+            if lexicon::holds(lexicon::READS, &word.text) {
                 self.reads.push(word.text.clone());
             }
             // What one is to be reminded of is content, and no ask.
@@ -134,7 +134,7 @@ impl Reading {
 
 /// True for a word of tool and argument names that says nothing about what they are for.
 pub(super) fn is_generic(word: &str) -> bool {
-    lexicon::GENERIC.contains(&word)
+    lexicon::is_generic(word)
 }
 
 fn effects_of(sentence: &[Word], at: usize) -> Vec<(&'static [Effect], String)> {
@@ -151,8 +151,8 @@ fn effects_of(sentence: &[Word], at: usize) -> Vec<(&'static [Effect], String)> 
         if !verb.effects.is_empty() {
             out.push((verb.effects, word.text.clone()));
         }
-        for pair in lexicon::PAIRS.iter().filter(|p| p.verbs.contains(&base.as_str())) {
-            let noun = behind.iter().take(NOUN_DISTANCE).find(|n| pair.nouns.contains(&words::singular(&n.text)));
+        for pair in lexicon::PAIRS.iter().filter(|p| p.has_verb(&base)) {
+            let noun = behind.iter().take(NOUN_DISTANCE).find(|n| pair.has_noun(words::singular(&n.text)));
             out.extend(noun.map(|n| (pair.effects, format!("{} … {}", word.text, n.text))));
         }
     }
@@ -162,10 +162,10 @@ fn effects_of(sentence: &[Word], at: usize) -> Vec<(&'static [Effect], String)> 
 fn stands_as_verb(sentence: &[Word], at: usize) -> bool {
     let Some(word) = sentence.get(at) else { return false };
     let before = at.checked_sub(1).and_then(|b| sentence.get(b));
-    let led = |b: &Word| [lexicon::LEADS, lexicon::NEGATIONS].iter().any(|list| list.contains(&b.text.as_str()));
+    let led = |b: &Word| [lexicon::LEADS, lexicon::NEGATIONS].iter().any(|list| lexicon::holds(list, &b.text));
     let leads = word.begins || before.is_none_or(led);
     let after = sentence.get(at + 1).map_or("", |w| w.text.as_str());
-    leads && !lexicon::AFTER_NOUN.contains(&after)
+    leads && !lexicon::holds(lexicon::AFTER_NOUN, after)
 }
 
 fn is_refused(sentence: &[Word], at: usize) -> bool {
@@ -174,7 +174,7 @@ fn is_refused(sentence: &[Word], at: usize) -> bool {
     let clause = before.iter().rposition(|w| w.begins).unwrap_or(0);
     let own_clause = sentence.get(at).is_some_and(|w| w.begins);
     let mut near = before.get(clause..).unwrap_or(&[]).iter().map(|w| w.text.as_str());
-    !own_clause && near.any(|w| lexicon::NEGATIONS.contains(&w))
+    !own_clause && near.any(|w| lexicon::holds(lexicon::NEGATIONS, w))
 }
 
 /// Where the content of a reminder begins: behind `remind … to` or `reminder … about`.

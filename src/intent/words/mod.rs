@@ -114,12 +114,12 @@ fn is_closed(chars: &[char], open: usize) -> bool {
 }
 
 /// The base form of a noun, roughly: without a plural's ending.
-pub(super) fn singular(word: &str) -> &str {
+pub(crate) fn singular(word: &str) -> &str {
     if word.len() > 4 && (word.ends_with("sses") || word.ends_with("xes") || word.ends_with("ches")) {
         return word.strip_suffix("es").unwrap_or(word);
     }
     match word.strip_suffix('s') {
-        Some(stem) if stem.len() > 2 && !stem.ends_with(['s', 'u', 'i']) => stem,
+        Some(stem) if stem.len() > 1 && !stem.ends_with(['s', 'u', 'i']) => stem,
         _ => word,
     }
 }

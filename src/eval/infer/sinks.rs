@@ -1,0 +1,214 @@
+//! Which arguments decide where something goes or what is touched, from their names and JSON schemas.
+//!
+//! * A truth value, a choice of an enumeration, a mode (`permission`, `action`, `status`), content (`body`, `title`, `reason`),
+//!   a time and a form (`limit`, `format`) are no sinks: the first are spelled otherwise than people say them, the others
+//!   say what or when, not where.
+//! * What the name says is then taken at its word: a URL, an amount, an account, an id, a path, an address, in this order
+//!   of what the last word says (`file_id` is an id, `webhook_url` a URL).
+//! * Any other text that must be given is a sink of tools that send, spend, delete, execute or administer: what their
+//!   registrar did not call content may say whom they hit. Not of tools that write: their ids and paths say what is changed.
+//! * Reads have the sinks that name one object or lead outside: URL, account, id, path. What a search looks for is no object.
+//! * Objects are entered by their `properties`; where the schema has none, by the names that the description puts in quotes.
+
+use serde_json::Value;
+
+use crate::intent::words::{name_words, singular};
+use crate::model::access::Effect;
+use crate::model::limits::{NAME_BYTES_MAX, TOOL_LIST_MAX};
+use crate::model::sink::{SinkKind, SinkSpec};
+
+/// Deepest object that is entered.
+const DEPTH_MAX: usize = 4;
+
+/// The sinks of a tool.
+pub(super) fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[String]) -> Vec<SinkSpec> {
+    let mut out = Vec::new();
+    // Some registrars list a whole schema, some its properties alone.
+    let members = match (parameters.get("type"), parameters.get("properties")) {
+        (Some(Value::String(kind)), Some(members)) if kind == "object" => members,
+        _ => parameters,
+    };
+    let tool = Tool { words: tool, effect };
+    if let Value::Object(members) = members {
+        for (name, schema) in members {
+            tool.argument(name, name, schema, required.contains(name), DEPTH_MAX, &mut out);
+        }
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    out.dedup_by(|a, b| a.name == b.name);
+    out.truncate(TOOL_LIST_MAX);
+    out
+}
+
+struct Tool<'a> {
+    words: &'a [String],
+    effect: Effect,
+}
+
+impl Tool<'_> {
+    fn argument(&self, path: &str, name: &str, schema: &Value, required: bool, depth: usize, out: &mut Vec<SinkSpec>) {
+        let ok = !path.chars().any(|c| c.is_control() || c.is_whitespace()) && path.split('.').all(|p| !p.is_empty());
+        if depth == 0 || path.len() > NAME_BYTES_MAX || !ok {
+            return;
+        }
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or("");
+        for schema in alternatives(schema) {
+            match shape(schema) {
+                Shape::Object(Some(members)) => {
+                    let inner: Vec<&str> = schema
+                        .get("required")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .collect();
+                    for (member, schema) in members {
+                        let required = required && inner.contains(&member.as_str());
+                        self.argument(&format!("{path}.{member}"), member, schema, required, depth - 1, out);
+                    }
+                }
+                Shape::Object(None) => {
+                    for member in quoted(description) {
+                        if let Some(kind) = self.kind(member, false, false) {
+                            out.push(SinkSpec { name: format!("{path}.{member}"), kind });
+                        }
+                    }
+                }
+                Shape::Choice => {}
+                Shape::Plain { text } => {
+                    let kind = self.kind(name, required, text);
+                    out.extend(kind.map(|kind| SinkSpec { name: path.to_owned(), kind }));
+                }
+            }
+        }
+    }
+
+    fn kind(&self, name: &str, required: bool, text: bool) -> Option<SinkKind> {
+        let words = name_words(name);
+        let kind = named(&words).filter(|kind| match self.effect {
+            Effect::Read => match kind {
+                SinkKind::Url => true,
+                SinkKind::Account | SinkKind::Id | SinkKind::Path => !self.searches(),
+                SinkKind::Address | SinkKind::Amount | SinkKind::Other => false,
+            },
+            _ => true,
+        });
+        let hits = !matches!(self.effect, Effect::Read | Effect::Write);
+        kind.or_else(|| (hits && required && text && !says_what_or_when(&words)).then_some(SinkKind::Other))
+    }
+
+    fn searches(&self) -> bool {
+        self.words.iter().any(|w| matches!(w.as_str(), "search" | "find" | "query" | "lookup"))
+    }
+}
+
+enum Shape<'a> {
+    Object(Option<&'a serde_json::Map<String, Value>>),
+    Choice,
+    Plain { text: bool },
+}
+
+fn shape(schema: &Value) -> Shape<'_> {
+    // A schema that says nothing is taken for text.
+    let kind = schema.get("type").and_then(Value::as_str).unwrap_or("string");
+    if schema.get("enum").is_some() || schema.get("const").is_some() || kind == "boolean" || kind == "null" {
+        return Shape::Choice;
+    }
+    if let Some(members) = schema.get("properties").and_then(Value::as_object) {
+        return Shape::Object(Some(members));
+    }
+    match kind {
+        "object" => Shape::Object(None),
+        "array" => match schema.get("items") {
+            Some(items) => match shape(items) {
+                // The description of an array speaks of its items.
+                Shape::Object(None) => Shape::Object(None),
+                of => of,
+            },
+            None => Shape::Plain { text: true },
+        },
+        "string" => Shape::Plain { text: true },
+        _ => Shape::Plain { text: false },
+    }
+}
+
+/// The schemas of which one applies.
+fn alternatives(schema: &Value) -> Vec<&Value> {
+    for word in ["anyOf", "oneOf"] {
+        if let Some(options) = schema.get(word).and_then(Value::as_array) {
+            return options.iter().collect();
+        }
+    }
+    vec![schema]
+}
+
+/// The member names that a description puts in quotes.
+fn quoted(description: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = description;
+    while let Some(open) = rest.find(['"', '\'', '`']) {
+        let Some(quote) = rest.get(open..).and_then(|r| r.chars().next()) else { break };
+        let Some(inner) = rest.get(open + quote.len_utf8()..) else { break };
+        let Some(close) = inner.find(quote) else { break };
+        let name = inner.get(..close).unwrap_or("");
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if is_name {
+            out.push(name);
+            rest = inner.get(close + 1..).unwrap_or("");
+        } else {
+            rest = inner;
+        }
+    }
+    out
+}
+
+/// What a name says that its values are.
+fn named(words: &[String]) -> Option<SinkKind> {
+    let last = singular(words.last()?);
+    let any = |list: &str| words.iter().any(|w| holds(list, singular(w)));
+    if says_what_or_when(words) && !holds(IDS, last) {
+        return None;
+    }
+    if holds(URLS, last) {
+        return Some(SinkKind::Url);
+    }
+    if holds(AMOUNTS, last) {
+        return Some(SinkKind::Amount);
+    }
+    if any(ACCOUNTS) {
+        return Some(SinkKind::Account);
+    }
+    if holds(IDS, last) {
+        return Some(SinkKind::Id);
+    }
+    if any(PATHS) {
+        return Some(SinkKind::Path);
+    }
+    any(ADDRESSES).then_some(SinkKind::Address)
+}
+
+fn says_what_or_when(words: &[String]) -> bool {
+    let last = words.last().map_or("", |w| singular(w));
+    [CONTENT, TIMES, FORMS, MODES].iter().any(|list| holds(list, last))
+}
+
+fn holds(list: &str, word: &str) -> bool {
+    list.split(' ').any(|w| w == word)
+}
+
+const URLS: &str = "url uri link href website webpage webhook domain host hostname endpoint site";
+const AMOUNTS: &str = "amount price sum fee quantity total cost payment budget tip";
+const ACCOUNTS: &str = "account iban bic payee wallet card beneficiary payment bank creditor debtor";
+const IDS: &str = "id uuid guid number no key ref reference sha hash username handle slug code isbn sku identifier";
+const PATHS: &str = "path file filename folder directory dir filepath";
+const ADDRESSES: &str = "email mail recipient to cc bcc participant attendee invitee guest receiver phone telephone mobile contact address \
+     destination addressee fax user member channel group";
+const CONTENT: &str = "body content text subject message title description summary note comment reason query keyword \
+    search term expression thought prompt caption label tag name question answer topic detail data information info \
+    purpose memo remark feedback review instruction location place";
+const TIMES: &str = "date time day start end hour minute duration until since year month week timezone deadline frequency \
+    range period schedule";
+const FORMS: &str = "limit page size max min count offset sort order format language unit currency locale result height \
+    width color colour";
+const MODES: &str = "permission role action operation status state type mode level priority visibility access scope \
+    category kind method option setting flag";

@@ -1,0 +1,189 @@
+//! What is inferred from names and schemas, and that it can be written down and read again.
+
+use serde_json::json;
+
+use super::*;
+use crate::model::sink::SinkKind;
+
+fn line(tool: &str, class: &str, parameters: serde_json::Value, required: &[&str]) -> ToolLine {
+    ToolLine {
+        suite: "shop".to_owned(),
+        tool: tool.to_owned(),
+        description: "Does what it is named for.".to_owned(),
+        parameters,
+        required: required.iter().map(|r| (*r).to_owned()).collect(),
+        action_class: class.to_owned(),
+    }
+}
+
+fn sinks_of(name: &str, class: &str, parameters: serde_json::Value, required: &[&str]) -> Vec<(String, SinkKind)> {
+    let inferred = tool(&line(name, class, parameters, required)).unwrap();
+    inferred.sinks.into_iter().map(|s| (s.name, s.kind)).collect()
+}
+
+#[test]
+fn classes_become_effects_and_what_nobody_classed_may_do_anything() {
+    let rows = [
+        ("read", Effect::Read),
+        ("write", Effect::Write),
+        ("delete", Effect::Delete),
+        ("move_data", Effect::Send),
+        ("spend_money", Effect::Spend),
+        ("admin", Effect::Administer),
+        ("unknown", Effect::Execute),
+        ("", Effect::Execute),
+        ("READ", Effect::Execute),
+    ];
+    for (class, expected) in rows {
+        assert_eq!(tool(&line("x", class, json!({}), &[])).unwrap().effect, expected, "{class}");
+    }
+}
+
+#[test]
+fn names_say_what_a_sink_is() {
+    use SinkKind::{Account, Address, Amount, Id, Path, Url};
+    let rows = [
+        ("recipients", Some(Address)),
+        ("cc", Some(Address)),
+        ("newGuestEmail", Some(Address)),
+        ("to_account_number", Some(Account)),
+        ("payment_method_id", Some(Account)),
+        ("iban", Some(Account)),
+        ("order_id", Some(Id)),
+        ("file_ids", Some(Id)),
+        ("username", Some(Id)),
+        ("file_path", Some(Path)),
+        ("destination_folder", Some(Path)),
+        ("webhook_url", Some(Url)),
+        ("domains", Some(Url)),
+        ("total_amount", Some(Amount)),
+        ("body", None),
+        ("email_subject", None),
+        ("start_time", None),
+        ("max_results", None),
+        ("permission", None),
+        ("address1", None),
+    ];
+    for (name, expected) in rows {
+        let found = sinks_of("change_thing", "write", json!({ name: { "type": "string" } }), &[name]);
+        assert_eq!(found.first().map(|(_, kind)| *kind), expected, "{name}");
+    }
+}
+
+#[test]
+fn shape_and_effect_decide_with_the_name() {
+    let text = json!({"type": "string"});
+    let rows = [
+        (
+            "an enumeration",
+            "move_data",
+            json!({"recipient": {"type": "string", "enum": ["a"]}}),
+            &["recipient"][..],
+            None,
+        ),
+        ("a truth value", "move_data", json!({"recipient": {"type": "boolean"}}), &["recipient"], None),
+        ("what must be given and is no content", "spend_money", json!({"shop": text}), &["shop"], Some("shop")),
+        ("the same, not required", "spend_money", json!({"shop": text}), &[], None),
+        ("the same, of a tool that writes", "write", json!({"shop": text}), &["shop"], None),
+        ("content", "spend_money", json!({"message": text}), &["message"], None),
+        ("nothing is said of it", "admin", json!({"device": {"description": "Which"}}), &["device"], Some("device")),
+        ("an address of a read", "read", json!({"email": text}), &["email"], None),
+        ("an id of a read", "read", json!({"order_id": text}), &["order_id"], Some("order_id")),
+        ("a URL of a read", "read", json!({"url": text}), &["url"], Some("url")),
+        ("an array", "move_data", json!({"to": {"type": "array", "items": text}}), &["to"], Some("to")),
+        ("one of two", "move_data", json!({"to": {"anyOf": [text, {"type": "null"}]}}), &[], Some("to")),
+        (
+            "inside an object",
+            "write",
+            json!({"by": {"type": "object", "properties": {"user_id": text}}}),
+            &[],
+            Some("by.user_id"),
+        ),
+        (
+            "inside an array",
+            "write",
+            json!({"by": {"type": "array", "items": {"properties": {"id": text}}}}),
+            &[],
+            Some("by.id"),
+        ),
+        (
+            "named in the description",
+            "move_data",
+            json!({"parts": {"description": "Each with a \"file_id\".", "type": "array", "items": {"type": "object"}}}),
+            &[],
+            Some("parts.file_id"),
+        ),
+        ("a whole schema", "write", json!({"type": "object", "properties": {"user_id": text}}), &[], Some("user_id")),
+        ("no schema at all", "write", json!(null), &[], None),
+        ("a name that is no path", "write", json!({"a..id": text, " id": text}), &[], None),
+    ];
+    for (name, class, parameters, required, expected) in rows {
+        let found = sinks_of("handle_thing", class, parameters, required);
+        assert_eq!(found.first().map(|(n, _)| n.as_str()), expected, "{name}: {found:?}");
+    }
+    let searched = sinks_of("search_orders", "read", json!({"order_id": text}), &["order_id"]);
+    assert_eq!(searched, [], "what a search looks for is no object");
+}
+
+#[test]
+fn what_outsiders_write_is_known_by_what_is_read() {
+    let rows = [
+        ("read_inbox", "read", "paths"),
+        ("list_calendar_events", "read", "paths"),
+        ("get_reviews", "read", "all"),
+        ("browse", "read", "all"),
+        ("get_order", "read", "none"),
+        ("send_email", "move_data", "none"),
+    ];
+    for (name, class, expected) in rows {
+        let found = match tool(&line(name, class, json!({}), &[])).unwrap().outsider_fields {
+            OutsiderFields::None => "none",
+            OutsiderFields::All => "all",
+            OutsiderFields::Paths(_) => "paths",
+        };
+        assert_eq!(found, expected, "{name}");
+    }
+    let by_url = tool(&line("get_text", "read", json!({"url": {"type": "string"}}), &[])).unwrap();
+    assert_eq!(by_url.outsider_fields, OutsiderFields::All);
+}
+
+#[test]
+fn sensitive_classes_are_known_by_names() {
+    let rows = [
+        ("list_bank_accounts", vec!["financial"]),
+        ("get_patient_record", vec!["health"]),
+        ("read_password", vec!["credentials"]),
+        ("get_user_details", vec!["pii"]),
+        ("get_product_details", vec![]),
+        ("view_access_history", vec!["activity"]),
+    ];
+    for (name, expected) in rows {
+        let found = tool(&line(name, "read", json!({}), &[])).unwrap().sensitive;
+        let found: Vec<&str> = found.iter().map(|c| c.as_str()).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_inferred_can_be_written_and_read_again() {
+    let tools = vec![
+        tool(&line("send_letter", "move_data", json!({"to": {"type": "string"}, "a.b": {"type": "string"}}), &["to"]))
+            .unwrap(),
+        tool(&line("odd \"name\"", "unknown", json!({}), &[])).unwrap(),
+        tool(&line("read_inbox", "read", json!({}), &[])).unwrap(),
+        tool(&line("get_reviews", "read", json!({}), &[])).unwrap(),
+        tool(&line("list_bank_accounts", "read", json!({}), &[])).unwrap(),
+    ];
+    let catalogue = Catalogue::from_tools(tools).unwrap();
+    let again = Catalogue::parse(&text::catalogue_toml(&catalogue).unwrap()).unwrap();
+    assert!(again.tools().eq(catalogue.tools()));
+}
+
+#[test]
+fn names_that_are_none_are_told() {
+    assert!(tool(&line(" ", "read", json!({}), &[])).is_err());
+    let mut folder = Folder { tools: vec![line("a", "read", json!({}), &[])], ..Folder::default() };
+    assert_eq!(catalogues(&folder).unwrap().len(), 1);
+    folder.tools.push(line("a", "write", json!({}), &[]));
+    assert!(matches!(catalogues(&folder), Err(EvalError::Catalogue { .. })), "a tool that stands twice");
+}
