@@ -182,9 +182,9 @@ impl Broker {
         };
         let seal = |claims: &[u8]| {
             let context = format!("carnet/claims/{jti}");
-            self.0.sealer.seal(view.root, &context, claims).ok()
+            self.0.sealer.seal(view.root, &context, claims).map_err(Into::into)
         };
-        let draft = Draft::new(permit, &plan, &self.0.keys, event, view.expects.clone(), seal);
+        let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
         let draft = draft.map_err(BrokerError::unavailable)?;
         let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
@@ -234,8 +234,8 @@ impl Broker {
         let jti: Jti = granted.jti.parse().map_err(BrokerError::internal)?;
         let known = self.live_grant(grant, jti)?;
         let context = format!("carnet/claims/{jti}");
-        let claims = self.0.sealer.open(root, &context, &granted.sealed_claims).map_err(BrokerError::unavailable)?;
-        let token = self.0.keys.reissue(&granted, &claims).map_err(BrokerError::unavailable)?;
+        let open = |sealed: &[u8]| self.0.sealer.open(root, &context, sealed).map_err(Into::into);
+        let token = self.0.keys.reissue(&self.0.journal, answer.position, open).map_err(BrokerError::unavailable)?;
         Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)) })
     }
 

@@ -1,211 +1,177 @@
-//! From a permit to a token. A permit and a plan become a draft: claims and what is signed are fixed. The draft is what the
-//! journal records; the token leaves only against the proof that it was.
+//! From a permit to a token: a draft fixes what will be signed and puts it into the entry that is to be recorded; releasing
+//! signs it against the proof that the entry is durable. No step can be skipped, repeated or mixed up with another: each
+//! consumes what the one before made.
+
+use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use zeroize::Zeroizing;
 
 use super::error::MintError;
 use super::ring::{KeyRing, Signer};
+use super::signing_key::SigningKey;
+use super::terms;
 use super::token::Token;
 use crate::journal::entry::{Committed, Entry, EntryClass, Record};
-use crate::journal::guards::Expect;
 use crate::model::access::Access;
-use crate::model::decision::EntryDecision;
 use crate::model::id::{Audience, GrantId, Jti, TaskId};
 use crate::model::limits::TOKEN_BYTES_MAX;
 use crate::model::sink::SinkSpec;
 use crate::model::spiffe_id::SpiffeId;
-use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
+use crate::pb::journal::{CredentialDecided, Grant};
 use crate::policy::permit::Permit;
-use crate::token::claims::{Actor, AuthorizationDetails, Claims, Confirmation, Issuer, TaskClaim};
-use crate::token::detail::{Detail, scope};
+use crate::token::claims::{Claims, Issuer};
 use crate::token::header::signing_input;
 use crate::token::life::Life;
 
-/// What is to be granted, as the broker worked it out from the decision.
-#[derive(Debug)]
+/// What a grant is to say beside what the permit says, as the broker worked it out.
+#[derive(Debug, Clone)]
 pub struct Plan {
-    /// The grant; stays the same when it is renewed.
+    /// The grant: a new id, or that of the grant that is renewed. Verifiers read its time.
     pub grant: GrantId,
     /// The token's own name.
     pub jti: Jti,
-    /// The token that dies with a renewal.
+    /// The token that this one replaces.
     pub renews: Option<Jti>,
     /// Who issues it.
     pub issuer: Issuer,
-    /// On whose behalf: the verified person, otherwise the SPIFFE ID of who registered the root task.
+    /// On whose behalf: the verified person, otherwise the SPIFFE ID of the orchestrator.
     pub subject: String,
-    /// The agents of the tasks above, nearest first.
+    /// The agents of the tasks above, nearest first; empty for a task without a parent.
     pub agents_above: Vec<SpiffeId>,
     /// The one resource server that it is for.
     pub audience: Audience,
-    /// Its times.
+    /// Its times: from [`Life::new`], with every bound there is. The permit's own bounds are held against it again.
     pub life: Life,
-    /// What was asked for, in the order of the decision's entries, with the sinks of each tool.
+    /// What was asked for, in the order of the request, each with every sink of its tool.
     pub entries: Vec<(Access, Vec<SinkSpec>)>,
     /// The task.
     pub task: TaskId,
-    /// The task at the root of its family: the run that all tokens below it share.
+    /// The task at the root of its family: what all tokens of the run share.
     pub root: TaskId,
     /// `sha-256:` and the digest of the intent.
     pub intent_hash: String,
-    /// `sha-256:` and the digest of the ceiling, when one is declared.
+    /// `sha-256:` and the digest of the ceiling, where the task declares one.
     pub authority_hash: Option<String>,
-    /// The policy bundle that granted it.
+    /// The policy bundle that decided.
     pub policy_version: String,
 }
 
-/// A token that is fixed to the last byte, and not signed yet. It is recorded, not copied.
-#[derive(Debug)]
+/// A grant whose words are fixed to the last byte, with its record prepared. It becomes a token only by way of the journal.
 pub struct Draft {
+    claims: Claims,
+    // What agents wrote stands in it.
+    signing_input: Zeroizing<String>,
+    key: Arc<SigningKey>,
     entry: Option<Entry>,
-    signing_input: String,
-    signer: Signer,
 }
 
 impl Draft {
-    /// Fixes the claims, and completes the entry that records them: `event` is the decision on the request with a grant whose
-    /// key, times, digest and sealed claims are filled in here. `seal` seals the claims.
+    /// Fixes claims, header and key, and completes the entry that will record them. One event of the entry is a
+    /// `CredentialDecided` about this task, agent and audience; into its grant goes everything that this room knows, and what
+    /// else stands there is left alone. `seal` seals the claims.
     ///
     /// # Errors
-    /// When the permit is not for what is planned, a sink cannot be bound, the token would be too long, there is no key, or the
-    /// claims cannot be sealed.
+    /// When plan and decision are not about the same, a sink can't be bound, the token would live or be too long, there is no
+    /// key, the claims can't be sealed, or the entry has no place for the grant.
     pub fn new(
         permit: Permit,
         plan: &Plan,
         keys: &KeyRing,
-        mut event: pb::Event,
-        expects: Vec<Expect>,
-        seal: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+        mut entry: Entry,
+        seal: impl FnOnce(&[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>,
     ) -> Result<Self, MintError> {
-        let claims = claims(&permit, plan)?;
-        // The permit ends here: one permit, one draft.
+        let claims = terms::claims(&permit, plan)?;
+        // Used up: one permit, one draft.
         drop(permit);
-        let payload = zeroize::Zeroizing::new(claims.to_payload().map_err(MintError::Claims)?);
-        let signer = keys.signer(&plan.audience, plan.life.issued.timestamp())?;
-        let input = signer.input(&payload);
-        if input.len() + SIGNATURE_BYTES_MAX > TOKEN_BYTES_MAX {
+        let payload = Zeroizing::new(claims.to_payload().map_err(MintError::Claims)?);
+        let Signer { key, kind } = keys.signer(&plan.audience, plan.life.issued.timestamp())?;
+        let published = key.published();
+        let signing_input = Zeroizing::new(signing_input(kind, published.algorithm(), published.id(), &payload));
+        if signing_input.len() + SIGNATURE_CHARACTERS_MAX > TOKEN_BYTES_MAX {
             return Err(MintError::TooLong { max: TOKEN_BYTES_MAX });
         }
-        let Some(Payload::CredentialDecided(decided)) = &mut event.payload else { return Err(MintError::NoEvidence) };
-        let grant = decided.grant.as_mut().ok_or(MintError::NoEvidence)?;
-        grant.kid = signer.key_id();
-        grant.issued_s = plan.life.issued.as_secs();
-        grant.not_before_s = plan.life.not_before.as_secs();
-        grant.expires_s = plan.life.expires.as_secs();
-        grant.signing_input_sha256 = sha256(input.as_bytes()).into();
-        grant.sealed_claims = seal(&payload).ok_or(MintError::NoEvidence)?.into();
-        let entry = Entry { events: vec![event], expects, class: EntryClass::Ordinary };
-        Ok(Self { entry: Some(entry), signing_input: input, signer })
+        let place = place(&mut entry, plan, &claims)?;
+        let tools = claims.authorization_details.entries().map_err(MintError::Claims)?;
+        let rest = place.take().unwrap_or_default();
+        *place = Some(Grant {
+            grant_id: plan.grant.to_string(),
+            jti: plan.jti.to_string(),
+            kid: published.id().to_string(),
+            subject: claims.sub.clone(),
+            agent: claims.client_id.to_string(),
+            audience: claims.aud.to_string(),
+            issued_s: claims.iat.as_secs(),
+            not_before_s: claims.nbf.as_secs(),
+            expires_s: claims.exp.as_secs(),
+            certificate_thumbprint: claims.cnf.map(|cnf| cnf.certificate.to_string()).unwrap_or_default(),
+            signing_input_sha256: sha256(&signing_input).into(),
+            renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
+            sealed_claims: seal(&payload).map_err(MintError::Seal)?.into(),
+            tools: tools.iter().map(|detail| detail.identifier.to_string()).collect(),
+            ..rest
+        });
+        Ok(Self { claims, signing_input, key, entry: Some(entry) })
+    }
+
+    /// The claims as they will be signed.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
     }
 }
 
 impl Record for Draft {
+    /// The entry, once. Asked again, it is empty, which no journal takes: one draft, one record.
     fn entry(&mut self) -> Entry {
-        // INVARIANT: the journal asks once; an entry without events is refused by it.
-        self.entry.take().unwrap_or(Entry { events: Vec::new(), expects: Vec::new(), class: EntryClass::Ordinary })
+        let empty = Entry { events: Vec::new(), expects: Vec::new(), class: EntryClass::Ordinary };
+        self.entry.take().unwrap_or(empty)
     }
 }
 
 impl KeyRing {
-    /// Signs what is durably recorded: the only way to a new token.
+    /// Signs what was recorded: the only way to a new token.
     ///
     /// # Errors
-    /// When signing fails. The grant stands in the record then, and a retry signs it again.
+    /// When the key was distrusted or removed meanwhile, or signing fails. The grant stands in the record all the same.
     pub fn release(&self, committed: Committed<Draft>) -> Result<Token, MintError> {
         let draft = committed.into_record();
-        draft.signer.sign(&draft.signing_input)
+        self.find(draft.key.published().id().as_str())?;
+        let signature = draft.key.sign(draft.signing_input.as_bytes()).map_err(|_| MintError::Signing)?;
+        Ok(Token::assertion(&draft.signing_input, &signature))
     }
+}
 
-    /// Signs recorded claims again, for a retry: the same `jti`, times and key.
-    ///
-    /// # Errors
-    /// When the key is gone or distrusted, or the claims are not those that were recorded.
-    pub fn reissue(&self, grant: &pb::Grant, claims: &[u8]) -> Result<Token, MintError> {
-        let audience: Audience = grant.audience.parse().map_err(|_| MintError::NotRecorded)?;
-        let signer = Signer { key: self.find(&grant.kid)?, kind: self.kind(&audience) };
-        let input = signer.input(claims);
-        if sha256(input.as_bytes()).as_slice() != grant.signing_input_sha256.as_ref() {
-            return Err(MintError::NotRecorded);
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Draft({}, {})", self.claims.jti, self.key.published().id())
+    }
+}
+
+/// The one place in the entry that waits for this grant.
+fn place<'e>(entry: &'e mut Entry, plan: &Plan, claims: &Claims) -> Result<&'e mut Option<Grant>, MintError> {
+    let mut waiting = None;
+    for event in &mut entry.events {
+        if let Some(Payload::CredentialDecided(decided)) = &mut event.payload
+            && waiting.replace(decided).is_some()
+        {
+            return Err(MintError::NoEvidence);
         }
-        signer.sign(&input)
     }
+    let CredentialDecided { task_id, audience, agent, grant, .. } = waiting.ok_or(MintError::NoEvidence)?;
+    let same = *task_id == plan.task.to_string() && audience == plan.audience.as_str();
+    let filled = grant.as_ref().is_some_and(|grant| !grant.signing_input_sha256.is_empty());
+    if same && agent == claims.client_id.as_str() && !filled { Ok(grant) } else { Err(MintError::NoEvidence) }
 }
 
-impl Signer {
-    fn input(&self, payload: &[u8]) -> String {
-        let key = self.key.published();
-        signing_input(self.kind, key.algorithm(), key.id(), payload)
-    }
-
-    fn key_id(&self) -> String {
-        self.key.published().id().to_string()
-    }
-
-    fn sign(&self, input: &str) -> Result<Token, MintError> {
-        let signature = self.key.sign(input.as_bytes()).map_err(|_| MintError::Signing)?;
-        Ok(Token::assertion(input, &signature))
-    }
+pub(super) fn sha256(text: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-fn claims(permit: &Permit, plan: &Plan) -> Result<Claims, MintError> {
-    let (caller, decision) = (permit.caller(), permit.decision());
-    if plan.entries.len() != decision.entries.len() {
-        return Err(MintError::Mismatch("entries"));
-    }
-    let details = plan.entries.iter().zip(&decision.entries).filter(|(_, decided)| decided.included);
-    let details = details.map(|((access, sinks), decided)| detail(plan, access, sinks, decided));
-    let details = details.collect::<Result<Vec<_>, _>>()?;
-    if details.is_empty() {
-        return Err(MintError::Mismatch("nothing is included"));
-    }
-    let agent = caller.spiffe_id();
-    let certificate = caller.certificate_thumbprint();
-    Ok(Claims {
-        iss: plan.issuer.clone(),
-        sub: plan.subject.clone(),
-        client_id: agent.clone(),
-        act: (plan.subject != agent.as_str()).then(|| actors(agent, &plan.agents_above)),
-        aud: plan.audience.clone(),
-        iat: plan.life.issued,
-        nbf: plan.life.not_before,
-        exp: plan.life.expires,
-        jti: plan.jti,
-        txn: plan.root.to_string(),
-        scope: scope(&details),
-        authorization_details: AuthorizationDetails::new(details),
-        cnf: certificate.map(|thumbprint| Confirmation { certificate: *thumbprint }),
-        task: TaskClaim {
-            id: plan.task,
-            grant: plan.grant,
-            intent_hash: plan.intent_hash.clone(),
-            authority_hash: plan.authority_hash.clone(),
-            risk_band: decision.risk.band,
-            policy_version: plan.policy_version.clone(),
-            observed_only: decision.observed_only,
-        },
-    })
-}
+/// A dot and the signature of the longest key (RSA 2048) in base64url.
+const SIGNATURE_CHARACTERS_MAX: usize = 1 + 342;
 
-fn detail(plan: &Plan, access: &Access, sinks: &[SinkSpec], decided: &EntryDecision) -> Result<Detail, MintError> {
-    if access.tool != decided.tool {
-        return Err(MintError::Mismatch("tool"));
-    }
-    Detail::grant(&plan.audience, access, decided, sinks).map_err(MintError::Detail)
-}
-
-/// The agent acts; above it stands the agent that gave it the sub-task, and so on. Only the outermost decides anything.
-fn actors(agent: &SpiffeId, above: &[SpiffeId]) -> Actor {
-    let mut chain: Option<Box<Actor>> = None;
-    for one in above.iter().rev() {
-        chain = Some(Box::new(Actor { sub: one.clone(), act: chain }));
-    }
-    Actor { sub: agent.clone(), act: chain }
-}
-
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
-}
-
-/// RS256 with 2048 bits, in base64url, and the dot before it.
-const SIGNATURE_BYTES_MAX: usize = 343;
+#[cfg(test)]
+mod tests;

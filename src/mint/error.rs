@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::entropy::secret_file::SecretFileError;
+use crate::journal::error::ReadError;
 use crate::token::claims::UnknownDetailError;
 use crate::token::detail::DetailError;
 use crate::token::header::SigningAlgorithm;
 use crate::token::jwks::KeyId;
-use crate::token::life::NoLifeError;
 
 /// Why no token can be made.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +15,12 @@ pub enum MintError {
     /// What was decided and what is to be granted are not about the same thing.
     #[error("the plan of the grant does not match the decision: {0}")]
     Mismatch(&'static str),
-    /// Nothing is left of the life of the task, the SVID or the parent.
-    #[error("the token would end before it begins")]
-    NoLife(#[source] NoLifeError),
+    /// It would outlive the SVID that it is bound to, or what policy allows.
+    #[error("the token would live longer than the SVID or policy allows")]
+    LifeTooLong,
+    /// The caller proved no key that it could be bound to.
+    #[error("the caller proved no key")]
+    KeyNotProven,
     /// A sink can't be bound.
     #[error("the call can't be bound")]
     Detail(#[source] DetailError),
@@ -30,9 +33,18 @@ pub enum MintError {
         /// The limit.
         max: usize,
     },
-    /// The entry that is to be recorded has no place for the grant, or more than one.
-    #[error("the entry does not hold exactly one decision of a credential that waits for its grant")]
+    /// The entry that is to be recorded has no place for the grant, more than one, or one for another.
+    #[error("the entry does not hold exactly one decision of this credential that waits for its grant")]
     NoEvidence,
+    /// The claims can't be sealed for the record.
+    #[error("the claims can't be sealed")]
+    Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The claims of a recorded grant can't be opened: erased, say.
+    #[error("the recorded claims can't be opened")]
+    Unseal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The record can't be read.
+    #[error("the record of the grant can't be read")]
+    Unread(#[source] ReadError),
     /// What was recorded is no grant, or not what would be signed now.
     #[error("what was recorded does not give this token")]
     NotRecorded,

@@ -3,9 +3,11 @@
 
 pub mod draft;
 pub mod error;
+pub mod reissue;
 pub mod ring;
 pub mod token;
 
 mod pem;
 mod ring_state;
 mod signing_key;
+mod terms;

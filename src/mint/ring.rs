@@ -187,20 +187,11 @@ impl KeyRing {
     }
 
     pub(super) fn signer(&self, audience: &Audience, now: Timestamp) -> Result<Signer, MintError> {
-        let TokenFormat { algorithm, kind } = self.format(audience);
+        let TokenFormat { algorithm, kind } = self.settings.formats.get(audience).copied().unwrap_or_default();
         let loaded = self.loaded();
         let current = loaded.state.current(algorithm, now);
         let key = current.and_then(|k| loaded.keys.get(&k.kid)).ok_or(MintError::NoKey(algorithm))?;
         Ok(Signer { key: key.clone(), kind })
-    }
-
-    /// What tokens for that audience say that they are.
-    pub(super) fn kind(&self, audience: &Audience) -> TokenType {
-        self.format(audience).kind
-    }
-
-    fn format(&self, audience: &Audience) -> TokenFormat {
-        self.settings.formats.get(audience).copied().unwrap_or_default()
     }
 
     /// The key of that name, unless it is distrusted or gone.

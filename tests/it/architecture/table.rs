@@ -41,7 +41,7 @@ pub const ROOMS: &[Room] = &[
     room("audit", &["model", "pb"]),
     room("journal", &["model", "pb", "audit"]),
     room("token", &["model", "jose"]),
-    room("mint", &["model", "entropy", "token", "policy", "journal"]),
+    room("mint", &["model", "pb", "entropy", "token", "policy", "journal"]),
     wiring("broker"),
     room("verifier", &["model", "clock", "jose", "token", "pb"]),
     room("grpc", &["model", "identity", "broker", "pb", "metrics"]),
