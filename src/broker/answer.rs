@@ -140,6 +140,8 @@ pub struct Answered {
     pub decided: Decided,
     /// The grant and its token; `None` unless granted or narrowed.
     pub grant: Option<(GrantView, Token)>,
+    /// Position of the event that holds the decision.
+    pub position: u64,
 }
 
 /// The answer to an end.

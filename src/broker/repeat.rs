@@ -24,6 +24,7 @@ struct Remembered {
     expects: Vec<Expect>,
     at: Timestamp,
     decided: Decided,
+    position: u64,
 }
 
 impl Repeats {
@@ -34,10 +35,10 @@ impl Repeats {
         asked: [u8; 32],
         expects: &[Expect],
         now: Timestamp,
-    ) -> Option<Decided> {
+    ) -> Option<(Decided, u64)> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = kept.get(&(task, asked))?;
-        (same.expects == expects && now.since(same.at) < WINDOW).then(|| same.decided.clone())
+        (same.expects == expects && now.since(same.at) < WINDOW).then(|| (same.decided.clone(), same.position))
     }
 
     /// Remembers an answer that came without a grant.
@@ -47,7 +48,7 @@ impl Repeats {
         asked: [u8; 32],
         expects: Vec<Expect>,
         now: Timestamp,
-        decided: Decided,
+        (decided, position): (Decided, u64),
     ) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= REPEATS_MAX {
@@ -56,6 +57,6 @@ impl Repeats {
                 kept.clear();
             }
         }
-        kept.insert((task, asked), Remembered { expects, at: now, decided });
+        kept.insert((task, asked), Remembered { expects, at: now, decided, position });
     }
 }

@@ -121,9 +121,9 @@ impl Broker {
                 return Ok(Attempt::Done(Box::new(answered)));
             }
         };
-        if let Some(decided) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
+        if let Some((decided, position)) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
             self.note_repeat(asking, &decided);
-            return Ok(Attempt::Done(Box::new(Answered { decided, grant: None })));
+            return Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })));
         }
         let relied_on = view.expects.clone();
         view.expect_unanswered(&asking.task.to_string(), asking.request_id);
@@ -135,11 +135,10 @@ impl Broker {
             return self.grant(asking, view, facts, decision).await;
         }
         let (entry, decided) = self.refusal(asking, &view, facts, decision)?;
-        if self.append(entry).await?.is_none() {
-            return Ok(Attempt::Again);
-        }
-        self.0.repeats.keep(asking.task, asking.asked, relied_on, now, decided.clone());
-        Ok(Attempt::Done(Box::new(Answered { decided, grant: None })))
+        let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
+        let position = committed.first();
+        self.0.repeats.keep(asking.task, asking.asked, relied_on, now, (decided.clone(), position));
+        Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
     }
 
     fn refusal(
@@ -187,8 +186,9 @@ impl Broker {
         let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
         let draft = draft.map_err(BrokerError::unavailable)?;
         let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
+        let position = committed.last();
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
-        Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)) })))
+        Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }
 
     /// Releases the token of a committed grant, unless something that was committed since has ended or suspended it.
@@ -229,14 +229,15 @@ impl Broker {
         let recorded = self.recorded_decision(answer.position, root)?;
         let id: DecisionId = recorded.decision.decision_id.parse().map_err(BrokerError::internal)?;
         let decided = Decided::new(id, &recorded.words.decision, recorded.words.differences.clone());
-        let Some(granted) = recorded.event.grant else { return Ok(Answered { decided, grant: None }) };
+        let position = answer.position;
+        let Some(granted) = recorded.event.grant else { return Ok(Answered { decided, grant: None, position }) };
         let grant = granted.grant_id.parse().map_err(BrokerError::internal)?;
         let jti: Jti = granted.jti.parse().map_err(BrokerError::internal)?;
         let known = self.live_grant(grant, jti)?;
         let context = format!("carnet/claims/{jti}");
         let open = |sealed: &[u8]| self.0.sealer.open(root, &context, sealed).map_err(Into::into);
         let token = self.0.keys.reissue(&self.0.journal, answer.position, open).map_err(BrokerError::unavailable)?;
-        Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)) })
+        Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)), position })
     }
 
     fn plan(

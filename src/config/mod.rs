@@ -2,7 +2,7 @@
 //! secrets are named by path only; the environment is passed in. What policy says is in the policy bundle and not here.
 
 mod file;
-mod quantity;
+pub mod quantity;
 pub mod settings;
 
 use std::collections::BTreeMap;

@@ -8,17 +8,17 @@ use serde::Deserialize;
 /// A length of time: a whole number and one of `ms`, `s`, `m`, `h`, `d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Span(pub(super) Duration);
+pub struct Span(pub Duration);
 
 /// A size: a whole number and one of `B`, `KiB`, `MiB`, `GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Size(pub(super) u64);
+pub struct Size(pub u64);
 
 /// A text that is no quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a whole number followed by one of {units}")]
-pub(super) struct ParseQuantityError {
+pub struct ParseQuantityError {
     text: String,
     units: &'static str,
 }

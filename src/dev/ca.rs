@@ -1,5 +1,7 @@
 //! A certificate authority for development and tests: one trust domain, X.509-SVIDs of the full shape, JWT-SVIDs, and on
-//! request certificates with a defect. Its keys live in memory and die with it.
+//! request certificates with a defect. Its keys live in memory and die with it, unless they are saved.
+
+pub mod saved;
 
 use std::fmt;
 use std::sync::Arc;
@@ -232,10 +234,13 @@ pub struct JwtAuthority {
 
 impl JwtAuthority {
     fn new() -> Result<Self, CaError> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(CaError::Key)?;
+        EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Self::of).map_err(CaError::Key)
+    }
+
+    fn of(key: EcdsaKeyPair) -> Self {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.public_key().as_ref());
         let kid = URL_SAFE_NO_PAD.encode(digest).chars().take(16).collect();
-        Ok(Self { key, kid })
+        Self { key, kid }
     }
 
     /// A JWT-SVID (JWT-SVID §3) for these audiences, valid for `life` from `now`.

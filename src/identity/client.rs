@@ -112,6 +112,19 @@ impl Dialer {
     /// # Errors
     /// When the target is malformed, or there is no SVID to present.
     pub fn new(target: &str, workload: &Workload, expected: ServerIdentity) -> Result<Self, IdentityError> {
+        Self::for_protocol(target, workload, expected, b"h2")
+    }
+
+    /// The same, with another protocol than HTTP/2 to be agreed upon (ALPN).
+    ///
+    /// # Errors
+    /// As [`Dialer::new`].
+    pub fn for_protocol(
+        target: &str,
+        workload: &Workload,
+        expected: ServerIdentity,
+        protocol: &[u8],
+    ) -> Result<Self, IdentityError> {
         let malformed = || IdentityError::Target(target.to_owned());
         let address = target.strip_prefix("https://").unwrap_or(target).trim_end_matches('/');
         let uri: Uri = format!("http://{address}").parse().map_err(|_| malformed())?;
@@ -124,7 +137,7 @@ impl Dialer {
             .authorize(move |id: &spiffe::SpiffeId| expected.is(id))
             .trust_domain_policy(spiffe_rustls::AllowList(BTreeSet::from([domain])))
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
-            .with_alpn_protocols([b"h2"])
+            .with_alpn_protocols([protocol])
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
         Ok(Self {
@@ -134,6 +147,12 @@ impl Dialer {
             status,
             clock: Clock::system(),
         })
+    }
+
+    /// Where it connects to, as `host:port`.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
     }
 
     /// One connection. In TLS 1.3 the server's refusal of our certificate shows only when something is read.

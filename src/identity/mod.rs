@@ -7,6 +7,7 @@ pub mod caller;
 pub mod client;
 pub mod connection;
 pub mod error;
+pub mod get;
 pub mod guarded;
 pub mod https;
 pub mod listen;

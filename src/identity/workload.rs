@@ -11,6 +11,7 @@ use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder};
 use spiffe::{WorkloadApiClient, X509ResourceLimits, X509Source, X509SourceError, X509SourceUpdates};
 
 use super::error::IdentityError;
+use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::SpiffeId;
 
 /// How long a command waits for its first SVID: the Workload API is local, and answers at once or not at all.
@@ -75,6 +76,12 @@ impl Workload {
     #[must_use]
     pub fn spiffe_id(&self) -> Option<SpiffeId> {
         self.source.svid().ok().and_then(|svid| svid.spiffe_id().to_string().parse().ok())
+    }
+
+    /// The thumbprint of the certificate that is presented at present; `None` while there is none.
+    #[must_use]
+    pub fn certificate_thumbprint(&self) -> Option<Thumbprint> {
+        self.source.svid().ok().map(|svid| Thumbprint::of(svid.leaf().as_bytes()))
     }
 
     /// Whether the Workload API can be reached at the moment.

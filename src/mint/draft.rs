@@ -84,10 +84,12 @@ impl Draft {
         seal: impl FnOnce(&[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>,
     ) -> Result<Self, MintError> {
         let claims = terms::claims(&permit, plan)?;
+        // Not the issue time: it is rounded down to a second in which the key may not have been there yet.
+        let now = permit.caller().at();
         // Used up: one permit, one draft.
         drop(permit);
         let payload = Zeroizing::new(claims.to_payload().map_err(MintError::Claims)?);
-        let Signer { key, kind } = keys.signer(&plan.audience, plan.life.issued.timestamp())?;
+        let Signer { key, kind } = keys.signer(&plan.audience, now)?;
         let published = key.published();
         let signing_input = Zeroizing::new(signing_input(kind, published.algorithm(), published.id(), &payload));
         if signing_input.len() + SIGNATURE_CHARACTERS_MAX > TOKEN_BYTES_MAX {

@@ -6,6 +6,7 @@ pub mod error;
 pub mod reissue;
 pub mod ring;
 pub mod token;
+pub mod view;
 
 mod pem;
 mod ring_state;

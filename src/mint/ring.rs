@@ -205,6 +205,11 @@ impl KeyRing {
         }
     }
 
+    /// Looks at the list.
+    pub(super) fn with_state<R>(&self, look: impl FnOnce(&RingState) -> R) -> R {
+        look(&self.loaded().state)
+    }
+
     fn loaded(&self) -> Arc<Loaded> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

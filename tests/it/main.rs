@@ -9,14 +9,29 @@
 )]
 
 mod architecture;
+mod audit_log;
+mod bad_input;
+mod cli;
 mod contract;
 mod crash;
+mod delegation;
+mod demo;
 mod eval;
+mod eval_agreement;
 mod golden;
 mod journal;
+mod limits;
 mod mtls;
+mod pause;
 mod policy_matrix;
+mod race;
+mod renew;
+mod report;
+mod request;
+mod restart;
+mod revoke;
 mod support;
+mod watch;
 mod workload_api;
 
 use std::collections::BTreeSet;

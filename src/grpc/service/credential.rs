@@ -30,8 +30,9 @@ impl CredentialService for Credentials {
         let caller = edge.caller(&request)?;
         let ask = ask::request(request.into_inner()).map_err(|e| edge.refuse(e))?;
         let answered = edge.broker.request_credential(&caller, ask).await.map_err(|e| edge.refuse(e))?;
+        let position = answered.position;
         let (decision, grant, token) = parts(answered);
-        Ok(Response::new(RequestCredentialResponse { decision, grant, token }))
+        Ok(Response::new(RequestCredentialResponse { decision, grant, token, position }))
     }
 
     async fn renew_credential(
@@ -42,8 +43,9 @@ impl CredentialService for Credentials {
         let caller = edge.caller(&request)?;
         let ask = ask::renew(request.into_inner()).map_err(|e| edge.refuse(e))?;
         let answered = edge.broker.renew_credential(&caller, ask).await.map_err(|e| edge.refuse(e))?;
+        let position = answered.position;
         let (decision, grant, token) = parts(answered);
-        Ok(Response::new(RenewCredentialResponse { decision, grant, token }))
+        Ok(Response::new(RenewCredentialResponse { decision, grant, token, position }))
     }
 
     async fn release_credential(

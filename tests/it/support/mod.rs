@@ -1,4 +1,8 @@
 //! Reusable pieces of the integration tests.
 
+pub mod ask;
+pub mod broker;
+pub mod caller;
 pub mod journal;
 pub mod pki;
+pub mod record;

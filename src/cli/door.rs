@@ -1,0 +1,178 @@
+//! The ways to a broker: as a workload over mutual TLS with an SVID, and as the operator over the local socket.
+
+use std::path::PathBuf;
+
+use tonic::transport::Channel;
+
+use crate::cli::error::CliError;
+use crate::identity::client::{ServerIdentity, connect, connect_unix};
+use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+
+/// Where a broker listens for workloads when nothing else is said.
+pub(in crate::cli) const BROKER_DEFAULT: &str = "127.0.0.1:7443";
+/// The path of a broker's own SPIFFE ID, by convention.
+pub(in crate::cli) const BROKER_PATH: &str = "/carnet";
+/// Where a broker keeps its data when nothing else is said; `deploy/config/carnet.toml` names the same.
+pub(in crate::cli) const DATA_DIR_DEFAULT: &str = "/var/lib/carnet";
+/// The operator's socket inside of the data folder.
+pub(in crate::cli) const OPERATOR_SOCKET: &str = "operator.sock";
+
+/// Which broker, for those who reach it as workloads.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Broker")]
+pub(in crate::cli) struct Target {
+    /// Where the broker listens for workloads.
+    #[arg(long, env = "CARNET_BROKER", value_name = "HOST:PORT", default_value = BROKER_DEFAULT)]
+    pub(in crate::cli) broker: String,
+    /// Whose certificate the broker must show [default: `/carnet` in our own trust domain].
+    #[arg(long, env = "CARNET_BROKER_ID", value_name = "SPIFFE-ID")]
+    pub(in crate::cli) broker_id: Option<SpiffeId>,
+}
+
+impl Target {
+    /// Whom we expect there.
+    ///
+    /// # Errors
+    /// When nothing was said and we have no identity to take the trust domain from.
+    pub(in crate::cli) fn identity(&self, workload: &Workload) -> Result<SpiffeId, CliError> {
+        if let Some(id) = &self.broker_id {
+            return Ok(id.clone());
+        }
+        let own = workload.spiffe_id().ok_or_else(|| CliError::local("our own SVID was withdrawn"))?;
+        broker_id(&own.trust_domain())
+    }
+
+    async fn channel(&self, workload: &Workload) -> Result<Channel, CliError> {
+        let expected = ServerIdentity::Exact(self.identity(workload)?);
+        Ok(connect(&self.broker, workload, expected).await?)
+    }
+}
+
+/// The SPIFFE ID of the broker of a trust domain, by convention.
+///
+/// # Errors
+/// Never for a trust domain that exists; the type says so because every SPIFFE ID is parsed.
+pub(in crate::cli) fn broker_id(trust_domain: &TrustDomain) -> Result<SpiffeId, CliError> {
+    let text = format!("spiffe://{trust_domain}{BROKER_PATH}");
+    text.parse().map_err(|error| CliError::because(format!("`{text}` names no broker"), error))
+}
+
+/// As a workload.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct WorkloadDoor {
+    #[command(flatten)]
+    pub(in crate::cli) target: Target,
+    /// The SPIFFE Workload API that says who we are: a path, or `unix:` or `tcp:` and an address.
+    #[arg(long, env = "SPIFFE_ENDPOINT_SOCKET", value_name = "SOCKET", help_heading = "Broker")]
+    pub(in crate::cli) socket: Option<String>,
+}
+
+impl WorkloadDoor {
+    /// Who we are.
+    ///
+    /// # Errors
+    /// When no socket is named, or no SVID comes from it.
+    pub(in crate::cli) async fn workload(&self) -> Result<Workload, CliError> {
+        let Some(socket) = &self.socket else {
+            return Err(CliError::local("who are we? name the Workload API by `--socket` or `SPIFFE_ENDPOINT_SOCKET`"));
+        };
+        workload(socket).await
+    }
+
+    /// A channel to the broker.
+    ///
+    /// # Errors
+    /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
+    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
+        self.target.channel(&self.workload().await?).await
+    }
+}
+
+/// The identity behind a Workload API.
+///
+/// # Errors
+/// When no SVID comes from it.
+pub(in crate::cli) async fn workload(socket: &str) -> Result<Workload, CliError> {
+    let endpoint = if socket.starts_with("unix:") || socket.starts_with("tcp:") {
+        socket.to_owned()
+    } else {
+        let absolute = std::path::absolute(socket).map_err(|e| CliError::because(format!("`{socket}`"), e))?;
+        format!("unix://{}", absolute.display())
+    };
+    Ok(Workload::from_endpoint(&endpoint, FIRST_SVID_WITHIN).await?)
+}
+
+/// As the operator.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct OperatorDoor {
+    /// The operator's socket [default: `operator.sock` in the data folder].
+    #[arg(long, env = "CARNET_OPERATOR_SOCKET", value_name = "PATH", help_heading = "Broker")]
+    operator_socket: Option<PathBuf>,
+    /// The broker's data folder.
+    #[arg(long, env = "CARNET_DATA_DIR", value_name = "DIR", default_value = DATA_DIR_DEFAULT, help_heading = "Broker")]
+    data_dir: PathBuf,
+}
+
+impl OperatorDoor {
+    /// The folder that the broker keeps its data in.
+    pub(in crate::cli) fn data_dir(&self) -> &std::path::Path {
+        &self.data_dir
+    }
+
+    /// A channel to the broker.
+    ///
+    /// # Errors
+    /// When nobody listens there, or we may not enter.
+    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
+        let socket = self.operator_socket.clone().unwrap_or_else(|| self.data_dir.join(OPERATOR_SOCKET));
+        Ok(connect_unix(&socket).await?)
+    }
+}
+
+/// As the operator, unless `--socket` says that it is to be as a workload: for reading the record, policy and revocation.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct OperatorFirst {
+    #[command(flatten)]
+    operator: OperatorDoor,
+    #[command(flatten)]
+    target: Target,
+    /// Ask as the workload of this SPIFFE Workload API instead.
+    #[arg(long, value_name = "SOCKET", help_heading = "Broker", conflicts_with = "operator_socket")]
+    socket: Option<String>,
+}
+
+impl OperatorFirst {
+    /// A channel to the broker.
+    ///
+    /// # Errors
+    /// As those of both doors.
+    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
+        match &self.socket {
+            Some(socket) => self.target.channel(&workload(socket).await?).await,
+            None => self.operator.channel().await,
+        }
+    }
+}
+
+/// As a workload, unless there is no Workload API or the operator's socket is named: for looking at tasks and grants.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct WorkloadFirst {
+    #[command(flatten)]
+    operator: OperatorDoor,
+    #[command(flatten)]
+    workload: WorkloadDoor,
+}
+
+impl WorkloadFirst {
+    /// A channel to the broker.
+    ///
+    /// # Errors
+    /// As those of both doors.
+    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
+        match (&self.workload.socket, &self.operator.operator_socket) {
+            (Some(_), None) => self.workload.channel().await,
+            _ => self.operator.channel().await,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `carnet policy active`.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::door::OperatorFirst;
+use crate::cli::error::{CliError, Exit};
+use crate::cli::output::Output;
+use crate::cli::output::value::Value;
+use crate::cli::shown;
+use crate::model::limits::BUNDLE_BYTES_MAX;
+use crate::pb::v1;
+use crate::pb::v1::policy_service_client::PolicyServiceClient;
+use crate::policy::bundle::BundleFiles;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Write its files to this folder, which must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    door: OperatorFirst,
+}
+
+pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
+    let answer = active(&args.door, args.save.is_some()).await?;
+    if let Some(folder) = &args.save {
+        save(folder, answer.bundle.clone().unwrap_or_default())?;
+    }
+    out.record(&Value::Fields(vec![
+        ("digest", answer.digest.as_str().into()),
+        ("revision", answer.revision.into()),
+        ("activated", shown::time(answer.activated)),
+        ("activated_by", answer.activated_by.as_str().into()),
+        ("policies", answer.policies.into()),
+        ("tools", answer.tools.into()),
+    ]))?;
+    Ok(Exit::Done)
+}
+
+/// The bundle in force, with its files or without.
+///
+/// # Errors
+/// When the broker cannot be reached or refuses.
+pub(in crate::cli) async fn active(
+    door: &OperatorFirst,
+    include_files: bool,
+) -> Result<v1::GetActivePolicyResponse, CliError> {
+    let mut client = PolicyServiceClient::new(door.channel().await?).max_decoding_message_size(2 * BUNDLE_BYTES_MAX);
+    Ok(client.get_active_policy(v1::GetActivePolicyRequest { include_files }).await?.into_inner())
+}
+
+/// The files of a bundle as the wire holds them.
+///
+/// # Errors
+/// When a path leads out of the folder, or there is too much.
+pub(in crate::cli) fn files(bundle: v1::PolicyBundle) -> Result<BundleFiles, CliError> {
+    let files = bundle.files.into_iter().map(|file| (file.path, file.content.to_vec()));
+    BundleFiles::new(files).map_err(|error| CliError::because("the broker's bundle cannot be used", error))
+}
+
+fn save(folder: &Path, bundle: v1::PolicyBundle) -> Result<(), CliError> {
+    let unwritable = |error| CliError::because(format!("`{}` cannot be written", folder.display()), error);
+    let files = files(bundle)?;
+    std::fs::create_dir(folder).map_err(unwritable)?;
+    for (path, content) in files.iter() {
+        // INVARIANT: `BundleFiles` holds only relative paths of plain names.
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(unwritable)?;
+        }
+        std::fs::write(path, content).map_err(unwritable)?;
+    }
+    Ok(())
+}

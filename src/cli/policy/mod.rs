@@ -1,0 +1,72 @@
+//! `carnet policy`: bundles, checked and tested here, and put in force by a running broker.
+
+mod activate;
+pub(in crate::cli) mod active;
+mod check;
+mod eval;
+mod test;
+
+use std::path::Path;
+
+use crate::cli::error::{CliError, Exit};
+use crate::cli::output::{Output, say};
+use crate::pb::v1;
+use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::error::BundleError;
+
+#[derive(Debug, clap::Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Which bundle is in force.
+    Active(active::Args),
+    /// Load a bundle and run its tests, here or at a broker.
+    Check(check::Args),
+    /// Run a bundle's tests.
+    Test(test::Args),
+    /// Put a bundle in force; every live grant is decided again under it.
+    Activate(activate::Args),
+    /// Judge a folder of recorded tasks and calls.
+    Eval(eval::Args),
+}
+
+pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
+    match command {
+        Command::Active(args) => active::run(args, out).await,
+        Command::Check(args) => check::run(args, out).await,
+        Command::Test(args) => test::run(&args, out),
+        Command::Activate(args) => activate::run(args, out).await,
+        Command::Eval(args) => eval::run(&args, out),
+    }
+}
+
+/// The files of a bundle.
+fn read(folder: &Path) -> Result<BundleFiles, CliError> {
+    BundleFiles::read_dir(folder).map_err(|error| refused(folder, error))
+}
+
+/// Loads a bundle from a folder.
+///
+/// # Errors
+/// When it is refused; every problem is said first.
+pub(in crate::cli) fn load(folder: &Path) -> Result<PolicyBundle, CliError> {
+    PolicyBundle::load(read(folder)?).map_err(|error| refused(folder, error))
+}
+
+fn refused(folder: &Path, error: BundleError) -> CliError {
+    CliError::because(format!("`{}` is refused", folder.display()), error)
+}
+
+fn wire(files: &BundleFiles) -> v1::PolicyBundle {
+    let file = |(path, content): (&str, &[u8])| v1::PolicyFile {
+        path: path.to_owned(),
+        content: bytes::Bytes::copy_from_slice(content),
+    };
+    v1::PolicyBundle { files: files.iter().map(file).collect() }
+}
+
+/// Says every problem, and whether there was none.
+fn say_problems(problems: &[v1::PolicyProblem]) -> bool {
+    for problem in problems {
+        say(&format!("{}: {}", problem.path, problem.message));
+    }
+    problems.is_empty()
+}

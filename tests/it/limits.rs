@@ -1,0 +1,194 @@
+//! Everything has a limit: rates before the journal, counted refusals, and a disk that is full and still lets one revoke.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet::broker::limit::CallerLimits;
+use carnet::model::limits::{
+    ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, MESSAGE_BYTES_MAX, PURPOSE_BYTES_MAX,
+    REQUEST_ID_BYTES_MAX,
+};
+use carnet::pb::v1::target::Target as Named;
+use carnet::pb::v1::{GrantState, ListTasksRequest};
+use serde_json::json;
+use tonic::Code;
+
+use super::support::ask::{AGENT, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
+use super::support::broker::{Setup, TestBroker};
+use super::support::caller::Refused;
+use super::support::pki::id;
+
+#[tokio::test]
+async fn invariant_10_everything_has_a_limit() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let mut refusals: Vec<(&str, Refused)> = Vec::new();
+    let change = |change: &dyn Fn(&mut carnet::pb::v1::RequestCredentialRequest)| {
+        let mut request = task.reading();
+        change(&mut request);
+        agent.request_credential(request)
+    };
+    let long = |length: usize| "x".repeat(length);
+    refusals.push(("purpose", change(&|r| r.purpose = long(PURPOSE_BYTES_MAX + 1)).await.unwrap_err()));
+    refusals.push(("request id", change(&|r| r.request_id = long(REQUEST_ID_BYTES_MAX + 1)).await.unwrap_err()));
+    let many = vec![access("tickets.search", &json!({})); ACCESS_ENTRIES_MAX + 1];
+    refusals.push(("entries", change(&|r| r.access.clone_from(&many)).await.unwrap_err()));
+    let arguments = json!({ "ticket_id": long(ARGUMENTS_BYTES_MAX) }).to_string();
+    refusals.push(("arguments", change(&|r| r.access[0].arguments_json.clone_from(&arguments)).await.unwrap_err()));
+    let deep = format!("{}{}", r#"{"a":"#.repeat(40), "}".repeat(40)).replace("\"a\":}", "\"a\":1}");
+    refusals.push(("nesting", change(&|r| r.access[0].arguments_json.clone_from(&deep)).await.unwrap_err()));
+    let mut registration = broker.task(&long(INTENT_BYTES_MAX + 1));
+    refusals.push(("intent", orchestrator.register_task(registration.clone()).await.unwrap_err()));
+    registration.intent = "Read.".to_owned();
+    let names: Vec<String> = (0..=CEILING_TOOLS_MAX).map(|n| format!("tool-{n}")).collect();
+    registration.ceiling = Some(ceiling(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    refusals.push(("tools of a ceiling", orchestrator.register_task(registration).await.unwrap_err()));
+    let page = orchestrator.tasks().list_tasks(ListTasksRequest { page_size: 100_000, ..Default::default() }).await;
+    match page {
+        Ok(page) => assert!(page.into_inner().tasks.len() <= 500, "a page is bounded"),
+        Err(status) => refusals.push(("page", status.into())),
+    }
+    for (name, refused) in &refusals {
+        assert_eq!(refused.code, Code::InvalidArgument, "{name}: {refused:?}");
+        assert_eq!(refused.reason, "LIMIT_EXCEEDED", "{name}: {refused:?}");
+        assert!(refused.message.len() < 500, "{name}: what was sent is not sent back");
+    }
+    let mut message = task.reading();
+    message.purpose = long(MESSAGE_BYTES_MAX + 1);
+    let refused = agent.request_credential(message).await.unwrap_err();
+    assert!(matches!(refused.code, Code::OutOfRange | Code::ResourceExhausted), "{refused:?}");
+    agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn a_caller_above_its_rate_costs_no_disk() {
+    let limits = CallerLimits { per_second: 10, burst: 5, in_flight: 100 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    for _ in 0..5 {
+        agent.unchecked().granted(task.reading()).await;
+    }
+    let before = broker.record.size().await;
+    for _ in 0..50 {
+        let refused = agent.unchecked().request_credential(task.reading()).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    }
+    broker.sweep().await;
+    let left = broker.record.since(before).await;
+    assert!(left.len() <= 2, "repeated refusals are counted, not written one by one: {} events", left.len());
+    // One caller's rate is not another's, and time gives it back.
+    let second = broker.caller(SECOND_AGENT).await;
+    assert_ne!(second.request_credential(task.reading()).await.unwrap_err().reason, "RATE_LIMITED");
+    broker.advance(Duration::from_secs(1));
+    agent.unchecked().granted(task.reading()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_flight_are_bounded_for_each_caller() {
+    let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let agent = agent.unchecked();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let (agent, request) = (agent.clone(), task.reading());
+        asking.spawn(async move { agent.request_credential(request).await });
+    }
+    let answers = asking.join_all().await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(refused.iter().all(|refused| refused.reason == "RATE_LIMITED"), "{refused:?}");
+    assert!(!refused.is_empty(), "64 at once, and at most 2 in flight");
+    assert!(answers.iter().any(Result::is_ok));
+    agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn repeated_refusals_are_counted() {
+    let broker = TestBroker::start().await;
+    let (_, _, task) = broker.at_work().await;
+    let stranger = broker.caller(SECOND_AGENT).await;
+    for _ in 0..40 {
+        stranger.request_credential(task.reading()).await.unwrap_err();
+    }
+    broker.sweep().await;
+    broker.advance(Duration::from_secs(61));
+    broker.sweep().await;
+    let refusals = broker.record.refusals().await;
+    let of_stranger: Vec<_> = refusals.iter().filter(|r| r.subject == id(SECOND_AGENT).to_string()).collect();
+    assert!(!of_stranger.is_empty() && of_stranger.len() <= 3, "{} events", of_stranger.len());
+    assert_eq!(of_stranger.iter().map(|r| r.count).sum::<u64>(), 40, "{of_stranger:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_still_lets_one_revoke() {
+    let setup = Setup {
+        journal: Arc::new(|options| {
+            options.total_bytes_max = Some(FULL_AFTER);
+            options.reserve_bytes = 1 << 20;
+        }),
+        ..Setup::default()
+    };
+    let mut broker = TestBroker::with(setup).await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let refused = fill(&broker, &task).await;
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "STORAGE_FULL"));
+    let refused = orchestrator.register_task(broker.task("Read ticket T-1000.")).await.unwrap_err();
+    assert_eq!(refused.reason, "STORAGE_FULL", "nothing new is begun");
+
+    let named = Named::GrantId(granted.id().to_owned());
+    assert_eq!(orchestrator.revoke(revocation(named)).await.unwrap().grants_revoked, 1);
+    assert!(orchestrator.complete_task(task.complete()).await.unwrap().grants_revoked > 0);
+    let everything = Named::Everything(carnet::pb::v1::Everything {});
+    assert!(broker.operator().await.revoke(revocation(everything)).await.unwrap().blocked);
+    assert_eq!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Revoked);
+    broker.restart().await;
+    assert_eq!(
+        broker.resource_server().await.standing(granted.id()).await.unwrap(),
+        GrantState::Revoked,
+        "and it lasts"
+    );
+}
+
+#[tokio::test]
+async fn invariant_1_no_token_leaves_before_its_evidence_is_durable() {
+    let setup = Setup { journal: Arc::new(|options| options.total_bytes_max = Some(FULL_AFTER)), ..Setup::default() };
+    let broker = TestBroker::with(setup).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    // What left is on record, with the digest of exactly what was signed.
+    let recorded = broker.record.since(granted.position).await;
+    let carnet::pb::journal::event::Payload::CredentialDecided(event) = &recorded[0].payload else { unreachable!() };
+    let grant = event.grant.as_ref().unwrap();
+    let signed = granted.token.rsplit_once('.').unwrap().0;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
+    assert_eq!(
+        (grant.jti.as_str(), grant.signing_input_sha256.as_ref()),
+        (granted.grant.jti.as_str(), digest.as_ref())
+    );
+    // And when no evidence can be written, nothing leaves.
+    let size = {
+        fill(&broker, &task).await;
+        broker.record.size().await
+    };
+    let refused = agent.request_credential(task.reading()).await.unwrap_err();
+    assert_eq!(refused.reason, "STORAGE_FULL");
+    assert_eq!(broker.record.size().await, size);
+}
+
+/// Asks until the journal takes no more; the refusal.
+async fn fill(broker: &TestBroker, task: &OpenTask) -> Refused {
+    let agent = broker.caller(AGENT).await.unchecked();
+    for _ in 0..2000 {
+        let mut request =
+            task.steps(&audience_of("tickets.read"), vec![access("tickets.read", &json!({ "ticket_id": "T-1000" }))]);
+        request.purpose = "p".repeat(PURPOSE_BYTES_MAX);
+        if let Err(refused) = agent.request_credential(request).await {
+            return refused;
+        }
+    }
+    panic!("the journal took everything");
+}
+
+/// Room for the policy bundle and some dozens of grants.
+const FULL_AFTER: u64 = 512 << 10;

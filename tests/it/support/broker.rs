@@ -1,0 +1,351 @@
+//! A real broker, in this process: the doors that `serve` opens, on port 0, over a folder of its own, with identities of a
+//! test's trust domain and a clock that the test winds. Dropping it drains it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet::broker;
+use carnet::broker::limit::CallerLimits;
+use carnet::dev::workload_api::WorkloadApi;
+use carnet::entropy::Entropy;
+use carnet::identity::client::{ServerIdentity, connect, connect_unix};
+use carnet::identity::listen::ListenLimits;
+use carnet::identity::workload::Workload;
+use carnet::journal::options::Options;
+use carnet::metrics::Metrics;
+use carnet::mint::ring::KeySettings;
+use carnet::pb::v1;
+use carnet::policy::bundle::BundleFiles;
+use carnet::server::doors::WorkloadDoor;
+use carnet::server::folder::{DataFolder, FolderOptions};
+use carnet::server::operator;
+use carnet::server::start::{Parts, Running, start};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tonic::transport::Channel;
+
+use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
+use super::caller::{Caller, unique};
+use super::pki::{DOMAIN, FOREIGN, Pki, id, soon};
+use super::record::Record;
+
+/// The issuer of its tokens.
+pub const ISSUER: &str = "https://carnet.example.org";
+/// Path of the broker's own SPIFFE ID.
+const BROKER: &str = "/carnet";
+/// Deadline of tasks that do not care.
+const TASK_LIFE: Duration = Duration::from_secs(1800);
+
+/// What a test wants otherwise than usual.
+pub struct Setup {
+    /// The policy bundle.
+    pub policy: BundleFiles,
+    /// True to put it in force at a restart too.
+    pub activate: bool,
+    /// What each caller may ask for.
+    pub limits: CallerLimits,
+    /// Changes how the journal is kept.
+    pub journal: Arc<dyn Fn(&mut Options) + Send + Sync>,
+    /// How often `Watch` says that nothing happened.
+    pub heartbeat: Duration,
+    /// How long a new signing key is published before it signs.
+    pub key_lead: Duration,
+    /// Accepts workloads of the other trust domain too.
+    pub accepts_foreign: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: shipped_policy(),
+            activate: true,
+            limits: CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 10_000 },
+            journal: Arc::new(|_| {}),
+            heartbeat: Duration::from_millis(200),
+            key_lead: Duration::from_secs(3600),
+            accepts_foreign: false,
+        }
+    }
+}
+
+/// The running broker, with everybody who may call it.
+pub struct TestBroker {
+    pub pki: Pki,
+    /// The record, read through the operator's socket.
+    pub record: Arc<Record>,
+    setup: Setup,
+    folder: TempDir,
+    running: Option<Running>,
+    trust: carnet::identity::trust::Trust,
+    address: String,
+    members: Mutex<HashMap<String, Member>>,
+    own: WorkloadApi,
+}
+
+struct Member {
+    _api: WorkloadApi,
+    workload: Workload,
+    channel: Channel,
+}
+
+impl TestBroker {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let pki = Pki::wound_by_hand();
+        let foreign = [Arc::clone(&pki.foreign)];
+        let (federated, listed): (&[_], &[&str]) =
+            if setup.accepts_foreign { (&foreign, &[DOMAIN, FOREIGN]) } else { (&[], &[DOMAIN]) };
+        let (own, trust) = soon(pki.trust(federated, listed)).await;
+        let folder = TempDir::new().unwrap();
+        let running = soon(boot(&setup, folder.path(), &trust)).await;
+        let address = running.addresses().workloads.to_string();
+        let record = Arc::new(Record::new(operator_of(&running).await));
+        let members = Mutex::new(HashMap::new());
+        Self { pki, record, setup, folder, running: Some(running), trust, address, members, own }
+    }
+
+    /// Ends the broker in good order and starts another on the same folder, with other ports.
+    pub async fn restart(&mut self) {
+        self.restart_after(|_| {}).await;
+    }
+
+    /// The same, after something was done to the folder.
+    pub async fn restart_after(&mut self, meanwhile: impl FnOnce(&Path)) {
+        self.stop().await;
+        meanwhile(self.folder.path());
+        let running = soon(boot(&self.setup, self.folder.path(), &self.trust)).await;
+        self.address = running.addresses().workloads.to_string();
+        self.record.follow(operator_of(&running).await).await;
+        self.running = Some(running);
+        self.members.lock().await.clear();
+    }
+
+    /// Ends the broker in good order.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            soon(running.shutdown()).await;
+        }
+    }
+
+    /// Starts on the folder as it is now; `Err` says why it does not.
+    pub async fn try_start(&mut self) -> Result<(), String> {
+        assert!(self.running.is_none(), "it still runs");
+        let running = soon(try_boot(&self.setup, self.folder.path(), &self.trust)).await?;
+        self.address = running.addresses().workloads.to_string();
+        self.record.follow(operator_of(&running).await).await;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().expect("it was stopped")
+    }
+
+    /// The folder of journal and keys.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn journal_folder(&self) -> PathBuf {
+        DataFolder::new(&data_of(self.folder.path())).journal()
+    }
+
+    /// `host:port` of the door of workloads.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Winds the clock.
+    pub fn advance(&self, by: Duration) {
+        self.pki.clock.advance(by);
+    }
+
+    /// Clients of the workload at that path of the own trust domain.
+    pub async fn caller(&self, path: &str) -> Caller {
+        Caller::new(self.channel(path).await, Arc::clone(&self.record))
+    }
+
+    pub async fn agent(&self) -> Caller {
+        self.caller(AGENT).await
+    }
+
+    pub async fn orchestrator(&self) -> Caller {
+        self.caller(ORCHESTRATOR).await
+    }
+
+    pub async fn resource_server(&self) -> Caller {
+        self.caller(RESOURCE_SERVER).await
+    }
+
+    pub async fn scorer(&self) -> Caller {
+        self.caller(SCORER).await
+    }
+
+    /// Clients over the operator's socket.
+    pub async fn operator(&self) -> Caller {
+        Caller::new(operator_of(self.running()).await, Arc::clone(&self.record))
+    }
+
+    /// A connection as the workload at that path; the same one each time.
+    pub async fn channel(&self, path: &str) -> Channel {
+        let mut members = self.members.lock().await;
+        if let Some(member) = members.get(path) {
+            return member.channel.clone();
+        }
+        let (api, workload) = self.pki.workload(path).await;
+        let channel = self.connect(&workload).await;
+        members.insert(path.to_owned(), Member { _api: api, workload, channel: channel.clone() });
+        channel
+    }
+
+    /// The identity that [`TestBroker::channel`] connects with.
+    pub async fn workload(&self, path: &str) -> Workload {
+        self.channel(path).await;
+        self.members.lock().await[path].workload.clone()
+    }
+
+    /// Another connection of an identity.
+    pub async fn connect(&self, workload: &Workload) -> Channel {
+        soon(connect(&self.address, workload, ServerIdentity::Exact(id(BROKER)))).await.unwrap()
+    }
+
+    /// Clients that connect anew, with a fresh SVID: what a workload does after its rotation.
+    pub async fn rotated(&self, path: &str) -> Caller {
+        self.members.lock().await.remove(path);
+        self.caller(path).await
+    }
+
+    /// Orchestrator and agent, and a task between them with the usual intent and no ceiling.
+    pub async fn at_work(&self) -> (Caller, Caller, OpenTask) {
+        let (orchestrator, agent) = (self.orchestrator().await, self.agent().await);
+        let task = orchestrator.open(self.task(INTENT)).await;
+        (orchestrator, agent, task)
+    }
+
+    /// A task of the usual agent with that intent, and no ceiling.
+    pub fn task(&self, intent: &str) -> v1::RegisterTaskRequest {
+        v1::RegisterTaskRequest {
+            request_id: unique("task"),
+            intent: intent.to_owned(),
+            initiator: INITIATOR.to_owned(),
+            agent: id(AGENT).to_string(),
+            deadline: Some(self.at(TASK_LIFE)),
+            ..v1::RegisterTaskRequest::default()
+        }
+    }
+
+    /// A moment so far from now.
+    pub fn at(&self, from_now: Duration) -> prost_types::Timestamp {
+        let millis = self.pki.now().after(from_now).as_millis();
+        let nanos = i32::try_from(millis % 1000 * 1_000_000).unwrap();
+        prost_types::Timestamp { seconds: i64::try_from(millis / 1000).unwrap(), nanos }
+    }
+
+    /// Takes the other trust domain's bundle from the broker.
+    pub fn withdraw_foreign(&self) {
+        self.own.offer(self.pki.offer(BROKER, &[]));
+    }
+
+    /// Does what is due by the clock, without waiting for the broker to look at it.
+    pub async fn sweep(&self) {
+        self.running().broker().sweep().await.unwrap();
+    }
+}
+
+async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {
+    try_boot(setup, folder, trust).await.unwrap_or_else(|error| panic!("the broker does not start: {error}"))
+}
+
+async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Result<Running, String> {
+    let (clock, entropy) = (trust.clock().clone(), Entropy::system());
+    let options = FolderOptions {
+        issuer: ISSUER.to_owned(),
+        keys: KeySettings { lead: setup.key_lead, ..KeySettings::default() },
+        segment_bytes: 1 << 20,
+        snapshot_every: 1000,
+        disk_reserve_bytes: 1 << 16,
+        checkpoint_interval: Duration::from_secs(3600),
+    };
+    let data = DataFolder::new(&data_of(folder));
+    let mut contents = data.open(options, &clock, &entropy).map_err(told)?;
+    (setup.journal)(&mut contents.journal);
+    let parts = broker::open::Parts {
+        settings: broker::Settings {
+            issuer: ISSUER.parse().unwrap(),
+            limits: setup.limits,
+            heartbeat: setup.heartbeat,
+        },
+        clock,
+        entropy,
+        trust: trust.clone(),
+        sealer: contents.sealer,
+        handles: contents.handles,
+        keys: contents.keys,
+        journal: contents.journal,
+        policy: setup.policy.clone(),
+        activate: setup.activate,
+    };
+    let parts = Parts {
+        broker: parts,
+        workloads: WorkloadDoor {
+            listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
+            limits: ListenLimits::default(),
+        },
+        https: None,
+        operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
+        metrics: Metrics::new().map_err(told)?,
+        drain_timeout: Duration::from_secs(5),
+    };
+    start(parts).await.map_err(told)
+}
+
+fn data_of(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+async fn operator_of(running: &Running) -> Channel {
+    soon(connect_unix(running.operator_socket().unwrap())).await.unwrap()
+}
+
+/// An error with what caused it.
+fn told(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The policy bundle that Carnet ships, with the identities of the tests' trust domain. Its own tests name others, and are
+/// run elsewhere.
+pub fn shipped_policy() -> BundleFiles {
+    policy_with(|_, text| text)
+}
+
+/// The same with files changed.
+pub fn policy_with(change: impl Fn(&str, String) -> String) -> BundleFiles {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy");
+    let files = BundleFiles::read_dir(&folder).unwrap();
+    let kept = files.iter().filter(|(path, _)| !path.starts_with("tests/")).map(|(path, content)| {
+        let text = String::from_utf8(content.to_vec()).unwrap();
+        let text = if path == "identities.toml" { identities(&text) } else { text };
+        (path.to_owned(), change(path, text).into_bytes())
+    });
+    BundleFiles::new(kept).unwrap()
+}
+
+fn identities(shipped: &str) -> String {
+    let own = shipped.replace("spiffe://dev.carnet.test/", &format!("spiffe://{DOMAIN}/"));
+    format!(
+        "{own}\n[[identity]]\npattern = \"spiffe://{DOMAIN}/resource-of/tickets\"\nclass = \"resource_server\"\nowner = \
+         \"group:support\"\naudiences = [\"https://tickets.dev.carnet.test\"]\n"
+    )
+}

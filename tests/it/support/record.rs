@@ -1,0 +1,141 @@
+//! The record as a reviewer has it: exported over the operator's socket, stored bytes and all.
+
+use carnet::pb::journal as pb;
+use carnet::pb::journal::event::Payload;
+use carnet::pb::v1;
+use carnet::pb::v1::audit_service_client::AuditServiceClient;
+use carnet::pb::v1::export_events_response::Part;
+use prost::Message as _;
+use tokio::sync::RwLock;
+use tonic::transport::Channel;
+
+/// The record of a running broker.
+pub struct Record {
+    operator: RwLock<Channel>,
+}
+
+/// An event as it stands in the record.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub position: u64,
+    pub time_ms: u64,
+    /// The leaf of the tree.
+    pub stored: bytes::Bytes,
+    pub stream: String,
+    pub actor: pb::Actor,
+    pub payload: Payload,
+}
+
+impl Entry {
+    /// True when nobody asked for it.
+    pub fn by_the_broker(&self) -> bool {
+        self.actor.kind() == pb::actor::Kind::Broker
+    }
+}
+
+/// A whole export.
+#[derive(Debug, Clone)]
+pub struct Export {
+    pub events: Vec<Entry>,
+    pub checkpoint: String,
+}
+
+impl Record {
+    pub fn new(operator: Channel) -> Self {
+        Self { operator: RwLock::new(operator) }
+    }
+
+    /// After a restart there is another socket.
+    pub async fn follow(&self, operator: Channel) {
+        *self.operator.write().await = operator;
+    }
+
+    /// How many events there are.
+    pub async fn size(&self) -> u64 {
+        let mut audit = AuditServiceClient::new(self.operator.read().await.clone());
+        let answer = audit.get_checkpoint(v1::GetCheckpointRequest {}).await.unwrap().into_inner();
+        answer.size
+    }
+
+    /// The events from a position on.
+    pub async fn since(&self, from: u64) -> Vec<Entry> {
+        self.export(from).await.events
+    }
+
+    /// Everything.
+    pub async fn all(&self) -> Vec<Entry> {
+        self.since(0).await
+    }
+
+    pub async fn export(&self, from: u64) -> Export {
+        let channel = self.operator.read().await.clone();
+        let mut audit = AuditServiceClient::new(channel).max_decoding_message_size(64 << 20);
+        let request = v1::ExportEventsRequest { from, size: 0 };
+        let mut parts = match audit.export_events(request).await {
+            Ok(answer) => answer.into_inner(),
+            // There is nothing after the end.
+            Err(status) if status.code() == tonic::Code::InvalidArgument => {
+                return Export { events: Vec::new(), checkpoint: String::new() };
+            }
+            Err(status) => panic!("the record cannot be exported: {status}"),
+        };
+        let (mut events, mut checkpoint) = (Vec::new(), String::new());
+        while let Some(message) = parts.message().await.unwrap() {
+            match message.part.unwrap() {
+                Part::Event(event) => events.push(entry(event)),
+                Part::Checkpoint(note) => checkpoint = note,
+            }
+        }
+        Export { events, checkpoint }
+    }
+
+    /// The events of a kind.
+    pub async fn of_kind(&self, wanted: &str) -> Vec<Entry> {
+        self.all().await.into_iter().filter(|event| kind(&event.payload) == wanted).collect()
+    }
+
+    /// What was refused, with its reason code.
+    pub async fn refusals(&self) -> Vec<pb::Refused> {
+        let refused = |event: Entry| match event.payload {
+            Payload::Refused(refused) => Some(refused),
+            _ => None,
+        };
+        self.all().await.into_iter().filter_map(refused).collect()
+    }
+}
+
+fn entry(event: v1::ExportedEvent) -> Entry {
+    let stored = pb::StoredEvent::decode(event.stored.clone()).unwrap();
+    assert_eq!(stored.position, event.position);
+    let body = pb::Event::decode(stored.body).unwrap();
+    Entry {
+        position: event.position,
+        time_ms: stored.time_ms,
+        stored: event.stored,
+        stream: body.stream,
+        actor: body.actor.unwrap_or_default(),
+        payload: body.payload.unwrap(),
+    }
+}
+
+/// The name of an event's kind.
+pub fn kind(payload: &Payload) -> &'static str {
+    match payload {
+        Payload::BrokerStarted(_) => "broker_started",
+        Payload::TaskDecided(_) => "task_decided",
+        Payload::TaskAmended(_) => "task_amended",
+        Payload::TaskPaused(_) => "task_paused",
+        Payload::TaskResumed(_) => "task_resumed",
+        Payload::TaskEnded(_) => "task_ended",
+        Payload::CredentialDecided(_) => "credential_decided",
+        Payload::GrantReconsidered(_) => "grant_reconsidered",
+        Payload::GrantReleased(_) => "grant_released",
+        Payload::Revoked(_) => "revoked",
+        Payload::BlockLifted(_) => "block_lifted",
+        Payload::SignalReported(_) => "signal_reported",
+        Payload::ToolCallReported(_) => "tool_call_reported",
+        Payload::PolicyActivated(_) => "policy_activated",
+        Payload::KeyRotated(_) => "key_rotated",
+        Payload::Refused(_) => "refused",
+    }
+}
