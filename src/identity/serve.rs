@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio_stream::{Stream, StreamExt as _};
 
 use super::connection::PeerConnection;
-use super::listen::Incoming;
 
 /// A single connection where a stream of them is expected. After it nothing comes, and the stream does not end either.
 #[derive(Debug)]
@@ -36,21 +35,31 @@ pub type WindDown = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///     async move { router.serve_with_incoming_shutdown(connection, wind_down).await… }
 /// })
 /// ```
-pub async fn each<F, S>(mut incoming: Incoming<PeerConnection>, stop: impl Future<Output = ()>, serve: F)
+pub async fn each<C, IO, F, S>(connections: C, stop: impl Future<Output = ()>, serve: F)
 where
-    F: Fn(Alone<PeerConnection>, WindDown) -> S,
+    C: Stream<Item = io::Result<PeerConnection<IO>>>,
+    IO: Send + 'static,
+    F: Fn(Alone<PeerConnection<IO>>, WindDown) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
     let (tell, stopping) = watch::channel(false);
     let mut serving = JoinSet::new();
     let mut stop = pin!(stop);
+    let mut connections = Box::pin(connections);
     loop {
         let next = tokio::select! {
             () = &mut stop => break,
             Some(_) = serving.join_next() => continue,
-            next = incoming.next() => next,
+            next = connections.next() => next,
         };
-        let Some(Ok(mut connection)) = next else { break };
+        let mut connection = match next {
+            Some(Ok(connection)) => connection,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a connection is lost");
+                continue;
+            }
+            None => break,
+        };
         let (retirement, mut stopping) = (connection.retirement(), stopping.clone());
         let wind_down = async move {
             tokio::select! {
@@ -61,7 +70,7 @@ where
         serving.spawn(serve(Alone(Some(connection)), Box::pin(wind_down)));
     }
     // Whoever connects from now on is told that nobody listens.
-    drop(incoming);
+    drop(connections);
     tell.send_replace(true);
     while serving.join_next().await.is_some() {}
 }
