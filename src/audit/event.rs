@@ -3,12 +3,11 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{BufMut, Bytes};
-use prost::Message as _;
-use prost::encoding::encode_varint;
 
 use super::tree::{LEAF_PREFIX, TreeHash};
 use crate::model::time::Timestamp;
 use crate::pb::journal::{Event, StoredEvent};
+use crate::pb::wire::{self, DecodeError, VARINT_BYTES_MAX, put_varint};
 
 /// The place of an event in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +32,11 @@ impl Unplaced {
     /// Encodes an event and hashes what does not depend on its place.
     #[must_use]
     pub fn new(event: &Event) -> Self {
-        let len = event.encoded_len();
-        let mut head = Vec::with_capacity(1 + VARINT_MAX + len);
+        let len = wire::encoded_len(event);
+        let mut head = Vec::with_capacity(1 + VARINT_BYTES_MAX + len);
         head.push(BODY_KEY);
-        encode_varint(len as u64, &mut head);
-        event.encode_raw(&mut head);
+        put_varint(len as u64, &mut head);
+        wire::encode(event, &mut head);
         let mut hash = Context::new(&SHA256);
         hash.update(&[LEAF_PREFIX]);
         hash.update(&head);
@@ -59,7 +58,7 @@ impl Unplaced {
             [(POSITION_KEY, place.position), (VERSION_KEY, place.stream_version), (TIME_KEY, place.time.as_millis())]
         {
             rest.put_u8(key);
-            encode_varint(value, &mut rest);
+            put_varint(value, &mut rest);
         }
         let unused = rest.len();
         let tail = tail.get(..PLACE_MAX - unused).unwrap_or_default();
@@ -73,15 +72,14 @@ impl Unplaced {
 /// Stored bytes that are no event.
 #[derive(Debug, thiserror::Error)]
 #[error("not a stored event")]
-pub struct DecodeEventError(#[source] prost::DecodeError);
+pub struct DecodeEventError(#[source] DecodeError);
 
 /// The place and the encoded event inside stored bytes.
 ///
 /// # Errors
 /// When the bytes are no `StoredEvent`.
 pub fn open(stored: Bytes) -> Result<(Place, Bytes), DecodeEventError> {
-    let StoredEvent { position, stream_version, time_ms, body } =
-        StoredEvent::decode(stored).map_err(DecodeEventError)?;
+    let StoredEvent { position, stream_version, time_ms, body } = wire::decode(stored).map_err(DecodeEventError)?;
     Ok((Place { position, stream_version, time: Timestamp::from_millis(time_ms) }, body))
 }
 
@@ -91,7 +89,7 @@ pub fn open(stored: Bytes) -> Result<(Place, Bytes), DecodeEventError> {
 /// When the bytes are no `StoredEvent`, or its body no `Event`.
 pub fn decode(stored: Bytes) -> Result<(Place, Event), DecodeEventError> {
     let (place, body) = open(stored)?;
-    Ok((place, Event::decode(body).map_err(DecodeEventError)?))
+    Ok((place, wire::decode(body).map_err(DecodeEventError)?))
 }
 
 // Field keys of `StoredEvent`: number and wire type.
@@ -99,10 +97,8 @@ const POSITION_KEY: u8 = 1 << 3;
 const VERSION_KEY: u8 = 2 << 3;
 const TIME_KEY: u8 = 3 << 3;
 const BODY_KEY: u8 = 4 << 3 | 2;
-// Longest varint.
-const VARINT_MAX: usize = 10;
 // Longest encoding of a place.
-const PLACE_MAX: usize = 3 * (1 + VARINT_MAX);
+const PLACE_MAX: usize = 3 * (1 + VARINT_BYTES_MAX);
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
-//! The export: a file that holds events as stored and the checkpoint that they are checked by. It is written and read as a
-//! stream; nothing in it is larger than its limit.
+//! The export: a file that holds events as stored and the checkpoint that they are checked by, written and read as a stream.
 //!
-//! The file begins with the line `carnet-export-1`, then the position of its first event (8 bytes), the number of subtrees
-//! that stand for the events before it (1 byte) and their roots, largest first (32 bytes each; none when it begins at 0).
-//! Records follow: a letter, a length (4 bytes), that many bytes. `e` holds the stored bytes of the next event; `c` holds a
-//! signed checkpoint of exactly these events and is the last. Numbers are big-endian.
+//! The line `carnet-export-1`; the position of the first event (8 bytes), the number of subtrees that stand for the events
+//! before it (1) and their roots, largest first (32 each). Then records: a letter, a length (4), that many bytes. `e` holds
+//! the stored bytes of the next event; `c` a signed checkpoint of exactly these events, and is the last. Numbers are
+//! big-endian.
 
 use std::io::{self, Read, Write};
 

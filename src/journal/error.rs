@@ -60,6 +60,13 @@ pub enum JournalError {
     Thread(#[source] io::Error),
 }
 
+impl JournalError {
+    /// True when the disk had no space left.
+    pub(super) fn is_storage_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+}
+
 /// Why an entry was not appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {

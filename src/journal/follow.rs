@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::engine::Engine;
 use super::error::ReadError;
 use super::log::Cursor;
 use super::projection::Recorded;
-use super::shared::Shared;
 
 /// Reads events in order, and waits for more at the end.
 pub struct Follower {
-    shared: Arc<Shared>,
+    shared: Arc<Engine>,
     durable: watch::Receiver<u64>,
     closed: watch::Receiver<bool>,
     next: u64,
 }
 
 impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
+    pub(super) fn new(shared: Arc<Engine>, next: u64) -> Self {
         let (durable, closed) = (shared.events.durable(), shared.events.closed());
         Self { shared, durable, closed, next }
     }
@@ -51,7 +51,7 @@ impl Follower {
 }
 
 /// The events from `from` on that are durable, so many at most.
-pub(super) fn read_range(shared: &Shared, from: u64, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
+pub(super) fn read_range(shared: &Engine, from: u64, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
     let mut out = Vec::new();
     let log = &shared.events;
     if from >= log.size() {

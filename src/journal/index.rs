@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fs, io};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use bytes::{Buf as _, BufMut as _};
-use prost::encoding::{decode_varint, encode_varint};
 use sled::{Batch, Db, Mode};
 
 use super::frame::LogId;
 use super::terms::{HASH_BITS, Term, TermKind};
 use crate::audit::tree::TreeHash;
+use crate::pb::wire::{put_varint, take_varint};
 
 /// Events of a block.
 pub(super) const BLOCK_EVENTS: u64 = 1 << BLOCK_BITS;
@@ -66,8 +67,16 @@ impl Index {
         let path: PathBuf = dir.to_owned();
         let config = sled::Config::new().path(path).mode(Mode::HighThroughput);
         let config = config.cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MS));
-        let db = config.open().map_err(IndexError::Sled)?;
-        Ok(Self { db, log, blocks: AtomicU64::new(0) })
+        let mut opened = config.open();
+        // Threads of one that was closed a moment ago may hold the folder still.
+        for _ in 0..OPEN_TRIES {
+            if !matches!(opened, Err(sled::Error::Io(_))) {
+                break;
+            }
+            thread::sleep(OPEN_AGAIN_AFTER);
+            opened = config.open();
+        }
+        Ok(Self { db: opened.map_err(IndexError::Sled)?, log, blocks: AtomicU64::new(0) })
     }
 
     // True when what stands in the index is of this log, and not ahead of it.
@@ -138,7 +147,7 @@ fn encode_column(column: &[u32]) -> Vec<u8> {
     let mut out = vec![0; 4];
     let mut last = 0;
     for value in column {
-        encode_varint(u64::from(value - last), &mut out);
+        put_varint(u64::from(value - last), &mut out);
         last = *value;
     }
     let checksum = crc32c::crc32c(out.get(4..).unwrap_or_default());
@@ -154,7 +163,7 @@ fn places(mut column: &[u8], hash: u32) -> Result<Vec<u32>, IndexError> {
     }
     let (mut value, mut found) = (0_u32, Vec::new());
     while !column.is_empty() {
-        let step = decode_varint(&mut column).ok().and_then(|step| u32::try_from(step).ok());
+        let step = take_varint(&mut column).ok().and_then(|step| u32::try_from(step).ok());
         value = step.and_then(|step| value.checked_add(step)).ok_or(IndexError::Damaged)?;
         if value >> BLOCK_BITS == hash {
             found.push(value & ((1 << BLOCK_BITS) - 1));
@@ -208,6 +217,9 @@ const META: &[u8] = b"meta";
 // What sled keeps in memory; more brings little, as columns are read once a search.
 const CACHE_BYTES: u64 = 64 << 20;
 const FLUSH_MS: u64 = 500;
+// A second in all.
+const OPEN_TRIES: u32 = 20;
+const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests;

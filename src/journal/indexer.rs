@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::engine::Engine;
 use super::error::ReadError;
 use super::frame::LogId;
 use super::index::{BLOCK_EVENTS, Index, IndexError};
 use super::log::Cursor;
-use super::shared::Shared;
 use super::signal::{Heard, Signal};
 use super::terms::{Term, terms};
 use crate::audit::tree::TreeHash;
@@ -106,7 +106,7 @@ impl Indexing {
 }
 
 /// Fills the index until it is told to stop. Whatever goes wrong with it is no reason to stop the journal.
-pub(super) fn run(shared: &Shared, log: LogId) {
+pub(super) fn run(shared: &Engine, log: LogId) {
     let Some(dir) = shared.indexing.dir.as_deref() else { return };
     loop {
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, log, dir)));
@@ -137,7 +137,7 @@ enum FillError {
 type Block = (Vec<Box<[Term]>>, TreeHash);
 
 // Indexes every whole block that is durable.
-fn fill(shared: &Shared, log: LogId, dir: &Path) -> Result<(), FillError> {
+fn fill(shared: &Engine, log: LogId, dir: &Path) -> Result<(), FillError> {
     // A log that fits a block needs no index.
     if shared.events.size() < BLOCK_EVENTS {
         return Ok(());
@@ -157,7 +157,7 @@ fn fill(shared: &Shared, log: LogId, dir: &Path) -> Result<(), FillError> {
     }
 }
 
-fn open(shared: &Shared, log: LogId, dir: &Path) -> Result<Arc<Index>, IndexError> {
+fn open(shared: &Engine, log: LogId, dir: &Path) -> Result<Arc<Index>, IndexError> {
     let indexing = &shared.indexing;
     let damaged = indexing.damaged.load(Ordering::SeqCst);
     let mut place = indexing.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -176,11 +176,11 @@ fn open(shared: &Shared, log: LogId, dir: &Path) -> Result<Arc<Index>, IndexErro
     Ok(index)
 }
 
-fn leaf_at(shared: &Shared, position: u64) -> Result<TreeHash, ReadError> {
+fn leaf_at(shared: &Engine, position: u64) -> Result<TreeHash, ReadError> {
     shared.events.stored(position).map(|stored| TreeHash::leaf(&stored))
 }
 
-fn read_block(shared: &Shared, first: u64, end: u64) -> Result<Block, ReadError> {
+fn read_block(shared: &Engine, first: u64, end: u64) -> Result<Block, ReadError> {
     let mut block = Vec::new();
     let mut leaf = TreeHash::empty();
     let mut cursor = Cursor::new(&shared.events, first)?;

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::disk::{DiskFile, TEMPORARY, replace};
+use super::engine::{CHECKPOINT, Engine, RESERVE, SEGMENTS};
 use super::error::JournalError;
 use super::options::Options;
-use super::shared::{CHECKPOINT, RESERVE, SEGMENTS, Shared};
 use super::signal::Heard;
 use crate::audit::checkpoint;
 
@@ -21,15 +21,19 @@ pub(super) struct Prepared {
 }
 
 /// Keeps house until it is told to stop.
-pub(super) fn run(shared: &Shared) {
+pub(super) fn run(shared: &Engine) {
     hold_space(shared);
     let every = shared.options.checkpoint_every;
     let mut signed = (shared.options.now)();
+    let mut made = 0;
     loop {
         let heard = shared.keeper.hear(every);
         match heard {
             Heard::Stop => return,
-            Heard::Word(bytes) => prepare_segment(shared, bytes),
+            Heard::Word(bytes) => {
+                made += 1;
+                prepare_segment(shared, made, bytes);
+            }
             Heard::Nothing => hold_space(shared),
         }
         let now = (shared.options.now)();
@@ -43,7 +47,7 @@ pub(super) fn run(shared: &Shared) {
 }
 
 /// Signs for what is durable and keeps the checkpoint; gives the one that is kept when nothing was added since.
-pub(super) fn sign(shared: &Shared) -> Result<String, JournalError> {
+pub(super) fn sign(shared: &Engine) -> Result<String, JournalError> {
     let mut kept = shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
     let head = shared.events.head();
     if let Some((size, note)) = &*kept
@@ -59,9 +63,9 @@ pub(super) fn sign(shared: &Shared) -> Result<String, JournalError> {
     Ok(note)
 }
 
-/// A file of so many zeros, whose space is taken.
-pub(super) fn zeros(options: &Options, bytes: u64) -> io::Result<Prepared> {
-    let path = options.dir.join(SEGMENTS).join(format!("next{TEMPORARY}"));
+/// A file of so many zeros, whose space is taken. The number tells it from one that the writer is about to rename.
+pub(super) fn zeros(options: &Options, number: u64, bytes: u64) -> io::Result<Prepared> {
+    let path = options.dir.join(SEGMENTS).join(format!("next-{number}{TEMPORARY}"));
     let file = options.disk.create(&path)?;
     let chunk = vec![0; usize::try_from(bytes.min(CHUNK_BYTES)).unwrap_or(usize::MAX)];
     let mut at = 0;
@@ -74,21 +78,21 @@ pub(super) fn zeros(options: &Options, bytes: u64) -> io::Result<Prepared> {
     Ok(Prepared { path, file, bytes })
 }
 
-fn prepare_segment(shared: &Shared, bytes: u64) {
+fn prepare_segment(shared: &Engine, number: u64, bytes: u64) {
     // Without it the next segment grows as it is written, which is slower and otherwise the same.
     let options = &shared.options;
     let room = options.disk.free_bytes(&options.dir).unwrap_or(0).saturating_sub(options.space_floor_bytes);
     if room < bytes || shared.prepared.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
         return;
     }
-    match zeros(options, bytes) {
+    match zeros(options, number, bytes) {
         Ok(prepared) => *shared.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared),
         Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the next segment was not prepared"),
     }
 }
 
 // Takes up the space that is held back, again too when there is room after it had to be given up.
-fn hold_space(shared: &Shared) {
+fn hold_space(shared: &Engine) {
     let Options { disk, dir, reserve_bytes, space_floor_bytes, .. } = &shared.options;
     let room = disk.free_bytes(dir).unwrap_or(0);
     let held = shared.reserved.load(Ordering::SeqCst);

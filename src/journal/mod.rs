@@ -14,6 +14,7 @@ pub mod search;
 pub mod simulated;
 pub mod terms;
 
+mod engine;
 mod fold;
 mod frame;
 mod index;
@@ -25,7 +26,6 @@ mod queue;
 mod recovery;
 mod replay;
 mod segment;
-mod shared;
 mod signal;
 mod snapshot;
 mod snapshotter;
@@ -39,6 +39,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
+use self::engine::Engine;
 use self::entry::{Committed, Record};
 use self::error::{AppendError, JournalError, ReadError};
 use self::follow::{Follower, read_range};
@@ -50,7 +51,6 @@ use self::options::Options;
 use self::projection::{Projection, Recorded};
 use self::queue::Submission;
 use self::search::{Page, Query};
-use self::shared::Shared;
 use self::writer::Writer;
 use crate::audit::note::VerifierKey;
 use crate::audit::tree::{Frontier, TreeHash, TreeHead};
@@ -59,13 +59,13 @@ use crate::model::id::{DecisionId, GrantId};
 /// A journal. Clones are the same journal.
 #[derive(Clone)]
 pub struct Journal {
-    shared: Arc<Shared>,
+    shared: Arc<Engine>,
     running: Arc<Running>,
 }
 
 // Threads, and the hold on the folder; told to end with the last clone.
 struct Running {
-    shared: Arc<Shared>,
+    shared: Arc<Engine>,
     log: LogId,
     threads: Mutex<Option<Threads>>,
 }
@@ -79,7 +79,7 @@ struct Threads {
 type Lock = Arc<dyn Any + Send + Sync>;
 
 impl Journal {
-    fn new(shared: Arc<Shared>, log: LogId, threads: Threads) -> Self {
+    fn new(shared: Arc<Engine>, log: LogId, threads: Threads) -> Self {
         let running = Running { shared: Arc::clone(&shared), log, threads: Mutex::new(Some(threads)) };
         Self { shared, running: Arc::new(running) }
     }

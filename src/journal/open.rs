@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
+use super::engine::{CHECKPOINT, Engine, INDEX, LOCK, SEGMENTS, SNAPSHOTS, create_segment};
 use super::error::JournalError;
 use super::fold::Fold;
 use super::frame::{LogId, SEGMENT_HEADER, SegmentHeader};
@@ -17,7 +18,6 @@ use super::projection::Projection;
 use super::queue::Queue;
 use super::recovery::{self, Found, io_error};
 use super::replay;
-use super::shared::{CHECKPOINT, INDEX, LOCK, SEGMENTS, SNAPSHOTS, Shared, create_segment};
 use super::signal::Signal;
 use super::snapshot::{self, Snapshot};
 use super::snapshotter::{self, take_up};
@@ -79,7 +79,7 @@ fn begin(options: &Options) -> Result<Found, JournalError> {
     let log = LogId(options.fresh_id);
     let header = SegmentHeader { log, first: 0, root: TreeHash::empty() };
     let bytes = options.segment_bytes.min(FIRST_SEGMENT_BYTES);
-    let prepared = keeper::zeros(options, bytes).map_err(|source| io_error("write to", &options.dir, source))?;
+    let prepared = keeper::zeros(options, 0, bytes).map_err(|source| io_error("write to", &options.dir, source))?;
     let segment = create_segment(options, header, Some(prepared))?;
     // The folders' own names must outlast a power cut too.
     let synced = options.disk.sync_dir(&options.dir);
@@ -140,7 +140,7 @@ fn start(
         IndexPlace::At(dir) => Some(dir.clone()),
         IndexPlace::None => None,
     };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(Engine {
         projection,
         queue: Queue::new(),
         events: Log::new(found.log.seal(), found.segments, head),
@@ -174,9 +174,9 @@ fn start(
     Ok(Journal::new(shared, found.log, threads))
 }
 
-fn spawn(shared: &Arc<Shared>, writer: Writer, log: LogId, lock: &Lock) -> Result<Threads, JournalError> {
+fn spawn(shared: &Arc<Engine>, writer: Writer, log: LogId, lock: &Lock) -> Result<Threads, JournalError> {
     let named = |name: &str| thread::Builder::new().name(name.into());
-    let beside = |name: &str, work: fn(&Shared, LogId)| {
+    let beside = |name: &str, work: fn(&Engine, LogId)| {
         let (shared, lock) = (Arc::clone(shared), Arc::clone(lock));
         named(name).spawn(move || {
             work(&shared, log);

@@ -42,7 +42,7 @@ pub struct Options {
     /// Called when a write or a sync failed, or the writer died: what is durable is then not known. Ends the process unless
     /// it is replaced.
     pub on_fatal: Arc<dyn Fn(&JournalError) + Send + Sync>,
-    /// Called by the writer at each stage of each group; for tests that end the process at one.
+    /// Called by the writer at each stage of each group: to measure it, or to end the process at one.
     pub probe: Option<Arc<dyn Fn(Stage) + Send + Sync>>,
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::PoisonError;
 
+use super::engine::Engine;
 use super::error::ReadError;
 use super::fold::TILE_LEVEL;
 use super::log::Cursor;
-use super::shared::Shared;
 use crate::audit::proof::{self, Subtrees};
 use crate::audit::tree::{Frontier, TreeHash};
 
 /// The audit path of a position in the tree of so many events.
-pub(super) fn inclusion(shared: &Shared, position: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
+pub(super) fn inclusion(shared: &Engine, position: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
     check(shared, size)?;
     if position >= size {
         return Err(ReadError::Beyond(position));
@@ -19,7 +19,7 @@ pub(super) fn inclusion(shared: &Shared, position: u64, size: u64) -> Result<Vec
 }
 
 /// The proof that the tree of `size` events continues that of `older`.
-pub(super) fn consistency(shared: &Shared, older: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
+pub(super) fn consistency(shared: &Engine, older: u64, size: u64) -> Result<Vec<TreeHash>, ReadError> {
     check(shared, size)?;
     if older > size {
         return Err(ReadError::Beyond(older));
@@ -28,16 +28,16 @@ pub(super) fn consistency(shared: &Shared, older: u64, size: u64) -> Result<Vec<
 }
 
 /// What stands for the first `size` events.
-pub(super) fn frontier(shared: &Shared, size: u64) -> Result<Frontier, ReadError> {
+pub(super) fn frontier(shared: &Engine, size: u64) -> Result<Frontier, ReadError> {
     check(shared, size)?;
     proof::frontier(&Kept(shared), size)
 }
 
-fn check(shared: &Shared, size: u64) -> Result<(), ReadError> {
+fn check(shared: &Engine, size: u64) -> Result<(), ReadError> {
     if size > shared.events.size() { Err(ReadError::Beyond(size)) } else { Ok(()) }
 }
 
-struct Kept<'a>(&'a Shared);
+struct Kept<'a>(&'a Engine);
 
 impl Subtrees for Kept<'_> {
     type Error = ReadError;

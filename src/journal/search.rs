@@ -4,10 +4,10 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::engine::Engine;
 use super::error::ReadError;
 use super::index::BLOCK_EVENTS;
 use super::projection::Recorded;
-use super::shared::Shared;
 use super::terms::{Term, TermKind, has_all};
 use crate::model::id::{DecisionId, GrantId, TaskId};
 use crate::model::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
@@ -63,7 +63,7 @@ pub struct Page {
 }
 
 /// Searches what is durable now.
-pub(super) fn search(shared: &Shared, query: &Query) -> Result<Page, ReadError> {
+pub(super) fn search(shared: &Engine, query: &Query) -> Result<Page, ReadError> {
     let wanted = wanted(query);
     let mut range = positions(shared, query)?;
     let mark = crc32c::crc32c(format!("{wanted:?}{:?}{:?}{}", query.from, query.until, query.newest_first).as_bytes());
@@ -87,7 +87,7 @@ pub(super) fn search(shared: &Shared, query: &Query) -> Result<Page, ReadError> 
 }
 
 /// The positions of a stream's events, oldest first, so many at most.
-pub(super) fn stream(shared: &Shared, name: &str, events_max: usize) -> Result<Vec<u64>, ReadError> {
+pub(super) fn stream(shared: &Engine, name: &str, events_max: usize) -> Result<Vec<u64>, ReadError> {
     let task = name.strip_prefix("task/").and_then(|id| id.parse::<TaskId>().ok());
     let from = task.map(|task| born(task.timestamp()));
     let mut query = Query { stream: Some(name.to_owned()), from, page_size: PAGE_SIZE_MAX, ..Query::default() };
@@ -104,7 +104,7 @@ pub(super) fn stream(shared: &Shared, name: &str, events_max: usize) -> Result<V
 }
 
 /// The first event that a query finds.
-pub(super) fn first(shared: &Shared, mut query: Query) -> Result<Option<Recorded>, ReadError> {
+pub(super) fn first(shared: &Engine, mut query: Query) -> Result<Option<Recorded>, ReadError> {
     query.page_size = 1;
     loop {
         let page = search(shared, &query)?;
@@ -143,7 +143,7 @@ fn wanted(query: &Query) -> Vec<(TermKind, String)> {
 }
 
 // The positions that the query's times and ids leave: nothing is recorded of an id before it was made.
-fn positions(shared: &Shared, query: &Query) -> Result<Range<u64>, ReadError> {
+fn positions(shared: &Engine, query: &Query) -> Result<Range<u64>, ReadError> {
     let ids = [
         query.task.map(|id| id.timestamp()),
         query.decision.map(|id| id.timestamp()),
@@ -168,7 +168,7 @@ fn born(made: Timestamp) -> Timestamp {
 }
 
 // The first position whose event was written at that time or later.
-fn position_at(shared: &Shared, time: Timestamp, size: u64) -> Result<u64, ReadError> {
+fn position_at(shared: &Engine, time: Timestamp, size: u64) -> Result<u64, ReadError> {
     let (mut low, mut high) = (0, size);
     while low < high {
         let frame = shared.events.frame_of(low + (high - low) / 2)?;
@@ -191,7 +191,7 @@ fn parse_token(token: &str, mark: u32) -> Result<u64, ReadError> {
 
 // A walk over the blocks of a range.
 struct Walk<'a> {
-    shared: &'a Shared,
+    shared: &'a Engine,
     wanted: Vec<(TermKind, String)>,
     terms: Vec<Term>,
     newest_first: bool,
@@ -261,6 +261,3 @@ impl Walk<'_> {
 
 // Most events that are read, and blocks that are looked through, for one page: a second or so.
 const READ_EVENTS_MAX: u64 = 100_000;
-
-#[cfg(test)]
-mod tests;

@@ -91,6 +91,12 @@ impl SimulatedDisk {
         self.world().syncs = Syncs::Forgotten;
     }
 
+    /// Bytes of all files.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.world().used()
+    }
+
     /// Leaves room for so many bytes in all.
     pub fn limit_space(&self, bytes: u64) {
         self.world().space = Some(bytes);
@@ -273,9 +279,18 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut world = self.world();
-        let inode = world.inodes.len();
-        world.inodes.push(Inode::default());
-        world.change_names(NameChange::Set { path: path.to_owned(), inode })?;
+        let inode = match world.names.get(path).copied() {
+            Some(inode) => {
+                world.change(inode, Change::Length(0))?;
+                inode
+            }
+            None => {
+                let inode = world.inodes.len();
+                world.inodes.push(Inode::default());
+                world.change_names(NameChange::Set { path: path.to_owned(), inode })?;
+                inode
+            }
+        };
         Ok(Arc::new(SimulatedFile { disk: self.clone(), inode }))
     }
 

@@ -4,12 +4,12 @@
 use std::io;
 use std::time::Duration;
 
+use super::engine::{Engine, SNAPSHOTS};
 use super::error::ReadError;
 use super::fold::Fold;
 use super::frame::LogId;
 use super::log::Cursor;
 use super::projection::Projection;
-use super::shared::{SNAPSHOTS, Shared};
 use super::signal::Heard;
 use super::snapshot::{self, Snapshot};
 
@@ -25,7 +25,7 @@ pub(super) enum SnapshotError {
 }
 
 /// Makes a snapshot whenever asked, until it is told to stop.
-pub(super) fn run(shared: &Shared, log: LogId) {
+pub(super) fn run(shared: &Engine, log: LogId) {
     loop {
         match shared.snapshotter.hear(IDLE) {
             Heard::Stop => return,
@@ -40,7 +40,7 @@ pub(super) fn run(shared: &Shared, log: LogId) {
 }
 
 // Folds up to what is durable now. `None` when it was told to stop meanwhile.
-fn make(shared: &Shared, log: LogId) -> Result<Option<u64>, SnapshotError> {
+fn make(shared: &Engine, log: LogId) -> Result<Option<u64>, SnapshotError> {
     let size = shared.events.size();
     let dir = shared.options.dir.join(SNAPSHOTS);
     let disk = &*shared.options.disk;
@@ -85,7 +85,7 @@ pub(super) fn take_up(snapshot: Snapshot, log: LogId, projection: &dyn Projectio
 }
 
 /// Saves what the writer and the projection hold when both have come to rest.
-pub(super) fn save_at_rest(shared: &Shared, log: LogId, fold: Fold) -> io::Result<()> {
+pub(super) fn save_at_rest(shared: &Engine, log: LogId, fold: Fold) -> io::Result<()> {
     let projection = &shared.projection;
     let snapshot = Snapshot { log, projection_format: projection.format(), fold, projection: projection.save() };
     snapshot.save(&*shared.options.disk, &shared.options.dir.join(SNAPSHOTS))

@@ -10,18 +10,17 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::Lock;
-use super::disk::DiskFile;
+use super::engine::{Engine, create_segment};
 use super::entry::{EntryClass, Receipt};
 use super::error::{AppendError, JournalError};
 use super::fold::{Fold, TILE_LEVEL};
 use super::frame::{FrameBuilder, LogId, SEGMENT_HEADER, SegmentHeader};
 use super::guards::{GuardKey, Touch};
-use super::options::Stage;
+use super::options::{Options, Stage};
 use super::projection::Recorded;
 use super::queue::Submission;
 use super::recovery::io_error;
 use super::segment::Segment;
-use super::shared::{Shared, create_segment};
 use super::stream::Streams;
 use super::terms::Term;
 use super::watermark::Watermark;
@@ -31,7 +30,7 @@ use crate::model::time::Timestamp;
 
 /// What the writer alone knows.
 pub(super) struct Writer {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Engine>,
     pub(super) log: LogId,
     pub(super) segment: Arc<Segment>,
     /// Where the next frame goes, and where the segment is full.
@@ -119,9 +118,6 @@ impl Writer {
 
     // What nobody waits for.
     fn follow_up(&mut self) {
-        if let Err(error) = self.watermark.note(self.tree.size()) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the watermark was not written");
-        }
         if !self.asked && self.offset > self.capacity / 2 {
             self.asked = true;
             self.shared.keeper.say(self.next_capacity());
@@ -160,7 +156,7 @@ impl Writer {
                 waiting.push_front(submission);
                 break;
             }
-            match self.admit(&submission, &group, free.saturating_sub(len as u64)) {
+            match self.admit(&submission, &group, free, len as u64) {
                 Ok(()) => self.place(submission, &mut group),
                 Err(refusal) => drop(submission.reply.send(Err(refusal))),
             }
@@ -168,12 +164,11 @@ impl Writer {
         Ok((!group.frame.is_empty()).then_some(group))
     }
 
-    fn admit(&self, submission: &Submission, group: &Group, left: u64) -> Result<(), AppendError> {
-        let floor = self.shared.options.space_floor_bytes;
-        if submission.class == EntryClass::Ordinary && left < floor {
-            return Err(AppendError::Full);
-        }
-        if self.shared.options.total_bytes_max.is_some() && left == 0 {
+    // Whether there is room for the entry, and what it relied on still stands.
+    fn admit(&self, submission: &Submission, group: &Group, free: u64, needed: u64) -> Result<(), AppendError> {
+        let Options { space_floor_bytes, total_bytes_max, .. } = &self.shared.options;
+        let held_back = submission.class == EntryClass::Ordinary && free < *space_floor_bytes;
+        if held_back || (total_bytes_max.is_some() && free < needed) {
             return Err(AppendError::Full);
         }
         let guards = self.shared.guards.read().unwrap_or_else(PoisonError::into_inner);
@@ -211,38 +206,43 @@ impl Writer {
     }
 
     fn write(&mut self, frame: &[u8], first: u64) -> Result<(), JournalError> {
-        let len = frame.len() as u64;
-        if self.offset + len > self.capacity && self.offset > SEGMENT_HEADER as u64 {
-            self.next_segment(first)?;
-        }
-        let Segment { file, path, .. } = &*self.segment;
-        self.write_frame(&**file, frame).map_err(|source| io_error("write", path, source))?;
+        let written = match self.write_frame(frame, first) {
+            // What is held back is there for this. Nothing of the frame is acknowledged, so it may be written again.
+            Err(error) if error.is_storage_full() && self.shared.release_reserve() => self.write_frame(frame, first),
+            written => written,
+        };
+        written?;
         self.shared.probe(Stage::Written);
+        let Segment { file, path, .. } = &*self.segment;
         file.sync().map_err(|source| io_error("sync", path, source))?;
         self.shared.probe(Stage::Synced);
         self.segment.mark(first, self.offset);
+        let len = frame.len() as u64;
         self.offset += len;
         self.shared.total_bytes.fetch_add(len, Ordering::SeqCst);
+        // Before anybody is told: what was acknowledged is then known to have been durable, whenever the process ends.
+        if let Err(error) = self.watermark.note(self.tree.size()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the watermark was not written");
+        }
         Ok(())
     }
 
-    fn write_frame(&self, file: &dyn DiskFile, frame: &[u8]) -> io::Result<()> {
-        match file.write_at(frame, self.offset) {
-            // What is held back is there for this. Nothing of the frame is acknowledged, so it may be written again.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.shared.release_reserve() => {
-                file.write_at(frame, self.offset)
-            }
-            done => done,
+    fn write_frame(&mut self, frame: &[u8], first: u64) -> Result<(), JournalError> {
+        if self.offset + frame.len() as u64 > self.capacity && self.offset > SEGMENT_HEADER as u64 {
+            self.next_segment(first)?;
         }
+        let Segment { file, path, .. } = &*self.segment;
+        file.write_at(frame, self.offset).map_err(|source| io_error("write", path, source))
     }
 
     fn next_segment(&mut self, first: u64) -> Result<(), JournalError> {
         let header = SegmentHeader { log: self.log, first, root: self.root };
         let prepared = self.shared.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.capacity = prepared.as_ref().map_or_else(|| self.next_capacity(), |prepared| prepared.bytes);
+        let capacity = prepared.as_ref().map_or_else(|| self.next_capacity(), |prepared| prepared.bytes);
+        let segment = Arc::new(create_segment(&self.shared.options, header, prepared)?);
+        self.capacity = capacity;
         self.offset = SEGMENT_HEADER as u64;
         self.asked = false;
-        let segment = Arc::new(create_segment(&self.shared.options, header, prepared)?);
         self.segment = Arc::clone(&segment);
         self.shared.events.add_segment(segment);
         Ok(())
@@ -278,7 +278,7 @@ fn acknowledge(
 }
 
 // A writer that dies of a panic leaves nothing certain, like a failed sync.
-struct Alarm(Arc<Shared>);
+struct Alarm(Arc<Engine>);
 
 impl Drop for Alarm {
     fn drop(&mut self) {

@@ -18,6 +18,8 @@ pub mod journal {
     tonic::include_proto!("carnet.journal.v1");
 }
 
+pub mod wire;
+
 /// The SPIFFE Workload API.
 pub mod workload {
     tonic::include_proto!("_");

@@ -72,12 +72,12 @@ fn cut_and_start_again(log: u64, forget_syncs: bool) -> Result<u64, String> {
             disk.forget_syncs();
         }
         // Half of the cuts come at a stage of the writer, half during any operation of the disk.
-        let stage = (seed % 2 == 0).then(|| STAGES[usize::try_from(seed / 2 % 5).unwrap()]);
+        let stage = seed.is_multiple_of(2).then(|| STAGES[usize::try_from(seed / 2 % 5).unwrap()]);
         if stage.is_none() {
-            disk.cut_power_at(1 + roll(seed) % 300);
+            disk.cut_power_at(1 + roll(seed) % 90);
         }
         let cut = disk.clone();
-        let probe = nth_time((stage, 1 + roll(seed) % 40), move || cut.cut_power());
+        let probe = nth_time((stage, 1 + roll(seed) % 12), move || cut.cut_power());
         let options = Options {
             disk: Arc::new(disk.clone()),
             probe: Some(probe),
@@ -109,7 +109,7 @@ fn kill_and_start_again(log: u64) -> u64 {
         let seed = log * CRASHES_OF_A_LOG + run;
         // One in six is killed from outside, wherever it is then.
         let stage = seed % 6;
-        let status = run_child(&dir, run, stage, 1 + roll(seed) % 30, &mut acknowledged);
+        let status = run_child(&dir, run, stage, 1 + roll(seed) % 12, &mut acknowledged);
         assert_eq!(status, Some(9), "seed {seed}: the child was killed");
         let checked = on_one_thread(check(small(&dir), &acknowledged));
         checked.unwrap_or_else(|lost| panic!("seed {seed} at stage {stage}: {lost}"));
@@ -137,11 +137,9 @@ fn run_child(dir: &PathBuf, run: u64, stage: u64, nth: u64, acknowledged: &mut A
         if let Some(told) = line.strip_prefix("acknowledged ").and_then(|rest| rest.strip_suffix('\n')) {
             let (label, first) = told.split_once(' ').unwrap();
             acknowledged.insert(label.to_owned(), first.parse().unwrap());
-            if let Some(left) = &mut from_outside {
-                *left -= 1;
-                if *left == 0 {
-                    child.kill().unwrap();
-                }
+            from_outside = from_outside.and_then(|left: u64| left.checked_sub(1));
+            if from_outside == Some(0) {
+                child.kill().unwrap();
             }
         }
         line.clear();

@@ -1,3 +1,5 @@
+//! Checkpoints are read again, and nothing else is taken for one.
+
 use super::*;
 
 fn key() -> SignerKey {

@@ -1,5 +1,6 @@
+//! Stored bytes hold what was placed, and their hash is known beforehand.
+
 use proptest::prelude::*;
-use prost::Message as _;
 
 use super::*;
 
@@ -21,7 +22,7 @@ proptest! {
         prop_assert_eq!(leaf, TreeHash::leaf(&out));
         let stored = Bytes::from(out);
         prop_assert_eq!(decode(stored.clone()).unwrap(), (place, event));
-        let plain = StoredEvent::decode(stored).unwrap();
+        let plain = wire::decode::<StoredEvent>(stored).unwrap();
         prop_assert_eq!(plain.position, position);
     }
 

@@ -1,3 +1,5 @@
+//! Notes and keys of other implementations, and everything that may be wrong with one.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every proof of small trees, and every wrong one.
+
 use super::tests_support::{Leaves, naive_root};
 use super::*;
 

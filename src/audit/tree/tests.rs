@@ -1,3 +1,5 @@
+//! The published vectors, and the tree by its definition.
+
 use super::*;
 use crate::audit::proof::tests_support::naive_root;
 

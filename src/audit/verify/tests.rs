@@ -1,3 +1,5 @@
+//! Honest exports, and every way of lying with one.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The real disk.
+
 use super::*;
 
 #[test]

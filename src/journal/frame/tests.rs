@@ -1,3 +1,5 @@
+//! Frames and headers, and every byte of them changed.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is remembered of guards, and for how long.
+
 use super::*;
 use crate::model::id::TaskId;
 

@@ -1,3 +1,5 @@
+//! Which event touches what.
+
 use super::*;
 use crate::pb::journal::*;
 

@@ -1,3 +1,5 @@
+//! The index finds what it holds, and is thrown away when it is no use.
+
 use super::*;
 
 const LOG: LogId = LogId([7; 16]);
@@ -14,8 +16,8 @@ fn leaf(position: u64) -> TreeHash {
 fn block() -> Vec<Box<[Term]>> {
     let terms = |i: u64| {
         let mut terms = vec![Term::of(TermKind::Stream, &i.to_string())];
-        terms.extend((i % 3 == 0).then(|| term("pay")));
-        terms.extend((i % 5 == 0).then(|| term("read")));
+        terms.extend(i.is_multiple_of(3).then(|| term("pay")));
+        terms.extend(i.is_multiple_of(5).then(|| term("read")));
         terms.into_boxed_slice()
     };
     (0..BLOCK_EVENTS).map(terms).collect()
@@ -52,7 +54,8 @@ fn an_index_of_this_log_is_taken_up_and_any_other_thrown_away() {
     let dir = folder.path().join("index");
     drop(filled(&dir, 3));
     assert_eq!(reopened(&dir, LOG, |position| Some(leaf(position))), 3);
-    let cases: [(&str, LogId, fn(u64) -> Option<TreeHash>); 3] = [
+    type LeafAt = fn(u64) -> Option<TreeHash>;
+    let cases: [(&str, LogId, LeafAt); 3] = [
         ("of another log", LogId([8; 16]), |position| Some(leaf(position))),
         ("ahead of the log", LOG, |_| None),
         ("of another history", LOG, |position| Some(leaf(position + 1))),

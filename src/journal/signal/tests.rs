@@ -1,3 +1,5 @@
+//! What a waiting thread hears.
+
 use super::*;
 
 #[test]

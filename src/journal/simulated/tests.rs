@@ -1,3 +1,5 @@
+//! The disk in memory loses what it should, and nothing else.
+
 use super::*;
 
 fn dir() -> &'static Path {

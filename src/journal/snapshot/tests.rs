@@ -1,3 +1,5 @@
+//! Snapshots are there whole or not at all.
+
 use super::*;
 use crate::audit::tree::TreeHash;
 use crate::journal::simulated::SimulatedDisk;

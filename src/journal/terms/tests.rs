@@ -1,3 +1,5 @@
+//! What events are found by.
+
 use super::*;
 use crate::pb::journal::{
     Actor, Conclusion, CredentialDecided, Grant, Reason, Refused, Revoked, TaskPaused, ToolCallReported,

@@ -1,3 +1,5 @@
+//! The watermark is never ahead.
+
 use super::*;
 use crate::journal::simulated::SimulatedDisk;
 

@@ -19,7 +19,7 @@ use super::signal::Signal;
 use crate::audit::tree::TreeHash;
 
 /// The insides of a journal.
-pub(super) struct Shared {
+pub(super) struct Engine {
     pub(super) options: Options,
     pub(super) projection: Arc<dyn Projection>,
     pub(super) queue: Queue,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub(super) indexing: Indexing,
 }
 
-impl Shared {
+impl Engine {
     pub(super) fn probe(&self, stage: Stage) {
         if let Some(probe) = &self.options.probe {
             probe(stage);
@@ -48,9 +48,9 @@ impl Shared {
 
     /// Goes out of service for good.
     pub(super) fn fail(&self, error: &JournalError) {
+        (self.options.on_fatal)(error);
         self.queue.abandon();
         self.events.close();
-        (self.options.on_fatal)(error);
     }
 
     /// Gives up the file that held space. False when that was done before.
