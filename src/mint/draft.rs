@@ -84,8 +84,8 @@ impl Draft {
         seal: impl FnOnce(&[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>,
     ) -> Result<Self, MintError> {
         let claims = terms::claims(&permit, plan)?;
-        // Not the issue time: it is rounded down to a second in which the key may not have been there yet.
-        let now = permit.caller().at();
+        // The later of the two: `iat` is rounded down to a second in which the key may not have been there yet.
+        let now = permit.caller().at().max(plan.life.issued.timestamp());
         // Used up: one permit, one draft.
         drop(permit);
         let payload = Zeroizing::new(claims.to_payload().map_err(MintError::Claims)?);
