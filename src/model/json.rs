@@ -188,9 +188,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                     if !seen.insert(name.clone()) {
                         return Err(de::Error::custom("a member stands twice"));
                     }
-                    if seen.len() > JSON_VALUES_MAX {
-                        return Err(de::Error::custom("too many members"));
-                    }
                     members.push((name, value));
                 }
                 Ok(Members(members))
@@ -215,9 +212,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element::<&RawValue>()? {
-                    if items.len() >= JSON_VALUES_MAX {
-                        return Err(de::Error::custom("too many items"));
-                    }
                     items.push(item);
                 }
                 Ok(Items(items))

@@ -119,10 +119,12 @@ fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
     let beside: BTreeSet<_> = sinks.iter().filter(|s| s.beside_intent).map(|s| s.kind.as_str()).collect();
     let worst = sinks.iter().map(|s| s.provenance).max().unwrap_or(Provenance::Intent);
     let declared = |s: &SinkFacts| matches!(s.provenance, Provenance::Intent | Provenance::Ceiling);
+    let undeclared: BTreeSet<_> = sinks.iter().filter(|s| !declared(s)).map(|s| s.kind.as_str()).collect();
     record([
         ("count", long(u64::try_from(sinks.len()).unwrap_or(u64::MAX))),
         ("declared", flag(!sinks.is_empty() && sinks.iter().all(declared))),
         ("grounded", flag(sinks.iter().all(|s| s.provenance.is_grounded()))),
+        ("undeclared", texts(undeclared)),
         ("worst", text(worst.as_str())),
         ("text", kinds(Provenance::Text)),
         ("unseen", kinds(Provenance::None)),

@@ -112,23 +112,34 @@ impl Slices {
             .collect()
     }
 
+    /// The cells whose policies can match.
+    fn cells<'a>(
+        &'a self,
+        class: IdentityClass,
+        action: Action,
+        principals: &'a [EntityUid],
+        tool: Option<&'a ToolName>,
+    ) -> impl Iterator<Item = &'a Cell> {
+        let by_class = self.by_class.get(&(class, action));
+        let by_entity = principals.iter().filter_map(move |uid| self.by_entity.get(uid)?.get(&action));
+        by_class.into_iter().chain(by_entity).flat_map(move |branch| {
+            let of_tool = tool.and_then(|name| branch.by_tool.get(name));
+            [Some(&branch.any), of_tool].into_iter().flatten()
+        })
+    }
+
     /// Evaluates every policy that can match.
     pub(in crate::policy) fn evaluate(&self, query: &Query<'_>) -> Answer {
         let authorizer = Authorizer::new();
         let mut answer = Answer::default();
-        let by_class = self.by_class.get(&(query.class, query.action));
-        let by_entity = query.principals.iter().filter_map(|uid| self.by_entity.get(uid)?.get(&query.action));
-        for branch in by_class.into_iter().chain(by_entity) {
-            let of_tool = query.tool.and_then(|name| branch.by_tool.get(name));
-            for cell in [Some(&branch.any), of_tool].into_iter().flatten() {
-                for (set, applying) in [(&cell.permits, &mut answer.permits), (&cell.forbids, &mut answer.forbids)] {
-                    if set.is_empty() {
-                        continue;
-                    }
-                    let response = authorizer.is_authorized(query.request, set, query.entities);
-                    applying.extend(response.diagnostics().reason().map(ToString::to_string));
-                    answer.failed.extend(response.diagnostics().errors().map(failed));
+        for cell in self.cells(query.class, query.action, query.principals, query.tool) {
+            for (set, applying) in [(&cell.permits, &mut answer.permits), (&cell.forbids, &mut answer.forbids)] {
+                if set.is_empty() {
+                    continue;
                 }
+                let response = authorizer.is_authorized(query.request, set, query.entities);
+                applying.extend(response.diagnostics().reason().map(ToString::to_string));
+                answer.failed.extend(response.diagnostics().errors().map(failed));
             }
         }
         // Cedar keeps policies in hash maps; an answer depends on the facts alone.

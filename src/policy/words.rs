@@ -71,9 +71,11 @@ fn strings<'a>(expr: &'a Value, out: &mut Vec<&'a str>) {
 fn vocabulary(path: &str) -> Option<Vec<&'static str>> {
     Some(match path {
         "resource.effect" | "context.ceiling.effects" => Effect::ALL.map(Effect::as_str).to_vec(),
-        "resource.sink_kinds" | "context.sinks.text" | "context.sinks.unseen" | "context.sinks.beside_intent" => {
-            SINK_KINDS.map(SinkKind::as_str).to_vec()
-        }
+        "resource.sink_kinds"
+        | "context.sinks.text"
+        | "context.sinks.unseen"
+        | "context.sinks.undeclared"
+        | "context.sinks.beside_intent" => SINK_KINDS.map(SinkKind::as_str).to_vec(),
         "context.sinks.worst" => Provenance::ALL.map(Provenance::as_str).to_vec(),
         "context.risk.reached" => Band::ALL.map(Band::as_str).to_vec(),
         "context.call.ceiling" => vec!["undeclared", "within", "outside"],

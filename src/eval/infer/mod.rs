@@ -1,15 +1,15 @@
 //! A catalogue from what registrars list: names, descriptions and JSON schemas of arguments.
-//!
-//! Rules, the same for every tool; none knows a tool by name:
-//! * **effect**, from the declared class: `read`, `write`, `delete` as they are; `move_data` is `send`, `spend_money` is
-//!   `spend`, `admin` is `administer`. Anything else, `unknown` too, is `execute`: what nobody could class may do anything.
-//! * **owner** and **audience**: the suite. **actions**: the default one.
-//! * **privilege**: by effect (see [`privilege`]), so that a table of weights means the same everywhere.
-//! * **sinks**: [`sinks`].
-//! * **outsider fields** of reads: a tool that is named or described as reading pages, posts, reviews or chats returns what
-//!   outsiders wrote throughout; one that reads messages, files or calendars returns it in the fields that their authors
-//!   fill ([`outsiders::AUTHORED`]), while ids and times are the service's own.
-//! * **sensitive classes**: from the words of the name: money, health, credentials, persons, traces of what someone did.
+
+// Rules, the same for every tool; none knows a tool by name:
+// * **effect**, from the declared class: `read`, `write`, `delete` as they are; `move_data` is `send`, `spend_money` is
+//   `spend`, `admin` is `administer`. Anything else, `unknown` too, is `execute`: what nobody could class may do anything.
+// * **owner** and **audience**: the suite. **actions**: the default one.
+// * **privilege**: by effect (see [`privilege`]), so that a table of weights means the same everywhere.
+// * **sinks**: [`sinks`].
+// * **outsider fields** of reads: a tool that is named or described as reading pages, posts, reviews or chats returns what
+//   outsiders wrote throughout; one that reads messages, files or calendars returns it in the fields that their authors
+//   fill ([`outsiders::AUTHORED`]), while ids and times are the service's own; a ledger returns only remarks of others.
+// * **sensitive classes**: from the words of the name: money, health, credentials, persons, traces of what someone did.
 
 use std::collections::BTreeMap;
 

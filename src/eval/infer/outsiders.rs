@@ -46,7 +46,12 @@ const PUBLIC: &str = "web webpage website page url browse browser internet news 
     comment review rating feedback chat channel conversation thread dm wiki blog issue ticket transcript";
 /// Nouns of tools that return what others sent or shared, beside what their service says of it.
 const SHARED: &str = "email mail inbox message file document doc note notification invitation calendar event attachment drive \
-    letter invoice folder transaction task";
+    letter invoice folder task";
+/// Nouns of tools that return a ledger: who paid whom is the service's own, what it was said to be for is not.
+const LEDGERS: &str = "transaction payment statement transfer order booking reservation";
+/// Fields of a ledger that the other party fills.
+const REMARKS: &[&str] =
+    &["subject", "description", "note", "notes", "memo", "message", "comment", "remark", "purpose", "text"];
 
 /// What outsiders can write into the results of a read. The name says it; where it does not, the first words of the
 /// description do.
@@ -57,10 +62,14 @@ pub(super) fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) ->
     if sinks.iter().any(|s| s.kind == SinkKind::Url) || speaks_of(PUBLIC) {
         return OutsiderFields::All;
     }
-    if speaks_of(SHARED) {
-        return OutsiderFields::Paths(AUTHORED.iter().map(|f| format!("**.{f}")).collect());
-    }
-    OutsiderFields::None
+    let fields = if speaks_of(SHARED) {
+        AUTHORED
+    } else if speaks_of(LEDGERS) {
+        REMARKS
+    } else {
+        return OutsiderFields::None;
+    };
+    OutsiderFields::Paths(fields.iter().map(|f| format!("**.{f}")).collect())
 }
 
 /// Words of a description that say what the tool returns; what follows are details.

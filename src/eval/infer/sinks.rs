@@ -1,14 +1,14 @@
 //! Which arguments decide where something goes or what is touched, from their names and JSON schemas.
-//!
-//! * A truth value, a choice of an enumeration, a mode (`permission`, `action`, `status`), content (`body`, `title`, `reason`),
-//!   a time and a form (`limit`, `format`) are no sinks: the first are spelled otherwise than people say them, the others
-//!   say what or when, not where.
-//! * What the name says is then taken at its word: a URL, an amount, an account, an id, a path, an address, in this order
-//!   of what the last word says (`file_id` is an id, `webhook_url` a URL).
-//! * Any other text that must be given is a sink of tools that send, spend, delete, execute or administer: what their
-//!   registrar did not call content may say whom they hit. Not of tools that write: their ids and paths say what is changed.
-//! * Reads have the sinks that name one object or lead outside: URL, account, id, path. What a search looks for is no object.
-//! * Objects are entered by their `properties`; where the schema has none, by the names that the description puts in quotes.
+
+// * A truth value, a choice of an enumeration, a mode (`permission`, `action`, `status`), content (`body`, `title`, `reason`),
+//   a time and a form (`limit`, `format`) are no sinks: the first are spelled otherwise than people say them, the others
+//   say what or when, not where.
+// * What the name says is then taken at its word: a URL, an amount, an account, an id, a path, an address, in this order
+//   of what the last word says (`file_id` is an id, `webhook_url` a URL).
+// * Any other text that must be given is a sink of tools that send, spend, delete, execute or administer: what their
+//   registrar did not call content may say whom they hit. Not of tools that write: their ids and paths say what is changed.
+// * Reads have the sinks that name one object or lead outside: URL, account, id, path. What a search looks for is no object.
+// * Objects are entered by their `properties`; where the schema has none, by the names that the description puts in quotes.
 
 use serde_json::Value;
 
@@ -164,6 +164,11 @@ fn quoted(description: &str) -> Vec<&str> {
 
 /// What a name says that its values are.
 fn named(words: &[String]) -> Option<SinkKind> {
+    // The name of a channel names the channel; a name alone is content.
+    let words = match words {
+        [rest @ .., last] if last == "name" && rest.last().is_some_and(|w| names_an_object(singular(w))) => rest,
+        _ => words,
+    };
     let last = singular(words.last()?);
     let any = |list: &str| words.iter().any(|w| holds(list, singular(w)));
     if says_what_or_when(words) && !holds(IDS, last) {
@@ -185,6 +190,10 @@ fn named(words: &[String]) -> Option<SinkKind> {
         return Some(SinkKind::Path);
     }
     any(ADDRESSES).then_some(SinkKind::Address)
+}
+
+fn names_an_object(word: &str) -> bool {
+    [PATHS, ADDRESSES, ACCOUNTS].iter().any(|list| holds(list, word))
 }
 
 fn says_what_or_when(words: &[String]) -> bool {

@@ -57,6 +57,10 @@ fn names_say_what_a_sink_is() {
         ("webhook_url", Some(Url)),
         ("domains", Some(Url)),
         ("total_amount", Some(Amount)),
+        ("channel_name", Some(Address)),
+        ("file_name", Some(Path)),
+        ("policy_name", None),
+        ("name", None),
         ("body", None),
         ("email_subject", None),
         ("start_time", None),
@@ -132,7 +136,7 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         ("list_calendar_events", "read", "paths"),
         ("get_reviews", "read", "all"),
         ("browse", "read", "all"),
-        ("get_order", "read", "none"),
+        ("get_order", "read", "paths"),
         ("send_email", "move_data", "none"),
     ];
     for (name, class, expected) in rows {

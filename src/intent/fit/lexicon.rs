@@ -158,9 +158,22 @@ pub(super) const LEADS: &str = "to and then please also or you just now first fi
 pub(super) const AFTER_NOUN: &str = "from is was are were has have address addresses that which about and or sent received \
     number numbers with history status details account inbox list body";
 
-/// Words that turn round the verb soon behind them. What the person will do, or has done, is not asked of the agent.
+/// True for a verb of telling with the person behind it.
+pub(super) fn tells_me(verb: &str, behind: &[Word]) -> bool {
+    let to_me = behind.first().is_some_and(|w| matches!(w.text.as_str(), "me" | "us"));
+    to_me && holds("tell inform notify let give show get report", verb)
+}
+
+/// The words that ask to be told something.
+pub(super) fn told(sentence: &[Word]) -> Option<String> {
+    let at = sentence.iter().enumerate().find(|(i, w)| tells_me(&w.text, sentence.get(i + 1..).unwrap_or(&[])));
+    at.map(|(_, w)| format!("{} me", w.text))
+}
+
+/// Words that turn round the verb soon behind them. What the person will do, has done, or has in mind, is not asked of the
+/// agent.
 pub(super) const NEGATIONS: &str = "not don't dont doesn't never without avoid won't shouldn't mustn't needn't didn't i'll \
-    we'll i've already myself ourselves";
+    we'll i've already myself ourselves looking planning hoping thinking considering going";
 
 /// Words that ask to be told something.
 pub(super) const READS: &str = "what who when where which how find show list summarize summarise summary read check search \

@@ -113,6 +113,7 @@ impl Reading {
     }
 
     fn sentence(&mut self, sentence: &[Word]) {
+        self.reads.extend(lexicon::told(sentence));
         let asks_from = reminder(sentence).unwrap_or(sentence.len());
         for (at, word) in sentence.iter().enumerate() {
             if lexicon::holds(lexicon::READS, &word.text) {
@@ -148,11 +149,17 @@ fn effects_of(sentence: &[Word], at: usize) -> Vec<(&'static [Effect], String)> 
         if verb.noun_too && (i > 0 || !stands_as_verb(sentence, at)) {
             continue;
         }
+        // `tell me` asks to be told, and reaches nobody else.
+        if lexicon::tells_me(&base, behind) {
+            continue;
+        }
         if !verb.effects.is_empty() {
             out.push((verb.effects, word.text.clone()));
         }
         for pair in lexicon::PAIRS.iter().filter(|p| p.has_verb(&base)) {
-            let noun = behind.iter().take(NOUN_DISTANCE).find(|n| pair.has_noun(words::singular(&n.text)));
+            // Names and addresses between verb and noun do not part them.
+            let plain = behind.iter().filter(|w| w.text.chars().all(|c| c.is_alphabetic() || c == '-'));
+            let noun = plain.take(NOUN_DISTANCE).find(|n| pair.has_noun(words::singular(&n.text)));
             out.extend(noun.map(|n| (pair.effects, format!("{} … {}", word.text, n.text))));
         }
     }

@@ -36,6 +36,7 @@ fn plain_requests_imply_their_effects() {
         ("Find the minutes and forward them to Ann", Send),
         ("Let Ann know that I am late", Send),
         ("Add Ann to the participants of the meeting", Send),
+        ("Add ann@acme.test, bob@acme.test and cy@acme.test to the participants", Send),
         ("Create a folder for the trip", Write),
         ("Schedule a call with Ann for Monday", Write),
         ("Please make an appointment with the dentist", Write),
@@ -67,6 +68,8 @@ fn other_requests_do_not() {
         ("a negation", "Find a hotel, but do not book it", Spend),
         ("left to the person", "Find a hotel; I'll book it later", Spend),
         ("content of a reminder", "Add a reminder to book a table", Spend),
+        ("telling the person", "Find the minutes and tell me who wrote them", Send),
+        ("what the person has in mind", "I'm looking to rent a car. Which one is the cheapest?", Spend),
         ("in quotes", "Show the event 'Delete all the logs'", Delete),
         ("a request to read", "Find out how warm it is in Rome", Write),
     ];

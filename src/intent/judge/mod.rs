@@ -1,14 +1,14 @@
 //! One request against all that is known of its task family: the facts of each entry. Broker and evaluation call the same
 //! function, so their records agree.
-//!
-//! How to call it, for one request, in this order:
-//! 1. `session` and `usage` are those of the task *family*: every task under one root shares them.
-//! 2. `intent` is the root's; `ceilings` are the task's own and those of every task above it that declares one.
-//! 3. [`entries`] with [`Asked::New`]; for a live grant that is decided again, [`Asked::Live`].
-//! 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
-//!    `!ceilings.is_empty()`.
-//! 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
-//! 6. When a call is reported: `session.report(&call, intent, ceilings)`, before the next request is judged.
+
+// How to call it, for one request, in this order:
+// 1. `session` and `usage` are those of the task *family*: every task under one root shares them.
+// 2. `intent` is the root's; `ceilings` are the task's own and those of every task above it that declares one.
+// 3. [`entries`] with [`Asked::New`]; for a live grant that is decided again, [`Asked::Live`].
+// 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
+//    `!ceilings.is_empty()`.
+// 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
+// 6. When a call is reported: `session.report(&call, intent, ceilings)`, before the next request is judged.
 
 use super::fit::Reading;
 use super::session::Session;

@@ -1,15 +1,16 @@
 //! Spellings: which texts name the same thing, and where a value stands in prose.
-//!
-//! Two spellings are merged only where every target treats them as the same:
-//! * an amount is its decimal number (`12.50`, `12.5`, `1.25e1`), and in prose it may carry thousands separators (`3,000`),
-//!   because that is how people write numbers and no tool takes it for another number;
-//! * an address is compared without white space around it and with its domain in lower case (RFC 5321 §2.4: domains are not
-//!   case-sensitive, local parts may be);
-//! * an `http` or `https` URL is compared with scheme and host in lower case, without the default port, and an empty path is
-//!   `/` (RFC 3986 §6.2.2.1 and §6.2.3); other parts, percent-encoding included, stay as they are, because servers differ;
-//! * everything else is compared byte for byte.
-//!
-//! In prose a value has to stand on its own: `evil-acme.test` does not hold `acme.test`, and `1234` does not hold `34`.
+
+// Two spellings are merged only where every target treats them as the same:
+// * an amount is its decimal number (`12.50`, `12.5`, `1.25e1`), and in prose it may carry thousands separators (`3,000`),
+//   because that is how people write numbers and no tool takes it for another number;
+// * an address is compared without white space around it and with its domain in lower case (RFC 5321 §2.4: domains are not
+//   case-sensitive, local parts may be);
+// * an `http` or `https` URL is compared with scheme and host in lower case, without the default port, and an empty path is
+//   `/` (RFC 3986 §6.2.2.1 and §6.2.3); other parts, percent-encoding included, stay as they are, because servers differ;
+// * everything else is compared byte for byte; in prose an id may stand without its number sign (`W2` for `#W2`), and a name
+//   with the mark of a channel or a person (`#general`, `@alice`).
+//
+// In prose a value has to stand on its own: `evil-acme.test` does not hold `acme.test`, and `1234` does not hold `34`.
 
 use std::borrow::Cow;
 
@@ -83,9 +84,12 @@ pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
             let wanted = key(kind, value);
             tokens(prose).any(|token| key(kind, token) == wanted) || find_alone(prose, kind, value).next().is_some()
         }
-        SinkKind::Account | SinkKind::Path | SinkKind::Id | SinkKind::Other => {
-            find_alone(prose, kind, value).next().is_some()
+        SinkKind::Id => {
+            // A number sign only says that a number follows; people leave it out.
+            let bare = value.strip_prefix('#').filter(|rest| !rest.is_empty() && !is_counter(rest));
+            find_alone(prose, kind, value).chain(find_alone(prose, kind, bare.unwrap_or(value))).next().is_some()
         }
+        SinkKind::Account | SinkKind::Path | SinkKind::Other => find_alone(prose, kind, value).next().is_some(),
     }
 }
 
@@ -95,7 +99,7 @@ pub(crate) fn is_counter(value: &str) -> bool {
 }
 
 /// True when a counter stands in prose as the name of an object: in quotes, after `#`, or after one of `nouns`, `id`, `no`,
-/// `number` (`order 13`, `id: 13`, `file with ID '13'`).
+/// `number` (`order 13`, `id: 13`, `ID is 13`, `file with ID '13'`).
 pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[&str]) -> bool {
     find_alone(prose, SinkKind::Other, value).any(|at| {
         let (before, after) = (prose.get(..at).unwrap_or(""), prose.get(at + value.len()..).unwrap_or(""));
@@ -104,8 +108,9 @@ pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[&str]) -> boo
         if quoted || before.ends_with('#') {
             return true;
         }
-        let lead = before.trim_end_matches(|c: char| !c.is_alphanumeric());
-        let word = lead.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
+        let mut lead = before.rsplit(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+        let word = lead.find(|w| !matches!(w.to_ascii_lowercase().as_str(), "is" | "was" | "are" | "be"));
+        let word = word.unwrap_or("").to_lowercase();
         let word = word.strip_suffix('s').unwrap_or(&word);
         matches!(word, "id" | "no" | "nr" | "number") || nouns.contains(&word)
     })

@@ -139,3 +139,36 @@ fn a_scope_about_one_tool_is_not_evaluated_for_another() {
     assert!(send.is_none_or(|b| b.any.permits.is_empty() && b.by_tool.is_empty()));
     assert!(!slices.principal_groups);
 }
+
+#[test]
+fn what_one_decision_evaluates_does_not_grow_with_the_bundle() {
+    let schema = schema::read(schema::SHIPPED).unwrap();
+    let types = Types::new();
+    let mut catalogue = String::new();
+    for n in 0..100 {
+        catalogue += &format!("[tools.t{n}]\ndescription = \"\"\neffect = \"send\"\nprivilege = 1\nowner = \"o\"\n");
+    }
+    let catalogue = Catalogue::parse(&catalogue).unwrap();
+    for policies in [20, 200, 2000] {
+        let mut text = "@id(\"p0\") permit (principal, action in Carnet::Action::\"use\", resource);\n".to_owned();
+        for n in 1..policies {
+            let scope = match n {
+                n if n < 16 => "principal, action, resource".to_owned(),
+                n if n % 4 == 0 => format!("principal == Carnet::Agent::\"spiffe://td/a{n}\", action, resource"),
+                n => format!("principal, action, resource == Carnet::Tool::\"t{}\"", n % 100),
+            };
+            text += &format!("@id(\"p{n}\") @reason(\"FORBIDDEN\") forbid ({scope});\n");
+        }
+        let mut problems = Vec::new();
+        let rules = rules::read("x.cedar", &text, &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        let slices = Slices::new(&rules, &schema, &catalogue, &types);
+
+        let principals = [types.uid(Kind::Agent, "spiffe://td/a16")];
+        let tool: ToolName = "t17".parse().unwrap();
+        let action = Action::Use(Effect::Send);
+        let cells = slices.cells(IdentityClass::AiAgent, action, &principals, Some(&tool));
+        let evaluated: usize = cells.map(|c| c.permits.num_of_policies() + c.forbids.num_of_policies()).sum();
+        assert!((16..=40).contains(&evaluated), "{policies} policies: {evaluated} are evaluated");
+    }
+}
