@@ -189,7 +189,6 @@ struct DeskService {
 }
 
 impl DeskService {
-    #[expect(clippy::result_large_err, reason = "a refusal is a status")]
     fn answer(&self, request: &Request<Bytes>) -> Result<Bytes, Status> {
         let refuse = |refusal: crate::verifier::refusal::Refusal| Status::unauthenticated(refusal.code());
         let headers = request.metadata().get_all("authorization");

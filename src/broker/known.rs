@@ -1,22 +1,31 @@
 //! The state behind its lock, as the journal's projection.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::broker::figures;
 use crate::broker::fold::{Means, fold};
 use crate::broker::saved;
 use crate::broker::state::State;
 use crate::journal::projection::{LoadError, Projection, Recorded};
+use crate::metrics::Metrics;
 
 /// What the broker knows. It is locked for moments, never across an await.
 #[derive(Debug)]
 pub(in crate::broker) struct Known {
     state: Mutex<State>,
     means: Means,
+    /// Told of every event once the broker is open.
+    metrics: OnceLock<Metrics>,
 }
 
 impl Known {
     pub(in crate::broker) fn new(means: Means) -> Self {
-        Self { state: Mutex::default(), means }
+        Self { state: Mutex::default(), means, metrics: OnceLock::new() }
+    }
+
+    /// Counts from now on. Only the first call does something.
+    pub(in crate::broker) fn count_into(&self, metrics: Metrics) {
+        self.metrics.get_or_init(|| metrics);
     }
 
     /// The state, for a moment. A panic elsewhere cannot have left it half changed in a way that matters: only `fold` writes,
@@ -33,6 +42,9 @@ impl Projection for Known {
 
     fn apply(&self, recorded: &Recorded) {
         fold(&mut self.look(), recorded, &self.means);
+        if let Some(metrics) = self.metrics.get() {
+            figures::count(metrics, recorded);
+        }
     }
 
     fn save(&self) -> Vec<u8> {

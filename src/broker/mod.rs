@@ -28,6 +28,7 @@ pub mod caller;
 mod changes;
 pub mod end;
 pub mod error;
+pub mod figures;
 mod fold;
 mod forget;
 mod gather;
@@ -84,6 +85,8 @@ struct Inner {
     repeats: repeat::Repeats,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
+    /// Bytes of a torn last group that were cut off at the start.
+    torn_bytes: u64,
 }
 
 /// How a broker behaves, apart from policy.

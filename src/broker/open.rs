@@ -13,7 +13,7 @@ use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
 use crate::broker::repeat::Repeats;
 use crate::broker::request::unauthenticated;
-use crate::broker::{Broker, Inner, Settings, ordinary};
+use crate::broker::{Broker, Inner, Settings, ending};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::identity::peer::VerifiedPeer;
@@ -97,6 +97,7 @@ impl Broker {
             refused: tokio::sync::Notify::new(),
             repeats: Repeats::default(),
             signing: std::sync::Mutex::default(),
+            torn_bytes: report.torn_bytes,
         }));
         broker.begin(parts.policy, parts.activate, report.torn_bytes).await?;
         Ok(broker)
@@ -132,7 +133,8 @@ impl Broker {
         };
         let started = pb::BrokerStarted { policy_digest, policy_revision, torn_bytes };
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
-        self.append(ordinary(started, Vec::new())).await.map_err(OpenError::Record)?;
+        // From what is held back, if need be: a broker that did not start on a full disk could not revoke either.
+        self.append(ending(started, Vec::new())).await.map_err(OpenError::Record)?;
         Ok(())
     }
 

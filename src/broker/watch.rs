@@ -54,6 +54,9 @@ struct Follower {
 impl Follower {
     async fn run(mut self, send: mpsc::Sender<WatchEvent>) {
         let mut durable = self.broker.0.journal.durable();
+        // The beat is the receiver's measure of freshness, so it goes on however much happens that does not concern it.
+        let mut beat = tokio::time::interval(self.broker.0.settings.heartbeat);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             durable.borrow_and_update();
             for event in self.news() {
@@ -67,7 +70,7 @@ impl Follower {
                         return;
                     }
                 }
-                () = tokio::time::sleep(self.broker.0.settings.heartbeat) => {
+                _ = beat.tick() => {
                     let beat = WatchEvent::Heartbeat { position: self.next.saturating_sub(1), time: self.broker.0.clock.now() };
                     if send.send(beat).await.is_err() {
                         return;

@@ -8,13 +8,21 @@ use crate::cli::output::paint::{Paint, Tone, tone_of};
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::clock::Stopwatch;
+use crate::config::settings::{LogFormat, LogSettings};
 use crate::dev::demo::error::DemoError;
 use crate::dev::demo::{self, Step, Told};
+use crate::server::log;
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {}
+pub(in crate::cli) struct Args {
+    /// What is logged on stderr, e.g. `carnet=debug,warn`.
+    #[arg(long, value_name = "FILTER", default_value = "off")]
+    log: String,
+}
 
-pub(in crate::cli) async fn run(_args: Args, out: Output) -> Result<Exit, CliError> {
+pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
+    log::begin(&LogSettings { format: LogFormat::Text, filter: args.log })
+        .map_err(|error| CliError::because("the log cannot be set up", error))?;
     let program = std::env::current_exe().map_err(|error| CliError::because("where is this program?", error))?;
     let (watch, mut broken, mut told) = (Stopwatch::start(), None, Vec::new());
     let mut chapter = 0;

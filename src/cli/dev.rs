@@ -94,7 +94,7 @@ fn value(broker: &DevBroker, steps: &[NextStep]) -> Result<Value, CliError> {
 }
 
 /// Width of the labels on the left.
-const LABEL_CHARS: usize = 17;
+const LABEL_CHARS: usize = 19;
 
 fn page(broker: &DevBroker, steps: &[NextStep], paint: Paint) -> String {
     let mut page = boxed("NOT FOR PRODUCTION", "loopback only; its keys protect nothing", paint);

@@ -115,11 +115,6 @@ pub(in crate::cli) struct OperatorDoor {
 }
 
 impl OperatorDoor {
-    /// The folder that the broker keeps its data in.
-    pub(in crate::cli) fn data_dir(&self) -> &std::path::Path {
-        &self.data_dir
-    }
-
     /// A channel to the broker.
     ///
     /// # Errors

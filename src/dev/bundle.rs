@@ -26,10 +26,16 @@ files!(
     "40-people.cedar",
     "50-risk.cedar",
     "60-tasks.cedar",
+    "README.md",
     "catalogue.toml",
     "identities.toml",
     "risk.toml",
     "schema.cedarschema",
+    "tests/people.toml",
+    "tests/risk.toml",
+    "tests/structure.toml",
+    "tests/tasks.toml",
+    "tests/use.toml",
 );
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub struct Metrics {
     rpcs_in_flight: IntGauge,
     commits: IntCounter,
     commit_seconds: Histogram,
-    commit_events: Histogram,
+    events: IntCounterVec,
     torn_bytes: IntCounter,
     grants: IntGaugeVec,
     tasks_open: IntGauge,
@@ -54,8 +54,6 @@ pub struct Reading {
     pub grants_suspended: Option<u64>,
     /// Tasks that are active or paused.
     pub tasks_open: Option<u64>,
-    /// Streams of `Watch` that are open.
-    pub watch_receivers: Option<u64>,
     /// Events in the journal.
     pub journal_events: Option<u64>,
     /// Bytes of the journal on disk.
@@ -116,10 +114,7 @@ impl Metrics {
                 let opts = HistogramOpts::new("carnet_journal_commit_seconds", "Time to make one group durable.");
                 registered(r, Histogram::with_opts(opts.buckets(LATENCIES.to_vec()))?)?
             },
-            commit_events: {
-                let opts = HistogramOpts::new("carnet_journal_commit_events", "Events in one group.");
-                registered(r, Histogram::with_opts(opts.buckets(GROUP_SIZES.to_vec()))?)?
-            },
+            events: counters(r, "carnet_events_total", "Events that became durable, by kind.", &["kind"])?,
             torn_bytes: {
                 let help = "Bytes of a torn last group that were cut off at start.";
                 registered(r, IntCounter::new("carnet_journal_torn_bytes_total", help)?)?
@@ -161,8 +156,7 @@ impl Metrics {
     /// An RPC began; it ends when what is returned is dropped.
     #[must_use]
     pub fn rpc_began(&self) -> InFlight {
-        self.rpcs_in_flight.inc();
-        InFlight(self.rpcs_in_flight.clone())
+        InFlight::new(&self.rpcs_in_flight)
     }
 
     /// An RPC was answered. `method` is a row of the access table and `code` the name of a gRPC status, never what was sent.
@@ -172,11 +166,20 @@ impl Metrics {
     }
 
     /// A group of events became durable.
-    pub fn committed(&self, events: u64, took: Duration) {
+    pub fn committed(&self, took: Duration) {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a group holds far fewer than 2^52 events")]
-        self.commit_events.observe(events as f64);
+    }
+
+    /// An event became durable. `kind` is a name of the journal's, never what was sent.
+    pub fn recorded(&self, kind: &'static str) {
+        self.events.with_label_values(&[kind]).inc();
+    }
+
+    /// A receiver of revocations began to follow; it ends when what is returned is dropped.
+    #[must_use]
+    pub fn watch_began(&self) -> InFlight {
+        InFlight::new(&self.watch_receivers)
     }
 
     /// A torn last group was cut off at start.
@@ -203,7 +206,6 @@ impl Metrics {
         set(&self.grants.with_label_values(&["live"]), reading.grants_live);
         set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
         set(&self.tasks_open, reading.tasks_open);
-        set(&self.watch_receivers, reading.watch_receivers);
         set(&self.journal_events, reading.journal_events);
         set(&self.journal_bytes, reading.journal_bytes);
         set(&self.disk_free_bytes, reading.disk_free_bytes);
@@ -227,9 +229,16 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// An RPC that is being answered.
+/// Something that goes on, and is counted until this is dropped.
 #[derive(Debug)]
 pub struct InFlight(IntGauge);
+
+impl InFlight {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -259,8 +268,6 @@ fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::E
 /// Upper bounds of latencies, in seconds: a synced commit takes a tenth of a millisecond to some tens of milliseconds.
 const LATENCIES: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// Upper bounds of the number of events in one group.
-const GROUP_SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 #[cfg(test)]
 mod tests;

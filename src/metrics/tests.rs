@@ -8,7 +8,8 @@ fn what_was_counted_stands_in_the_text() {
     metrics.decided(Question::Request, Outcome::Denied, Band::High, [ReasonCode::NoPermit]);
     metrics.refused(ReasonCode::NotFound);
     metrics.rpc_answered("/carnet.v1.TaskService/GetTask", "OK", Duration::from_micros(300));
-    metrics.committed(3, Duration::from_micros(150));
+    metrics.committed(Duration::from_micros(150));
+    metrics.recorded("revoked");
     metrics.torn(17);
     metrics.connected(Connection::Refused);
     let text = metrics.render().unwrap();
@@ -21,6 +22,7 @@ fn what_was_counted_stands_in_the_text() {
         r#"carnet_rpc_seconds_bucket{method="/carnet.v1.TaskService/GetTask",le="0.00025"} 0"#,
         r#"carnet_rpc_seconds_bucket{method="/carnet.v1.TaskService/GetTask",le="0.0005"} 1"#,
         "carnet_journal_commits_total 1",
+        r#"carnet_events_total{kind="revoked"} 1"#,
         "carnet_journal_torn_bytes_total 17",
         r#"carnet_connections_total{result="refused"} 1"#,
     ] {
@@ -45,7 +47,7 @@ fn a_reading_leaves_what_it_does_not_know() {
 #[test]
 fn an_rpc_in_flight_is_counted_until_it_is_dropped() {
     let metrics = Metrics::new().unwrap();
-    let one = metrics.rpc_began();
+    let (one, _another_kind) = (metrics.rpc_began(), metrics.watch_began());
     assert!(metrics.render().unwrap().contains("carnet_rpcs_in_flight 1\n"));
     drop(one);
     assert!(metrics.render().unwrap().contains("carnet_rpcs_in_flight 0\n"));

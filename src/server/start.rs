@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,8 +13,11 @@ use tonic_health::server::HealthReporter;
 
 use crate::broker::Broker;
 use crate::broker::open;
+use crate::clock::Stopwatch;
 use crate::grpc::door::{Entrance, Services};
 use crate::http::pages::Pages;
+use crate::identity::trust::Trust;
+use crate::journal::options::Stage;
 use crate::metrics::{Metrics, Reading};
 use crate::server::doors::{self, HttpsDoor, WorkloadDoor, ended};
 use crate::server::error::ServerError;
@@ -76,8 +79,9 @@ pub enum Drained {
 /// When the broker does not open, or TLS or a service cannot be set up.
 pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     let Parts { broker, workloads, https, mut operator, metrics, drain_timeout } = parts;
-    let trust = broker.trust.clone();
-    let broker = Broker::open(broker).await?;
+    let (trust, journal) = (broker.trust.clone(), broker.journal.dir.clone());
+    let broker = Broker::open(measured(broker, &metrics)).await?;
+    broker.count_into(&metrics);
     let address = |listener: &tokio::net::TcpListener| {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         listener.local_addr().map_err(|cause| ServerError::Listen { address: unknown, cause })
@@ -92,7 +96,7 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     let services = Services::new(broker.clone(), metrics.clone(), health, end.clone())?;
     let mut doors = JoinSet::new();
     let acceptor = doors::acceptor(&trust, &broker, &metrics)?;
-    let look = look(&broker, &trust);
+    let look = look(&broker, &trust, journal);
     if let Some(door) = https {
         let pages = Pages { broker: broker.clone(), metrics: metrics.clone(), look };
         doors.spawn(doors::https(door, pages, end.clone())?);
@@ -197,16 +201,54 @@ const HEALTH_SERVICES: [&str; 7] = [
 /// How often readiness is looked at.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
+/// Measures how long it takes to make a group of events durable, unless somebody else looks at that already.
+fn measured(mut parts: open::Parts, metrics: &Metrics) -> open::Parts {
+    if parts.journal.probe.is_none() {
+        let (metrics, began) = (metrics.clone(), Mutex::new(None));
+        parts.journal.probe = Some(Arc::new(move |stage| {
+            let mut began = began.lock().unwrap_or_else(PoisonError::into_inner);
+            match stage {
+                Stage::Placed => *began = Some(Stopwatch::start()),
+                Stage::Synced => {
+                    if let Some(began) = began.take() {
+                        metrics.committed(began.elapsed());
+                    }
+                }
+                Stage::Written | Stage::Applied | Stage::Acknowledged => {}
+            }
+        }));
+    }
+    parts
+}
+
 /// What stands now, for a scrape.
-fn look(broker: &Broker, trust: &crate::identity::trust::Trust) -> Arc<dyn Fn() -> Reading + Send + Sync> {
-    let (_broker, trust) = (broker.clone(), trust.clone());
+fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Reading + Send + Sync> {
+    let (broker, trust) = (broker.clone(), trust.clone());
     Arc::new(move || {
         let status = trust.status();
         let now = trust.clock().now();
+        let figures = broker.figures();
+        let free = nix::sys::statvfs::statvfs(&journal);
         Reading {
+            grants_live: Some(figures.grants_live),
+            grants_suspended: Some(figures.grants_suspended),
+            tasks_open: Some(figures.tasks_open),
+            journal_events: Some(figures.events),
+            journal_bytes: folder_bytes(&journal).ok(),
+            disk_free_bytes: free.ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size())),
             svid_expires_in: Some(status.own.map(|own| own.not_after.since(now)).unwrap_or_default()),
             trust_domains: Some(status.domains.len() as u64),
-            ..Reading::default()
+            policy_revision: Some(figures.policy_revision),
         }
     })
+}
+
+/// Bytes of the files in a folder, not counting folders below it.
+fn folder_bytes(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0_u64;
+    for entry in std::fs::read_dir(folder)? {
+        let metadata = entry?.metadata()?;
+        bytes = bytes.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
+    }
+    Ok(bytes)
 }

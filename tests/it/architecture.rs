@@ -191,4 +191,4 @@ const OPENING_LINES_MAX: usize = 6;
 /// Above this a file holds more than one thing.
 const FILE_LINES_MAX: usize = 500;
 /// Names that could stand on anything.
-const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "misc", "manager", "shared"];
+const EMPTY_NAMES: [&str; 7] = ["util", "utils", "helper", "helpers", "common", "misc", "manager"];

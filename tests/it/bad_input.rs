@@ -15,15 +15,21 @@ use super::support::broker::{TestBroker, shipped_policy};
 use super::support::caller::{Refused, unique};
 use super::support::pki::id;
 
-/// The rows of a table: what is wrong, and the reason code that is told.
-type Rows<T> = Vec<(&'static str, &'static str, Box<dyn Fn(&mut T)>)>;
+/// A change that spoils a message.
+type Change<T> = Box<dyn Fn(&mut T)>;
 
-fn row<T>(
-    name: &'static str,
-    reason: &'static str,
-    change: impl Fn(&mut T) + 'static,
-) -> (&'static str, &'static str, Box<dyn Fn(&mut T)>) {
-    (name, reason, Box::new(change))
+/// Rows of what is wrong, the reason code that is told, and how to make it so.
+struct Table<T>(Vec<(String, &'static str, Change<T>)>);
+
+impl<T> Table<T> {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn row(mut self, name: &str, reason: &'static str, change: impl Fn(&mut T) + 'static) -> Self {
+        self.0.push((name.to_owned(), reason, Box::new(change)));
+        self
+    }
 }
 
 const INVALID: &str = "INVALID_ARGUMENT";
@@ -40,36 +46,34 @@ async fn a_malformed_request_for_a_credential_is_refused() {
     let seconds = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
     let arguments =
         |text: &'static str| move |r: &mut v1::RequestCredentialRequest| r.access[0].arguments_json = text.to_owned();
-    let mut rows: Rows<v1::RequestCredentialRequest> = vec![
-        row("an empty request id", INVALID, |r: &mut v1::RequestCredentialRequest| r.request_id.clear()),
-        row("a control character in the request id", INVALID, |r| r.request_id = "a\u{7}b".to_owned()),
-        row("a task id that is none", INVALID, |r| r.task_id = "T-1000".to_owned()),
-        row("a task id of another kind", INVALID, |r| r.task_id = r.task_id.replace("task_", "grant_")),
-        row("no handle", INVALID, |r| r.task_handle.clear()),
-        row("a huge handle", LIMIT, |r| r.task_handle = "h".repeat(10_000)),
-        row("no audience", INVALID, |r| r.audience.clear()),
-        row("a line break in the audience", INVALID, |r| r.audience.push('\n')),
-        row("a huge audience", LIMIT, |r| r.audience = "a".repeat(100_000)),
-        row("no access", INVALID, |r| r.access.clear()),
-        row("no tool", INVALID, |r| r.access[0].tool.clear()),
-        row("a nul in the tool", INVALID, |r| r.access[0].tool = "tickets\0read".to_owned()),
-        row("a huge tool", LIMIT, |r| r.access[0].tool = "t".repeat(100_000)),
-        row("an empty action", INVALID, |r| r.access[0].actions = vec![String::new()]),
-        row("a control character in a resource", INVALID, |r| r.access[0].resources = vec!["a\u{1b}[31m".to_owned()]),
-        row("a data class that is none", INVALID, |r| r.access[0].data_classes = vec!["\n".to_owned()]),
-        row("a control character in the purpose", INVALID, |r| r.purpose = "rm\u{8}\u{8}".to_owned()),
-        row("a life of nothing", INVALID, move |r| r.ttl = seconds(0, 0)),
-        row("a life below nothing", INVALID, move |r| r.ttl = seconds(-300, 0)),
-        row("a life of half a second", INVALID, move |r| r.ttl = seconds(0, 500_000_000)),
-        row("a life of years", LIMIT, move |r| r.ttl = seconds(3 * 365 * 24 * 3600, 0)),
-        row("a life of all time", LIMIT, move |r| r.ttl = seconds(i64::MAX, 0)),
-        row("a trace that is none", INVALID, |r| {
+    let mut rows = Table::<v1::RequestCredentialRequest>::new()
+        .row("an empty request id", INVALID, |r| r.request_id.clear())
+        .row("a control character in the request id", INVALID, |r| r.request_id = "a\u{7}b".to_owned())
+        .row("a task id that is none", INVALID, |r| r.task_id = "T-1000".to_owned())
+        .row("a task id of another kind", INVALID, |r| r.task_id = r.task_id.replace("task_", "grant_"))
+        .row("no handle", INVALID, |r| r.task_handle.clear())
+        .row("a huge handle", LIMIT, |r| r.task_handle = "h".repeat(10_000))
+        .row("no audience", INVALID, |r| r.audience.clear())
+        .row("a line break in the audience", INVALID, |r| r.audience.push('\n'))
+        .row("a huge audience", LIMIT, |r| r.audience = "a".repeat(100_000))
+        .row("no access", INVALID, |r| r.access.clear())
+        .row("no tool", INVALID, |r| r.access[0].tool.clear())
+        .row("a nul in the tool", INVALID, |r| r.access[0].tool = "tickets\0read".to_owned())
+        .row("a huge tool", LIMIT, |r| r.access[0].tool = "t".repeat(100_000))
+        .row("an empty action", INVALID, |r| r.access[0].actions = vec![String::new()])
+        .row("a control character in a resource", INVALID, |r| r.access[0].resources = vec!["a\u{1b}[31m".to_owned()])
+        .row("a data class that is none", INVALID, |r| r.access[0].data_classes = vec!["\n".to_owned()])
+        .row("a control character in the purpose", INVALID, |r| r.purpose = "rm\u{8}\u{8}".to_owned())
+        .row("a life of nothing", INVALID, move |r| r.ttl = seconds(0, 0))
+        .row("a life below nothing", INVALID, move |r| r.ttl = seconds(-300, 0))
+        .row("a life of half a second", INVALID, move |r| r.ttl = seconds(0, 500_000_000))
+        .row("a life of years", LIMIT, move |r| r.ttl = seconds(3 * 365 * 24 * 3600, 0))
+        .row("a life of all time", LIMIT, move |r| r.ttl = seconds(i64::MAX, 0))
+        .row("a trace that is none", INVALID, |r| {
             let traceparent = "00-00000000000000000000000000000000-0000000000000000-00".to_owned();
             r.context = Some(v1::RequestContext { traceparent, ..v1::RequestContext::default() });
-        }),
-    ];
+        });
     for text in [
-        "",
         "ticket",
         "[1]",
         "17",
@@ -83,12 +87,12 @@ async fn a_malformed_request_for_a_credential_is_refused() {
         "{\"a\":1,}",
         "\u{feff}{}",
     ] {
-        rows.push((Box::leak(format!("arguments {text:?}").into_boxed_str()), INVALID, Box::new(arguments(text))));
+        rows = rows.row(&format!("arguments {text:?}"), INVALID, arguments(text));
     }
-    for (name, reason, change) in rows {
+    for (name, reason, change) in rows.0 {
         let mut request = task.reading();
         change(&mut request);
-        check(name, &agent.request_credential(request).await.unwrap_err(), reason);
+        check(&name, &agent.request_credential(request).await.unwrap_err(), reason);
     }
     agent.granted(task.reading()).await;
 }
@@ -97,9 +101,13 @@ async fn a_malformed_request_for_a_credential_is_refused() {
 async fn a_sink_of_another_shape_is_never_granted() {
     let broker = TestBroker::start().await;
     let (_, agent, task) = broker.at_work().await;
-    for value in
-        [json!({ "id": "T-1000" }), json!([["T-1000"]]), json!(true), json!(1e300), json!("T-1000\u{0}"), json!("")]
-    {
+    for value in [
+        json!({ "id": "/etc/passwd" }),
+        json!([["/etc/passwd"]]),
+        json!(true),
+        json!(1e300),
+        json!("/reports/t-1000.md\u{0}"),
+    ] {
         let request = task.step("files.write", &json!({ "path": value, "content": "x" }));
         match agent.request_credential(request).await {
             Ok(answer) => assert!(answer.token.is_empty(), "{value}: {:?}", answer.decision),
@@ -123,45 +131,38 @@ async fn a_malformed_registration_is_refused() {
         ceiling(v1::SinkCeiling { sink, per_call_max: text.to_owned(), ..v1::SinkCeiling::default() })
     };
     let past = broker.pki.now().as_secs() - 1;
-    let rows: Rows<v1::RegisterTaskRequest> = vec![
-        row("no request id", INVALID, |r: &mut v1::RegisterTaskRequest| r.request_id.clear()),
-        row("no intent", INVALID, |r| r.intent.clear()),
-        row("an intent of blanks", INVALID, |r| r.intent = " \n\t ".to_owned()),
-        row("a control character in the intent", INVALID, |r| r.intent = "pay\u{0}".to_owned()),
-        row("no deadline", INVALID, |r| r.deadline = None),
-        row("a deadline that has passed", "DEADLINE_PASSED", move |r| r.deadline = at(i64::try_from(past).unwrap(), 0)),
-        row("a deadline in 1970", "DEADLINE_PASSED", move |r| r.deadline = at(0, 0)),
-        row("a deadline before 1970", INVALID, move |r| r.deadline = at(-1, 0)),
-        row("a deadline in the year 9999", LIMIT, move |r| r.deadline = at(253_402_300_799, 0)),
-        row("a deadline after all", INVALID, move |r| r.deadline = at(i64::MAX, 0)),
-        row("nanoseconds that are none", INVALID, move |r| r.deadline = at(4_000_000_000, -1)),
-        row("no agent", INVALID, |r| r.agent.clear()),
-        row("an agent that is no SPIFFE ID", INVALID, |r| r.agent = "https://example.org/agent".to_owned()),
-        row("an upper-case trust domain", INVALID, |r| r.agent = "spiffe://Example.org/agent/triage".to_owned()),
-        row("an agent with a query", INVALID, |r| r.agent.push_str("?x=1")),
-        row("an agent that climbs", INVALID, |r| r.agent.push_str("/../orchestrator")),
-        row("a huge agent", LIMIT, |r| r.agent.push_str(&"/a".repeat(4096))),
-        row("no initiator", INVALID, |r| r.initiator.clear()),
-        row("a control character in the initiator", INVALID, |r| r.initiator = "ann\r\nadmin".to_owned()),
-        row("a parent that is none", INVALID, |r| r.parent_task_id = "parent".to_owned()),
-        row("an amount that is none", INVALID, {
-            let amount = amount.clone();
-            move |r| r.ceiling = amount("a lot")
-        }),
-        row("an amount below zero", INVALID, {
-            let amount = amount.clone();
-            move |r| r.ceiling = amount("-1")
-        }),
-        row("an amount without end", INVALID, move |r| r.ceiling = amount("1e400")),
-        row("a tool that stands twice", INVALID, |r| {
+    let rows = Table::<v1::RegisterTaskRequest>::new()
+        .row("no request id", INVALID, |r| r.request_id.clear())
+        .row("no intent", INVALID, |r| r.intent.clear())
+        .row("an intent of blanks", INVALID, |r| r.intent = " \n\t ".to_owned())
+        .row("a control character in the intent", INVALID, |r| r.intent = "pay\u{0}".to_owned())
+        .row("no deadline", INVALID, |r| r.deadline = None)
+        .row("a deadline that has passed", "DEADLINE_PASSED", move |r| r.deadline = at(i64::try_from(past).unwrap(), 0))
+        .row("a deadline in 1970", "DEADLINE_PASSED", move |r| r.deadline = at(0, 0))
+        .row("a deadline before 1970", INVALID, move |r| r.deadline = at(-1, 0))
+        .row("a deadline in the year 9999", LIMIT, move |r| r.deadline = at(253_402_300_799, 0))
+        .row("a deadline after all", INVALID, move |r| r.deadline = at(i64::MAX, 0))
+        .row("nanoseconds that are none", INVALID, move |r| r.deadline = at(4_000_000_000, -1))
+        .row("no agent", INVALID, |r| r.agent.clear())
+        .row("an agent that is no SPIFFE ID", INVALID, |r| r.agent = "https://example.org/agent".to_owned())
+        .row("an upper-case trust domain", INVALID, |r| r.agent = "spiffe://Example.org/agent/triage".to_owned())
+        .row("an agent with a query", INVALID, |r| r.agent.push_str("?x=1"))
+        .row("an agent that climbs", INVALID, |r| r.agent.push_str("/../orchestrator"))
+        .row("a huge agent", LIMIT, |r| r.agent.push_str(&"/a".repeat(4096)))
+        .row("no initiator", INVALID, |r| r.initiator.clear())
+        .row("a control character in the initiator", INVALID, |r| r.initiator = "ann\r\nadmin".to_owned())
+        .row("a parent that is none", INVALID, |r| r.parent_task_id = "parent".to_owned())
+        .row("an amount that is none", INVALID, move |r| r.ceiling = amount("a lot"))
+        .row("an amount below zero", INVALID, move |r| r.ceiling = amount("-1"))
+        .row("an amount without end", INVALID, move |r| r.ceiling = amount("1e400"))
+        .row("a tool that stands twice", INVALID, |r| {
             let tool = v1::ToolCeiling { tool: "mail.send".to_owned(), ..v1::ToolCeiling::default() };
             r.ceiling = Some(v1::Ceiling { tools: vec![tool.clone(), tool], ttl_max: None });
-        }),
-    ];
-    for (name, reason, change) in rows {
+        });
+    for (name, reason, change) in rows.0 {
         let mut registration = broker.task("Read ticket T-1000.");
         change(&mut registration);
-        check(name, &orchestrator.register_task(registration).await.unwrap_err(), reason);
+        check(&name, &orchestrator.register_task(registration).await.unwrap_err(), reason);
     }
     orchestrator.open(broker.task("Read ticket T-1000.")).await;
 }
@@ -198,38 +199,36 @@ async fn a_malformed_report_is_refused() {
     let (_, agent, task) = broker.at_work().await;
     let granted = agent.granted(task.reading()).await;
     let scorer = broker.scorer().await;
-    let rows: Rows<v1::ReportSignalRequest> = vec![
-        row("no request id", INVALID, |r: &mut v1::ReportSignalRequest| r.request_id.clear()),
-        row("no name", INVALID, |r| r.name.clear()),
-        row("a control character in the name", INVALID, |r| r.name = "a\tb".to_owned()),
-        row("more than 100 points", LIMIT, |r| r.points = 101),
-        row("as many points as there are numbers", LIMIT, |r| r.points = u32::MAX),
-        row("a huge explanation", LIMIT, |r| r.explanation = "e".repeat(100_000)),
-        row("no task", INVALID, |r| r.task_id.clear()),
-        row("an observation before 1970", INVALID, |r| {
+    let rows = Table::<v1::ReportSignalRequest>::new()
+        .row("no request id", INVALID, |r| r.request_id.clear())
+        .row("no name", INVALID, |r| r.name.clear())
+        .row("a control character in the name", INVALID, |r| r.name = "a\tb".to_owned())
+        .row("more than 100 points", LIMIT, |r| r.points = 101)
+        .row("as many points as there are numbers", LIMIT, |r| r.points = u32::MAX)
+        .row("a huge explanation", LIMIT, |r| r.explanation = "e".repeat(100_000))
+        .row("no task", INVALID, |r| r.task_id.clear())
+        .row("an observation before 1970", INVALID, |r| {
             r.observed = Some(prost_types::Timestamp { seconds: -5, nanos: 0 })
-        }),
-    ];
-    for (name, reason, change) in rows {
+        });
+    for (name, reason, change) in rows.0 {
         let mut signal = task.signal("anomaly", 10);
         change(&mut signal);
-        check(name, &scorer.report_signal(signal).await.unwrap_err(), reason);
+        check(&name, &scorer.report_signal(signal).await.unwrap_err(), reason);
     }
     let server = broker.resource_server().await;
-    let rows: Rows<v1::ReportToolCallRequest> = vec![
-        row("no tool", INVALID, |r: &mut v1::ReportToolCallRequest| r.tool.clear()),
-        row("arguments that are none", INVALID, |r| r.arguments_json = "[]".to_owned()),
-        row("a result that is no JSON", INVALID, |r| r.result_json = "<html>".to_owned()),
-        row("a result that repeats a member", INVALID, |r| r.result_json = r#"{"a":1,"a":2}"#.to_owned()),
-        row("a deep result", LIMIT, |r| r.result_json = format!("{}{}", "[".repeat(64), "]".repeat(64))),
-        row("a huge result", LIMIT, |r| r.result_json = format!("\"{}\"", "r".repeat(300_000))),
-        row("a result of many values", LIMIT, |r| r.result_json = format!("[{}1]", "1,".repeat(30_000))),
-        row("a grant that is none", INVALID, |r| r.grant_id = "g".to_owned()),
-    ];
-    for (name, reason, change) in rows {
+    let rows = Table::<v1::ReportToolCallRequest>::new()
+        .row("no tool", INVALID, |r| r.tool.clear())
+        .row("arguments that are none", INVALID, |r| r.arguments_json = "[]".to_owned())
+        .row("a result that is no JSON", INVALID, |r| r.result_json = "<html>".to_owned())
+        .row("a result that repeats a member", INVALID, |r| r.result_json = r#"{"a":1,"a":2}"#.to_owned())
+        .row("a deep result", LIMIT, |r| r.result_json = format!("{}{}", "[".repeat(64), "]".repeat(64)))
+        .row("a huge result", LIMIT, |r| r.result_json = format!("\"{}\"", "r".repeat(300_000)))
+        .row("a result of many values", LIMIT, |r| r.result_json = format!("[[{0}1],[{0}1]]", "1,".repeat(15_000)))
+        .row("a grant that is none", INVALID, |r| r.grant_id = "g".to_owned());
+    for (name, reason, change) in rows.0 {
         let mut call = task.report(granted.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &json!({}));
         change(&mut call);
-        check(name, &server.report_tool_call(call).await.unwrap_err(), reason);
+        check(&name, &server.report_tool_call(call).await.unwrap_err(), reason);
     }
     scorer.report_signal(task.signal("never_heard_of", 1)).await.unwrap();
 }
@@ -248,7 +247,7 @@ async fn a_malformed_revocation_is_refused() {
         ("a huge audience", Named::Audience("a".repeat(100_000)), LIMIT),
     ];
     for (name, target, reason) in rows {
-        check(name, &operator.revoke(revocation(target.clone())).await.unwrap_err(), reason);
+        check(name, &operator.revoke(revocation(target)).await.unwrap_err(), reason);
     }
     let mut long = revocation(Named::Agent(id(AGENT).to_string()));
     long.reason = "r".repeat(10_000);

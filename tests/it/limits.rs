@@ -121,14 +121,7 @@ async fn repeated_refusals_are_counted() {
 
 #[tokio::test]
 async fn a_full_disk_still_lets_one_revoke() {
-    let setup = Setup {
-        journal: Arc::new(|options| {
-            options.total_bytes_max = Some(FULL_AFTER);
-            options.reserve_bytes = 1 << 20;
-        }),
-        ..Setup::default()
-    };
-    let mut broker = TestBroker::with(setup).await;
+    let mut broker = TestBroker::with(small_disk()).await;
     let (orchestrator, agent, task) = broker.at_work().await;
     let granted = agent.granted(task.reading()).await;
     let refused = fill(&broker, &task).await;
@@ -152,8 +145,7 @@ async fn a_full_disk_still_lets_one_revoke() {
 
 #[tokio::test]
 async fn invariant_1_no_token_leaves_before_its_evidence_is_durable() {
-    let setup = Setup { journal: Arc::new(|options| options.total_bytes_max = Some(FULL_AFTER)), ..Setup::default() };
-    let broker = TestBroker::with(setup).await;
+    let broker = TestBroker::with(small_disk()).await;
     let (_, agent, task) = broker.at_work().await;
     let granted = agent.granted(task.reading()).await;
     // What left is on record, with the digest of exactly what was signed.
@@ -190,5 +182,16 @@ async fn fill(broker: &TestBroker, task: &OpenTask) -> Refused {
     panic!("the journal took everything");
 }
 
+/// A journal that is soon full, but for what is held back.
+fn small_disk() -> Setup {
+    let journal = |options: &mut carnet::journal::options::Options| {
+        options.total_bytes_max = Some(FULL_AFTER + HELD_BACK);
+        options.space_floor_bytes = HELD_BACK;
+    };
+    Setup { journal: Arc::new(journal), ..Setup::default() }
+}
+
 /// Room for the policy bundle and some dozens of grants.
 const FULL_AFTER: u64 = 512 << 10;
+/// Room for ends and revocations.
+const HELD_BACK: u64 = 128 << 10;

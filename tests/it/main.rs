@@ -8,6 +8,7 @@
     reason = "a test may fail by panicking"
 )]
 
+mod access;
 mod architecture;
 mod audit_log;
 mod bad_input;
@@ -30,8 +31,10 @@ mod report;
 mod request;
 mod restart;
 mod revoke;
+mod serve;
 mod support;
 mod watch;
+mod witnesses;
 mod workload_api;
 
 use std::collections::BTreeSet;

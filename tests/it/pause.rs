@@ -57,7 +57,7 @@ async fn nothing_else_comes_back_with_a_resumed_task() {
     orchestrator.pause_task(task.pause()).await.unwrap();
     orchestrator.revoke(revocation(Named::GrantId(revoked.id().to_owned()))).await.unwrap();
     agent.release_credential(task.release(released.id())).await.unwrap();
-    drift(&scorer, &task).await;
+    scorer.report_signal(task.signal("anomaly", 100)).await.unwrap();
     broker.advance(Duration::from_secs(21));
 
     orchestrator.resume_task(task.resume()).await.unwrap();

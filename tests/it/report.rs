@@ -39,7 +39,8 @@ async fn a_field_counts_only_when_the_audience_or_the_gateway_reported_it() {
     let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
     let result = json!({ "entries": [{ "organizer": "carol@example.org", "description": "bring dave@example.org" }] });
     let rows = [
-        (AGENT, "carol@example.org", Provenance::None),
+        // Evidence that it was seen, and never ground.
+        (AGENT, "carol@example.org", Provenance::Text),
         (RESOURCE_SERVER, "carol@example.org", Provenance::Field),
         (GATEWAY, "carol@example.org", Provenance::Field),
         (RESOURCE_SERVER, "dave@example.org", Provenance::Text),
@@ -64,7 +65,7 @@ async fn a_failed_call_grounds_nothing() {
     call.failed = true;
     broker.resource_server().await.report_tool_call(call).await.unwrap();
     let mail = json!({ "to": ["carol@example.org"], "subject": "s", "body": "b" });
-    assert_eq!(provenance(&broker, &agent, &task, "mail.send", &mail).await, Provenance::None);
+    assert_eq!(provenance(&broker, &agent, &task, "mail.send", &mail).await, Provenance::Text);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GrantState, ListBlocksRequest, Outcome, SearchEventsRequest, TaskState};
+use carnet::pb::v1::{GrantState, ListBlocksRequest, Outcome, TaskState};
 use serde_json::json;
 
 use super::pause::drift;
@@ -99,45 +99,6 @@ async fn handles_keys_retries_and_histories_outlive_a_restart() {
     let decision = answer.decision.unwrap();
     let record = broker.operator().await.decision(&decision.decision_id).await.unwrap();
     assert_eq!(record.access[0].sinks[0].provenance(), carnet::pb::v1::Provenance::Field, "what was reported is known");
-}
-
-#[tokio::test]
-async fn an_index_that_is_gone_or_damaged_is_made_again() {
-    let mut broker = TestBroker::start().await;
-    let (_, agent, task) = broker.at_work().await;
-    let granted = agent.granted(task.reading()).await;
-    let search = || SearchEventsRequest { task_id: task.id.clone(), page_size: 100, ..SearchEventsRequest::default() };
-    let found = |broker: &TestBroker| {
-        let operator = broker.operator();
-        async move { operator.await.audit().search_events(search()).await.unwrap().into_inner().events }
-    };
-    let before = found(&broker).await;
-    assert!(before.iter().any(|event| event.grant_id == granted.id()));
-    let journal = broker.journal_folder();
-    for damage in ["gone", "damaged"] {
-        let index = fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());
-        let index = index.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().contains("index"));
-        let index = index.expect("the index lies beside the log");
-        broker
-            .restart_after(|_| match damage {
-                "gone" => fs::remove_dir_all(&index).unwrap(),
-                _ => spoil(&index),
-            })
-            .await;
-        // Searches are answered while it is made again, too.
-        assert_eq!(found(&broker).await, before, "{damage}");
-    }
-}
-
-/// Overwrites every file of the index.
-fn spoil(index: &std::path::Path) {
-    for entry in fs::read_dir(index).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            let length = fs::metadata(&path).unwrap().len();
-            fs::write(&path, vec![0xee; usize::try_from(length).unwrap()]).unwrap();
-        }
-    }
 }
 
 #[tokio::test]

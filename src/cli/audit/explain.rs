@@ -1,23 +1,29 @@
 //! `carnet audit explain`.
 
+use tonic::transport::Channel;
+
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::shown::record;
-use crate::pb::v1::GetDecisionRequest;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
+use crate::pb::v1::{GetDecisionRequest, SearchEventsRequest};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The decision; every answer and every event of the record names its own.
-    decision: String,
+    /// The decision; every answer and every event of the record names its own [default: the latest request's].
+    decision: Option<String>,
     #[command(flatten)]
     door: OperatorFirst,
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request = GetDecisionRequest { decision_id: args.decision };
-    let answer = AuditServiceClient::new(args.door.channel().await?).get_decision(request).await?.into_inner();
+    let mut client = AuditServiceClient::new(args.door.channel().await?);
+    let decision_id = match args.decision {
+        Some(id) => id,
+        None => latest(&mut client).await?,
+    };
+    let answer = client.get_decision(GetDecisionRequest { decision_id }).await?.into_inner();
     let record = answer.record.unwrap_or_default();
     if out.is_table() {
         out.text(&record::story(&record, out.paint()))?;
@@ -25,4 +31,12 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         out.record(&record::value(&record))?;
     }
     Ok(Exit::Done)
+}
+
+/// The latest decision on a request for a credential.
+async fn latest(client: &mut AuditServiceClient<Channel>) -> Result<String, CliError> {
+    let request = SearchEventsRequest { kind: "credential_decided".to_owned(), page_size: 1, ..Default::default() };
+    let found = client.search_events(request).await?.into_inner().events;
+    let latest = found.into_iter().next().map(|event| event.decision_id);
+    latest.ok_or_else(|| CliError::local("nothing was decided yet"))
 }

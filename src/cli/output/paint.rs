@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paint(bool);
+pub(in crate::cli) struct Paint(bool);
 
 /// What a colour means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(in crate::cli) enum Tone {
     /// It went as it should.
     Good,
     /// It needs a look.
@@ -23,11 +23,11 @@ pub enum Tone {
 
 impl Paint {
     /// No colour at all.
-    pub const NONE: Self = Self(false);
+    pub(in crate::cli) const NONE: Self = Self(false);
 
     /// Colours for a stream that is a terminal, unless `NO_COLOR` says otherwise (no-color.org) or the terminal has none.
     #[must_use]
-    pub fn for_stream(is_terminal: bool) -> Self {
+    pub(in crate::cli) fn for_stream(is_terminal: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self(is_terminal && !set("NO_COLOR") && !dumb)
@@ -35,7 +35,7 @@ impl Paint {
 
     /// The text in that tone.
     #[must_use]
-    pub fn tone<'t>(self, tone: Tone, text: &'t str) -> Cow<'t, str> {
+    pub(in crate::cli) fn tone<'t>(self, tone: Tone, text: &'t str) -> Cow<'t, str> {
         if !self.0 || text.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -52,7 +52,7 @@ impl Paint {
 
 /// The tone of an outcome, a state or a band.
 #[must_use]
-pub fn tone_of(word: &str) -> Option<Tone> {
+pub(in crate::cli) fn tone_of(word: &str) -> Option<Tone> {
     Some(match word {
         "granted" | "live" | "active" | "low" | "accepted" => Tone::Good,
         "narrowed" | "step_up" | "review" | "suspended" | "paused" | "elevated" | "high" => Tone::Caution,
@@ -65,7 +65,7 @@ pub fn tone_of(word: &str) -> Option<Tone> {
 /// Text with every control character escaped, so that what an agent wrote cannot command the terminal it is read on. Line ends
 /// stay where `multiline` says so.
 #[must_use]
-pub fn harmless(text: &str, multiline: bool) -> Cow<'_, str> {
+pub(in crate::cli) fn harmless(text: &str, multiline: bool) -> Cow<'_, str> {
     // Besides C0 and C1: characters that reverse or hide what stands around them.
     let harmful = |c: char| {
         (c.is_control() && !(multiline && c == '\n'))

@@ -11,7 +11,7 @@ use crate::verifier::keys::{FetchError, FetchKeys};
 const PATH: &str = "/jwks.json";
 
 /// Fetches `/jwks.json` from where the dialer connects to; it must speak `http/1.1`.
-pub struct JwksOverTls(pub Dialer);
+pub(in crate::dev::resource_server) struct JwksOverTls(pub(in crate::dev::resource_server) Dialer);
 
 impl FetchKeys for JwksOverTls {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<String, FetchError>> + Send + '_>> {

@@ -14,6 +14,7 @@ use crate::broker::error::BrokerError;
 use crate::grpc::codec::field::{ids, text};
 use crate::grpc::codec::revocation::{block, target, watched};
 use crate::grpc::service::Edge;
+use crate::metrics::InFlight;
 use crate::model::limits::{ACCESS_LIST_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::pb::v1::revocation_service_server::{RevocationService, RevocationServiceServer};
@@ -73,8 +74,9 @@ impl RevocationService for Revocations {
         let (edge, mut ending) = (edge.clone(), edge.ending.clone());
         // An error means that nobody is left to say so, which is an end too.
         let ended = async move { drop(ending.wait_for(|ending| *ending).await) };
+        let counted = edge.metrics.watch_began();
         let told = events.map(move |event| edge.still_may(&caller, &event).map(|()| watched(event)));
-        Ok(Response::new(Box::pin(Until { stream: Some(told), ended: Box::pin(ended) })))
+        Ok(Response::new(Box::pin(Until { stream: Some(told), ended: Box::pin(ended), _counted: counted })))
     }
 }
 
@@ -94,6 +96,7 @@ impl Edge {
 struct Until<S> {
     stream: Option<S>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: InFlight,
 }
 
 impl<T, S: Stream<Item = Result<T, Status>> + Unpin> Stream for Until<S> {

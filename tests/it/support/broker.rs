@@ -87,7 +87,6 @@ pub struct TestBroker {
 
 struct Member {
     _api: WorkloadApi,
-    workload: Workload,
     channel: Channel,
 }
 
@@ -97,6 +96,7 @@ impl TestBroker {
     }
 
     pub async fn with(setup: Setup) -> Self {
+        log_if_asked();
         let pki = Pki::wound_by_hand();
         let foreign = [Arc::clone(&pki.foreign)];
         let (federated, listed): (&[_], &[&str]) =
@@ -200,25 +200,13 @@ impl TestBroker {
         }
         let (api, workload) = self.pki.workload(path).await;
         let channel = self.connect(&workload).await;
-        members.insert(path.to_owned(), Member { _api: api, workload, channel: channel.clone() });
+        members.insert(path.to_owned(), Member { _api: api, channel: channel.clone() });
         channel
-    }
-
-    /// The identity that [`TestBroker::channel`] connects with.
-    pub async fn workload(&self, path: &str) -> Workload {
-        self.channel(path).await;
-        self.members.lock().await[path].workload.clone()
     }
 
     /// Another connection of an identity.
     pub async fn connect(&self, workload: &Workload) -> Channel {
         soon(connect(&self.address, workload, ServerIdentity::Exact(id(BROKER)))).await.unwrap()
-    }
-
-    /// Clients that connect anew, with a fresh SVID: what a workload does after its rotation.
-    pub async fn rotated(&self, path: &str) -> Caller {
-        self.members.lock().await.remove(path);
-        self.caller(path).await
     }
 
     /// Orchestrator and agent, and a task between them with the usual intent and no ceiling.
@@ -255,6 +243,13 @@ impl TestBroker {
     /// Does what is due by the clock, without waiting for the broker to look at it.
     pub async fn sweep(&self) {
         self.running().broker().sweep().await.unwrap();
+    }
+}
+
+/// What the broker logs, for whoever looks into a failure: `RUST_LOG=carnet=debug`.
+fn log_if_asked() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_default_env() {
+        let _another_test_did = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
 use carnet::pb::v1::audit_service_client::AuditServiceClient;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
@@ -171,9 +170,4 @@ impl Caller {
 pub fn unique(what: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("{what}-{}", NEXT.fetch_add(1, Ordering::SeqCst))
-}
-
-/// True when the event is of a kind that says something about standing, rather than about a refusal.
-pub fn changes_something(payload: &Payload) -> bool {
-    !matches!(payload, Payload::Refused(_) | Payload::BrokerStarted(_))
 }

@@ -21,7 +21,6 @@ pub struct Entry {
     pub time_ms: u64,
     /// The leaf of the tree.
     pub stored: bytes::Bytes,
-    pub stream: String,
     pub actor: pb::Actor,
     pub payload: Payload,
 }
@@ -112,7 +111,6 @@ fn entry(event: v1::ExportedEvent) -> Entry {
         position: event.position,
         time_ms: stored.time_ms,
         stored: event.stored,
-        stream: body.stream,
         actor: body.actor.unwrap_or_default(),
         payload: body.payload.unwrap(),
     }

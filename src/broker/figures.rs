@@ -1,0 +1,85 @@
+//! Figures: what is recorded from now on, told to the metrics as it is folded, and what stands now. Nothing is decided by them.
+
+use crate::broker::Broker;
+use crate::broker::record::{band, outcome};
+use crate::journal::projection::Recorded;
+use crate::journal::terms::kind_name;
+use crate::metrics::Metrics;
+use crate::model::facts::Question;
+use crate::model::grant::GrantStanding;
+use crate::pb::journal::Decision;
+use crate::pb::journal::event::Payload;
+
+/// What stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Tasks that have not ended.
+    pub tasks_open: u64,
+    /// Grants whose tokens may be used.
+    pub grants_live: u64,
+    /// Grants that are suspended.
+    pub grants_suspended: u64,
+    /// Events in the record.
+    pub events: u64,
+    /// Revision of the policy bundle in force; 0 when there is none.
+    pub policy_revision: u64,
+}
+
+impl Broker {
+    /// Tells these metrics what is recorded from now on; what was recorded before was counted when it happened. The first to
+    /// be told are told for good.
+    pub fn count_into(&self, metrics: &Metrics) {
+        metrics.torn(self.0.torn_bytes);
+        self.0.known.count_into(metrics.clone());
+    }
+
+    /// What stands now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let now = self.0.clock.now();
+        let state = self.0.known.look();
+        let mut figures = Figures {
+            tasks_open: state.by.deadlines.len() as u64,
+            events: state.next,
+            policy_revision: state.policy.as_ref().map(|p| p.revision).unwrap_or_default(),
+            ..Figures::default()
+        };
+        for grant in state.grants.values().filter(|g| g.is_open(now)) {
+            match &grant.standing {
+                GrantStanding::Open(causes) if causes.is_empty() => figures.grants_live += 1,
+                GrantStanding::Open(_) => figures.grants_suspended += 1,
+                GrantStanding::Revoked | GrantStanding::Released => {}
+            }
+        }
+        figures
+    }
+}
+
+/// Counts one event.
+pub(in crate::broker) fn count(metrics: &Metrics, recorded: &Recorded) {
+    metrics.recorded(kind_name(&recorded.event));
+    let decision = match &recorded.event.payload {
+        Some(Payload::TaskDecided(e)) => e.decision.as_ref(),
+        Some(Payload::TaskAmended(e)) => e.decision.as_ref(),
+        Some(Payload::CredentialDecided(e)) => e.decision.as_ref(),
+        Some(Payload::GrantReconsidered(e)) => e.decision.as_ref(),
+        _ => None,
+    };
+    if let Some(decision) = decision {
+        count_decision(metrics, decision);
+    }
+}
+
+fn count_decision(metrics: &Metrics, decision: &Decision) {
+    let question = match decision.question.as_str() {
+        "request" => Question::Request,
+        "retain" => Question::Retain,
+        "register" => Question::Register,
+        "amend" => Question::Amend,
+        _ => return,
+    };
+    if let (Some(outcome), Some(band)) = (outcome(decision.outcome), band(decision.band)) {
+        let reasons = decision.reasons.iter().filter_map(|r| r.code.parse().ok());
+        metrics.decided(question, outcome, band, reasons);
+    }
+}

@@ -1,0 +1,203 @@
+//! Who may call what: the table of the edge, golden, held against the descriptors and tried against a running broker.
+
+use std::collections::BTreeSet;
+
+use carnet::grpc::access::{Class, ROWS, row};
+use carnet::model::identity::IdentityClass;
+use carnet::pb::DESCRIPTORS;
+use carnet::pb::journal::event::Payload;
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+use tonic_types::StatusExt as _;
+
+use crate::golden;
+use crate::support::ask::{AGENT, ORCHESTRATOR, RESOURCE_SERVER, SCORER, STRANGER};
+use crate::support::broker::{TestBroker, policy_with};
+use crate::support::pki::{DOMAIN, id, soon};
+
+/// What every door offers besides `carnet.v1`.
+const STANDARD: [&str; 3] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+];
+
+/// A service account, which the shipped identities know none of.
+const SERVICE_ACCOUNT: &str = "/service/nightly";
+
+#[test]
+fn the_table_lists_every_rpc_and_no_other() {
+    let described = described();
+    let listed: BTreeSet<String> = ROWS.iter().map(|row| row.path.to_owned()).collect();
+    assert_eq!(listed.len(), ROWS.len(), "an RPC stands twice");
+    assert_eq!(listed, described);
+    assert!(row("/carnet.v1.TaskService/Unknown").is_none());
+    assert!(row("").is_none());
+}
+
+#[test]
+fn the_table_is_as_it_was_reviewed() {
+    let mut text = format!("{:<60}", "");
+    text.push_str(&Class::ALL.map(Class::as_str).join(" "));
+    text.push('\n');
+    for row in ROWS {
+        text.push_str(&format!("{:<60}", row.path));
+        let cells = Class::ALL.map(|class| {
+            let mark = if row.admits(class) { "yes" } else { "-" };
+            format!("{mark:<width$}", width = class.as_str().len())
+        });
+        text.push_str(cells.join(" ").trim_end());
+        text.push('\n');
+    }
+    golden::check("access.txt", &text);
+}
+
+#[test]
+fn people_have_no_door_yet_and_the_operator_asks_for_no_credential() {
+    let human = Class::Identity(IdentityClass::Human);
+    assert!(ROWS.iter().all(|row| !row.admits(human)));
+    for path in ROWS.iter().map(|row| row.path) {
+        let acts =
+            path.contains("CredentialService/Re") || path.contains("SignalService") || path.ends_with("/RegisterTask");
+        if acts {
+            assert!(!row(path).unwrap().admits(Class::Operator), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_class_may_call_what_the_table_says_and_nothing_else() {
+    let broker = with_a_service_account().await;
+    let mut tried = 0;
+    for class in Class::ALL {
+        let Some(channel) = channel_of(&broker, class).await else { continue };
+        for row in ROWS {
+            let answer = call(&channel, row.path).await;
+            let refused = answer.as_ref().is_err_and(|s| reason(s) == "METHOD_NOT_ALLOWED");
+            // A resource server that owns no audience could follow nothing; here it owns all.
+            assert_eq!(!refused, row.admits(class), "{} as {}: {answer:?}", row.path, class.as_str());
+            if let Err(status) = answer {
+                let expected = if refused { Code::PermissionDenied } else { status.code() };
+                assert_eq!(status.code(), expected, "{} as {}", row.path, class.as_str());
+                assert_ne!(status.code(), Code::Internal, "{} as {}: {status:?}", row.path, class.as_str());
+            }
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, ROWS.len() * 6, "people have no door");
+}
+
+#[tokio::test]
+async fn who_matches_no_pattern_may_do_nothing() {
+    let broker = TestBroker::start().await;
+    let channel = broker.channel(STRANGER).await;
+    for row in ROWS {
+        let status = call(&channel, row.path).await.unwrap_err();
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (Code::PermissionDenied, "IDENTITY_UNKNOWN"),
+            "{}",
+            row.path
+        );
+    }
+    let noted = refusals(&broker).await;
+    assert!(noted.contains(&(id(STRANGER).to_string(), "IDENTITY_UNKNOWN".to_owned())), "{noted:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_refused() {
+    let broker = TestBroker::start().await;
+    for channel in [broker.channel(ORCHESTRATOR).await, broker.operator().await.channel()] {
+        for path in [
+            "/carnet.v1.TaskService/DeleteTask",
+            "/carnet.v1.ApprovalService/Approve",
+            "/carnet.v1.TaskService/GetTask/",
+            "/carnet.v1.taskservice/GetTask",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            "/",
+        ] {
+            let status = call(&channel, path).await.unwrap_err();
+            assert_eq!(
+                (status.code(), reason(&status).as_str()),
+                (Code::PermissionDenied, "METHOD_NOT_ALLOWED"),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_method_is_on_record_and_counted_together() {
+    let broker = TestBroker::start().await;
+    let agent = broker.channel(AGENT).await;
+    for _ in 0..50 {
+        call(&agent, "/carnet.v1.RevocationService/Revoke").await.unwrap_err();
+    }
+    let noted = refusals(&broker).await;
+    let events = noted.iter().filter(|(subject, _)| *subject == id(AGENT).to_string()).count();
+    assert!((1..=3).contains(&events), "fifty refusals left {events} events");
+}
+
+/// Who was refused, and why, by the record.
+async fn refusals(broker: &TestBroker) -> Vec<(String, String)> {
+    broker.sweep().await;
+    let events = broker.record.all().await;
+    let refused = events.into_iter().filter_map(|event| match event.payload {
+        Payload::Refused(refused) => Some((refused.subject, refused.code)),
+        _ => None,
+    });
+    refused.collect()
+}
+
+async fn with_a_service_account() -> TestBroker {
+    let account = format!(
+        "\n[[identity]]\npattern = \"spiffe://{DOMAIN}{SERVICE_ACCOUNT}\"\nclass = \"service_account\"\nowner = \"group:night\"\n"
+    );
+    let policy = policy_with(|path, text| if path == "identities.toml" { format!("{text}{account}") } else { text });
+    TestBroker::with(crate::support::broker::Setup { policy, ..Default::default() }).await
+}
+
+async fn channel_of(broker: &TestBroker, class: Class) -> Option<Channel> {
+    let path = match class {
+        Class::Identity(IdentityClass::ServiceAccount) => SERVICE_ACCOUNT,
+        Class::Identity(IdentityClass::AiAgent) => AGENT,
+        Class::Identity(IdentityClass::Orchestrator) => ORCHESTRATOR,
+        Class::Identity(IdentityClass::Scorer) => SCORER,
+        Class::Identity(IdentityClass::ResourceServer) => RESOURCE_SERVER,
+        Class::Identity(IdentityClass::Human) => return None,
+        Class::Operator => return Some(broker.operator().await.channel()),
+    };
+    Some(broker.channel(path).await)
+}
+
+/// Calls an RPC of any kind with an empty message, and looks at how its answer begins.
+async fn call(channel: &Channel, path: &'static str) -> Result<(), Status> {
+    let mut client = Grpc::new(channel.clone());
+    client.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
+    let path = PathAndQuery::from_static(path);
+    // Every message is an empty one with fields that are not known.
+    let codec = ProstCodec::<(), ()>::default();
+    let mut answer = soon(client.server_streaming(Request::new(()), path, codec)).await?.into_inner();
+    soon(answer.message()).await.map(|_| ())
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+fn described() -> BTreeSet<String> {
+    let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
+    let mut paths: BTreeSet<String> = STANDARD.map(str::to_owned).into();
+    for file in descriptors.file.iter().filter(|f| f.package() == "carnet.v1") {
+        for service in &file.service {
+            let rpcs = service.method.iter().map(|m| format!("/carnet.v1.{}/{}", service.name(), m.name()));
+            paths.extend(rpcs);
+        }
+    }
+    paths
+}
