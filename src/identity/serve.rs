@@ -29,7 +29,7 @@ pub type WindDown = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Serves every connection by a call of `serve` with the connection and the sign to wind it down: it is retired, or `stop` has
 /// come. Returns when `stop` has come and every call has returned. With tonic:
 ///
-/// ```ignore
+/// ```text
 /// serve::each(incoming, stop, |connection, wind_down| {
 ///     let router = router.clone();
 ///     async move { router.serve_with_incoming_shutdown(connection, wind_down).await… }

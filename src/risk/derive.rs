@@ -18,7 +18,7 @@ pub struct Derived {
     pub explanation: String,
 }
 
-/// Names of the signals that [`derive`] gives, each once, with what it means.
+/// Names of the signals that [`derive()`] gives, each once, with what it means.
 pub const NAMES: &[(&str, &str)] = &[
     ("tool_unknown", "the catalogue knows no such tool"),
     ("ceiling_exceeded", "an effectful access goes beyond the ceiling"),
