@@ -25,6 +25,7 @@ use crate::identity::workload::Workload;
 use crate::metrics::Metrics;
 use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+use crate::model::time::Ttl;
 use crate::policy::bundle::BundleFiles;
 use crate::server::doors::WorkloadDoor;
 use crate::server::folder::{Contents, DataFolder, FolderOptions};
@@ -105,6 +106,8 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
         settings: crate::broker::Settings {
             issuer: issuer.parse().map_err(BenchError::start("the issuer"))?,
             limits: UNLIMITED,
+            ttl_default: Ttl::DEFAULT,
+            ttl_max: Ttl::MAX,
             heartbeat: Duration::from_secs(1),
         },
         clock,

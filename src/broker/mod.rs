@@ -14,6 +14,7 @@ use crate::journal::Journal;
 use crate::journal::entry::{Committed, Entry, Record};
 use crate::journal::error::AppendError;
 use crate::mint::ring::KeyRing;
+use crate::model::time::Ttl;
 use crate::seal::handle::HandleKey;
 use crate::seal::sealer::Sealer;
 use crate::token::claims::Issuer;
@@ -96,6 +97,10 @@ pub struct Settings {
     pub issuer: Issuer,
     /// What each caller may ask for.
     pub limits: CallerLimits,
+    /// The life of a token when neither the request nor policy says.
+    pub ttl_default: Ttl,
+    /// The longest life of any token, whatever policy allows.
+    pub ttl_max: Ttl,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: std::time::Duration,
 }

@@ -16,6 +16,7 @@ use crate::intent::judge::Asked as Judged;
 use crate::intent::usage::{Amounts, amounts};
 use crate::journal::entry::Committed;
 use crate::mint::draft::{Draft, Plan};
+use crate::mint::error::MintError;
 use crate::mint::token::Token;
 use crate::model::access::Access;
 use crate::model::decision::Decision;
@@ -23,7 +24,7 @@ use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
 use crate::model::identity::Thumbprint;
-use crate::model::limits::{ACCESS_ENTRIES_MAX, OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, TTL_SECONDS_DEFAULT};
+use crate::model::limits::{ACCESS_ENTRIES_MAX, OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
 use crate::model::time::Ttl;
@@ -165,7 +166,7 @@ impl Broker {
         decision: Decision,
     ) -> Result<Attempt, BrokerError> {
         let id = self.new_decision_id()?;
-        let life = Granted::of(asking, &view, &decision)?;
+        let life = self.life(asking, &view, &decision)?;
         let differences = differences(asking, &decision, life.ttl);
         let words = asking.words(facts, decision, differences);
         let decided = Decided::new(id, &words.decision, words.differences.clone());
@@ -184,7 +185,7 @@ impl Broker {
             self.0.sealer.seal(view.root, &context, claims).map_err(Into::into)
         };
         let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
-        let draft = draft.map_err(BrokerError::unavailable)?;
+        let draft = draft.map_err(unminted)?;
         let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
         let position = committed.last();
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
@@ -238,6 +239,19 @@ impl Broker {
         let open = |sealed: &[u8]| self.0.sealer.open(root, &context, sealed).map_err(Into::into);
         let token = self.0.keys.reissue(&self.0.journal, answer.position, open).map_err(BrokerError::unavailable)?;
         Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)), position })
+    }
+
+    /// The shortest life of what was asked, and what operator, policy, ceiling, deadline and SVID allow.
+    fn life(&self, asking: &Asking<'_>, view: &View, decision: &Decision) -> Result<Granted, BrokerError> {
+        let settings = &self.0.settings;
+        let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl()];
+        let wanted = asking.ttl.unwrap_or(settings.ttl_default);
+        let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
+        let bounds =
+            Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at(), parent_expires: None };
+        let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
+        let life = Life::new(view.now, ttl, bounds).map_err(over)?;
+        Ok(Granted { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })
     }
 
     fn plan(
@@ -384,23 +398,10 @@ impl Asking<'_> {
     }
 }
 
-/// How long a token lives: the shortest of what policy, ceiling, deadline and SVID allow.
+/// How long a token lives, also in seconds.
 struct Granted {
     life: Life,
     ttl: u64,
-}
-
-impl Granted {
-    fn of(asking: &Asking<'_>, view: &View, decision: &Decision) -> Result<Self, BrokerError> {
-        let wanted = asking.ttl.map_or(TTL_SECONDS_DEFAULT, Ttl::as_secs).min(decision.ttl_max.as_secs());
-        let wanted = view.ceiling_ttl().map_or(wanted, |max| wanted.min(max.as_secs()));
-        let ttl = Ttl::from_secs(wanted).map_err(BrokerError::internal)?;
-        let bounds =
-            Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at(), parent_expires: None };
-        let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
-        let life = Life::new(view.now, ttl, bounds).map_err(over)?;
-        Ok(Self { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })
-    }
 }
 
 /// What was granted of what was asked.
@@ -460,6 +461,18 @@ pub(in crate::broker) fn unauthenticated(error: crate::identity::error::CallerEr
     match error {
         crate::identity::error::CallerError::Unready(_) => BrokerError::unavailable(error),
         refused => BrokerError::Unauthenticated { code: refused.reason() },
+    }
+}
+
+/// No token can be made of what was decided.
+fn unminted(error: MintError) -> BrokerError {
+    match error {
+        MintError::TooLong { max } => {
+            BrokerError::above_limit("access", format!("its token would be longer than {max} bytes"))
+        }
+        MintError::Detail(cause) => BrokerError::invalid("access", cause.to_string()),
+        MintError::Mismatch(_) | MintError::NoEvidence => BrokerError::internal(error),
+        error => BrokerError::unavailable(error),
     }
 }
 

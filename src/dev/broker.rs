@@ -24,6 +24,7 @@ use crate::identity::workload::FIRST_SVID_WITHIN;
 use crate::metrics::Metrics;
 use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::SpiffeId;
+use crate::model::time::Ttl;
 use crate::policy::bundle::BundleFiles;
 use crate::server::doors::{HttpsDoor, WorkloadDoor};
 use crate::server::folder::{DataFolder, FolderOptions};
@@ -180,7 +181,13 @@ async fn open_parts(
     let opened = spawn_blocking(move || data.open(options, &time, &random)).await;
     let contents = opened.map_err(DevError::Thread)??;
     Ok(open::Parts {
-        settings: crate::broker::Settings { issuer: issuer.parse()?, limits: LIMITS, heartbeat: HEARTBEAT },
+        settings: crate::broker::Settings {
+            issuer: issuer.parse()?,
+            limits: LIMITS,
+            ttl_default: Ttl::DEFAULT,
+            ttl_max: Ttl::MAX,
+            heartbeat: HEARTBEAT,
+        },
         clock,
         entropy,
         trust,

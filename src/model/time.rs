@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::limits::{TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -64,6 +66,11 @@ pub struct Ttl(u64);
 pub struct ZeroTtlError;
 
 impl Ttl {
+    /// When neither request nor policy says.
+    pub const DEFAULT: Self = Self(TTL_SECONDS_DEFAULT);
+    /// The longest.
+    pub const MAX: Self = Self(TTL_SECONDS_MAX);
+
     /// A life of so many seconds.
     ///
     /// # Errors

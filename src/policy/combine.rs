@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use crate::model::decision::{Decision, EntryDecision, Outcome, Reason};
 use crate::model::facts::{Facts, Question};
 use crate::model::id::PolicyId;
-use crate::model::limits::TTL_SECONDS_DEFAULT;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Assessment;
 use crate::model::time::Ttl;
@@ -67,7 +66,7 @@ impl Sheet {
 
     /// A forbid's life never lengthens what the permits give, or else more risk could.
     fn ttl_max(&self) -> Ttl {
-        let base = self.permit_ttl.unwrap_or(default_ttl());
+        let base = self.permit_ttl.unwrap_or(Ttl::DEFAULT);
         self.forbid_ttl.map_or(base, |ttl| ttl.min(base))
     }
 
@@ -95,6 +94,10 @@ impl Sheet {
             let mut cut = Finding::whole(Outcome::Narrowed, ReasonCode::TtlShortened, format!("to {ttl_max}"));
             cut.keeps_entry = true;
             self.findings.push(cut);
+        }
+        if !outcome.is_grant() {
+            // How long a token would have lived explains nothing where there is none.
+            self.findings.retain(|finding| finding.code != ReasonCode::TtlShortened);
         }
         let entries = outcomes.iter().zip(&self.offers).zip(&facts.entries).map(|(((own, left_out), offer), asked)| {
             let included = outcome.is_grant() && !left_out;
@@ -151,9 +154,4 @@ fn shorter(a: Option<Ttl>, b: Option<Ttl>) -> Option<Ttl> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-#[expect(clippy::expect_used, reason = "the constant is not zero")]
-fn default_ttl() -> Ttl {
-    Ttl::from_secs(TTL_SECONDS_DEFAULT).expect("a default life that is not zero")
 }

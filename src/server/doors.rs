@@ -18,6 +18,7 @@ use crate::identity::accept::{PeerAcceptor, RefusalHook};
 use crate::identity::error::HandshakeError;
 use crate::identity::https::{ServerCertificate, listen_tls};
 use crate::identity::listen::{ListenLimits, listen};
+use crate::identity::serve::each as serve_each;
 use crate::identity::trust::Trust;
 use crate::metrics::{Connection, Metrics};
 use crate::server::error::ServerError;
@@ -52,7 +53,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// Connections to the HTTPS door at a time: a few scrapers, probes and verifiers.
 const HTTPS_CONNECTIONS_MAX: usize = 1024;
 
-/// Serves workloads until `ending`; returns when their requests have finished.
+/// Serves workloads until `ending`; returns when their requests have finished. Each connection is served by itself: it is wound
+/// down in good time before its SVID ends, so that its client opens the next one without losing a request.
 pub(in crate::server) async fn workloads(
     at: WorkloadDoor,
     door: Door,
@@ -64,11 +66,12 @@ pub(in crate::server) async fn workloads(
         metrics.connected(Connection::Accepted);
         connection
     });
-    grpc(connections, door, ending).await;
+    serve_each(connections, ended(ending), move |connection, wind_down| grpc(connection, door.clone(), wind_down))
+        .await;
 }
 
-/// Serves gRPC on these connections until `ending`; returns when their requests have finished.
-pub(in crate::server) async fn grpc<S, C>(connections: S, door: Door, ending: watch::Receiver<bool>)
+/// Serves gRPC on these connections until `end`; returns when their requests have finished.
+pub(in crate::server) async fn grpc<S, C>(connections: S, door: Door, end: impl Future<Output = ()>)
 where
     S: Stream<Item = io::Result<C>>,
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
@@ -79,7 +82,7 @@ where
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PONG_WITHIN))
-        .serve_with_incoming_shutdown(door, connections, ended(ending))
+        .serve_with_incoming_shutdown(door, connections, end)
         .await;
     if let Err(error) = served {
         tracing::error!(error = &error as &dyn std::error::Error, "a door closed by itself");

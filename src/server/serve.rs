@@ -118,6 +118,8 @@ impl Checked {
                     burst: limits.burst,
                     in_flight: limits.in_flight,
                 },
+                ttl_default: settings.tokens.ttl_default,
+                ttl_max: settings.tokens.ttl_max,
                 heartbeat: settings.heartbeat,
             },
             clock,

@@ -102,7 +102,7 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
         doors.spawn(doors::https(door, pages, end.clone())?);
     }
     if let Some(connections) = operator.as_mut().and_then(OperatorSocket::take_connections) {
-        doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), end.clone()));
+        doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), ended(end.clone())));
     }
     let door = services.door(Entrance::Workloads);
     doors.spawn(doors::workloads(workloads, door, acceptor, metrics.clone(), end.clone()));

@@ -18,7 +18,7 @@ fn a_case_that_does_not_hold_is_told() {
         ("outcome = \"granted\"\npolicies = []", Some("policies is [permit-read]")),
         ("outcome = \"granted\"\nincluded = []", Some("included is [tickets.search]")),
         ("outcome = \"granted\"\napprovals = 1", Some("approvals is 0")),
-        ("band = \"high\"\noutcome = \"step_up\"\nreasons = []", Some("reasons is [RISK_HIGH, TTL_SHORTENED]")),
+        ("band = \"high\"\noutcome = \"step_up\"\nreasons = []", Some("reasons is [RISK_HIGH]")),
     ];
     for (case, expected) in rows {
         assert_eq!(failure(case).as_deref(), expected, "{case}");

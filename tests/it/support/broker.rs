@@ -16,6 +16,7 @@ use carnet::identity::workload::Workload;
 use carnet::journal::options::Options;
 use carnet::metrics::Metrics;
 use carnet::mint::ring::KeySettings;
+use carnet::model::time::Ttl;
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
 use carnet::server::doors::WorkloadDoor;
@@ -274,6 +275,8 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
         settings: broker::Settings {
             issuer: ISSUER.parse().unwrap(),
             limits: setup.limits,
+            ttl_default: Ttl::DEFAULT,
+            ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
         },
         clock,
