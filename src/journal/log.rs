@@ -130,10 +130,13 @@ impl Log {
     }
 }
 
-/// Reads frames in order, over segments, up to what is durable.
+/// Reads frames in order, over segments, up to what was durable when it was made.
 pub(super) struct Cursor {
     reader: FrameReader,
     window_bytes: usize,
+    // INVARIANT: taken before any byte is read. What lies ahead of it may be in the window as zeros or half written, and is
+    // not looked at even when it has become durable since.
+    end: u64,
 }
 
 impl Cursor {
@@ -143,22 +146,23 @@ impl Cursor {
     }
 
     fn at(log: &Log, position: u64, window_bytes: usize) -> Result<Self, ReadError> {
+        let end = log.size();
         let segment = log.segment_of(position).ok_or(ReadError::Damaged(position))?;
         let mut reader = FrameReader::from(segment, log.seal, position, window_bytes);
-        while reader.next() < log.size() {
+        while reader.next() < end {
             let header = reader.header().map_err(ReadError::Io)?.ok_or(ReadError::Damaged(reader.next()))?;
             if header.end() > position {
                 break;
             }
             reader.pass(&header);
         }
-        Ok(Self { reader, window_bytes })
+        Ok(Self { reader, window_bytes, end })
     }
 
-    /// The next frame; `None` when nothing more is durable.
+    /// The next frame; `None` at the end.
     pub(super) fn frame(&mut self, log: &Log) -> Result<Option<Frame>, ReadError> {
         let next = self.reader.next();
-        if next >= log.size() {
+        if next >= self.end {
             return Ok(None);
         }
         let mut header = self.reader.header().map_err(ReadError::Io)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::disk::{Disk as _, read_all};
 use super::entry::{Entry, EntryClass};
+use super::log::Cursor;
 use super::options::{IndexPlace, Stage};
 use super::projection::LoadError;
 use super::simulated::SimulatedDisk;
@@ -165,6 +166,24 @@ async fn segments_follow_on_each_other() {
     assert_eq!(journal.read(150).unwrap().event.prompt_id, "150");
     drop(journal);
     assert_eq!(reopened(&disk.after_kill()).unwrap().0, numbers(200));
+}
+
+#[tokio::test]
+async fn a_reader_at_the_head_never_takes_bytes_from_before_they_were_durable() {
+    let disk = SimulatedDisk::new();
+    let journal = filled(&disk, 1).await;
+    let log = &journal.shared.events;
+    let mut cursor = Cursor::new(log, 0).unwrap();
+    assert!(cursor.frame(log).unwrap().is_some(), "and what lies behind it was read as well, as zeros");
+    journal.append(labelled("1")).await.unwrap();
+    assert!(cursor.frame(log).unwrap().is_none());
+    assert_eq!(Cursor::new(log, 1).unwrap().frame(log).unwrap().unwrap().header.first, 1);
+    // The same in a new segment, which did not exist when the cursor was made.
+    let mut cursor = Cursor::new(log, 1).unwrap();
+    journal.append(sealed("2", &[7; 10_000])).await.unwrap();
+    assert!(cursor.frame(log).unwrap().is_some());
+    assert!(cursor.frame(log).unwrap().is_none());
+    assert_eq!(journal.read_range(0, 10).unwrap().len(), 3);
 }
 
 #[tokio::test]

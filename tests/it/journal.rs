@@ -276,6 +276,31 @@ async fn followers_see_everything_in_order(engine: impl Engine) {
     journal.close().await;
 }
 
+async fn who_reads_at_the_head_finds_whole_events(engine: impl Engine) {
+    let journal = engine.open(Arc::new(Seen::default()));
+    let reader = |journal: Journal| {
+        move || {
+            let mut from = 0;
+            while from < 2000 {
+                // The head moves on while this reads.
+                for recorded in journal.read_range(from, usize::MAX).unwrap() {
+                    assert_eq!(recorded.position, from);
+                    from += 1;
+                }
+            }
+        }
+    };
+    let readers: Vec<_> = (0..2).map(|_| tokio::task::spawn_blocking(reader(journal.clone()))).collect();
+    for n in 0..500 {
+        let events = (0..4).map(|i| paused(task(n), &i.to_string())).collect();
+        journal.append(entry(events, vec![])).await.unwrap();
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    journal.close().await;
+}
+
 async fn time_never_goes_back(engine: impl Engine) {
     let clock = Arc::new(AtomicU64::new(5000));
     let journal = engine.open_at(Arc::new(Seen::default()), clock.clone());
@@ -452,6 +477,7 @@ conformance!(Embedded, embedded:
     what_is_too_large_or_empty_is_refused
     a_closed_journal_takes_nothing
     followers_see_everything_in_order
+    who_reads_at_the_head_finds_whole_events
     time_never_goes_back
     the_record_can_be_checked_by_a_stranger
     searches_find_what_is_there_and_nothing_else
