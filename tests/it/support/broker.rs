@@ -271,7 +271,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
     let data = DataFolder::new(&data_of(folder));
     let mut contents = data.open(options, &clock, &entropy).map_err(told)?;
     // A test that ends takes the folder away under what still runs, and one must not end all.
-    contents.journal.on_fatal = Arc::new(|error| eprintln!("the journal has failed: {error}"));
+    contents.journal.on_fatal = Arc::new(|error| tracing::error!(%error, "the journal has failed"));
     (setup.journal)(&mut contents.journal);
     let parts = broker::open::Parts {
         settings: broker::Settings {
