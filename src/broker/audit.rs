@@ -81,7 +81,7 @@ impl Broker {
         if let Some(task) = task {
             let state = self.0.known.look();
             if let Some(words) = state.tasks.get(&task).and_then(|t| t.words.clone()) {
-                record.intent = words.intent.clone();
+                record.intent = words.intent.as_str().to_owned();
             }
         }
         if !record.grant_id.is_empty() {

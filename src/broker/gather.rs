@@ -9,6 +9,7 @@ use crate::broker::state::{ActivePolicy, Family, State};
 use crate::broker::words::{CallWords, TaskWords};
 use crate::intent::judge::{Asked as Judged, Grounds, entries};
 use crate::intent::session::{ReportedCall, Reporter, Session};
+use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::access::Access;
@@ -212,8 +213,9 @@ impl View {
     /// When the arguments of an entry cannot be read as its tool's sinks.
     pub(in crate::broker) fn judge(&self, access: &[Access], asked: Judged) -> Result<Vec<EntryFacts>, BrokerError> {
         let ceilings = self.ceilings();
+        let silent = Intent::default();
         let grounds = Grounds {
-            intent: self.words.last().map(|w| w.intent.as_str()).unwrap_or_default(),
+            intent: self.words.last().map_or(&silent, |w| &w.intent),
             ceilings: &ceilings,
             session: &self.session,
             usage: &self.usage,

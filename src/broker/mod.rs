@@ -10,7 +10,7 @@ use crate::broker::refusals::Refusals;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::identity::trust::Trust;
-use crate::journal::Journal;
+use crate::journal::{Attending, Journal};
 use crate::journal::entry::{Committed, Entry, Record};
 use crate::journal::error::AppendError;
 use crate::mint::ring::KeyRing;
@@ -112,6 +112,11 @@ impl Broker {
             caller::Caller::Workload(w) => self.0.limiter.enter(w.peer.spiffe_id().as_str(), self.0.clock.now()),
             caller::Caller::Operator { .. } => self.0.limiter.enter("operator", self.0.clock.now()),
         }
+    }
+
+    /// Says that a request is being served, for as long as the answer is held: requests that are on their way share a sync.
+    pub(crate) fn attend(&self) -> Attending {
+        self.0.journal.attend()
     }
 
     /// Appends what relied on guards. `Ok(None)` when a guard no longer held; what is known has caught up by then, and the verb

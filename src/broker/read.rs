@@ -119,7 +119,7 @@ fn view(state: &State, id: TaskId, task: &Task, now: crate::model::time::Timesta
         orchestrator: task.orchestrator.clone(),
         initiator: task.initiator.clone(),
         parent: task.parent,
-        intent: words.map(|w| w.intent.clone()).unwrap_or_default(),
+        intent: words.map(|w| w.intent.as_str().to_owned()).unwrap_or_default(),
         ceiling: words.and_then(|w| w.ceiling.clone()),
         created: task.created,
         deadline: task.deadline,

@@ -116,7 +116,7 @@ impl Broker {
         caller: &Caller,
     ) -> Result<pb::RegisteredTask, BrokerError> {
         let words =
-            TaskWords { intent: ask.intent.clone(), ceiling: ask.ceiling.clone(), profile: ask.profile.clone() };
+            TaskWords { intent: ask.intent.clone().into(), ceiling: ask.ceiling.clone(), profile: ask.profile.clone() };
         let context = Context { kind: "task", id: &id.to_string() };
         let sealed = words::seal(&self.0.sealer, root, context, &words).map_err(BrokerError::unavailable)?;
         Ok(pb::RegisteredTask {

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::Difference;
+use crate::intent::task::Intent;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::Decision;
@@ -18,7 +19,7 @@ use crate::seal::sealer::Sealer;
 /// What was written when a task was registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct TaskWords {
-    pub(in crate::broker) intent: String,
+    pub(in crate::broker) intent: Intent,
     pub(in crate::broker) ceiling: Option<Ceiling>,
     pub(in crate::broker) profile: AgentProfile,
 }

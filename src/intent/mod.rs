@@ -11,6 +11,7 @@ pub mod judge;
 mod leaves;
 pub mod session;
 mod spelling;
+pub mod task;
 mod trace;
 pub mod usage;
 mod walk;

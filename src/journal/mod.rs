@@ -63,6 +63,15 @@ pub struct Journal {
     running: Arc<Running>,
 }
 
+/// A request that is being served.
+pub struct Attending(Arc<Engine>);
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        self.0.queue.leave();
+    }
+}
+
 // Threads, and the hold on the folder; told to end with the last clone.
 struct Running {
     shared: Arc<Engine>,
@@ -102,6 +111,14 @@ impl Journal {
         self.shared.queue.submit(submission).await?;
         let receipt = answer.await.map_err(|_| AppendError::Closed)??;
         Ok(Committed::new(record, receipt))
+    }
+
+    /// Says that a request is being served that may append, for as long as the answer is held: the writer waits a moment for
+    /// such requests, so that they share a sync.
+    #[must_use]
+    pub fn attend(&self) -> Attending {
+        self.shared.queue.attend();
+        Attending(Arc::clone(&self.shared))
     }
 
     /// The guards as they stand: take these first, the facts that are decided on then, and append with these.

@@ -31,6 +31,9 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// Most bytes that the events of this log may take up; `None` leaves it to the disk.
     pub total_bytes_max: Option<u64>,
+    /// How long the writer waits at most for requests that are on their way, so that they share a sync. It never waits
+    /// when nobody is.
+    pub linger: Duration,
     /// So many events are folded again at a start at most; a snapshot is made when there are more.
     pub snapshot_every: u64,
     /// How often a checkpoint is signed while the log grows.
@@ -91,6 +94,7 @@ impl Options {
             space_floor_bytes: SPACE_FLOOR_BYTES,
             reserve_bytes: RESERVE_BYTES,
             total_bytes_max: None,
+            linger: LINGER,
             snapshot_every: SNAPSHOT_EVERY,
             checkpoint_every: CHECKPOINT_EVERY,
             verify_bytes: VERIFY_BYTES,
@@ -112,6 +116,8 @@ fn abort(error: &JournalError) {
     std::process::abort();
 }
 
+/// A few syncs of a fast disk: long enough to gather what two processors decide on meanwhile, too short to be felt.
+pub const LINGER: Duration = Duration::from_millis(2);
 /// Large enough that changing to the next is rare, small enough to be read through in a moment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// A hundred thousand revocations fit.

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -13,6 +15,7 @@ use super::guards::{Expect, Touch, touches};
 use super::stream::StreamKey;
 use super::terms::{Term, terms};
 use crate::audit::event::Unplaced;
+use crate::clock::Stopwatch;
 use crate::pb::journal::Event;
 
 /// Most events of one entry.
@@ -75,6 +78,10 @@ impl Submission {
 /// Where submissions wait.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
+    // Requests that are being served: those that wait here, and those that may still come.
+    present: AtomicUsize,
+    // The writer lingers; who leaves tells it.
+    lingering: AtomicBool,
     arrived: Condvar,
     room: Arc<Semaphore>,
 }
@@ -83,13 +90,19 @@ pub(super) struct Queue {
 struct Waiting {
     submissions: VecDeque<Submission>,
     closed: bool,
-    // The writer sleeps and must be woken.
-    asleep: bool,
+    // The writer sleeps and must be woken when so many wait.
+    wake_at: Option<usize>,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { waiting: Mutex::default(), arrived: Condvar::new(), room: Arc::new(Semaphore::new(QUEUE_UNITS)) }
+        Self {
+            waiting: Mutex::default(),
+            present: AtomicUsize::new(0),
+            lingering: AtomicBool::new(false),
+            arrived: Condvar::new(),
+            room: Arc::new(Semaphore::new(QUEUE_UNITS)),
+        }
     }
 
     /// Hands a submission over, as soon as there is room.
@@ -102,12 +115,31 @@ impl Queue {
             return Err(AppendError::Closed);
         }
         waiting.submissions.push_back(submission);
-        let wake = mem::take(&mut waiting.asleep);
-        drop(waiting);
-        if wake {
+        self.wake(waiting);
+        Ok(())
+    }
+
+    /// A request is being served that may append.
+    pub(super) fn attend(&self) {
+        self.present.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It is served.
+    pub(super) fn leave(&self) {
+        self.present.fetch_sub(1, Ordering::SeqCst);
+        if self.lingering.load(Ordering::SeqCst) {
+            let mut waiting = self.lock();
+            waiting.wake_at = waiting.wake_at.map(|at| at.saturating_sub(1));
+            self.wake(waiting);
+        }
+    }
+
+    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let waits = waiting.submissions.len();
+        if waiting.wake_at.take_if(|at| waits >= *at).is_some() {
+            drop(waiting);
             self.arrived.notify_one();
         }
-        Ok(())
     }
 
     /// Everything that waits, and waits itself for something. `None` when the queue is closed and drained.
@@ -120,14 +152,28 @@ impl Queue {
             if waiting.closed {
                 return None;
             }
-            waiting.asleep = true;
+            waiting.wake_at = Some(1);
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Adds what has arrived meanwhile, without waiting.
-    pub(super) fn take_more(&self, taken: &mut VecDeque<Submission>) {
-        taken.append(&mut self.lock().submissions);
+    /// Adds what arrives while others are on their way, for `linger` at most: a sync costs as much for one as for many.
+    pub(super) fn linger(&self, taken: &mut VecDeque<Submission>, linger: Duration) {
+        let since = Stopwatch::start();
+        let mut waiting = self.lock();
+        self.lingering.store(true, Ordering::SeqCst);
+        loop {
+            taken.append(&mut waiting.submissions);
+            let missing = self.present.load(Ordering::SeqCst).saturating_sub(taken.len());
+            let left = linger.saturating_sub(since.elapsed());
+            if missing == 0 || left.is_zero() || waiting.closed {
+                break;
+            }
+            waiting.wake_at = Some(missing);
+            waiting = self.arrived.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.wake_at = None;
+        self.lingering.store(false, Ordering::SeqCst);
     }
 
     /// Takes nothing more in. What waits is still committed.

@@ -2,7 +2,7 @@
 //! `tests/it/journal.rs` and `tests/it/crash.rs`.
 
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::disk::{Disk as _, read_all};
@@ -314,6 +314,36 @@ async fn the_stages_of_a_group_come_in_order() {
     journal.close().await;
     use Stage::{Acknowledged, Applied, Placed, Synced, Written};
     assert_eq!(*stages.lock().unwrap(), [Placed, Written, Synced, Applied, Acknowledged]);
+}
+
+#[tokio::test]
+async fn requests_that_are_on_their_way_share_a_group_and_nobody_waits_for_those_who_leave() {
+    let groups = Arc::new(AtomicUsize::new(0));
+    let told = groups.clone();
+    let probe: Arc<dyn Fn(Stage) + Send + Sync> = Arc::new(move |stage| {
+        told.fetch_add(usize::from(stage == Stage::Placed), Ordering::SeqCst);
+    });
+    // Whoever is waited for in vain would be waited for until the test is given up.
+    let linger = Duration::from_secs(3600);
+    let options = Options { probe: Some(probe), linger, ..options(&SimulatedDisk::new()) };
+    let (journal, _) = Journal::open(options, Arc::new(Labels::default())).unwrap();
+    let alone = journal.attend();
+    journal.append(labelled("0")).await.unwrap();
+    let other = journal.attend();
+    let (one, two) = tokio::join!(journal.append(labelled("1")), journal.append(labelled("2")));
+    assert_eq!((one.unwrap().last(), two.unwrap().last()), (1, 2));
+    assert_eq!(groups.load(Ordering::SeqCst), 2);
+    let appending = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.append(labelled("3")).await.map(|committed| committed.last()) }
+    });
+    tokio::task::yield_now().await;
+    drop(other);
+    assert_eq!(appending.await.unwrap().unwrap(), 3);
+    drop(alone);
+    journal.append(labelled("4")).await.unwrap();
+    assert_eq!(groups.load(Ordering::SeqCst), 4);
+    journal.close().await;
 }
 
 #[tokio::test]

@@ -68,12 +68,12 @@ impl Writer {
     pub(super) fn run(mut self) -> Option<Self> {
         let alarm = Alarm(Arc::clone(&self.shared));
         while let Some(mut waiting) = self.shared.queue.take() {
+            self.shared.queue.linger(&mut waiting, self.shared.options.linger);
             while !waiting.is_empty() {
                 if let Err(error) = self.commit(&mut waiting) {
                     self.shared.fail(&error);
                     return None;
                 }
-                self.shared.queue.take_more(&mut waiting);
             }
         }
         drop(alarm);

@@ -2,6 +2,7 @@
 //! of JSON.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use cedar_policy::{Context, RestrictedExpression};
 
@@ -141,16 +142,27 @@ fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
         ("paths", values(SinkKind::Path)),
         ("ids", values(SinkKind::Id)),
         ("others", values(SinkKind::Other)),
-        ("amount_max", RestrictedExpression::new_decimal(amount_max(sinks))),
+        ("amount_max", decimal(amount_max(sinks))),
     ])
 }
 
-/// The largest amount without its sign as Cedar's decimal: four places, rounded up; what is too large, or no amount,
-/// is the largest there is, so that a rule about large amounts never misses one.
-fn amount_max(sinks: &[SinkFacts]) -> String {
+/// The largest amount without its sign in ten-thousandths, rounded up; what is too large, or no amount, is the largest
+/// there is, so that a rule about large amounts never misses one.
+fn amount_max(sinks: &[SinkFacts]) -> i64 {
     let amounts = sinks.iter().filter(|s| s.kind == SinkKind::Amount);
-    let units = amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0);
-    format!("{}.{:04}", units / 10_000, units % 10_000)
+    amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0)
+}
+
+/// An amount as Cedar's decimal.
+fn decimal(ten_thousandths: i64) -> RestrictedExpression {
+    // Cedar parses the name of the type anew for each: most calls carry no amount and share this one.
+    static NONE: LazyLock<RestrictedExpression> = LazyLock::new(|| RestrictedExpression::new_decimal(written(0)));
+    if ten_thousandths == 0 { NONE.clone() } else { RestrictedExpression::new_decimal(written(ten_thousandths)) }
+}
+
+/// With four places, which is what Cedar has.
+fn written(ten_thousandths: i64) -> String {
+    format!("{}.{:04}", ten_thousandths / 10_000, ten_thousandths % 10_000)
 }
 
 fn ten_thousandths(value: &str) -> i64 {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::EvalError;
+use crate::intent::task::Intent;
 use crate::model::json::Json;
 use crate::model::limits::{ARGUMENTS_BYTES_MAX, INTENT_BYTES_MAX, RESULT_BYTES_MAX};
 
@@ -37,7 +38,7 @@ pub struct Task {
     /// Its id.
     pub task_id: String,
     /// What it is for.
-    pub intent: String,
+    pub intent: Intent,
 }
 
 /// A tool as its registrar lists it.
@@ -111,7 +112,7 @@ impl Folder {
     pub fn read(dir: &Path) -> Result<Self, EvalError> {
         let mut folder = Self::default();
         each_line(&dir.join("tasks.jsonl"), |task: Task| {
-            if task.intent.len() > INTENT_BYTES_MAX {
+            if task.intent.as_str().len() > INTENT_BYTES_MAX {
                 return Err(format!("the intent is longer than {INTENT_BYTES_MAX} bytes"));
             }
             folder.tasks.insert(task.task_id.clone(), task);

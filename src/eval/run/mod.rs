@@ -14,6 +14,7 @@ use super::infer;
 use crate::catalogue::tool::Catalogue;
 use crate::intent::judge::{self, Asked, Grounds};
 use crate::intent::session::{ReportedCall, Reporter, Session};
+use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
 use crate::model::access::Access;
 use crate::model::ceiling::{Ceiling, ToolCeiling};
@@ -174,7 +175,7 @@ fn by_history(folder: &Folder) -> BTreeMap<Key<'_>, Vec<&Pair>> {
 /// A session that is told step by step.
 struct Story<'a> {
     bundle: &'a PolicyBundle,
-    intent: &'a str,
+    intent: &'a Intent,
     ceiling: Option<Ceiling>,
     steps: &'a [Step],
     injected: Option<&'a str>,
@@ -221,7 +222,7 @@ impl<'a> Story<'a> {
                 failed: false,
             };
             let ceilings: Vec<&Ceiling> = self.ceiling.iter().collect();
-            self.session.report(&call, self.intent, &ceilings);
+            self.session.report(&call, self.intent.as_str(), &ceilings);
         }
     }
 

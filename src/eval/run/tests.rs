@@ -28,7 +28,7 @@ fn folder(pairs: Vec<Pair>) -> Folder {
         required: Vec::new(),
         action_class: "read".to_owned(),
     };
-    let task = Task { task_id: "t".to_owned(), intent: "Look around".to_owned() };
+    let task = Task { task_id: "t".to_owned(), intent: "Look around".into() };
     Folder { tasks: [("t".to_owned(), task)].into(), tools: vec![tool], pairs, ..Folder::default() }
 }
 

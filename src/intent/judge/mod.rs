@@ -13,6 +13,7 @@
 use super::fit::Reading;
 use super::session::Session;
 use super::trace::{self, Ground};
+use super::task::Intent;
 use super::usage::{self, Usage};
 use super::{ceiling, walk};
 use crate::catalogue::tool::{Catalogue, Tool};
@@ -29,7 +30,7 @@ const DICTATED_ARGUMENTS_MAX: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {
     /// The intent of the task that began the family.
-    pub intent: &'a str,
+    pub intent: &'a Intent,
     /// The ceilings that hold: the task's own and those of the tasks above it.
     pub ceilings: &'a [&'a Ceiling],
     /// What the family has seen.
@@ -58,7 +59,7 @@ pub fn entries(
     grounds: &Grounds<'_>,
     asked: Asked,
 ) -> Result<Vec<EntryFacts>, SinkError> {
-    let reading = Reading::of(grounds.intent);
+    let reading = grounds.intent.reading();
     let mut usage = grounds.usage.clone();
     if asked == Asked::Live {
         for access in accesses {
@@ -70,7 +71,7 @@ pub fn entries(
     let mut values = 0;
     for access in accesses {
         let tool = catalogue.tool(&access.tool);
-        let entry = entry(access, tool, &reading, &Grounds { usage: &usage, ..*grounds }, asked)?;
+        let entry = entry(access, tool, reading, &Grounds { usage: &usage, ..*grounds }, asked)?;
         values += entry.sinks.len();
         if values > SINK_VALUES_MAX {
             return Err(SinkError::TooMany);
@@ -89,7 +90,7 @@ fn entry(
     grounds: &Grounds<'_>,
     asked: Asked,
 ) -> Result<EntryFacts, SinkError> {
-    let ground = Ground { intent: grounds.intent, ceilings: grounds.ceilings, session: grounds.session };
+    let ground = Ground { intent: grounds.intent.as_str(), ceilings: grounds.ceilings, session: grounds.session };
     let mut sinks = Vec::new();
     for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
         for value in sink.values(&access.arguments)? {

@@ -83,7 +83,7 @@ impl Family {
 
     fn judge(&self, accesses: &[Access], ceilings: &[&Ceiling], asked: Asked) -> Vec<EntryFacts> {
         let intent = "Pay 20 EUR to account ACME-778899 for the rent";
-        let grounds = Grounds { intent, ceilings, session: &self.session, usage: &self.usage };
+        let grounds = Grounds { intent: &intent.into(), ceilings, session: &self.session, usage: &self.usage };
         entries(accesses, &catalogue(), &grounds, asked).unwrap()
     }
 }
@@ -160,7 +160,7 @@ fn too_many_values_are_an_error() {
     let many: Vec<String> = (0..SINK_VALUES_MAX).map(|i| format!("\"ACME-{i}\"")).collect();
     let one = access("add_payee", &format!(r#"{{"account":[{}]}}"#, many.join(",")));
     let family = Family::new();
-    let grounds = Grounds { intent: "", ceilings: &[], session: &family.session, usage: &family.usage };
+    let grounds = Grounds { intent: &"".into(), ceilings: &[], session: &family.session, usage: &family.usage };
     assert!(entries(std::slice::from_ref(&one), &catalogue(), &grounds, Asked::New).is_ok());
     assert_eq!(entries(&[one.clone(), one], &catalogue(), &grounds, Asked::New), Err(SinkError::TooMany));
     let broken = access("pay", r#"{"amount":"much"}"#);

@@ -1,0 +1,55 @@
+//! What a task is for, in the words of whoever registered it, and what those words were found to say.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::fit::Reading;
+
+/// The intent of a task. It is read at most once, however many requests are held against it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Intent {
+    words: String,
+    reading: OnceLock<Reading>,
+}
+
+impl Intent {
+    /// The words as they were written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.words
+    }
+
+    /// What they say.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        self.reading.get_or_init(|| Reading::of(&self.words))
+    }
+}
+
+impl From<String> for Intent {
+    fn from(words: String) -> Self {
+        Self { words, reading: OnceLock::new() }
+    }
+}
+
+impl From<&str> for Intent {
+    fn from(words: &str) -> Self {
+        words.to_owned().into()
+    }
+}
+
+impl From<Intent> for String {
+    fn from(intent: Intent) -> Self {
+        intent.words
+    }
+}
+
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for Intent {}
