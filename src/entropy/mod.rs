@@ -19,7 +19,7 @@ enum Source {
 /// The system gave no randomness: nothing secret can be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gave no randomness")]
-pub struct EntropyError(#[source] getrandom::Error);
+pub struct EntropyError(#[source] aws_lc_rs::error::Unspecified);
 
 impl Entropy {
     /// The system's randomness.
@@ -41,7 +41,8 @@ impl Entropy {
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
         let mut out = [0_u8; N];
         match &self.0 {
-            Source::System => getrandom::fill(&mut out).map_err(EntropyError)?,
+            // The generator of the cryptographic library, seeded and reseeded by the system: a request needs half a dozen draws.
+            Source::System => aws_lc_rs::rand::fill(&mut out).map_err(EntropyError)?,
             Source::Seeded { seed, counter } => {
                 for chunk in out.chunks_mut(32) {
                     let n = counter.fetch_add(1, Ordering::SeqCst);

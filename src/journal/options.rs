@@ -116,8 +116,9 @@ fn abort(error: &JournalError) {
     std::process::abort();
 }
 
-/// A few syncs of a fast disk: long enough to gather what two processors decide on meanwhile, too short to be felt.
-pub const LINGER: Duration = Duration::from_millis(2);
+/// Long enough to gather what a busy machine decides on meanwhile, so that answers share syncs, wakes and packets; not felt
+/// beside the time that a request waits for a processor there.
+pub const LINGER: Duration = Duration::from_millis(6);
 /// Large enough that changing to the next is rare, small enough to be read through in a moment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// A hundred thousand revocations fit.

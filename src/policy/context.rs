@@ -1,12 +1,13 @@
-//! Facts as Cedar's context for the use of a tool, by the names of the schema. Built from pairs, which costs a sixth
-//! of JSON.
+//! Facts as Cedar's context for the use of a tool, by the names of the schema. Made of Cedar's values at once: as expressions,
+//! which it would evaluate first, they would cost more than the policies.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use cedar_policy::{Context, RestrictedExpression};
+use cedar_policy_core::ast::{Context, Name, RestrictedExpr, Value};
+use cedar_policy_core::evaluator::RestrictedEvaluator;
+use cedar_policy_core::extensions::Extensions;
 
-use super::names::{text, texts};
 use crate::catalogue::tool::Tool;
 use crate::model::ceiling::CeilingFit;
 use crate::model::decimal::Decimal;
@@ -15,7 +16,7 @@ use crate::model::provenance::Provenance;
 use crate::model::risk::{Assessment, Band};
 use crate::model::sink::SinkKind;
 
-type Pair = (&'static str, RestrictedExpression);
+type Pair = (&'static str, Value);
 
 /// What stays the same for every entry of one request.
 pub(in crate::policy) struct Shared {
@@ -38,17 +39,18 @@ impl Shared {
 
     /// The context of one entry; `None` when it cannot be made, which denies.
     pub(in crate::policy) fn entry(&self, entry: &EntryFacts, tool: &Tool, actions: &[String]) -> Option<Context> {
-        let own = [("call", call(entry, tool, actions)), ("sinks", sinks(&entry.sinks))];
-        context(self.pairs.iter().cloned().chain(own))
+        let own = [("call", call(entry, tool, actions)), ("sinks", sinks(&entry.sinks)?)];
+        Some(context(self.pairs.iter().cloned().chain(own)))
     }
 }
 
-/// The context of these members; `None` when Cedar refuses it, which denies.
-pub(in crate::policy) fn context(pairs: impl IntoIterator<Item = Pair>) -> Option<Context> {
-    Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).ok()
+/// The context of these members.
+pub(in crate::policy) fn context(pairs: impl IntoIterator<Item = Pair>) -> Context {
+    let members = pairs.into_iter().map(|(name, value)| (name.into(), value));
+    Context::Value(Arc::new(members.collect()))
 }
 
-pub(in crate::policy) fn caller(principal: &PrincipalFacts) -> RestrictedExpression {
+pub(in crate::policy) fn caller(principal: &PrincipalFacts) -> Value {
     record([
         ("spiffe_id", text(principal.id.as_str())),
         ("trust_domain", text(principal.id.trust_domain_name())),
@@ -60,11 +62,11 @@ pub(in crate::policy) fn caller(principal: &PrincipalFacts) -> RestrictedExpress
     ])
 }
 
-pub(in crate::policy) fn initiator(facts: &Facts) -> RestrictedExpression {
+pub(in crate::policy) fn initiator(facts: &Facts) -> Value {
     record([("name", text(facts.initiator.name.as_str())), ("verified", flag(facts.initiator.verified))])
 }
 
-pub(in crate::policy) fn risk_record(risk: &Assessment) -> RestrictedExpression {
+pub(in crate::policy) fn risk_record(risk: &Assessment) -> Value {
     let reached = Band::ALL.into_iter().filter(|b| *b <= risk.band).map(Band::as_str);
     record([
         ("score", long(u64::from(risk.score.points()))),
@@ -73,7 +75,7 @@ pub(in crate::policy) fn risk_record(risk: &Assessment) -> RestrictedExpression 
     ])
 }
 
-fn task(facts: &Facts) -> RestrictedExpression {
+fn task(facts: &Facts) -> Value {
     let task = &facts.task;
     record([
         ("orchestrator", text(task.orchestrator.as_str())),
@@ -85,7 +87,7 @@ fn task(facts: &Facts) -> RestrictedExpression {
     ])
 }
 
-fn session(facts: &Facts) -> RestrictedExpression {
+fn session(facts: &Facts) -> Value {
     let session = &facts.session;
     record([
         ("calls", long(u64::from(session.calls))),
@@ -96,7 +98,7 @@ fn session(facts: &Facts) -> RestrictedExpression {
     ])
 }
 
-fn call(entry: &EntryFacts, tool: &Tool, actions: &[String]) -> RestrictedExpression {
+fn call(entry: &EntryFacts, tool: &Tool, actions: &[String]) -> Value {
     let classes: BTreeSet<_> = tool.data_classes.iter().chain(&entry.data_classes).map(|c| c.as_str()).collect();
     record([
         ("actions", texts(actions.iter().map(String::as_str))),
@@ -112,7 +114,8 @@ fn call(entry: &EntryFacts, tool: &Tool, actions: &[String]) -> RestrictedExpres
     ])
 }
 
-fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
+/// `None` when the largest amount is none that Cedar takes, which denies.
+fn sinks(sinks: &[SinkFacts]) -> Option<Value> {
     let from = |p: Provenance| sinks.iter().filter(move |s| s.provenance == p);
     let number = |p: Provenance| long(u64::try_from(from(p).count()).unwrap_or(u64::MAX));
     let kinds = |p: Provenance| texts(from(p).map(|s| s.kind.as_str()).collect::<BTreeSet<_>>());
@@ -121,7 +124,7 @@ fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
     let worst = sinks.iter().map(|s| s.provenance).max().unwrap_or(Provenance::Intent);
     let declared = |s: &SinkFacts| matches!(s.provenance, Provenance::Intent | Provenance::Ceiling);
     let undeclared: BTreeSet<_> = sinks.iter().filter(|s| !declared(s)).map(|s| s.kind.as_str()).collect();
-    record([
+    Some(record([
         ("count", long(u64::try_from(sinks.len()).unwrap_or(u64::MAX))),
         ("declared", flag(!sinks.is_empty() && sinks.iter().all(declared))),
         ("grounded", flag(sinks.iter().all(|s| s.provenance.is_grounded()))),
@@ -142,8 +145,8 @@ fn sinks(sinks: &[SinkFacts]) -> RestrictedExpression {
         ("paths", values(SinkKind::Path)),
         ("ids", values(SinkKind::Id)),
         ("others", values(SinkKind::Other)),
-        ("amount_max", decimal(amount_max(sinks))),
-    ])
+        ("amount_max", decimal(amount_max(sinks))?),
+    ]))
 }
 
 /// The largest amount without its sign in ten-thousandths, rounded up; what is too large, or no amount, is the largest
@@ -153,15 +156,21 @@ fn amount_max(sinks: &[SinkFacts]) -> i64 {
     amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0)
 }
 
-/// An amount as Cedar's decimal.
-fn decimal(ten_thousandths: i64) -> RestrictedExpression {
-    // Cedar parses the name of the type anew for each: most calls carry no amount and share this one.
-    static NONE: LazyLock<RestrictedExpression> = LazyLock::new(|| RestrictedExpression::new_decimal(written(0)));
-    if ten_thousandths == 0 { NONE.clone() } else { RestrictedExpression::new_decimal(written(ten_thousandths)) }
+/// An amount as Cedar's decimal, which only its own function can make.
+pub(in crate::policy) fn decimal(ten_thousandths: i64) -> Option<Value> {
+    static DECIMAL: LazyLock<Option<Name>> = LazyLock::new(|| Name::parse_unqualified_name("decimal").ok());
+    // Most calls carry no amount and share this one.
+    static NONE: LazyLock<Option<Value>> = LazyLock::new(|| made(0));
+    fn made(ten_thousandths: i64) -> Option<Value> {
+        let written = RestrictedExpr::val(written(ten_thousandths));
+        let called = RestrictedExpr::call_extension_fn(DECIMAL.clone()?, [written]);
+        RestrictedEvaluator::new(Extensions::all_available()).interpret(called.as_borrowed()).ok()
+    }
+    if ten_thousandths == 0 { NONE.clone() } else { made(ten_thousandths) }
 }
 
 /// With four places, which is what Cedar has.
-fn written(ten_thousandths: i64) -> String {
+pub(in crate::policy) fn written(ten_thousandths: i64) -> String {
     format!("{}.{:04}", ten_thousandths / 10_000, ten_thousandths % 10_000)
 }
 
@@ -176,19 +185,24 @@ fn ten_thousandths(value: &str) -> i64 {
     format!("{whole}{kept:0<4}").parse::<i64>().ok().and_then(|u| u.checked_add(round_up)).unwrap_or(i64::MAX)
 }
 
-pub(in crate::policy) fn record<const N: usize>(members: [Pair; N]) -> RestrictedExpression {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
-    // INVARIANT: the names of a record stand in this file or in `registration`, each once; a double one would make
-    // the context fail, which denies.
-    RestrictedExpression::new_record(members).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
+pub(in crate::policy) fn record<const N: usize>(members: [Pair; N]) -> Value {
+    Value::record(members, None)
 }
 
-pub(in crate::policy) fn flag(value: bool) -> RestrictedExpression {
-    RestrictedExpression::new_bool(value)
+pub(in crate::policy) fn flag(value: bool) -> Value {
+    Value::from(value)
 }
 
-pub(in crate::policy) fn long(value: u64) -> RestrictedExpression {
-    RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX))
+pub(in crate::policy) fn long(value: u64) -> Value {
+    Value::from(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+pub(in crate::policy) fn text(value: &str) -> Value {
+    Value::from(value)
+}
+
+pub(in crate::policy) fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Value {
+    Value::set_of_lits(values.into_iter().map(Into::into), None)
 }
 
 #[cfg(test)]

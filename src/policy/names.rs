@@ -148,11 +148,11 @@ impl Types {
     }
 }
 
-pub(in crate::policy) fn text(value: &str) -> RestrictedExpression {
+fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
 }
 
-pub(in crate::policy) fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> RestrictedExpression {
+fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> RestrictedExpression {
     RestrictedExpression::new_set(values.into_iter().map(text))
 }
 

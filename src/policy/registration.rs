@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, RestrictedExpression};
+use cedar_policy_core::ast::{Context, EntityUID, Value};
 
-use super::context::{caller, context, flag, initiator, long, record, risk_record};
-use super::names::{Kind, Types, text, texts};
+use super::context::{caller, context, flag, initiator, long, record, risk_record, text, texts};
+use super::names::{Kind, Types};
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Effect;
 use crate::model::ceiling::{Ceiling, ToolCeiling};
@@ -13,14 +13,14 @@ use crate::model::facts::{Facts, RegistrationFacts};
 use crate::model::risk::Assessment;
 use crate::model::sink::SinkKind;
 
-/// The context of a registration or an amendment; `None` when it cannot be made, which denies.
+/// The context of a registration or an amendment.
 pub(in crate::policy) fn of(
     facts: &Facts,
     asked: &RegistrationFacts,
     risk: &Assessment,
     catalogue: &Catalogue,
     types: &Types,
-) -> Option<Context> {
+) -> Context {
     context([
         ("caller", caller(&facts.principal)),
         ("initiator", initiator(facts)),
@@ -35,16 +35,16 @@ pub(in crate::policy) fn of(
     ])
 }
 
-fn ceiling(asked: Option<&Ceiling>, catalogue: &Catalogue, types: &Types) -> RestrictedExpression {
+fn ceiling(asked: Option<&Ceiling>, catalogue: &Catalogue, types: &Types) -> Value {
     let entries = asked.map_or(&[] as &[ToolCeiling], |c| &c.tools);
     let known: Vec<_> = entries.iter().filter_map(|e| Some((e, catalogue.tool(&e.tool)?))).collect();
-    let tools = known.iter().map(|(_, t)| RestrictedExpression::new_entity_uid(types.uid(Kind::Tool, t.name.as_str())));
+    let tools = known.iter().map(|(_, t)| Value::from(EntityUID::from(types.uid(Kind::Tool, t.name.as_str()))));
     let effects: BTreeSet<_> = known.iter().map(|(_, t)| t.effect.as_str()).collect();
     let sensitive: BTreeSet<_> = known.iter().flat_map(|(_, t)| &t.sensitive).map(|c| c.as_str()).collect();
     let privilege_max = known.iter().map(|(_, t)| t.privilege).max().unwrap_or(0);
     record([
         ("declared", flag(asked.is_some())),
-        ("tools", RestrictedExpression::new_set(tools)),
+        ("tools", Value::set(tools, None)),
         ("effects", texts(effects)),
         ("sensitive", texts(sensitive)),
         ("privilege_max", long(u64::from(privilege_max))),

@@ -1,13 +1,19 @@
 //! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match:
 //! by action, by the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks
 //! every scope that it is given, so a slice that holds too much is slow and never wrong.
+//!
+//! Policies are evaluated one by one with Cedar's evaluator. Its authorizer would give the same answer (a test holds one
+//! against the other), but puts each policy's scope and conditions together again for every request, which costs more than
+//! evaluating them, and hides the permits when a forbid applies.
 
 use std::collections::HashMap;
 
 use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Effect, Entities, EntityUid, Policy, PolicySet,
-    PrincipalConstraint, Request, ResourceConstraint, Schema,
+    ActionConstraint, Effect, Entities, EntityUid, Policy, PrincipalConstraint, Request, ResourceConstraint, Schema,
 };
+use cedar_policy_core::ast::{Expr, Literal, SlotEnv, ValueKind};
+use cedar_policy_core::evaluator::Evaluator;
+use cedar_policy_core::extensions::Extensions;
 
 use super::names::{Action, Kind, Types};
 use super::rules::Rule;
@@ -31,11 +37,18 @@ struct Branch {
     by_tool: HashMap<ToolName, Cell>,
 }
 
-/// Permits and forbids apart: together, Cedar's answer would hide the permits when a forbid applies.
+/// The policies of one branch that match one tool, or any.
 #[derive(Debug, Default)]
 struct Cell {
-    permits: PolicySet,
-    forbids: PolicySet,
+    permits: Vec<Condition>,
+    forbids: Vec<Condition>,
+}
+
+/// A policy as one expression: its scope and its conditions.
+#[derive(Debug, Clone)]
+struct Condition {
+    id: String,
+    holds: Expr,
 }
 
 /// What is asked of the slices.
@@ -130,19 +143,21 @@ impl Slices {
 
     /// Evaluates every policy that can match.
     pub(in crate::policy) fn evaluate(&self, query: &Query<'_>) -> Answer {
-        let authorizer = Authorizer::new();
+        let request = AsRef::<cedar_policy_core::ast::Request>::as_ref(query.request).clone();
+        let evaluator = Evaluator::new(request, query.entities.as_ref(), Extensions::all_available());
         let mut answer = Answer::default();
         for cell in self.cells(query.class, query.action, query.principals, query.tool) {
-            for (set, applying) in [(&cell.permits, &mut answer.permits), (&cell.forbids, &mut answer.forbids)] {
-                if set.is_empty() {
-                    continue;
+            for (policies, applying) in [(&cell.permits, &mut answer.permits), (&cell.forbids, &mut answer.forbids)] {
+                for policy in policies {
+                    match policy.holds(&evaluator) {
+                        Some(true) => applying.push(policy.id.clone()),
+                        Some(false) => {}
+                        None => answer.failed.push(policy.id.clone()),
+                    }
                 }
-                let response = authorizer.is_authorized(query.request, set, query.entities);
-                applying.extend(response.diagnostics().reason().map(ToString::to_string));
-                answer.failed.extend(response.diagnostics().errors().map(failed));
             }
         }
-        // Cedar keeps policies in hash maps; an answer depends on the facts alone.
+        // A policy may stand in several cells, and their order is that of the slices; an answer depends on the facts alone.
         for ids in [&mut answer.permits, &mut answer.forbids, &mut answer.failed] {
             ids.sort();
             ids.dedup();
@@ -151,9 +166,19 @@ impl Slices {
     }
 }
 
-fn failed(error: &AuthorizationError) -> String {
-    match error {
-        AuthorizationError::PolicyEvaluationError(e) => e.policy_id().to_string(),
+impl Condition {
+    fn of(policy: &Policy) -> Self {
+        let parsed: &cedar_policy_core::ast::Policy = policy.as_ref();
+        Self { id: policy.id().to_string(), holds: parsed.condition() }
+    }
+
+    /// Whether the policy applies; `None` when its evaluation failed.
+    fn holds(&self, evaluator: &Evaluator<'_>) -> Option<bool> {
+        // The loader takes no templates, so there are no slots to fill.
+        match evaluator.interpret(&self.holds, &SlotEnv::new()).ok()?.value {
+            ValueKind::Lit(Literal::Bool(holds)) => Some(holds),
+            _ => None,
+        }
     }
 }
 
@@ -173,12 +198,11 @@ impl Branch {
 
 impl Cell {
     fn add(&mut self, policy: &Policy) {
-        let set = match policy.effect() {
+        let policies = match policy.effect() {
             Effect::Permit => &mut self.permits,
             Effect::Forbid => &mut self.forbids,
         };
-        // Ids are unique in a bundle; a scope that reaches a tool twice adds the policy once.
-        let _already_there = set.add(policy.clone());
+        policies.push(Condition::of(policy));
     }
 }
 

@@ -83,7 +83,7 @@ async fn drive(folder: &Folder, suite: &str) -> (BTreeSet<String>, usize) {
     let (mut sessions, mut pairs_held) = (BTreeSet::new(), 0);
     for (story, pairs) in stories(folder, suite) {
         let intent = &folder.tasks[story.task].intent;
-        let task = orchestrator.open(RegisterTaskRequest { ceiling: None, ..broker.task(intent) }).await;
+        let task = orchestrator.open(RegisterTaskRequest { ceiling: None, ..broker.task(intent.as_str()) }).await;
         let steps = story.session.map_or(&[][..], |session| &folder.sessions[session]);
         for n in 0..=steps.len() {
             for pair in pairs.get(&n).into_iter().flatten() {

@@ -255,6 +255,7 @@ fn contexts_conform_to_the_schema() {
     asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::Text)];
     let tool = shipped().catalogue().tool(&asked.entries[0].tool).unwrap();
     let context = Shared::of_use(&asked, &risk).entry(&asked.entries[0], tool, &[]).unwrap();
+    let context = cedar_policy::Context::from(context);
     context.validate(&schema, &shipped().types().action(Action::Use(tool.effect))).unwrap();
     let ceiling = r#"{"tools": [{"tool": "mail.send"}]}"#;
     let registration = RegistrationFacts {
@@ -265,7 +266,8 @@ fn contexts_conform_to_the_schema() {
         widens: false,
         beyond_parent: Vec::new(),
     };
-    let context = registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types()).unwrap();
+    let context = registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types());
+    let context = cedar_policy::Context::from(context);
     for action in [Action::Register, Action::Amend] {
         context.validate(&schema, &shipped().types().action(action)).unwrap();
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, Entity};
+use cedar_policy::{AuthorizationError, Authorizer, Context, Effect as CedarEffect, Entity, PolicySet};
 use proptest::prelude::*;
 
 use super::*;
@@ -119,9 +119,91 @@ proptest! {
             let matching = rules.iter().filter(|r| r.cedar.effect() == effect).map(|r| r.cedar.clone());
             PolicySet::from_policies(matching).unwrap()
         };
-        prop_assert_eq!(answer.permits, ids(&of(cedar_policy::Effect::Permit), &request, &store));
-        prop_assert_eq!(answer.forbids, ids(&of(cedar_policy::Effect::Forbid), &request, &store));
+        prop_assert_eq!(answer.permits, ids(&of(CedarEffect::Permit), &request, &store));
+        prop_assert_eq!(answer.forbids, ids(&of(CedarEffect::Forbid), &request, &store));
         prop_assert!(answer.failed.is_empty());
+    }
+}
+
+/// Conditions that hold, that do not, and that fail: on a missing member, on a number that grows too large, on a wrong type.
+const CONDITIONS: [&str; 10] = [
+    "when { context.n > 2 }",
+    "unless { context.words.containsAny([\"a\", \"b\"]) }",
+    "when { context.record.flag && context.n == 3 }",
+    "when { context.missing == 1 }",
+    "when { context.record has other && context.record.other }",
+    "when { context.amount.lessThan(decimal(\"2.5\")) }",
+    "when { context.tools.contains(Carnet::Tool::\"a\") }",
+    "when { context.n + 9223372036854775807 > 0 }",
+    "when { resource.privilege == 1 } unless { context.record.flag }",
+    "when { context.words }",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn conditions_are_answered_as_cedar_s_authorizer_answers_them(
+        picks in prop::collection::vec((0..CONDITIONS.len(), any::<bool>()), 1..12),
+        n in 0_i64..4,
+        words in prop::collection::btree_set(prop::sample::select(vec!["a", "b", "c"]), 0..3),
+        flag in any::<bool>(),
+        units in 0_i64..50_000,
+        tools in prop::collection::btree_set(prop::sample::select(vec!["a", "b"]), 0..3),
+    ) {
+        use crate::policy::context;
+        let types = Types::new();
+        let (schema, catalogue) = (schema::read(schema::SHIPPED).unwrap(), Catalogue::parse(CATALOGUE).unwrap());
+        let text: String = picks.iter().enumerate().map(|(i, (condition, permit))| {
+            let head = if *permit { "permit" } else { "@reason(\"FORBIDDEN\") forbid" };
+            format!("@id(\"p{i}\") {head} (principal, action, resource) {};\n", CONDITIONS[*condition])
+        }).collect();
+        let mut problems = Vec::new();
+        let rules = rules::read("x.cedar", &text, &mut problems);
+        prop_assert!(problems.is_empty(), "{:?}", problems);
+
+        let uids = tools.iter().map(|t| types.uid(Kind::Tool, t));
+        let ours = context::context([
+            ("n", context::long(n.unsigned_abs())),
+            ("words", context::texts(words.iter().copied())),
+            ("record", context::record([("flag", context::flag(flag))])),
+            ("amount", context::decimal(units).unwrap()),
+            ("tools", cedar_policy_core::ast::Value::set(uids.map(|u| cedar_policy_core::ast::EntityUID::from(u).into()), None)),
+        ]);
+        let entity = |t: &&str| serde_json::json!({ "__entity": { "type": "Carnet::Tool", "id": t } });
+        let theirs = serde_json::json!({
+            "n": n,
+            "words": words,
+            "record": { "flag": flag },
+            "amount": { "__extn": { "fn": "decimal", "arg": context::written(units) } },
+            "tools": tools.iter().map(entity).collect::<Vec<_>>(),
+        });
+        let (principal, action) = (types.uid(Kind::Agent, "spiffe://td/x"), Action::Use(Effect::Read));
+        let request = |context| {
+            let resource = types.uid(Kind::Tool, "a");
+            Request::new(principal.clone(), types.action(action), resource, context, None).unwrap()
+        };
+        let tool: ToolName = "a".parse().unwrap();
+        let store = schema.action_entities().unwrap();
+        let store = store.add_entities([types.tool_entity(catalogue.tool(&tool).unwrap()).unwrap()], None).unwrap();
+        let slices = Slices::new(&rules, &schema, &catalogue, &types);
+        let principals = [principal.clone()];
+        let ours = request(ours.into());
+        let class = IdentityClass::AiAgent;
+        let query = Query { action, class, principals: &principals, tool: Some(&tool), request: &ours, entities: &store };
+        let answer = slices.evaluate(&query);
+
+        let theirs = request(Context::from_json_value(theirs, None).unwrap());
+        let mut failed = BTreeSet::new();
+        for (effect, applying) in [(CedarEffect::Permit, &answer.permits), (CedarEffect::Forbid, &answer.forbids)] {
+            let matching = rules.iter().filter(|r| r.cedar.effect() == effect).map(|r| r.cedar.clone());
+            let response = Authorizer::new().is_authorized(&theirs, &PolicySet::from_policies(matching).unwrap(), &store);
+            let applied: BTreeSet<_> = response.diagnostics().reason().map(ToString::to_string).collect();
+            prop_assert_eq!(applying, &applied.into_iter().collect::<Vec<_>>());
+            failed.extend(response.diagnostics().errors().map(|error| match error {
+                AuthorizationError::PolicyEvaluationError(e) => e.policy_id().to_string(),
+            }));
+        }
+        prop_assert_eq!(answer.failed, failed.into_iter().collect::<Vec<_>>());
     }
 }
 
@@ -132,8 +214,8 @@ fn a_scope_about_one_tool_is_not_evaluated_for_another() {
     let catalogue = Catalogue::parse(CATALOGUE).unwrap();
     let slices = Slices::new(&rules, &schema, &catalogue, &Types::new());
     let branch = &slices.by_class[&(IdentityClass::AiAgent, Action::Use(Effect::Read))];
-    assert_eq!(branch.any.permits.num_of_policies(), 1);
-    assert_eq!(branch.any.forbids.num_of_policies(), 0, "the one about a principal stands apart");
+    assert_eq!(branch.any.permits.len(), 1);
+    assert_eq!(branch.any.forbids.len(), 0, "the one about a principal stands apart");
     assert_eq!(branch.by_tool.len(), 1);
     let send = slices.by_class.get(&(IdentityClass::AiAgent, Action::Use(Effect::Send)));
     assert!(send.is_none_or(|b| b.any.permits.is_empty() && b.by_tool.is_empty()));
@@ -168,7 +250,7 @@ fn what_one_decision_evaluates_does_not_grow_with_the_bundle() {
         let tool: ToolName = "t17".parse().unwrap();
         let action = Action::Use(Effect::Send);
         let cells = slices.cells(IdentityClass::AiAgent, action, &principals, Some(&tool));
-        let evaluated: usize = cells.map(|c| c.permits.num_of_policies() + c.forbids.num_of_policies()).sum();
+        let evaluated: usize = cells.map(|c| c.permits.len() + c.forbids.len()).sum();
         assert!((16..=40).contains(&evaluated), "{policies} policies: {evaluated} are evaluated");
     }
 }

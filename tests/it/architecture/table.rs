@@ -58,7 +58,6 @@ pub const ROOMS: &[Room] = &[
 /// Crates that only some rooms may name. Others go where they are needed.
 pub const CRATES: &[(&str, &[&str])] = &[
     ("prost", &["pb", "audit", "journal", "bench"]),
-    ("getrandom", &["entropy"]),
     ("prometheus", &["metrics"]),
     ("jsonwebtoken", &["jose"]),
     ("spiffe", &["identity"]),
