@@ -15,7 +15,6 @@ use super::guards::{Expect, Touch, touches};
 use super::stream::StreamKey;
 use super::terms::{Term, terms};
 use crate::audit::event::Unplaced;
-use crate::clock::Stopwatch;
 use crate::pb::journal::Event;
 
 /// Most events of one entry.
@@ -159,19 +158,16 @@ impl Queue {
 
     /// Adds what arrives while others are on their way, for `linger` at most: a sync costs as much for one as for many.
     pub(super) fn linger(&self, taken: &mut VecDeque<Submission>, linger: Duration) {
-        let since = Stopwatch::start();
-        let mut waiting = self.lock();
         self.lingering.store(true, Ordering::SeqCst);
-        loop {
-            taken.append(&mut waiting.submissions);
-            let missing = self.present.load(Ordering::SeqCst).saturating_sub(taken.len());
-            let left = linger.saturating_sub(since.elapsed());
-            if missing == 0 || left.is_zero() || waiting.closed {
-                break;
-            }
-            waiting.wake_at = Some(missing);
-            waiting = self.arrived.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let expecting = |waiting: &mut Waiting| {
+            let here = taken.len() + waiting.submissions.len();
+            let missing = self.present.load(Ordering::SeqCst).saturating_sub(here);
+            waiting.wake_at = Some(waiting.submissions.len() + missing);
+            missing > 0 && !waiting.closed
+        };
+        let waited = self.arrived.wait_timeout_while(self.lock(), linger, expecting);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        taken.append(&mut waiting.submissions);
         waiting.wake_at = None;
         self.lingering.store(false, Ordering::SeqCst);
     }

@@ -75,7 +75,8 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
     sheet.findings.extend(structure::registration(asked, bundle.catalogue()));
     let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types());
     let resource = bundle.types().uid(Kind::Task, &facts.task.id.to_string());
-    let answer = ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context: Some(context), tool: None });
+    let answer =
+        ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context: Some(context), tool: None });
     enter(bundle, answer, None, |code| detail::of_registration(code, facts), sheet);
 }
 
@@ -106,7 +107,9 @@ fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: As
     };
     let Some(context) = asked.context else { return failed() };
     let action = bundle.types().action(asked.action);
-    let Ok(request) = Request::new(principal.clone(), action, asked.resource, context.into(), None) else { return failed() };
+    let Ok(request) = Request::new(principal.clone(), action, asked.resource, context.into(), None) else {
+        return failed();
+    };
     let own_store = if groups.is_empty() { None } else { bundle.entities_with(asked.tool, principal, groups) };
     let query = Query {
         action: asked.action,

@@ -1,10 +1,6 @@
 //! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match:
 //! by action, by the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks
 //! every scope that it is given, so a slice that holds too much is slow and never wrong.
-//!
-//! Policies are evaluated one by one with Cedar's evaluator. Its authorizer would give the same answer (a test holds one
-//! against the other), but puts each policy's scope and conditions together again for every request, which costs more than
-//! evaluating them, and hides the permits when a forbid applies.
 
 use std::collections::HashMap;
 
@@ -141,7 +137,9 @@ impl Slices {
         })
     }
 
-    /// Evaluates every policy that can match.
+    /// Evaluates every policy that can match, one by one, with Cedar's evaluator. Its authorizer would give the same answer (a
+    /// test holds one against the other), but puts scope and conditions of each policy together again for every request, which
+    /// costs more than evaluating them, and hides the permits when a forbid applies.
     pub(in crate::policy) fn evaluate(&self, query: &Query<'_>) -> Answer {
         let request = AsRef::<cedar_policy_core::ast::Request>::as_ref(query.request).clone();
         let evaluator = Evaluator::new(request, query.entities.as_ref(), Extensions::all_available());

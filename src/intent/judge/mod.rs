@@ -12,8 +12,8 @@
 
 use super::fit::Reading;
 use super::session::Session;
-use super::trace::{self, Ground};
 use super::task::Intent;
+use super::trace::{self, Ground};
 use super::usage::{self, Usage};
 use super::{ceiling, walk};
 use crate::catalogue::tool::{Catalogue, Tool};

@@ -64,6 +64,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("spiffe_rustls", &["identity"]),
     ("x509_parser", &["identity"]),
     ("cedar_policy", &["policy"]),
+    ("cedar_policy_core", &["policy"]),
     ("sled", &["journal"]),
     ("axum", &["grpc", "http"]),
     ("rcgen", &["dev", "bench"]),
