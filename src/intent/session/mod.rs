@@ -25,6 +25,8 @@ pub const SESSION_CALLS_MAX: usize = 4096;
 const SENT_WORDS_MAX: usize = 64 << 10;
 /// Most different tools that a session counts calls of: more than any catalogue.
 const TOOLS_MAX: usize = u16::MAX as usize;
+/// Different tools beyond which none is counted that the catalogue does not know: whoever reports may make names up.
+const TOOLS_WITH_UNKNOWN_MAX: usize = 64;
 /// Longest value, in bytes, that is checked for being an echo word by word: what is longer is no value of a sink.
 const ECHO_BYTES_MAX: usize = 512;
 
@@ -97,7 +99,7 @@ impl Session {
     pub fn report(&mut self, call: &ReportedCall<'_>, intent: &str, ceilings: &[&Ceiling]) {
         self.reported = self.reported.saturating_add(1);
         self.taint(call);
-        let Some(tool) = self.count(call.tool) else { return };
+        let Some(tool) = self.count(call) else { return };
         let Ok(index) = u16::try_from(self.calls.len()) else { return };
         if self.calls.len() >= SESSION_CALLS_MAX {
             self.overflowed = true;
@@ -171,11 +173,12 @@ impl Session {
         }
     }
 
-    fn count(&mut self, tool: &ToolName) -> Option<u16> {
-        let index = match self.tools.iter().position(|t| t.tool == *tool) {
+    fn count(&mut self, call: &ReportedCall<'_>) -> Option<u16> {
+        let max = if call.spec.is_some() { TOOLS_MAX } else { TOOLS_WITH_UNKNOWN_MAX };
+        let index = match self.tools.iter().position(|t| t.tool == *call.tool) {
             Some(index) => index,
-            None if self.tools.len() < TOOLS_MAX => {
-                self.tools.push(Seen { tool: tool.clone(), calls: 0 });
+            None if self.tools.len() < max => {
+                self.tools.push(Seen { tool: call.tool.clone(), calls: 0 });
                 self.tools.len() - 1
             }
             None => {

@@ -56,6 +56,29 @@ fn taint_is_remembered() {
 }
 
 #[test]
+fn names_that_nobody_knows_do_not_fill_a_session() {
+    let (mut s, known) = (Session::new(), tool("weather", OutsiderFields::None, &[]));
+    let (arguments, result) = (json("{}"), json("\"x\""));
+    for n in 0..10_000 {
+        let name = format!("{}-{n}", "made-up".repeat(10)).parse().unwrap();
+        let call = ReportedCall {
+            tool: &name,
+            spec: None,
+            arguments: &arguments,
+            result: &result,
+            reporter: Reporter::Agent,
+            position: 1,
+            failed: false,
+        };
+        s.report(&call, "", &[]);
+    }
+    assert!(s.memory_bytes() < 64 << 10, "{} bytes", s.memory_bytes());
+    assert!(s.facts().overflowed);
+    report(&mut s, &known, "{}", "\"warm\"");
+    assert_eq!(s.calls_of(&known.name), 1, "what the catalogue knows is counted all the same");
+}
+
+#[test]
 fn an_unknown_tool_taints_and_a_failed_read_carries_nothing() {
     let (mut s, name) = (Session::new(), "odd".parse().unwrap());
     let (arguments, result) = (json("{}"), json("\"x\""));
