@@ -8,13 +8,14 @@ use serde::Deserialize;
 use crate::model::decision::Outcome;
 use crate::model::id::SignalName;
 use crate::model::identity::IdentityClass;
-use crate::model::limits::REASON_BYTES_MAX;
+use crate::model::limits::{REASON_BYTES_MAX, TTL_SECONDS_MAX};
 use crate::model::risk::{Band, Score};
 
 /// Most signals that a table lists: a person has to be able to read it.
 pub const SIGNALS_MAX: usize = 512;
-/// Longest time that a grant which its score alone suspended may wait for a person, in seconds: a week.
-pub const UNANSWERED_SECONDS_MAX: u64 = 7 * 24 * 3600;
+/// Longest time that a grant which its score alone suspended may wait for a person, in seconds: its token lives no longer,
+/// and what is renewed meanwhile was decided again.
+pub const UNANSWERED_SECONDS_MAX: u64 = TTL_SECONDS_MAX;
 /// The entry of the table that weighs names which it does not list.
 pub const UNLISTED: &str = "unlisted";
 /// The entry of `[bands]` for classes that have none of their own.

@@ -64,7 +64,7 @@ fn broken_tables_are_refused_with_every_problem() {
         ("a class without bands", GOOD.replace("bands.default", "bands.ai_agent"), "`bands.scorer` is missing"),
         ("falling floors", GOOD.replace(r#"high = "step_up""#, r#"elevated = "review""#), "asks for less"),
         ("an unknown band", GOOD.replace(r#"high = "step_up""#, r#"low = "step_up""#), "neither a band"),
-        ("waiting for ever", GOOD.replace("900", "9000000"), "unanswered_after_s"),
+        ("waiting for longer than a token lives", GOOD.replace("900", "901"), "unanswered_after_s"),
     ];
     for (name, text, expected) in rows {
         let problems = RiskTable::parse(&text).expect_err(name).problems();
