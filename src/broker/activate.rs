@@ -1,6 +1,5 @@
 //! Policy bundles: the one in force, what a candidate would be, and its activation.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,11 +7,9 @@ use bytes::Bytes;
 use crate::broker::answer::Activated;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
-use crate::broker::gather::{View, no_context};
+use crate::broker::gather::no_context;
 use crate::broker::record::{SYSTEM_STREAM, event};
-use crate::broker::retain::Trigger;
 use crate::broker::{Broker, ordinary};
-use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::Expect;
 use crate::journal::guards::GuardKey;
 use crate::model::id::TaskId;
@@ -152,7 +149,7 @@ impl Broker {
                 Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
             })
             .await?;
-        let (suspended, revoked) = self.reconsider_all(&actor).await?;
+        let (suspended, revoked) = self.reconsider_all(committed.first(), &actor).await;
         Ok(Activated {
             digest: found,
             revision,
@@ -162,38 +159,24 @@ impl Broker {
         })
     }
 
-    /// Decides every live grant again, one family at a time.
-    async fn reconsider_all(&self, actor: &pb::Actor) -> Result<(u32, u32), BrokerError> {
-        let roots: BTreeSet<TaskId> = {
-            let state = self.0.known.look();
-            let tasks = state.grants.values().filter_map(|g| state.tasks.get(&g.task));
-            tasks.map(|t| t.root).collect()
-        };
+    /// Decides every live grant again, one family at a time. What cannot be done now stays owed, and is resumed: the bundle is
+    /// in force either way.
+    async fn reconsider_all(&self, cause: u64, actor: &pb::Actor) -> (u32, u32) {
+        let roots: Vec<TaskId> = self.0.known.look().by.due.iter().copied().collect();
         let (mut suspended, mut revoked) = (0, 0);
         for root in roots {
-            for _ in 0..super::TRIES_MAX {
-                let now = self.0.clock.now();
-                let look = {
-                    let state = self.0.known.look();
-                    View::of(&state, root, None, now)?.map(|view| (view, state.candidates(root, now)))
-                };
-                let Some((view, candidates)) = look else { break };
-                let events = self.reconsider(&view, &candidates, Trigger::PolicyActivated, actor)?;
-                if events.is_empty() {
-                    break;
+            match self.reconsider(root, cause, actor).await {
+                Ok(tally) => {
+                    suspended += tally.suspended;
+                    revoked += tally.revoked;
                 }
-                let entry = Entry { events, expects: view.expects, class: EntryClass::End };
-                if let Some(committed) = self.append(entry).await? {
-                    for position in committed.first()..=committed.last() {
-                        let tally = self.tally(position);
-                        suspended += tally.suspended;
-                        revoked += tally.revoked;
-                    }
-                    break;
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(%root, error, "live grants could not be decided again under the new policy");
                 }
             }
         }
-        Ok((suspended, revoked))
+        (suspended, revoked)
     }
 }
 

@@ -1,9 +1,6 @@
-//! Amending a task: its ceiling or its deadline. To less is free, to more is a decision; live grants are decided again in
-//! the same append.
+//! Amending a task: its ceiling or its deadline. To less is free, to more is a decision; live grants are decided again
+//! before it is answered.
 
-use std::sync::Arc;
-
-use crate::broker::Broker;
 use crate::broker::answer::{Amended, Decided};
 use crate::broker::ask::AmendTask;
 use crate::broker::caller::{Caller, WorkloadCaller};
@@ -11,11 +8,11 @@ use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::{UnexpectedEventError, ceiling_bytes, hash, request_id_reused};
-use crate::broker::retain::{Candidate, Trigger};
 use crate::broker::state::Answer;
 use crate::broker::words::{self, AmendWords, Context, DecisionWords};
+use crate::broker::{Broker, ordinary};
 use crate::intent::compare;
-use crate::journal::entry::{Entry, EntryClass};
+use crate::journal::entry::Entry;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question, RegistrationFacts};
 use crate::model::limits::TASK_SECONDS_MAX;
@@ -48,13 +45,18 @@ impl Broker {
                     None => {
                         let view = View::of(&state, ask.task, None, now)?;
                         let view = view.ok_or(BrokerError::NotFound { what: "task" })?;
-                        Ok((view, state.candidates(ask.task, now), task.deadline))
+                        Ok((view, task.deadline))
                     }
                 }
             };
-            let (mut view, candidates, deadline) = match look {
+            let (mut view, deadline) = match look {
                 Ok(look) => look,
-                Err((answer, root)) => return self.amended_again(&ask, answer, root, asked),
+                Err((answer, root)) => {
+                    let amended = self.amended_again(&ask, answer, root, asked)?;
+                    // What the first try may have left undone.
+                    self.reconsider(root, answer.position, &caller.actor()).await?;
+                    return Ok(amended);
+                }
             };
             if view.state.is_ended() {
                 return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });
@@ -62,21 +64,20 @@ impl Broker {
             view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
             let facts = facts(&view, asker, &ask, deadline);
             let decision = decide(&view.bundle, &facts);
-            let (entry, decided) = self.amendment(caller, &ask, view, &candidates, asked, facts, decision)?;
-            if self.append(entry).await?.is_some() {
+            let root = view.root;
+            let (entry, decided) = self.amendment(caller, &ask, view, asked, facts, decision)?;
+            if self.record_cause(root, entry, caller.actor()).await?.is_some() {
                 return Ok(Amended { decided, task: self.task_view(ask.task)? });
             }
         }
         Err(BrokerError::Conflict)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one entry and named in it")]
     fn amendment(
         &self,
         caller: &Caller,
         ask: &AmendTask,
-        mut view: View,
-        candidates: &[Candidate],
+        view: View,
         asked: [u8; 32],
         facts: Facts,
         decision: Decision,
@@ -107,16 +108,8 @@ impl Broker {
             widened,
             asked_digest: asked.to_vec().into(),
         };
-        let actor = caller.actor();
-        let payload = Payload::TaskAmended(payload);
-        let mut events = vec![event(family_stream(view.root), actor.clone(), &ask.context, payload)];
-        if applied {
-            if let (Some(ceiling), Some(own)) = (&ask.ceiling, view.words.first_mut()) {
-                Arc::make_mut(own).ceiling = Some(ceiling.clone());
-            }
-            events.extend(self.reconsider(&view, candidates, Trigger::Amended, &actor)?);
-        }
-        Ok((Entry { events, expects: view.expects, class: EntryClass::Ordinary }, decided))
+        let event = event(family_stream(view.root), caller.actor(), &ask.context, Payload::TaskAmended(payload));
+        Ok((ordinary(event, view.expects), decided))
     }
 
     fn amended_again(

@@ -74,7 +74,7 @@ impl Broker {
         let (decision, task) = place(&mut record, &recorded.event).ok_or(BrokerError::NotFound { what: "decision" })?;
         describe(&mut record, decision);
         let root: TaskId = recorded.event.stream.trim_start_matches("task/").parse().map_err(BrokerError::internal)?;
-        match self.decision_words(root, decision) {
+        match self.whole_words(root, recorded.position, &recorded.event, decision) {
             Ok(words) => tell(&mut record, &words),
             Err(_) => record.erased = true,
         }

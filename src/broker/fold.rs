@@ -8,26 +8,25 @@ use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::bundles::Bundles;
 use crate::broker::forget::forget;
-use crate::broker::gather::remember;
 use crate::broker::record::parse_target;
-use crate::broker::state::{ActivePolicy, Answer, Block, Family, Grant, State, Tally, Task};
-use crate::broker::words::{self, AmendWords, CallWords, Context, Sentence, TaskWords};
+use crate::broker::retain::Trigger;
+use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
+use crate::broker::words::{self, AmendWords, Context};
 use crate::intent::usage::Amounts;
 use crate::journal::guards::touches;
 use crate::journal::projection::Recorded;
-use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
 use crate::model::grant::{GrantStanding, SuspensionCause};
-use crate::model::id::{GrantId, ParseIdError, TaskId, ToolName};
+use crate::model::id::{GrantId, ParseIdError, TaskId};
 use crate::model::identity::Initiator;
-use crate::model::limits::SIGNALS_PER_TASK_MAX;
-use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
+
+mod reports;
 
 /// Tallies that are kept: as many as verbs can be waiting for.
 const TALLIES_MAX: usize = 4096;
@@ -97,6 +96,7 @@ impl Step<'_> {
             }
             Some(Payload::CredentialDecided(e)) => self.credential_decided(e),
             Some(Payload::GrantReconsidered(e)) => self.reconsidered(e),
+            Some(Payload::FamilyReconsidered(e)) => self.family_reconsidered(e),
             Some(Payload::GrantReleased(e)) => {
                 self.end_grant(e.grant_id.parse()?, &GrantStanding::Released);
                 Ok(())
@@ -107,8 +107,8 @@ impl Step<'_> {
                 self.state.blocks.remove(&target);
                 Ok(())
             }
-            Some(Payload::SignalReported(e)) => self.signal(e),
-            Some(Payload::ToolCallReported(e)) => self.tool_call(e),
+            Some(Payload::SignalReported(e)) => self.signal(e, actor),
+            Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
             Some(Payload::PolicyActivated(e)) => {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())
@@ -145,6 +145,7 @@ impl Step<'_> {
             intent_hash: task.intent_hash.as_str().into(),
             words: words.map(Arc::new),
             grants: BTreeSet::new(),
+            open: BTreeSet::new(),
             answers: std::collections::HashMap::new(),
         };
         let by = &mut self.state.by;
@@ -181,6 +182,7 @@ impl Step<'_> {
         if let (Some(amended), Some(words)) = (words, task.words.as_mut()) {
             Arc::make_mut(words).ceiling = Some(amended.ceiling);
         }
+        self.owe(root, Trigger::Amended, Some(id));
         Ok(())
     }
 
@@ -243,6 +245,7 @@ impl Step<'_> {
             expires: Timestamp::from_secs(grant.expires_s),
             position: self.position,
             decision,
+            tools: grant.tools.iter().map(|t| t.parse()).collect::<Result<_, _>>()?,
             standing: GrantStanding::Open(BTreeSet::new()),
             drifts_since: None,
         };
@@ -251,6 +254,8 @@ impl Step<'_> {
             return Ok(());
         }
         task.grants.insert(grant_id);
+        task.open.insert((entry.expires, grant_id));
+        let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
         self.state.by.grants_of_audience.entry(entry.audience.clone()).or_default().insert(grant_id);
         self.state.grants.insert(grant_id, entry);
@@ -259,7 +264,6 @@ impl Step<'_> {
         } else {
             self.open(root, "draws", &grant.jti, &grant.sealed_draws).unwrap_or_default()
         };
-        let tools = grant.tools.iter().map(|t| t.parse()).collect::<Result<Vec<ToolName>, _>>()?;
         let family = self.state.families.entry(root).or_default();
         let usage = Arc::make_mut(&mut family.usage);
         for (i, tool) in tools.iter().enumerate() {
@@ -276,6 +280,10 @@ impl Step<'_> {
         let mut causes = causes.clone();
         causes.remove(&SuspensionCause::Drift);
         entry.standing = GrantStanding::Open(causes);
+        if let Some(task) = self.state.tasks.get_mut(&entry.task) {
+            task.open.remove(&(old.expires, id));
+            task.open.insert((entry.expires, id));
+        }
         let by = &mut self.state.by;
         by.expiries.remove(&(old.expires, id));
         by.expiries.insert((entry.expires, id));
@@ -286,18 +294,6 @@ impl Step<'_> {
         self.state.retired.push_back(dead.clone());
         self.state.changes.push(dead);
         self.state.grants.insert(id, entry);
-    }
-
-    fn reconsidered(&mut self, e: &pb::GrantReconsidered) -> Result<(), FoldError> {
-        use pb::grant_reconsidered::Effect;
-        let id = e.grant_id.parse()?;
-        match e.effect() {
-            Effect::Suspended => self.suspend(id, SuspensionCause::Drift),
-            Effect::Restored => self.lift(id, SuspensionCause::Drift),
-            Effect::Revoked => self.end_grant(id, &GrantStanding::Revoked),
-            Effect::Kept | Effect::Unspecified => {}
-        }
-        Ok(())
     }
 
     fn revoked(&mut self, e: &pb::Revoked) -> Result<(), FoldError> {
@@ -331,53 +327,6 @@ impl Step<'_> {
         tasks.flat_map(|id| self.state.open_grants(*id, self.time)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn signal(&mut self, e: &pb::SignalReported) -> Result<(), FoldError> {
-        let id: TaskId = e.task_id.parse()?;
-        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
-        let sentence: Option<Sentence> = self.open(root, "signal", &e.request_id, &e.sealed);
-        let signal = Signal {
-            name: e.name.parse()?,
-            source: e.source.clone(),
-            scorer: e.scorer.clone(),
-            points: e.points,
-            explanation: sentence.map(|s| s.text).unwrap_or_default(),
-            observed: Timestamp::from_millis(e.observed_ms),
-        };
-        let asked = Answer { position: self.position, asked: [0; 32], outcome: Outcome::Granted, decision: None };
-        if let Some(task) = self.state.tasks.get_mut(&id) {
-            task.answers.insert(e.request_id.clone(), asked);
-        }
-        let signals = Arc::make_mut(&mut self.state.families.entry(root).or_default().signals);
-        // INVARIANT: dropping a signal must never lower the score, so the weakest goes.
-        if signals.len() >= SIGNALS_PER_TASK_MAX
-            && let Some(weakest) = (0..signals.len()).min_by_key(|i| signals.get(*i).map(|s| s.points))
-        {
-            signals.swap_remove(weakest);
-        }
-        signals.push(signal);
-        Ok(())
-    }
-
-    fn tool_call(&mut self, e: &pb::ToolCallReported) -> Result<(), FoldError> {
-        let id: TaskId = e.task_id.parse()?;
-        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
-        let words: Option<CallWords> = self.open(root, "call", &e.request_id, &e.sealed);
-        let asked = Answer { position: self.position, asked: [0; 32], outcome: Outcome::Granted, decision: None };
-        if let Some(task) = self.state.tasks.get_mut(&id) {
-            task.answers.insert(e.request_id.clone(), asked);
-        }
-        let Some(words) = words else { return Ok(()) };
-        let line = self.state.lineage(id);
-        let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
-        let intent = line.last().and_then(|(_, t)| t.words.clone());
-        let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
-        let ceilings: Vec<&Ceiling> = above.iter().filter_map(|w| w.ceiling.as_ref()).collect();
-        let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
-        let family: &mut Family = self.state.families.entry(root).or_default();
-        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position);
-        Ok(())
-    }
-
     fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
         let bundle = self.means.bundles.bundle(&e.digest, &e.files);
         self.state.policy = Some(ActivePolicy {
@@ -389,6 +338,9 @@ impl Step<'_> {
             activated_by: by,
             position: self.position,
         });
+        for root in self.state.families.keys().copied().collect::<Vec<_>>() {
+            self.owe(root, Trigger::PolicyActivated, None);
+        }
     }
 
     fn open<W: serde::de::DeserializeOwned>(
@@ -448,6 +400,9 @@ impl Step<'_> {
             return;
         }
         grant.standing = end.clone();
+        if let Some(task) = self.state.tasks.get_mut(&grant.task) {
+            task.open.remove(&(grant.expires, id));
+        }
         if let Some(since) = grant.drifts_since.take() {
             self.state.by.drifting.remove(&(since, id));
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use crate::broker::evidence::REPORT_RETENTION;
 use crate::broker::state::State;
 
 /// How long a grant is still known after its token died, so that its agent can read what became of it.
@@ -23,6 +24,7 @@ pub(in crate::broker) fn forget(state: &mut State) {
         let Some(grant) = state.grants.remove(&id) else { continue };
         if let Some(task) = state.tasks.get_mut(&grant.task) {
             task.grants.remove(&id);
+            task.open.remove(&(expires, id));
         }
         remove_from(&mut state.by.grants_of_audience, &grant.audience, &id);
         if let Some(since) = grant.drifts_since {
@@ -37,12 +39,22 @@ pub(in crate::broker) fn forget(state: &mut State) {
             break;
         }
         state.by.ended.pop_first();
+        state.by.due.remove(&root);
         for id in state.families.remove(&root).map(|f| f.members).unwrap_or_default() {
             let Some(task) = state.tasks.remove(&id) else { continue };
             remove_from(&mut state.by.tasks_of_agent, &task.agent, &id);
             remove_from(&mut state.by.tasks_of_initiator, &task.initiator.name, &id);
             remove_from(&mut state.by.tasks_of_orchestrator, &task.orchestrator, &id);
         }
+    }
+    while let Some(&(oldest, root)) = state.by.reported.first() {
+        if oldest.after(REPORT_RETENTION) > now {
+            break;
+        }
+        state.by.reported.pop_first();
+        let Some(family) = state.families.get_mut(&root) else { continue };
+        family.reports.forget(now);
+        state.by.reported.extend(family.reports.oldest().map(|oldest| (oldest, root)));
     }
     while state.by.answered.front().is_some_and(|(at, ..)| at.after(REGISTRATION_RETENTION) <= now) {
         let Some((_, asker, request)) = state.by.answered.pop_front() else { break };

@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::broker::answer::GrantView;
 use crate::broker::error::BrokerError;
+use crate::broker::retain::with_signals;
 use crate::broker::state::Grant;
 use crate::broker::words::{self, Context, DecisionWords};
 use crate::model::access::Access;
@@ -71,6 +72,29 @@ impl Broker {
     ) -> Result<DecisionWords, BrokerError> {
         let context = Context { kind: "decision", id: &decision.decision_id };
         words::open(&self.0.sealer, root, context, &decision.sealed).map_err(BrokerError::unavailable)
+    }
+
+    /// The words of a decision that stands at that position, with what an event before it holds of them.
+    pub(in crate::broker) fn whole_words(
+        &self,
+        root: TaskId,
+        position: u64,
+        event: &pb::Event,
+        decision: &pb::Decision,
+    ) -> Result<DecisionWords, BrokerError> {
+        let mut words = self.decision_words(root, decision)?;
+        if let Some(Payload::GrantReconsidered(pb::GrantReconsidered { signals_back: back @ 1.., .. })) = event.payload
+        {
+            let holder = position.saturating_sub(back.into());
+            let recorded = self.0.journal.read(holder).map_err(BrokerError::unavailable)?;
+            let Some(Payload::GrantReconsidered(pb::GrantReconsidered { decision: Some(holds), .. })) =
+                recorded.event.payload
+            else {
+                return Err(BrokerError::internal(NotADecisionError(holder)));
+            };
+            with_signals(&mut words, self.decision_words(root, &holds)?.facts.signals);
+        }
+        Ok(words)
     }
 
     /// Seals the words of a decision.

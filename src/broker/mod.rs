@@ -29,6 +29,7 @@ pub mod caller;
 mod changes;
 pub mod end;
 pub mod error;
+mod evidence;
 pub mod figures;
 mod fold;
 mod forget;

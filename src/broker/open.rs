@@ -135,6 +135,7 @@ impl Broker {
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
         // From what is held back, if need be: a broker that did not start on a full disk could not revoke either.
         self.append(ending(started, Vec::new())).await.map_err(OpenError::Record)?;
+        self.resume_reconsidering(true).await;
         Ok(())
     }
 

@@ -1,21 +1,26 @@
-//! Reports: signals, and calls that were made. What they change is decided in the same append: the live grants of the task
-//! are decided again with the report in mind.
+//! Reports: signals, and calls that were made. They are recorded first, whatever becomes of the grants; the live ones of the
+//! family are decided again with the report in mind before it is answered.
 
 use std::sync::Arc;
 
-use crate::broker::Broker;
+use bytes::Bytes;
+use serde::Serialize;
+
 use crate::broker::answer::Reported;
-use crate::broker::ask::{ReportSignal, ReportToolCall};
+use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext};
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
-use crate::broker::gather::{View, remember};
-use crate::broker::record::{asked_digest, event, family_stream};
-use crate::broker::retain::Trigger;
-use crate::broker::state::{Family, State};
+use crate::broker::evidence::{call_digest, has_room, signal_digest, take_in};
+use crate::broker::gather::View;
+use crate::broker::record::{event, family_stream};
+use crate::broker::register::request_id_reused;
+use crate::broker::state::{Grant, State, Tally};
 use crate::broker::words::{self, CallWords, Context, Sentence};
+use crate::broker::{Broker, ordinary};
 use crate::journal::entry::{Entry, EntryClass};
+use crate::journal::guards::{Expect, GuardKey};
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
-use crate::model::id::{RequestId, TaskId};
+use crate::model::id::{TaskId, ToolName};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::risk::{Assessment, Signal};
@@ -27,7 +32,8 @@ impl Broker {
     /// Reports a piece of evidence about a task; its live grants, and those below it, are decided again before this returns.
     ///
     /// # Errors
-    /// `NotFound` when the caller has nothing to do with the task; `Invalid` when points are above 100.
+    /// `NotFound` when the caller has nothing to do with the task; `Invalid` when points are above 100, the id was used for
+    /// another report, or the reporter has added as many different signals as it may.
     pub async fn report_signal(&self, caller: &Caller, ask: ReportSignal) -> Result<Reported, BrokerError> {
         let _place = self.enter(caller)?;
         let reporter = caller.workload()?;
@@ -38,51 +44,56 @@ impl Broker {
             return Err(BrokerError::above_limit("explanation", "longer than 2048 bytes"));
         }
         let now = self.0.clock.now();
-        let key = report_key(reporter, &ask.request_id)?;
-        let signal = Signal {
-            name: ask.name.clone(),
-            source: reporter.peer.spiffe_id().to_string(),
+        let source = reporter.peer.spiffe_id().to_string();
+        let key = GuardKey::report(&ask.task, &source, &ask.request_id);
+        let mut payload = pb::SignalReported {
+            task_id: ask.task.to_string(),
+            request_id: ask.request_id.to_string(),
+            name: ask.name.to_string(),
+            source: source.clone(),
             scorer: ask.scorer.clone(),
             points: ask.points,
-            explanation: ask.explanation.clone(),
-            observed: ask.observed.unwrap_or(now).min(now),
+            observed_ms: ask.observed.unwrap_or(now).min(now).as_millis(),
+            sealed: Bytes::new(),
         };
+        let asked = signal_digest(&payload, &ask.explanation);
+        let mut class = EntryClass::Ordinary;
         for _ in 0..super::TRIES_MAX {
-            let looked = {
+            let (root, looked) = {
                 let state = self.0.known.look();
                 if !may_signal(&state, caller, reporter, ask.task) {
                     return Err(BrokerError::NotFound { what: "task" });
                 }
-                look(&state, ask.task, &key, now)?
+                look(&state, ask.task, key, &asked)?
             };
-            let (mut view, candidates) = match looked {
-                Looked::Answered(position) => return self.report_again(ask.task, position),
-                Looked::New(view, candidates) => (*view, candidates),
+            let (expect, mut signals) = match looked {
+                Looked::Counted(position) => return self.counted(ask.task, root, position, caller).await,
+                Looked::New(expect, signals) => (expect, signals),
             };
-            view.expect_unanswered(&ask.task.to_string(), &key);
-            let sealed = {
-                let context = Context { kind: "signal", id: key.as_str() };
+            if !has_room(&signals, &ask.name, &source) {
+                return Err(BrokerError::above_limit("name", "too many different signals about the task"));
+            }
+            payload.sealed = {
                 let sentence = Sentence { text: ask.explanation.clone() };
-                words::seal(&self.0.sealer, view.root, context, &sentence).map_err(BrokerError::unavailable)?
+                self.seal_report(root, "signal", key, &sentence)?
             };
-            let payload = pb::SignalReported {
-                task_id: ask.task.to_string(),
-                request_id: key.to_string(),
-                name: ask.name.to_string(),
-                source: signal.source.clone(),
-                scorer: ask.scorer.clone(),
-                points: ask.points,
-                observed_ms: signal.observed.as_millis(),
-                sealed,
-            };
-            let actor = caller.actor();
-            let first = event(family_stream(view.root), actor.clone(), &ask.context, Payload::SignalReported(payload));
-            Arc::make_mut(&mut view.signals).push(signal.clone());
-            let mut events = vec![first];
-            events.extend(self.reconsider(&view, &candidates, Trigger::Signal, &actor)?);
-            let entry = Entry { events, expects: view.expects.clone(), class: EntryClass::End };
-            if let Some(committed) = self.append(entry).await? {
-                return Ok(self.reported(&view, committed.first(), committed.last()));
+            let event = Payload::SignalReported(payload.clone());
+            let event = event_of(root, caller, &ask.context, event);
+            let entry = Entry { events: vec![event], expects: vec![expect], class };
+            match self.record_cause(root, entry, caller.actor()).await {
+                Ok(Some((position, tally))) => return self.reported(ask.task, position, tally),
+                Ok(None) => {}
+                // What is held back is for what ends or suspends something.
+                Err(BrokerError::StorageFull) if class == EntryClass::Ordinary => {
+                    take_in(Arc::make_mut(&mut signals), signal_of(&ask, &payload));
+                    let this = self.clone();
+                    let tightens = tokio::task::spawn_blocking(move || this.would_tighten(root, &signals));
+                    if !tightens.await.map_err(BrokerError::internal)?? {
+                        return Err(BrokerError::StorageFull);
+                    }
+                    class = EntryClass::End;
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(BrokerError::Conflict)
@@ -92,46 +103,41 @@ impl Broker {
     /// reporter is believed, and live grants are decided again when it taints the task.
     ///
     /// # Errors
-    /// `NotFound` when the task is not the caller's, or the caller answers neither for the grant's audience nor for the tool.
+    /// `NotFound` when the task is not the caller's, or the caller answers neither for the grant's audience nor for the tool;
+    /// `Invalid` when the grant does not cover the tool, or the id was used for another report.
     pub async fn report_tool_call(&self, caller: &Caller, ask: ReportToolCall) -> Result<Reported, BrokerError> {
         let _place = self.enter(caller)?;
         let reporter = caller.workload()?;
-        let now = self.0.clock.now();
-        let key = report_key(reporter, &ask.request_id)?;
+        let key = GuardKey::report(&ask.task, reporter.peer.spiffe_id().as_str(), &ask.request_id);
         let words = CallWords { arguments: ask.arguments.clone(), result: ask.result.clone() };
+        let mut payload = pb::ToolCallReported {
+            task_id: ask.task.to_string(),
+            request_id: ask.request_id.to_string(),
+            grant_id: ask.grant.map(|g| g.to_string()).unwrap_or_default(),
+            tool: ask.tool.to_string(),
+            reporter: String::new(),
+            failed: ask.failed,
+            sealed: Bytes::new(),
+        };
+        let asked = call_digest(&payload, &words);
         for _ in 0..super::TRIES_MAX {
-            let (looked, role) = {
+            let (root, looked, role) = {
                 let state = self.0.known.look();
                 let role = self.reporter_role(&state, caller, reporter, &ask)?;
-                (look(&state, ask.task, &key, now)?, role)
+                let (root, looked) = look(&state, ask.task, key, &asked)?;
+                (root, looked, role)
             };
-            let (mut view, candidates) = match looked {
-                Looked::Answered(position) => return self.report_again(ask.task, position),
-                Looked::New(view, candidates) => (*view, candidates),
+            let expect = match looked {
+                Looked::Counted(position) => return self.counted(ask.task, root, position, caller).await,
+                Looked::New(expect, _) => expect,
             };
-            view.expect_unanswered(&ask.task.to_string(), &key);
-            let context = Context { kind: "call", id: key.as_str() };
-            let sealed = words::seal(&self.0.sealer, view.root, context, &words).map_err(BrokerError::unavailable)?;
-            let payload = pb::ToolCallReported {
-                task_id: ask.task.to_string(),
-                request_id: key.to_string(),
-                grant_id: ask.grant.map(|g| g.to_string()).unwrap_or_default(),
-                tool: ask.tool.to_string(),
-                reporter: role.to_owned(),
-                failed: ask.failed,
-                sealed,
-            };
-            let tainted = take_in(&mut view, &payload, &words);
-            let actor = caller.actor();
-            let payload = Payload::ToolCallReported(payload);
-            let mut events = vec![event(family_stream(view.root), actor.clone(), &ask.context, payload)];
-            // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
-            if tainted {
-                events.extend(self.reconsider(&view, &candidates, Trigger::ToolReport, &actor)?);
-            }
-            let entry = Entry { events, expects: view.expects.clone(), class: EntryClass::Ordinary };
-            if let Some(committed) = self.append(entry).await? {
-                return Ok(self.reported(&view, committed.first(), committed.last()));
+            role.clone_into(&mut payload.reporter);
+            payload.sealed = self.seal_report(root, "call", key, &words)?;
+            let event = event_of(root, caller, &ask.context, Payload::ToolCallReported(payload.clone()));
+            if let Some((position, tally)) =
+                self.record_cause(root, ordinary(event, vec![expect]), caller.actor()).await?
+            {
+                return self.reported(ask.task, position, tally);
             }
         }
         Err(BrokerError::Conflict)
@@ -151,70 +157,110 @@ impl Broker {
             Some(id) => Some(state.grants.get(&id).filter(|g| g.task == ask.task).ok_or(HIDDEN)?),
             None => None,
         };
-        if reporter.class != IdentityClass::ResourceServer {
+        let role = if reporter.class == IdentityClass::ResourceServer {
+            served_role(state, caller, reporter, grant, &ask.tool).ok_or(HIDDEN)?
+        } else {
             let own = caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
-            return if own { Ok("agent") } else { Err(HIDDEN) };
-        }
-        let of_tool = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
-        let of_tool = of_tool.and_then(|b| b.catalogue().tool(&ask.tool)).and_then(|t| t.audience.as_ref());
-        let served = match (grant, of_tool) {
-            (Some(grant), _) => caller.serves(grant),
-            (None, Some(audience)) => reporter.audiences.contains(audience),
-            (None, None) => false,
+            if own { "agent" } else { return Err(HIDDEN) }
         };
-        match (served, reporter.gateway) {
-            (true, _) => Ok("audience"),
-            (false, true) => Ok("gateway"),
-            (false, false) => Err(HIDDEN),
+        // Whoever serves one tool of a task could otherwise make ground in the name of any other.
+        if grant.is_some_and(|grant| !grant.tools.contains(&ask.tool)) {
+            return Err(BrokerError::invalid("grant_id", "does not cover the tool"));
         }
+        Ok(role)
     }
 
-    fn reported(&self, view: &View, first: u64, last: u64) -> Reported {
-        let tallies = (first..=last).map(|position| self.tally(position));
-        let (suspended, revoked) = tallies.fold((0, 0), |(s, r), tally| (s + tally.suspended, r + tally.revoked));
-        let risk = task_risk(view);
-        Reported {
-            position: first,
+    fn seal_report<W: Serialize>(
+        &self,
+        root: TaskId,
+        kind: &'static str,
+        key: GuardKey,
+        words: &W,
+    ) -> Result<Bytes, BrokerError> {
+        let context = Context { kind, id: &key.to_string() };
+        words::seal(&self.0.sealer, root, context, words).map_err(BrokerError::unavailable)
+    }
+
+    fn reported(&self, task: TaskId, position: u64, tally: Tally) -> Result<Reported, BrokerError> {
+        let view = {
+            let state = self.0.known.look();
+            View::of(&state, task, None, self.0.clock.now())?.ok_or(BrokerError::NotFound { what: "task" })?
+        };
+        let risk = task_risk(&view);
+        Ok(Reported {
+            position,
             risk: risk.score.points(),
             band: risk.band,
-            grants_suspended: suspended,
-            grants_revoked: revoked,
-        }
+            grants_suspended: tally.suspended,
+            grants_revoked: tally.revoked,
+        })
     }
 
-    /// The answer to a report that was made before.
-    fn report_again(&self, task: TaskId, position: u64) -> Result<Reported, BrokerError> {
-        let state = self.0.known.look();
-        let view = View::of(&state, task, None, self.0.clock.now())?.ok_or(BrokerError::NotFound { what: "task" })?;
-        drop(state);
-        let risk = task_risk(&view);
-        let (risk, band) = (risk.score.points(), risk.band);
-        Ok(Reported { position, risk, band, grants_suspended: 0, grants_revoked: 0 })
+    /// The answer to a report that was counted before, once everything that follows from it is done.
+    async fn counted(
+        &self,
+        task: TaskId,
+        root: TaskId,
+        position: u64,
+        caller: &Caller,
+    ) -> Result<Reported, BrokerError> {
+        let tally = self.reconsider(root, position, &caller.actor()).await?;
+        self.reported(task, position, tally)
     }
 }
 
 enum Looked {
-    Answered(u64),
-    New(Box<View>, Vec<crate::broker::retain::Candidate>),
+    /// It was counted before; where it stands.
+    Counted(u64),
+    /// With the signals of the family so far.
+    New(Expect, Arc<Vec<Signal>>),
 }
 
-fn look(state: &State, task: TaskId, request: &RequestId, now: Timestamp) -> Result<Looked, BrokerError> {
-    let known = state.tasks.get(&task).ok_or(BrokerError::NotFound { what: "task" })?;
-    if let Some(answer) = known.answers.get(request.as_str()) {
-        return Ok(Looked::Answered(answer.position));
+fn look(state: &State, task: TaskId, key: GuardKey, asked: &[u8; 32]) -> Result<(TaskId, Looked), BrokerError> {
+    let hidden = || BrokerError::NotFound { what: "task" };
+    let root = state.tasks.get(&task).ok_or_else(hidden)?.root;
+    let family = state.families.get(&root).ok_or_else(hidden)?;
+    match family.reports.find(&key) {
+        Some(counted) if counted.is_same(asked) => Ok((root, Looked::Counted(counted.position))),
+        Some(_) => Err(request_id_reused()),
+        None => Ok((root, Looked::New(Expect { key, at: state.marks.at(&key) }, family.signals.clone()))),
     }
-    let view = View::of(state, task, None, now)?.ok_or(BrokerError::NotFound { what: "task" })?;
-    // A sub-task shares its family's taint and signals, so the whole family is decided again.
-    let candidates = state.candidates(view.root, now);
-    Ok(Looked::New(Box::new(view), candidates))
 }
 
-/// Reporters choose their request ids each for themselves, so the reporter is part of what stands in the record: a digest
-/// over both, as long as a request id may be.
-fn report_key(reporter: &WorkloadCaller, request: &RequestId) -> Result<RequestId, BrokerError> {
-    let digest = asked_digest(&[b"report", reporter.peer.spiffe_id().as_str().as_bytes(), request.as_str().as_bytes()]);
-    let text: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
-    text.parse().map_err(BrokerError::internal)
+fn event_of(root: TaskId, caller: &Caller, context: &RequestContext, payload: Payload) -> pb::Event {
+    event(family_stream(root), caller.actor(), context, payload)
+}
+
+fn signal_of(ask: &ReportSignal, recorded: &pb::SignalReported) -> Signal {
+    Signal {
+        name: ask.name.clone(),
+        source: recorded.source.clone(),
+        scorer: ask.scorer.clone(),
+        points: ask.points,
+        explanation: ask.explanation.clone(),
+        observed: Timestamp::from_millis(recorded.observed_ms),
+    }
+}
+
+/// In which role a resource server may report a call of that tool.
+fn served_role(
+    state: &State,
+    caller: &Caller,
+    reporter: &WorkloadCaller,
+    grant: Option<&Grant>,
+    tool: &ToolName,
+) -> Option<&'static str> {
+    let bundle = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
+    let own = || bundle?.catalogue().tool(tool)?.audience.as_ref();
+    let serves = match grant {
+        Some(grant) => caller.serves(grant),
+        None => own().is_some_and(|audience| reporter.audiences.contains(audience)),
+    };
+    match (serves, reporter.gateway) {
+        (true, _) => Some("audience"),
+        (false, true) => Some("gateway"),
+        (false, false) => None,
+    }
 }
 
 fn may_signal(state: &State, caller: &Caller, reporter: &WorkloadCaller, task: TaskId) -> bool {
@@ -226,18 +272,6 @@ fn may_signal(state: &State, caller: &Caller, reporter: &WorkloadCaller, task: T
         }
         _ => caller.orchestrates(state, task),
     }
-}
-
-/// Adds the call to the view. True when the task as a whole is judged differently from now on.
-fn take_in(view: &mut View, event: &pb::ToolCallReported, words: &CallWords) -> bool {
-    let before = view.session_facts();
-    let mut family = Family { session: view.session.clone(), ..Family::default() };
-    let intent = view.words.last().map(|w| w.intent.as_str()).unwrap_or_default();
-    remember(&mut family, intent, &view.ceilings(), Some(&view.bundle), event, words, u64::MAX);
-    view.session = family.session;
-    let after = view.session_facts();
-    (before.untrusted_input, &before.carries, before.overflowed)
-        != (after.untrusted_input, &after.carries, after.overflowed)
 }
 
 /// The risk of the task as such, whatever is asked for.

@@ -103,7 +103,8 @@ impl Broker {
             match task.answers.get(asking.request_id.as_str()) {
                 Some(answer) => Err((*answer, task.root)),
                 None => {
-                    if task.answers.len() >= ANSWERS_PER_TASK_MAX || task.grants.len() >= OPEN_GRANTS_PER_TASK_MAX {
+                    let more = asking.renews.is_none() && task.open_count(now) >= OPEN_GRANTS_PER_TASK_MAX;
+                    if more || task.answers.len() >= ANSWERS_PER_TASK_MAX {
                         return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
                     }
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;

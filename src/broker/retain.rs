@@ -1,37 +1,57 @@
 //! Deciding live grants again: the same `decide` over what was recorded with the grant and what is known now. A worse answer
 //! suspends, a denial by a rule revokes, and what was suspended by drift is restored when the answer is good again.
+//! The cause is recorded first and alone, so that nothing about the grants can keep it out. From then on new grants are decided
+//! with it in mind, and the family owes its older ones another look: in appends of bounded size, until one says that all were
+//! had. What a crash or a full disk leaves undone is resumed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::broker::Broker;
+use crate::broker::caller::broker_actor;
 use crate::broker::error::BrokerError;
-use crate::broker::gather::View;
+use crate::broker::gather::{View, active, no_context};
 use crate::broker::grants::covered;
 use crate::broker::record::{self, event, family_stream};
-use crate::broker::state::State;
+use crate::broker::state::{State, Tally};
 use crate::broker::words::DecisionWords;
 use crate::intent::judge::Asked as Judged;
+use crate::journal::entry::{Entry, EntryClass};
+use crate::journal::guards::{Expect, GuardKey};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{FACTS_VERSION, Facts, Question};
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{DecisionId, GrantId, Jti, TaskId};
 use crate::model::reason::ReasonCode;
+use crate::model::risk::Signal;
 use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
+use crate::pb::wire::encoded_len;
 use crate::policy::decide::decide;
 
-/// A grant that may have to be decided again.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::broker) struct Candidate {
-    pub(in crate::broker) id: GrantId,
-    pub(in crate::broker) task: TaskId,
-    pub(in crate::broker) jti: Jti,
-    position: u64,
-    drifting: bool,
-}
+mod batch;
+
+pub(in crate::broker) use batch::with_signals;
+
+use batch::Batch;
+
+/// Most grants that are decided again before what was decided is recorded.
+const CHUNK_GRANTS_MAX: usize = 128;
+/// Bytes after which what was decided is recorded. With one more event it is far from what an append may hold.
+const CHUNK_BYTES_MAX: usize = 2 << 20;
+/// Longest event that says why; a longer one says only what became of the grant.
+const EVENT_BYTES_MAX: usize = 4 << 20;
+/// How long a verb may be at work on a family before a sweep thinks that it was left.
+const LEFT_AFTER: Duration = Duration::from_secs(5);
 
 /// Why grants are decided again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) enum Trigger {
     Signal,
     ToolReport,
@@ -50,73 +70,311 @@ impl Trigger {
     }
 }
 
-impl State {
-    /// The open grants of a task and all below it.
-    pub(in crate::broker) fn candidates(&self, task: TaskId, now: crate::model::time::Timestamp) -> Vec<Candidate> {
-        let open = self.open_grants(task, now).into_iter();
-        open.filter_map(|id| {
-            let grant = self.grants.get(&id)?;
-            let drifting =
-                matches!(&grant.standing, GrantStanding::Open(causes) if causes.contains(&SuspensionCause::Drift));
-            Some(Candidate { id, task: grant.task, jti: grant.jti, position: grant.position, drifting })
-        })
-        .collect()
-    }
+/// One pass over a family: its open grants that are older than the cause.
+struct Pass {
+    root: TaskId,
+    /// Position of the cause.
+    through: u64,
+    trigger: Trigger,
+    amended: BTreeSet<TaskId>,
+    ids: Vec<GrantId>,
+    actor: pb::Actor,
 }
 
+/// One look at some of them.
+struct Chunk {
+    /// How many ids of the pass it covers.
+    ids: usize,
+    candidates: Vec<Candidate>,
+    /// The tasks that they are of, each by itself: a sub-task has its own standing, audiences, deadline and ceilings. `None`
+    /// when its words are gone.
+    views: HashMap<TaskId, Option<View>>,
+    policy: Expect,
+}
+
+struct Candidate {
+    /// Its place among the ids of the chunk.
+    n: usize,
+    id: GrantId,
+    task: TaskId,
+    jti: Jti,
+    position: u64,
+    drifting: bool,
+    /// True when its task, or one above, was amended.
+    amended: bool,
+    expect: Expect,
+}
+
+/// What became of a grant; without a decision where none could be made.
+type Verdict = (Effect, Option<(Facts, Decision)>);
+
 impl Broker {
-    /// Decides candidates again under `view`, which already holds what is about to be recorded. Returns the events of those
-    /// whose standing changes; a grant that stays as it is leaves none.
-    pub(in crate::broker) fn reconsider(
+    /// Records a cause, and decides the live grants of the family again when it makes that necessary. Goes on when the caller
+    /// goes away. Gives the position of the cause and what became of the grants; `None` when a guard no longer held.
+    ///
+    /// # Errors
+    /// As [`Broker::reconsider`]; the cause may be recorded then.
+    pub(in crate::broker) async fn record_cause(
         &self,
-        view: &View,
-        candidates: &[Candidate],
-        trigger: Trigger,
-        actor: &pb::Actor,
-    ) -> Result<Vec<pb::Event>, BrokerError> {
-        let mut events = Vec::new();
-        for candidate in candidates {
-            let recorded = self.recorded_decision(candidate.position, view.root)?;
-            let mut facts = retain_facts(view, &recorded.words);
-            if matches!(trigger, Trigger::Amended) {
-                let now = view.judge(&covered(&recorded.words), Judged::Live)?;
-                for (entry, now) in facts.entries.iter_mut().zip(now) {
-                    entry.ceiling = now.ceiling;
-                }
-            }
-            let decision = decide(&view.bundle, &facts);
-            let then = recorded.words.decision.outcome;
-            let Some(effect) = effect_of(&decision, then, candidate.drifting) else { continue };
-            events.push(self.reconsidered(view, candidate, facts, decision, effect, trigger, actor)?);
-        }
-        Ok(events)
+        root: TaskId,
+        entry: Entry,
+        actor: pb::Actor,
+    ) -> Result<Option<(u64, Tally)>, BrokerError> {
+        let this = self.clone();
+        let recorded = tokio::spawn(async move {
+            let Some(committed) = this.append(entry).await? else { return Ok(None) };
+            let tally = this.reconsider(root, committed.first(), &actor).await?;
+            Ok(Some((committed.first(), tally)))
+        });
+        recorded.await.map_err(BrokerError::internal)?
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one event and named in it")]
-    fn reconsidered(
+    /// Decides the live grants of a family again, if that is owed for `cause` or something later. Returns what it did to them.
+    ///
+    /// # Errors
+    /// When the journal cannot be written, or no policy bundle is in force. It is resumed then.
+    pub(in crate::broker) async fn reconsider(
         &self,
+        root: TaskId,
+        cause: u64,
+        actor: &pb::Actor,
+    ) -> Result<Tally, BrokerError> {
+        let mut tally = Tally::default();
+        let Some(pass) = self.pass(root, cause, actor) else { return Ok(tally) };
+        let pass = Arc::new(pass);
+        let (mut at, mut size, mut tries) = (0, CHUNK_GRANTS_MAX, 0);
+        loop {
+            let chunk = self.chunk(&pass, at, size, None)?;
+            let (this, pass_) = (self.clone(), Arc::clone(&pass));
+            // It reads the journal.
+            let judged = tokio::task::spawn_blocking(move || this.judge_again(&pass_, &chunk));
+            let (judged, decided) = judged.await.map_err(BrokerError::internal)??;
+            let last = at + decided >= pass.ids.len();
+            match self.record_again(&pass, judged, last, tries, &mut tally).await? {
+                true if last => return Ok(tally),
+                true => (at, size, tries) = (at + decided, (size * 2).min(CHUNK_GRANTS_MAX), 0),
+                // Fewer at a time meet less of what happens meanwhile.
+                false => (size, tries) = ((size / 2).max(1), tries + 1),
+            }
+            if tries >= super::TRIES_MAX {
+                return Err(BrokerError::Conflict);
+            }
+        }
+    }
+
+    /// Finishes what was begun and left, by a crash or because an append failed; at the start of a broker, all that is owed.
+    pub(in crate::broker) async fn resume_reconsidering(&self, at_start: bool) {
+        let now = self.0.clock.now();
+        let left: Vec<TaskId> = {
+            let state = self.0.known.look();
+            if active(&state).is_err() {
+                return;
+            }
+            let since = |root: &TaskId| Some(state.families.get(root)?.due.as_ref()?.since);
+            let left = |root: &&TaskId| at_start || since(root).is_some_and(|at| at.after(LEFT_AFTER) <= now);
+            state.by.due.iter().filter(left).copied().collect()
+        };
+        for root in left {
+            if let Err(error) = self.reconsider(root, 0, &broker_actor()).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%root, error, "live grants could not be decided again");
+            }
+        }
+    }
+
+    /// True when a live grant of the family would be suspended or revoked if those were its signals.
+    pub(in crate::broker) fn would_tighten(
+        &self,
+        root: TaskId,
+        signals: &Arc<Vec<Signal>>,
+    ) -> Result<bool, BrokerError> {
+        let ids = self.0.known.look().open_grants(root, self.0.clock.now());
+        let (through, trigger, amended) = (u64::MAX, Trigger::Signal, BTreeSet::new());
+        let pass = Pass { root, through, trigger, amended, ids, actor: broker_actor() };
+        for at in (0..pass.ids.len()).step_by(CHUNK_GRANTS_MAX) {
+            let chunk = self.chunk(&pass, at, CHUNK_GRANTS_MAX, Some(signals))?;
+            let tightened = |candidate| {
+                let verdict = self.verdict(&pass, &chunk, candidate);
+                verdict.is_some_and(|(effect, _)| effect != Effect::Restored)
+            };
+            if chunk.candidates.iter().any(tightened) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn pass(&self, root: TaskId, cause: u64, actor: &pb::Actor) -> Option<Pass> {
+        let state = self.0.known.look();
+        let due = state.families.get(&root)?.due.as_ref().filter(|due| due.position >= cause)?;
+        // What was granted later was decided with the cause in mind: guards saw to that.
+        let older = |id: &GrantId| state.grants.get(id).is_some_and(|g| g.position < due.position);
+        let ids = state.open_grants(root, self.0.clock.now()).into_iter().filter(older).collect();
+        let (through, trigger, amended) = (due.position, due.trigger, due.amended.clone());
+        Some(Pass { root, through, trigger, amended, ids, actor: actor.clone() })
+    }
+
+    fn chunk(
+        &self,
+        pass: &Pass,
+        at: usize,
+        size: usize,
+        signals: Option<&Arc<Vec<Signal>>>,
+    ) -> Result<Chunk, BrokerError> {
+        let now = self.0.clock.now();
+        let state = self.0.known.look();
+        active(&state)?;
+        let ids: Vec<GrantId> = pass.ids.iter().skip(at).take(size).copied().collect();
+        let candidates: Vec<_> =
+            ids.iter().enumerate().filter_map(|(n, id)| candidate(&state, pass, n, *id, now)).collect();
+        let mut views = HashMap::new();
+        for candidate in &candidates {
+            views.entry(candidate.task).or_insert_with(|| {
+                let mut view = View::of(&state, candidate.task, None, now).ok().flatten()?;
+                view.signals = signals.cloned().unwrap_or(view.signals);
+                Some(view)
+            });
+        }
+        let key = GuardKey::policy();
+        Ok(Chunk { ids: ids.len(), candidates, views, policy: Expect { key, at: state.marks.at(&key) } })
+    }
+
+    /// Decides the candidates again, until there is enough to record; how many ids of the pass that covers.
+    fn judge_again(&self, pass: &Pass, chunk: &Chunk) -> Result<(Batches, usize), BrokerError> {
+        let mut out = Batches {
+            tighter: Batch::new(EntryClass::End, chunk.policy),
+            looser: Batch::new(EntryClass::Ordinary, chunk.policy),
+        };
+        for candidate in &chunk.candidates {
+            let Some((effect, decided)) = self.verdict(pass, chunk, candidate) else { continue };
+            let view = chunk.views.get(&candidate.task).and_then(Option::as_ref);
+            let batch = if effect == Effect::Restored { &mut out.looser } else { &mut out.tighter };
+            batch.expect(candidate.expect);
+            // To loosen, everything that was looked at must still be so; to tighten, it is enough that the grant is as it was.
+            if effect == Effect::Restored {
+                view.into_iter().flat_map(|view| &view.expects).for_each(|expect| batch.expect(*expect));
+            }
+            let payload = pb::GrantReconsidered {
+                task_id: candidate.task.to_string(),
+                grant_id: candidate.id.to_string(),
+                jti: candidate.jti.to_string(),
+                decision: None,
+                effect: effect.into(),
+                trigger: pass.trigger.as_str().to_owned(),
+                signals_back: 0,
+            };
+            let full = match decided.zip(view) {
+                Some(((facts, decision), view)) => self.with_decision(batch, &payload, view, facts, decision)?,
+                None => None,
+            };
+            batch.push(pass.event(Payload::GrantReconsidered(full.unwrap_or(payload))));
+            if out.tighter.bytes() + out.looser.bytes() >= CHUNK_BYTES_MAX {
+                return Ok((out, candidate.n + 1));
+            }
+        }
+        Ok((out, chunk.ids))
+    }
+
+    /// The event with the decision in it; `None` when that would be too long, or its words can no longer be sealed.
+    fn with_decision(
+        &self,
+        batch: &mut Batch,
+        bare: &pb::GrantReconsidered,
         view: &View,
-        candidate: &Candidate,
         facts: Facts,
         decision: Decision,
-        effect: Effect,
-        trigger: Trigger,
-        actor: &pb::Actor,
-    ) -> Result<pb::Event, BrokerError> {
+    ) -> Result<Option<pb::GrantReconsidered>, BrokerError> {
         let id = self.new_decision_id()?;
-        let words =
+        let mut words =
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
-        let sealed = self.seal_decision(view.root, id, &words)?;
-        let payload = pb::GrantReconsidered {
-            task_id: candidate.task.to_string(),
-            grant_id: candidate.id.to_string(),
-            jti: candidate.jti.to_string(),
-            decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
-            effect: effect.into(),
-            trigger: trigger.as_str().to_owned(),
+        let signals_back = batch.share_signals(&mut words, &view.signals);
+        let sealed = match self.seal_decision(view.root, id, &words) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(grant = bare.grant_id, error, "the words of a decision could not be sealed");
+                return Ok(None);
+            }
         };
-        let payload = Payload::GrantReconsidered(payload);
-        Ok(event(family_stream(view.root), actor.clone(), &crate::broker::gather::no_context(), payload))
+        let decision = record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed);
+        let full = pb::GrantReconsidered { decision: Some(decision), signals_back, ..bare.clone() };
+        if encoded_len(&full) > EVENT_BYTES_MAX {
+            return Ok(None);
+        }
+        if signals_back == 0 {
+            batch.holds_signals();
+        }
+        Ok(Some(full))
+    }
+
+    /// Records what was decided; after the last of a pass, that it is done. False when something changed meanwhile.
+    async fn record_again(
+        &self,
+        pass: &Pass,
+        judged: Batches,
+        last: bool,
+        tries: usize,
+        tally: &mut Tally,
+    ) -> Result<bool, BrokerError> {
+        let Batches { mut tighter, looser } = judged;
+        // What cannot be restored now is restored when it is renewed.
+        if !looser.is_empty() && tries < super::TRIES_MAX / 2 {
+            match self.append(looser.into_entry()).await {
+                Ok(None) => return Ok(false),
+                Ok(Some(_)) | Err(BrokerError::StorageFull) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if last {
+            let done = pb::FamilyReconsidered { root_task_id: pass.root.to_string(), through: pass.through };
+            tighter.push(pass.event(Payload::FamilyReconsidered(done)));
+        }
+        if tighter.is_empty() {
+            return Ok(true);
+        }
+        let Some(committed) = self.append(tighter.into_entry()).await? else { return Ok(false) };
+        for position in committed.first()..=committed.last() {
+            let one = self.tally(position);
+            tally.suspended += one.suspended;
+            tally.revoked += one.revoked;
+        }
+        Ok(true)
+    }
+
+    /// What the grant comes to now; `None` when it stays as it is.
+    fn verdict(&self, pass: &Pass, chunk: &Chunk, candidate: &Candidate) -> Option<Verdict> {
+        let view = chunk.views.get(&candidate.task).and_then(Option::as_ref);
+        let again = view.map(|view| self.decide_again(pass.root, candidate, view));
+        match again {
+            Some(Ok((facts, decision, then))) => {
+                let effect = effect_of(&decision, then, candidate.drifting)?;
+                Some((effect, Some((facts, decision))))
+            }
+            Some(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(grant = %candidate.id, error, "a live grant could not be decided again");
+                (!candidate.drifting).then_some((Effect::Suspended, None))
+            }
+            None => (!candidate.drifting).then_some((Effect::Suspended, None)),
+        }
+    }
+
+    fn decide_again(
+        &self,
+        root: TaskId,
+        candidate: &Candidate,
+        view: &View,
+    ) -> Result<(Facts, Decision, Outcome), BrokerError> {
+        let recorded = self.recorded_decision(candidate.position, root)?;
+        let mut facts = retain_facts(view, &recorded.words);
+        if candidate.amended {
+            let now = view.judge(&covered(&recorded.words), Judged::Live)?;
+            for (entry, now) in facts.entries.iter_mut().zip(now) {
+                entry.ceiling = now.ceiling;
+            }
+        }
+        let decision = decide(&view.bundle, &facts);
+        Ok((facts, decision, recorded.words.decision.outcome))
     }
 
     /// A new id for a decision.
@@ -124,6 +382,31 @@ impl Broker {
         let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
         Ok(DecisionId::new(self.0.clock.now(), random))
     }
+}
+
+/// What was decided, by what it relies on.
+struct Batches {
+    /// Suspensions and revocations: they may use the space that is held back.
+    tighter: Batch,
+    /// Restorations.
+    looser: Batch,
+}
+
+impl Pass {
+    fn event(&self, payload: Payload) -> pb::Event {
+        event(family_stream(self.root), self.actor.clone(), &no_context(), payload)
+    }
+}
+
+fn candidate(state: &State, pass: &Pass, n: usize, id: GrantId, now: Timestamp) -> Option<Candidate> {
+    let grant = state.grants.get(&id).filter(|g| g.is_open(now) && g.position < pass.through)?;
+    let drifting = matches!(&grant.standing, GrantStanding::Open(causes) if causes.contains(&SuspensionCause::Drift));
+    let amended =
+        !pass.amended.is_empty() && state.lineage(grant.task).iter().any(|(task, _)| pass.amended.contains(task));
+    let key = GuardKey::grant(&id);
+    let expect = Expect { key, at: state.marks.at(&key) };
+    let (task, jti, position) = (grant.task, grant.jti, grant.position);
+    Some(Candidate { n, id, task, jti, position, drifting, amended, expect })
 }
 
 /// The facts of a grant now: what was concluded when it was granted, with what the task has come to since.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
+use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
-use crate::broker::state::{ActivePolicy, Answer, Block, Family, Grant, State, Task};
+use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
@@ -24,7 +25,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 1;
+pub(in crate::broker) const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -66,6 +67,8 @@ struct SavedFamily {
     members: Vec<TaskId>,
     /// `None` when it was erased.
     memory: Option<Vec<u8>>,
+    reports: Reports,
+    due: Option<Due>,
 }
 
 /// What a family has seen: made of words, so sealed.
@@ -119,7 +122,8 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Vec<u8> {
     let families = state.families.iter().map(|(root, f)| {
         let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
         let memory = seal(means, *root, "saved-family", &root.to_string(), &memory);
-        SavedFamily { root: *root, members: f.members.clone(), memory }
+        let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
+        SavedFamily { root: *root, members, memory, reports, due }
     });
     let answered = state.by.answered.iter().filter_map(|(at, asker, request)| {
         let answer = state.registrations.get(asker)?.get(request)?;
@@ -151,7 +155,10 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
             Some(sealed) => open::<Memory>(means, family.root, "saved-family", &family.root.to_string(), &sealed)?,
             None => None,
         };
-        let mut entry = Family { members: family.members, ..Family::default() };
+        state.by.reported.extend(family.reports.oldest().map(|oldest| (oldest, family.root)));
+        state.by.due.extend(family.due.is_some().then_some(family.root));
+        let (members, reports, due) = (family.members, family.reports, family.due);
+        let mut entry = Family { members, reports, due, ..Family::default() };
         if let Some(memory) = memory {
             (entry.session, entry.usage, entry.signals) = (memory.session, memory.usage, memory.signals);
         }
@@ -211,6 +218,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         intent_hash: task.intent_hash.into(),
         words: words.map(Arc::new),
         grants: BTreeSet::new(),
+        open: BTreeSet::new(),
         answers: task.answers.into_iter().collect::<HashMap<_, _>>(),
     };
     state.tasks.insert(task.id, entry);
@@ -219,6 +227,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
 fn insert_grant(state: &mut State, id: GrantId, grant: Grant) {
     if let Some(task) = state.tasks.get_mut(&grant.task) {
         task.grants.insert(id);
+        task.open.extend((!grant.standing.is_ended()).then_some((grant.expires, id)));
     }
     state.by.expiries.insert((grant.expires, id));
     state.by.grants_of_audience.entry(grant.audience.clone()).or_default().insert(id);

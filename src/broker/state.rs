@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::changes::Changes;
+use crate::broker::evidence::Reports;
+use crate::broker::retain::Trigger;
 use crate::broker::words::TaskWords;
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
 use crate::journal::guard_table::GuardTable;
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
-use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId};
+use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId, ToolName};
 use crate::model::identity::Initiator;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
@@ -74,6 +76,10 @@ pub(in crate::broker) struct Finders {
     pub(in crate::broker) answered: VecDeque<(Timestamp, SpiffeId, String)>,
     /// Grants that drifted, by since when.
     pub(in crate::broker) drifting: BTreeSet<(Timestamp, GrantId)>,
+    /// Families whose live grants are to be decided again.
+    pub(in crate::broker) due: BTreeSet<TaskId>,
+    /// Families with reports that are known again, by when the oldest was made, or earlier.
+    pub(in crate::broker) reported: BTreeSet<(Timestamp, TaskId)>,
 }
 
 /// A task.
@@ -94,7 +100,9 @@ pub(in crate::broker) struct Task {
     /// `None` when they were erased.
     pub(in crate::broker) words: Option<Arc<TaskWords>>,
     pub(in crate::broker) grants: BTreeSet<GrantId>,
-    /// Terminal answers, by request id; those to reports by reporter and request id.
+    /// Those of them that no event has ended, by the end of their current token.
+    pub(in crate::broker) open: BTreeSet<(Timestamp, GrantId)>,
+    /// Terminal answers, by request id.
     pub(in crate::broker) answers: HashMap<String, Answer>,
 }
 
@@ -106,6 +114,24 @@ pub(in crate::broker) struct Family {
     pub(in crate::broker) signals: Arc<Vec<Signal>>,
     /// The root and all below it.
     pub(in crate::broker) members: Vec<TaskId>,
+    /// Reports that were counted lately.
+    pub(in crate::broker) reports: Reports,
+    /// Set while its live grants are to be decided again.
+    pub(in crate::broker) due: Option<Due>,
+}
+
+/// Why the live grants of a family are to be decided again. It stands from the event that is the cause until the one that says
+/// that it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct Due {
+    /// Position of the latest cause. Grants that were made after it were decided with it in mind.
+    pub(in crate::broker) position: u64,
+    /// When it was recorded.
+    pub(in crate::broker) since: Timestamp,
+    /// What it was.
+    pub(in crate::broker) trigger: Trigger,
+    /// Tasks that were amended: what is below them is held against its ceilings anew.
+    pub(in crate::broker) amended: BTreeSet<TaskId>,
 }
 
 /// A grant.
@@ -119,6 +145,8 @@ pub(in crate::broker) struct Grant {
     /// Position of the event that holds its current token's claims.
     pub(in crate::broker) position: u64,
     pub(in crate::broker) decision: DecisionId,
+    /// The tools that it covers.
+    pub(in crate::broker) tools: Vec<ToolName>,
     pub(in crate::broker) standing: GrantStanding,
     /// Since when it drifts.
     pub(in crate::broker) drifts_since: Option<Timestamp>,
@@ -203,11 +231,25 @@ impl State {
         targets.iter().filter(|t| self.blocks.contains_key(t)).map(|t| t.kind().to_owned()).collect()
     }
 
+    /// True when the family has a grant that neither an event nor the clock has ended.
+    pub(in crate::broker) fn has_open_grants(&self, root: TaskId, now: Timestamp) -> bool {
+        let members = self.families.get(&root).map(|f| f.members.as_slice()).unwrap_or_default();
+        let mut last = members.iter().filter_map(|id| self.tasks.get(id)?.open.last());
+        last.any(|(expires, _)| *expires > now)
+    }
+
     /// Open grants of a task and all below it.
     pub(in crate::broker) fn open_grants(&self, id: TaskId, now: Timestamp) -> Vec<GrantId> {
         let tasks = self.subtree(id);
         let grants = tasks.iter().filter_map(|id| self.tasks.get(id)).flat_map(|task| &task.grants);
         grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| g.is_open(now))).collect()
+    }
+}
+
+impl Task {
+    /// How many of its grants neither an event nor the clock has ended.
+    pub(in crate::broker) fn open_count(&self, now: Timestamp) -> usize {
+        self.open.iter().rev().take_while(|(expires, _)| *expires > now).count()
     }
 }
 

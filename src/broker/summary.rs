@@ -55,6 +55,9 @@ pub fn summary(recorded: &Recorded) -> v1::EventSummary {
             };
             about(&mut out, &e.task_id, &format!("grant {effect} after {}", e.trigger));
         }
+        Some(Payload::FamilyReconsidered(e)) => {
+            about(&mut out, &e.root_task_id, &format!("live grants were decided again through event {}", e.through));
+        }
         Some(Payload::GrantReleased(e)) => {
             out.grant_id.clone_from(&e.grant_id);
             about(&mut out, &e.task_id, "grant released");

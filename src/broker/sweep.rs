@@ -1,5 +1,5 @@
 //! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
-//! revoked, counted refusals are written.
+//! revoked, what was left half decided is decided, counted refusals are written.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -64,6 +64,7 @@ impl Broker {
         for id in drifted {
             self.unanswered(id).await?;
         }
+        self.resume_reconsidering(false).await;
         self.watch_keys(now).await?;
         let refused = self.0.refusals.due(now);
         if !refused.is_empty() {
@@ -116,6 +117,7 @@ impl Broker {
                 decision: None,
                 effect: pb::grant_reconsidered::Effect::Revoked.into(),
                 trigger: "drift_unanswered".to_owned(),
+                signals_back: 0,
             };
             let payload = Payload::GrantReconsidered(payload);
             let key = GuardKey::grant(&id);

@@ -72,6 +72,12 @@ impl GuardKey {
         Self::of(REQUEST, &[scope, id.as_str()])
     }
 
+    /// A report on a task. Its id is the reporter's own, so that nobody can use up the id of another's report.
+    #[must_use]
+    pub fn report(task: &TaskId, reporter: &str, id: &RequestId) -> Self {
+        Self::of(REPORT, &[&task.to_string(), reporter, id.as_str()])
+    }
+
     /// The grants of a tool to an agent, in whatever task: for duties that must be kept apart.
     #[must_use]
     pub fn agent_duty(agent: &SpiffeId, tool: &ToolName) -> Self {
@@ -189,16 +195,13 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::GrantReleased(released)) => out.grant(&released.grant_id, &released.task_id),
         Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
-        Some(Payload::SignalReported(signal)) => {
-            out.request(&signal.task_id, &signal.request_id, None);
-            out.usage();
-        }
-        Some(Payload::ToolCallReported(call)) => {
-            out.request(&call.task_id, &call.request_id, None);
-            out.usage();
-        }
+        Some(Payload::SignalReported(signal)) => out.report(event, &signal.task_id, &signal.request_id),
+        Some(Payload::ToolCallReported(call)) => out.report(event, &call.task_id, &call.request_id),
         Some(Payload::PolicyActivated(_)) => out.bump(GuardKey::policy(), Life::Lasting),
-        Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) | None => {}
+        Some(
+            Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::FamilyReconsidered(_),
+        )
+        | None => {}
     }
     out.list
 }
@@ -229,7 +232,14 @@ impl Touches<'_> {
         self.bump(GuardKey::of(GRANT, &[id]), Life::Task(task_key(task)));
     }
 
-    // A pending answer is none: the request may be decided again. What bears no decision is done when it is recorded.
+    // Reports come without end while a task lives, so they are remembered for as long as one may be in flight.
+    fn report(&mut self, event: &Event, task: &str, id: &str) {
+        let reporter = event.actor.as_ref().map(|actor| actor.id.as_str()).unwrap_or_default();
+        self.bump(GuardKey::of(REPORT, &[task, reporter, id]), Life::Passing);
+        self.usage();
+    }
+
+    // A pending answer is none: the request may be decided again.
     fn request(&mut self, task: &str, id: &str, decision: Option<&Decision>) {
         if !id.is_empty() && decision.is_none_or(is_terminal) {
             self.bump(GuardKey::of(REQUEST, &[task, id]), Life::Task(task_key(task)));
@@ -293,6 +303,7 @@ const POLICY: u8 = 8;
 const REQUEST: u8 = 9;
 const AGENT_DUTY: u8 = 10;
 const INITIATOR_DUTY: u8 = 11;
+const REPORT: u8 = 12;
 
 #[cfg(test)]
 mod tests;

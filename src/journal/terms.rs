@@ -94,6 +94,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::PolicyActivated(_)) => "policy_activated",
         Some(Payload::KeyRotated(_)) => "key_rotated",
         Some(Payload::Refused(_)) => "refused",
+        Some(Payload::FamilyReconsidered(_)) => "family_reconsidered",
         None => "",
     }
 }
@@ -183,6 +184,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Task, &refused.task_id);
             tell(TermKind::Reason, &refused.code);
         }
+        Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
         Some(Payload::BrokerStarted(_) | Payload::PolicyActivated(_) | Payload::KeyRotated(_)) | None => {}
     }
 }

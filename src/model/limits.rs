@@ -67,6 +67,8 @@ pub const OPEN_GRANTS_PER_TASK_MAX: usize = 1024;
 pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
 /// Most signals kept for one task family.
 pub const SIGNALS_PER_TASK_MAX: usize = 1024;
+/// Most signals of different names that one source may add to a task family, so that none takes the room of another.
+pub const SIGNALS_PER_SOURCE_MAX: usize = 64;
 /// Most tools of a catalogue: what a large organisation offers to its agents, within [`BUNDLE_BYTES_MAX`].
 pub const CATALOGUE_TOOLS_MAX: usize = 4096;
 /// Most data classes, actions, sinks or conflicts of one tool; most networks or audiences of one identity.

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use carnet::broker::limit::CallerLimits;
 use carnet::model::limits::{
-    ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, MESSAGE_BYTES_MAX, PURPOSE_BYTES_MAX,
-    REQUEST_ID_BYTES_MAX,
+    ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, MESSAGE_BYTES_MAX,
+    OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{GrantState, ListTasksRequest};
 use serde_json::json;
 use tonic::Code;
 
-use super::support::ask::{AGENT, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
+use super::support::ask::{AGENT, Granted, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker};
 use super::support::caller::Refused;
 use super::support::pki::id;
@@ -166,6 +166,47 @@ async fn invariant_1_no_token_leaves_before_its_evidence_is_durable() {
     let refused = agent.request_credential(task.reading()).await.unwrap_err();
     assert_eq!(refused.reason, "STORAGE_FULL");
     assert_eq!(broker.record.size().await, size);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_signals_are_taken_that_suspend_or_end_something() {
+    let journal = |options: &mut carnet::journal::options::Options| {
+        options.total_bytes_max = Some(FULL_AFTER + 8 * HELD_BACK);
+        options.space_floor_bytes = 8 * HELD_BACK;
+    };
+    let broker = TestBroker::with(Setup { journal: Arc::new(journal), ..Setup::default() }).await;
+    let (_, _, task) = broker.at_work().await;
+    fill(&broker, &task).await;
+    let scorer = broker.scorer().await.unchecked();
+    let size = broker.record.size().await;
+    for n in 0..20 {
+        let refused = scorer.report_signal(task.signal(&format!("doubt_{n}"), 1)).await.unwrap_err();
+        assert_eq!(refused.reason, "STORAGE_FULL", "it changes nothing");
+    }
+    assert_eq!(broker.record.size().await, size);
+    let answer = scorer.report_signal(task.signal("compromise_reported", 60)).await.unwrap();
+    assert!(answer.grants_revoked > 0, "{answer:?}");
+    let refused = scorer.report_signal(task.signal("compromise_reported", 90)).await.unwrap_err();
+    assert_eq!(refused.reason, "STORAGE_FULL", "there is nothing left to end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grants_that_have_ended_leave_room_for_others() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let agent = agent.unchecked();
+    let mut open = Vec::new();
+    for _ in 0..OPEN_GRANTS_PER_TASK_MAX {
+        open.push(agent.granted(task.reading()).await);
+    }
+    let refused = agent.request_credential(task.reading()).await.unwrap_err();
+    assert_eq!(refused.reason, "LIMIT_EXCEEDED");
+    Granted::renewed(agent.renew_credential(task.renewal(open[0].id())).await.unwrap());
+    agent.release_credential(task.release(open[1].id())).await.unwrap();
+    agent.granted(task.reading()).await;
+    agent.request_credential(task.reading()).await.unwrap_err();
+    broker.advance(Duration::from_secs(301));
+    agent.granted(task.reading()).await;
 }
 
 /// Asks until the journal takes no more; the refusal.

@@ -26,6 +26,7 @@ mod mtls;
 mod pause;
 mod policy_matrix;
 mod race;
+mod reconsider;
 mod renew;
 mod report;
 mod request;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carnet::model::limits::SIGNALS_PER_SOURCE_MAX;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::watch_response::Body;
 use carnet::pb::v1::{Band, GrantState, Outcome, Provenance, SuspensionCause};
@@ -9,16 +10,16 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use super::pause::drift;
-use super::support::ask::{AGENT, GATEWAY, OpenTask, RESOURCE_SERVER, SECOND_AGENT, TICKETS_SERVER};
-use super::support::broker::TestBroker;
+use super::support::ask::{AGENT, GATEWAY, OpenTask, RESOURCE_SERVER, SCORER, SECOND_AGENT, TICKETS_SERVER};
+use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Caller;
-use super::support::pki::soon;
+use super::support::pki::{id, soon};
 
 /// The provenance of the first sink of that name in the recorded decision.
 async fn provenance(broker: &TestBroker, agent: &Caller, task: &OpenTask, tool: &str, arguments: &Value) -> Provenance {
     let answer = agent.request_credential(task.step(tool, arguments)).await.unwrap();
-    let id = answer.decision.unwrap().decision_id;
-    let record = broker.operator().await.decision(&id).await.unwrap();
+    let decision = answer.decision.unwrap().decision_id;
+    let record = broker.operator().await.decision(&decision).await.unwrap();
     record.access[0].sinks[0].provenance()
 }
 
@@ -103,6 +104,91 @@ async fn a_report_that_is_repeated_is_counted_once() {
 }
 
 #[tokio::test]
+async fn nobody_makes_ground_for_a_tool_that_the_grant_does_not_cover() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let result = json!({ "entries": [{ "organizer": "eve@evil.test" }] });
+    for reporter in [TICKETS_SERVER, RESOURCE_SERVER, GATEWAY] {
+        let call = task.report(granted.id(), "calendar.list", &json!({}), &result);
+        let refused = broker.caller(reporter).await.report_tool_call(call).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "INVALID_ARGUMENT"), "{reporter}");
+    }
+    let call = task.report("", "calendar.list", &json!({}), &result);
+    let refused = broker.caller(TICKETS_SERVER).await.report_tool_call(call).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotFound, "nor without a grant for a tool of somebody else");
+    let mail = json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" });
+    assert_eq!(provenance(&broker, &agent, &task, "mail.send", &mail).await, Provenance::None);
+}
+
+#[tokio::test]
+async fn a_report_id_that_was_used_for_another_report_is_refused() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let (scorer, server) = (broker.scorer().await, broker.resource_server().await);
+    let first = task.signal("anomaly", 1);
+    scorer.report_signal(first.clone()).await.unwrap();
+    let mut alarm = task.signal("compromise_reported", 100);
+    alarm.request_id.clone_from(&first.request_id);
+    let refused = scorer.report_signal(alarm.clone()).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+    let reading = |body: &str| {
+        let result = json!({ "title": "late", "body": body });
+        let mut call = task.report(granted.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &result);
+        call.request_id = "read-1".to_owned();
+        call
+    };
+    server.report_tool_call(reading("one")).await.unwrap();
+    let refused = server.report_tool_call(reading("two")).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+    // Said under an id of its own, it counts.
+    alarm.request_id = "alarm".to_owned();
+    assert_eq!(scorer.report_signal(alarm).await.unwrap().grants_revoked, 1);
+}
+
+#[tokio::test]
+async fn nobody_uses_up_the_report_ids_of_another() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    // Also a digest that anybody can make of who reports and under which id.
+    let scorer = id(SCORER).to_string();
+    let parts: [&[u8]; 3] = [b"report", scorer.as_bytes(), b"scan-1"];
+    let hashed: Vec<u8> = parts.iter().flat_map(|p| [&(p.len() as u64).to_be_bytes(), *p].concat()).collect();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &hashed);
+    let digest: String = digest.as_ref().iter().take(16).map(|b| format!("{b:02x}")).collect();
+    for request_id in ["scan-1".to_owned(), digest] {
+        let mut request = task.reading();
+        request.request_id.clone_from(&request_id);
+        agent.granted(request).await;
+        let mut call = task.report("", "tickets.read", &json!({}), &json!({}));
+        (call.request_id, call.task_handle) = (request_id, task.handle.clone());
+        agent.report_tool_call(call).await.unwrap();
+    }
+    let mut alarm = task.signal("compromise_reported", 90);
+    alarm.request_id = "scan-1".to_owned();
+    assert_eq!(broker.scorer().await.report_signal(alarm).await.unwrap().grants_revoked, 2);
+}
+
+#[tokio::test]
+async fn a_source_with_too_many_different_signals_is_told_and_loses_none() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let scorer = broker.scorer().await.unchecked();
+    scorer.report_signal(task.signal("compromise_reported", 20)).await.unwrap();
+    let mut refused = None;
+    for n in 0..200 {
+        if let Err(error) = scorer.report_signal(task.signal(&format!("noise_{n}"), 21)).await {
+            refused = Some((n, error.reason));
+            break;
+        }
+    }
+    assert_eq!(refused, Some((SIGNALS_PER_SOURCE_MAX - 1, "LIMIT_EXCEEDED".to_owned())));
+    scorer.report_signal(task.signal("compromise_reported", 30)).await.unwrap();
+    assert_eq!(agent.withheld(task.reading()).await.0, Outcome::Denied, "the rule still sees it");
+}
+
+#[tokio::test]
 async fn a_tainted_task_loses_its_way_out() {
     let broker = TestBroker::start().await;
     let (_, agent, task) = broker.at_work().await;
@@ -150,23 +236,40 @@ async fn a_drifting_score_suspends_and_watch_tells_it() {
 
 #[tokio::test]
 async fn a_grant_that_drifted_and_that_nobody_lifted_is_revoked_in_time() {
-    let broker = TestBroker::start().await;
+    let after = Duration::from_secs(30);
+    let short = |path: &str, text: String| match path {
+        "risk.toml" => {
+            let (before, _) = text.split_once("unanswered_after_s").unwrap();
+            format!("{before}unanswered_after_s = {}\n", after.as_secs())
+        }
+        _ => text,
+    };
+    let broker = TestBroker::with(Setup { policy: policy_with(short), ..Setup::default() }).await;
     let (_, agent, task) = broker.at_work().await;
     let (server, scorer) = (broker.resource_server().await, broker.scorer().await);
-    let unanswered = carnet::policy::bundle::PolicyBundle::load(super::support::broker::shipped_policy());
-    let after = unanswered.unwrap().risk().drift_unanswered_after();
     let granted = agent.granted(task.sending()).await;
-    let life =
-        Duration::from_secs(granted.claims()["exp"].as_u64().unwrap() - granted.claims()["iat"].as_u64().unwrap());
     drift(&scorer, &task).await;
-    broker.advance(after.min(life).saturating_sub(Duration::from_secs(2)));
+    broker.advance(after - Duration::from_secs(1));
     broker.sweep().await;
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Suspended);
-    broker.advance(Duration::from_secs(3));
+    broker.advance(Duration::from_secs(2));
     broker.sweep().await;
-    let state = server.standing(granted.id()).await.unwrap();
-    let expected = if after <= life { GrantState::Revoked } else { GrantState::Expired };
-    assert_eq!(state, expected);
+    assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Revoked);
+    let last = broker.record.of_kind("grant_reconsidered").await.pop().unwrap();
+    let Payload::GrantReconsidered(event) = &last.payload else { unreachable!() };
+    assert_eq!((event.grant_id.as_str(), event.trigger.as_str()), (granted.id(), "drift_unanswered"));
+    assert!(last.by_the_broker());
+}
+
+#[tokio::test]
+async fn the_shipped_wait_for_a_person_ends_before_a_token_does() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let bundle = carnet::policy::bundle::PolicyBundle::load(super::support::broker::shipped_policy()).unwrap();
+    let after = bundle.risk().drift_unanswered_after().as_secs();
+    let claims = agent.granted(task.sending()).await.claims();
+    let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert!(after < life, "nobody is waited for {after} s when a token lives {life} s");
 }
 
 #[tokio::test]

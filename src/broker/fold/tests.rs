@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::broker::known::Known;
-use crate::broker::words::seal;
+use crate::broker::words::{TaskWords, seal};
 use crate::entropy::Entropy;
 use crate::journal::projection::Projection as _;
 use crate::model::id::Jti;
@@ -216,6 +216,86 @@ fn revoking_an_agent_blocks_it_until_the_block_is_lifted() {
     assert_eq!(world.standing(grant(2)), GrantStanding::Revoked, "lifting brings nothing back");
 }
 
+fn signal(world: &mut World, at_s: u64, n: usize, name: &str, points: u32) {
+    let signal = pb::SignalReported {
+        task_id: task(1).to_string(),
+        request_id: format!("s-{n}"),
+        name: name.into(),
+        source: "spiffe://td.test/scorer".into(),
+        points,
+        ..pb::SignalReported::default()
+    };
+    world.event(at_s, Payload::SignalReported(signal));
+}
+
+#[test]
+fn signals_are_never_dropped() {
+    let mut world = family();
+    signal(&mut world, 2, 0, "compromise_reported", 20);
+    for n in 1..3000 {
+        signal(&mut world, 2, n, &format!("noise-{n}"), 21);
+    }
+    let state = world.known.look();
+    let signals = &state.families[&task(1)].signals;
+    assert!(signals.iter().any(|s| s.name.as_str() == "compromise_reported"));
+    assert_eq!(signals.len(), 3000, "what was recorded once is kept; a verb refuses what is too much");
+}
+
+#[test]
+fn reports_take_no_lasting_room() {
+    let mut world = family();
+    let (answers, marks) = {
+        let state = world.known.look();
+        (state.tasks[&task(1)].answers.len(), state.marks.len())
+    };
+    for n in 0..10_000 {
+        signal(&mut world, 2 + n as u64 / 100, n, "anomaly", 1);
+    }
+    assert_eq!(world.known.look().tasks[&task(1)].answers.len(), answers, "requests have their answers for themselves");
+    for after in [1000, 2000, 3000] {
+        world.event(after, Payload::BrokerStarted(pb::BrokerStarted::default()));
+    }
+    let state = world.known.look();
+    assert!(state.families[&task(1)].reports.oldest().is_none() && state.by.reported.is_empty());
+    assert!(state.marks.len() <= marks + 1, "{} guards", state.marks.len());
+}
+
+#[test]
+fn a_family_owes_another_look_until_the_event_says_that_it_was_had() {
+    let mut world = family();
+    let due = |world: &World| world.known.look().families[&task(1)].due.as_ref().map(|due| due.position);
+    let done = |world: &mut World, through: u64| {
+        let root_task_id = task(1).to_string();
+        world.event(3, Payload::FamilyReconsidered(pb::FamilyReconsidered { root_task_id, through }));
+    };
+    assert_eq!(due(&world), None);
+    signal(&mut world, 2, 0, "anomaly", 10);
+    let first = due(&world).unwrap();
+    signal(&mut world, 2, 1, "anomaly", 5);
+    assert_eq!(due(&world), Some(first), "weaker evidence of the same kind changes nothing");
+    signal(&mut world, 2, 2, "anomaly", 20);
+    let second = due(&world).unwrap();
+    let loaded = Known::new(world.means.clone());
+    loaded.load(&world.known.save()).unwrap();
+    assert_eq!(loaded.look().by.due, world.known.look().by.due);
+    assert_eq!(loaded.look().families[&task(1)].due, world.known.look().families[&task(1)].due);
+    done(&mut world, first);
+    assert_eq!(due(&world), Some(second), "one that came meanwhile is owed still");
+    done(&mut world, second);
+    assert_eq!((due(&world), world.known.look().by.due.len()), (None, 0));
+    let digest = |n: u8| pb::PolicyActivated { digest: n.to_string(), ..pb::PolicyActivated::default() };
+    world.event(4, Payload::PolicyActivated(digest(1)));
+    assert!(due(&world).is_some(), "a policy concerns every live grant");
+    let through = world.next - 1;
+    done(&mut world, through);
+    for id in [grant(1), grant(2)] {
+        world.revoke(&Target::Grant(id));
+    }
+    signal(&mut world, 5, 3, "anomaly", 30);
+    world.event(5, Payload::PolicyActivated(digest(2)));
+    assert_eq!(due(&world), None, "nothing is live");
+}
+
 #[test]
 fn a_snapshot_says_the_same_as_the_log() {
     let mut world = family();
@@ -237,6 +317,7 @@ fn a_snapshot_says_the_same_as_the_log() {
         let (a, b) = (&is.tasks[&id], &was.tasks[&id]);
         assert_eq!(a.words, b.words);
         assert_eq!((a.state, &a.children, &a.grants, &a.answers), (b.state, &b.children, &b.grants, &b.answers));
+        assert_eq!(a.open, b.open);
     }
     assert_eq!(is.families[&task(1)].usage, was.families[&task(1)].usage);
     assert_eq!(is.by.expiries, was.by.expiries);

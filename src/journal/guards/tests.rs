@@ -37,6 +37,10 @@ fn request(scope: &str) -> GuardKey {
     GuardKey::request(scope, &"r1".parse().unwrap())
 }
 
+fn report() -> GuardKey {
+    GuardKey::report(&TASK.parse().unwrap(), "spiffe://td/orchestrator", &"r1".parse().unwrap())
+}
+
 fn credential(outcome: Outcome, granted: bool) -> Payload {
     let grant = Grant { grant_id: GRANT.into(), tools: vec!["pay".into()], ..Grant::default() };
     Payload::CredentialDecided(CredentialDecided {
@@ -124,8 +128,9 @@ fn each_event_touches_what_decisions_rely_on() {
         ("everything revoked", revoked("everything", ""), vec![GuardKey::everything()]),
         ("an unknown target", revoked("galaxy", "x"), vec![GuardKey::everything()]),
         ("a lifted block", lifted("agent", "spiffe://td/agent"), vec![agent]),
-        ("a signal", Payload::SignalReported(signal), vec![request(TASK), usage()]),
-        ("a report", Payload::ToolCallReported(call), vec![request(TASK), usage()]),
+        ("a signal", Payload::SignalReported(signal), vec![report(), usage()]),
+        ("a report", Payload::ToolCallReported(call), vec![report(), usage()]),
+        ("the end of a reconsideration", Payload::FamilyReconsidered(FamilyReconsidered::default()), vec![]),
         ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
         ("a refusal", Payload::Refused(Refused::default()), vec![]),
         ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),

@@ -135,5 +135,6 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::PolicyActivated(_) => "policy_activated",
         Payload::KeyRotated(_) => "key_rotated",
         Payload::Refused(_) => "refused",
+        Payload::FamilyReconsidered(_) => "family_reconsidered",
     }
 }

@@ -1,0 +1,119 @@
+//! How evidence changes what is known, and which families owe their live grants another look because of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{FoldError, Step};
+use crate::broker::evidence::{call_digest, signal_digest, take_in};
+use crate::broker::gather::remember;
+use crate::broker::retain::Trigger;
+use crate::broker::state::{Due, Family};
+use crate::broker::words::{CallWords, Sentence, TaskWords};
+use crate::journal::guards::GuardKey;
+use crate::model::ceiling::Ceiling;
+use crate::model::facts::SessionFacts;
+use crate::model::grant::{GrantStanding, SuspensionCause};
+use crate::model::id::{RequestId, TaskId};
+use crate::model::risk::Signal;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+
+impl Step<'_> {
+    pub(super) fn signal(&mut self, e: &pb::SignalReported, actor: Option<&pb::Actor>) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let key = report_key(id, actor, &e.request_id)?;
+        let sentence: Option<Sentence> = self.open(root, "signal", &key.to_string(), &e.sealed);
+        self.counted(root, key, sentence.as_ref().map(|s| signal_digest(e, &s.text)));
+        let signal = Signal {
+            name: e.name.parse()?,
+            source: e.source.clone(),
+            scorer: e.scorer.clone(),
+            points: e.points,
+            explanation: sentence.map(|s| s.text).unwrap_or_default(),
+            observed: Timestamp::from_millis(e.observed_ms),
+        };
+        let signals = Arc::make_mut(&mut self.state.families.entry(root).or_default().signals);
+        if take_in(signals, signal) {
+            self.owe(root, Trigger::Signal, None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn tool_call(&mut self, e: &pb::ToolCallReported, actor: Option<&pb::Actor>) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let key = report_key(id, actor, &e.request_id)?;
+        let words: Option<CallWords> = self.open(root, "call", &key.to_string(), &e.sealed);
+        self.counted(root, key, words.as_ref().map(|w| call_digest(e, w)));
+        let Some(words) = words else { return Ok(()) };
+        let line = self.state.lineage(id);
+        let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
+        let intent = line.last().and_then(|(_, t)| t.words.clone());
+        let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
+        let ceilings: Vec<&Ceiling> = above.iter().filter_map(|w| w.ceiling.as_ref()).collect();
+        let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
+        let family: &mut Family = self.state.families.entry(root).or_default();
+        let before = family.session.facts();
+        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position);
+        // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
+        if is_tainted_since(&before, &family.session.facts()) {
+            self.owe(root, Trigger::ToolReport, None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn reconsidered(&mut self, e: &pb::GrantReconsidered) -> Result<(), FoldError> {
+        use pb::grant_reconsidered::Effect;
+        let id = e.grant_id.parse()?;
+        match e.effect() {
+            Effect::Suspended => self.suspend(id, SuspensionCause::Drift),
+            Effect::Restored => self.lift(id, SuspensionCause::Drift),
+            Effect::Revoked => self.end_grant(id, &GrantStanding::Revoked),
+            Effect::Kept | Effect::Unspecified => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn family_reconsidered(&mut self, e: &pb::FamilyReconsidered) -> Result<(), FoldError> {
+        let root = e.root_task_id.parse()?;
+        // A cause that came while the family was decided again is owed still.
+        if let Some(family) = self.state.families.get_mut(&root)
+            && family.due.as_ref().is_some_and(|due| due.position <= e.through)
+        {
+            family.due = None;
+            self.state.by.due.remove(&root);
+        }
+        Ok(())
+    }
+
+    /// This event makes it necessary to decide the live grants of a family again, if it has any.
+    pub(super) fn owe(&mut self, root: TaskId, trigger: Trigger, amended: Option<TaskId>) {
+        if !self.state.has_open_grants(root, self.time) {
+            return;
+        }
+        let Some(family) = self.state.families.get_mut(&root) else { return };
+        let mut tasks: BTreeSet<TaskId> = family.due.take().map(|due| due.amended).unwrap_or_default();
+        tasks.extend(amended);
+        family.due = Some(Due { position: self.position, since: self.time, trigger, amended: tasks });
+        self.state.by.due.insert(root);
+    }
+
+    fn counted(&mut self, root: TaskId, key: GuardKey, asked: Option<[u8; 32]>) {
+        let family = self.state.families.entry(root).or_default();
+        if family.reports.oldest().is_none() {
+            self.state.by.reported.insert((self.time, root));
+        }
+        family.reports.keep(key, (self.position, self.time), asked);
+    }
+}
+
+fn report_key(task: TaskId, actor: Option<&pb::Actor>, request: &str) -> Result<GuardKey, FoldError> {
+    let request: RequestId = request.parse()?;
+    Ok(GuardKey::report(&task, actor.map(|a| a.id.as_str()).unwrap_or_default(), &request))
+}
+
+fn is_tainted_since(before: &SessionFacts, after: &SessionFacts) -> bool {
+    (before.untrusted_input, &before.carries, before.overflowed)
+        != (after.untrusted_input, &after.carries, after.overflowed)
+}
