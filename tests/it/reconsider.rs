@@ -185,3 +185,43 @@ async fn amending_a_task_leaves_the_ceilings_of_its_sub_tasks() {
     assert_eq!(agent.withheld(child.reading()).await.0, Outcome::StepUp);
     assert_eq!(server.standing(own.id()).await.unwrap(), GrantState::Live);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_grant_that_is_asked_for_at_the_same_time_slips_past_a_signal() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await.unchecked(), broker.agent().await.unchecked());
+    let (server, scorer) = (broker.resource_server().await, broker.scorer().await.unchecked());
+    for _ in 0..4 {
+        let task = orchestrator.open(broker.task(INTENT)).await;
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let (agent, task) = (agent.clone(), task.clone());
+            asking.spawn(async move {
+                let mut granted: Vec<String> = Vec::new();
+                loop {
+                    let renewed = match granted.last() {
+                        Some(last) => agent.renew_credential(task.renewal(last)).await.is_ok(),
+                        None => false,
+                    };
+                    match agent.request_credential(task.reading()).await {
+                        Ok(answer) => match answer.grant {
+                            Some(grant) => granted.push(grant.grant_id),
+                            None => return granted,
+                        },
+                        Err(refused) => {
+                            let lost = ["GRANT_REVOKED", "CONFLICT"].contains(&refused.reason.as_str());
+                            assert!(lost, "{refused:?} after {renewed}");
+                        }
+                    }
+                }
+            });
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        scorer.report_signal(task.signal("compromise_reported", 60)).await.unwrap();
+        let granted: Vec<String> = asking.join_all().await.concat();
+        assert!(granted.len() > 6, "{} grants", granted.len());
+        for id in &granted {
+            assert_eq!(server.standing(id).await.unwrap(), GrantState::Revoked);
+        }
+    }
+}
