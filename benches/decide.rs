@@ -96,6 +96,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
         now: Timestamp::from_secs(1_793_577_600),
         principal: PrincipalFacts {
             id: "spiffe://td/agent/a16".parse().unwrap(),
+            known: true,
             class: IdentityClass::AiAgent,
             owner: Some("group:agents".parse().unwrap()),
             authentication: Authentication::X509Svid,

@@ -13,8 +13,10 @@ use crate::broker::words::{self, AmendWords, Context, DecisionWords};
 use crate::broker::{Broker, ordinary};
 use crate::intent::compare;
 use crate::journal::entry::Entry;
+use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question, RegistrationFacts};
+use crate::model::identity::IdentityClass;
 use crate::model::limits::TASK_SECONDS_MAX;
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
@@ -32,8 +34,6 @@ impl Broker {
     pub async fn amend_task(&self, caller: &Caller, ask: AmendTask) -> Result<Amended, BrokerError> {
         let _place = self.enter(caller)?;
         let asker = caller.workload()?;
-        let now = self.0.clock.now();
-        check(&ask, now)?;
         let asked = digest(&ask);
         for _ in 0..super::TRIES_MAX {
             let look = {
@@ -43,8 +43,11 @@ impl Broker {
                 match task.answers.get(ask.request_id.as_str()) {
                     Some(answer) => Err((*answer, task.root)),
                     None => {
+                        let now = self.now_to_grant(&state)?;
+                        check(&ask, now)?;
                         let view = View::of(&state, ask.task, None, now)?;
-                        let view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+                        let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+                        view.asked_by(&state, asker.peer.spiffe_id());
                         Ok((view, task.deadline))
                     }
                 }
@@ -62,11 +65,12 @@ impl Broker {
                 return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });
             }
             view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
-            let facts = facts(&view, asker, &ask, deadline);
+            let asker = WorkloadCaller::under(&view.bundle, &asker.peer)?;
+            let facts = facts(&view, &asker, &ask, deadline);
             let decision = decide(&view.bundle, &facts);
             let root = view.root;
-            let (entry, decided) = self.amendment(caller, &ask, view, asked, facts, decision)?;
-            if self.record_cause(root, entry, caller.actor()).await?.is_some() {
+            let (entry, decided) = self.amendment(&asker, &ask, view, asked, facts, decision)?;
+            if self.record_cause(root, entry, asker.actor()).await?.is_some() {
                 return Ok(Amended { decided, task: self.task_view(ask.task)? });
             }
         }
@@ -75,7 +79,7 @@ impl Broker {
 
     fn amendment(
         &self,
-        caller: &Caller,
+        asker: &WorkloadCaller,
         ask: &AmendTask,
         view: View,
         asked: [u8; 32],
@@ -108,7 +112,7 @@ impl Broker {
             widened,
             asked_digest: asked.to_vec().into(),
         };
-        let event = event(family_stream(view.root), caller.actor(), &ask.context, Payload::TaskAmended(payload));
+        let event = event(family_stream(view.root), asker.actor(), &ask.context, Payload::TaskAmended(payload));
         Ok((ordinary(event, view.expects), decided))
     }
 
@@ -140,8 +144,12 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, deadline: Timesta
     facts.principal.profile_changes.clear();
     let own = view.words.first().and_then(|w| w.ceiling.as_ref());
     let longer = ask.deadline.is_some_and(|d| d > deadline);
-    // A first ceiling on a task that declared none only takes away.
     let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
+    let first = if own.is_none() { ask.ceiling.as_ref() } else { None };
+    // A first ceiling takes tools away, and yet what it says of sinks becomes ground that nothing was before. What an agent
+    // declares when it has begun may be what it has read.
+    let grounds = |ceiling: &Ceiling| ceiling.tools.iter().any(|tool| !tool.sinks.is_empty());
+    let grounded = first.is_some_and(|c| grounds(c) || asker.class != IdentityClass::Orchestrator);
     let mut beyond = Vec::new();
     if ask.ceiling.is_some() {
         for above in view.words.iter().skip(1).filter_map(|w| w.ceiling.as_ref()) {
@@ -157,7 +165,8 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, deadline: Timesta
         ceiling: ask.ceiling.clone().or_else(|| own.cloned()),
         audiences: view.audiences.clone(),
         life_s: ask.deadline.unwrap_or(deadline).since(view.now).as_secs(),
-        widens: longer || wider,
+        widens: longer || wider || grounded,
+        first_ceiling: first.is_some(),
         beyond_parent: beyond,
     });
     facts

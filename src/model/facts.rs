@@ -85,6 +85,9 @@ pub struct Facts {
 pub struct PrincipalFacts {
     /// Its SPIFFE ID.
     pub id: SpiffeId,
+    /// False when the bundle has no such identity any more; then it may keep nothing (`IDENTITY_UNKNOWN`).
+    #[serde(default = "yes")]
+    pub known: bool,
     /// Its class.
     pub class: IdentityClass,
     /// Who answers for it.
@@ -301,6 +304,9 @@ pub struct RegistrationFacts {
     /// True when something would grow beyond what the task has now.
     #[serde(default)]
     pub widens: bool,
+    /// True when the task has declared no ceiling before this one.
+    #[serde(default)]
+    pub first_ceiling: bool,
     /// The ways in which a sub-task would go beyond its parent; never empty is a refusal.
     #[serde(default)]
     pub beyond_parent: Vec<String>,

@@ -8,7 +8,7 @@ use super::context::{caller, context, flag, initiator, long, record, risk_record
 use super::names::{Kind, Types};
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Effect;
-use crate::model::ceiling::{Ceiling, ToolCeiling};
+use crate::model::ceiling::ToolCeiling;
 use crate::model::facts::{Facts, RegistrationFacts};
 use crate::model::risk::Assessment;
 use crate::model::sink::SinkKind;
@@ -29,13 +29,15 @@ pub(in crate::policy) fn of(
         ("agent_class", text(asked.agent_class.map_or("", |c| c.as_str()))),
         ("audiences", texts(asked.audiences.iter().map(|a| a.as_str()))),
         ("life_s", long(asked.life_s)),
-        ("ceiling", ceiling(asked.ceiling.as_ref(), catalogue, types)),
+        ("ceiling", ceiling(asked, catalogue, types)),
         ("widens", flag(asked.widens)),
         ("risk", risk_record(risk)),
     ])
 }
 
-fn ceiling(asked: Option<&Ceiling>, catalogue: &Catalogue, types: &Types) -> Value {
+fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Types) -> Value {
+    let asked = registration.ceiling.as_ref();
+    let grows = asked.is_some() && (registration.first_ceiling || registration.widens);
     let entries = asked.map_or(&[] as &[ToolCeiling], |c| &c.tools);
     let known: Vec<_> = entries.iter().filter_map(|e| Some((e, catalogue.tool(&e.tool)?))).collect();
     let tools = known.iter().map(|(_, t)| Value::from(EntityUID::from(types.uid(Kind::Tool, t.name.as_str()))));
@@ -44,6 +46,7 @@ fn ceiling(asked: Option<&Ceiling>, catalogue: &Catalogue, types: &Types) -> Val
     let privilege_max = known.iter().map(|(_, t)| t.privilege).max().unwrap_or(0);
     record([
         ("declared", flag(asked.is_some())),
+        ("grows", flag(grows)),
         ("tools", Value::set(tools, None)),
         ("effects", texts(effects)),
         ("sensitive", texts(sensitive)),

@@ -22,6 +22,7 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
     let of_use = matches!(facts.question, Question::Request | Question::Retain);
     let later = facts.version > FACTS_VERSION;
     deny(later, ReasonCode::PolicyError, "the facts are of a later version");
+    deny(!facts.principal.known, ReasonCode::IdentityUnknown, "");
     let unproven = facts.principal.authentication != Authentication::X509Svid;
     deny(unproven, ReasonCode::KeyNotProven, facts.principal.authentication.as_str());
     deny(task.state.is_ended(), ReasonCode::TaskEnded, task.state.as_str());

@@ -241,3 +241,35 @@ async fn an_amendment_to_less_is_free_and_to_more_is_a_decision() {
     assert_ne!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Live, "decided again");
     assert_eq!(agent.amend_task(amend(&[])).await.unwrap_err().code, Code::PermissionDenied);
 }
+
+#[tokio::test]
+async fn a_first_ceiling_by_amendment_is_asked_about_where_it_makes_ground_or_declares_power() {
+    let broker = TestBroker::start().await;
+    let orchestrator = broker.orchestrator().await;
+    let sink = SinkCeiling { sink: "to".into(), values: vec!["eve@evil.test".into()], ..SinkCeiling::default() };
+    let grounds = Ceiling {
+        tools: vec![ToolCeiling { tool: "mail.send".into(), sinks: vec![sink], ..ToolCeiling::default() }],
+        ttl_max: None,
+    };
+    let rows = [
+        ("it lists tools", ceiling(&["tickets.read", "mail.send"]), Outcome::Granted, vec![]),
+        ("it lists values of a sink", grounds, Outcome::Review, vec!["WIDENING_NEEDS_APPROVAL"]),
+        ("it lists administration", ceiling(&["users.grant_role"]), Outcome::Review, vec!["HIGH_PRIVILEGE"]),
+        ("it lists spending without a limit", ceiling(&["payments.pay"]), Outcome::Review, vec!["HIGH_PRIVILEGE"]),
+    ];
+    for (name, ceiling, outcome, reasons) in rows {
+        let task = orchestrator.open(broker.task(INTENT)).await;
+        let amendment = carnet::pb::v1::AmendTaskRequest {
+            request_id: super::support::caller::unique("amend"),
+            task_id: task.id,
+            ceiling: Some(ceiling),
+            ..Default::default()
+        };
+        let decision = orchestrator.amend_task(amendment).await.unwrap().decision.unwrap();
+        assert_eq!(
+            (decision.outcome(), codes(&decision)),
+            (outcome, reasons.iter().map(|r| (*r).to_owned()).collect()),
+            "{name}"
+        );
+    }
+}

@@ -108,6 +108,7 @@ fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: bool,
         now: Timestamp::from_secs(1_793_577_600),
         principal: PrincipalFacts {
             id: "spiffe://dev.carnet.test/agent/a".parse().unwrap(),
+            known: true,
             class,
             owner: None,
             authentication: Authentication::X509Svid,

@@ -304,6 +304,7 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
         now: Timestamp::EPOCH,
         principal: PrincipalFacts {
             id: agent.clone(),
+            known: true,
             class: IdentityClass::AiAgent,
             owner: None,
             authentication: Authentication::X509Svid,

@@ -178,6 +178,7 @@ struct RegisterText {
     life_s: u64,
     #[serde(default)]
     widens: bool,
+    first_ceiling: Option<bool>,
     #[serde(default)]
     beyond_parent: Vec<String>,
 }
@@ -224,6 +225,7 @@ impl CaseText {
             now: NOW,
             principal: PrincipalFacts {
                 id: self.id.unwrap_or(asks),
+                known: true,
                 class: self.class,
                 owner: self.owner,
                 authentication: self.authentication,
@@ -255,7 +257,7 @@ impl CaseText {
             },
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
             ttl_asked: self.ttl_asked,
-            registration: self.register.map(RegisterText::into_facts).transpose()?,
+            registration: self.register.map(|r| r.into_facts(self.question == Question::Register)).transpose()?,
         })
     }
 }
@@ -307,7 +309,7 @@ impl SignalText {
 }
 
 impl RegisterText {
-    fn into_facts(self) -> Result<RegistrationFacts, String> {
+    fn into_facts(self, registers: bool) -> Result<RegistrationFacts, String> {
         let agent_class = match self.agent_class.as_str() {
             "unknown" => None,
             name => {
@@ -315,12 +317,15 @@ impl RegisterText {
                 Some(known.ok_or_else(|| format!("`{}` is no class", name.escape_debug()))?)
             }
         };
+        // A registration declares the first, if any; an amendment says so.
+        let first_ceiling = self.first_ceiling.unwrap_or(registers && self.ceiling.is_some());
         Ok(RegistrationFacts {
             agent_class,
             ceiling: self.ceiling,
             audiences: self.audiences,
             life_s: self.life_s,
             widens: self.widens,
+            first_ceiling,
             beyond_parent: self.beyond_parent,
         })
     }

@@ -35,6 +35,7 @@ fn facts(tools: &[&str]) -> Facts {
         now: Timestamp::from_secs(1_800_000_000),
         principal: PrincipalFacts {
             id: "spiffe://dev.carnet.test/agent/a".parse().unwrap(),
+            known: true,
             class: IdentityClass::AiAgent,
             owner: Some("group:agents".parse().unwrap()),
             authentication: Authentication::X509Svid,
@@ -264,6 +265,7 @@ fn contexts_conform_to_the_schema() {
         audiences: vec!["https://mail.dev.carnet.test".parse().unwrap()],
         life_s: 60,
         widens: false,
+        first_ceiling: true,
         beyond_parent: Vec::new(),
     };
     let context = registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types());
@@ -322,6 +324,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                 audiences: Vec::new(),
                 life_s: 600,
                 widens: flags.0,
+                first_ceiling: flags.1,
                 beyond_parent: Vec::new(),
             });
         }

@@ -72,6 +72,7 @@ fn facts() -> Facts {
         now: Timestamp::from_secs(100),
         principal: PrincipalFacts {
             id: agent.clone(),
+            known: true,
             class: IdentityClass::AiAgent,
             owner: None,
             authentication: Authentication::X509Svid,
