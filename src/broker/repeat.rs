@@ -1,5 +1,6 @@
-//! Repeats. The same ask about the same facts has the same answer, so an agent that asks in a loop is given the recorded one
-//! again, and the repeat is counted instead of recorded. Anything that changes what the answer relied on ends this.
+//! Repeats. The same ask about the same facts has the same answer, so an agent that asks in a loop whether it was approved yet
+//! is given the recorded one again, and the repeat is counted instead of recorded. Anything that changes what the answer
+//! relied on ends this. Only answers that are not terminal are kept: a terminal one belongs to one request id.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,7 @@ const REPEATS_MAX: usize = 8192;
 /// How long an answer is given again without deciding anew: time itself is among the facts.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// Answers without a grant, by what was asked.
+/// Answers that wait for an approval, by what was asked.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Repeats(Mutex<HashMap<(TaskId, [u8; 32]), Remembered>>);
 
@@ -41,7 +42,7 @@ impl Repeats {
         (same.expects == expects && now.since(same.at) < WINDOW).then(|| (same.decided.clone(), same.position))
     }
 
-    /// Remembers an answer that came without a grant.
+    /// Remembers an answer that is neither a grant nor a denial.
     pub(in crate::broker) fn keep(
         &self,
         task: TaskId,

@@ -12,7 +12,7 @@ use crate::pb::v1::target::Target;
 pub(in crate::cli) enum Command {
     /// One grant.
     Grant(Args),
-    /// A task's grants, with those of all tasks below it.
+    /// A task: it is cancelled, with all tasks below it and their grants.
     Task(Args),
     /// An agent's grants, by its SPIFFE ID; leaves a block.
     Agent(Args),

@@ -7,12 +7,10 @@ use crate::model::time::{Timestamp, Ttl};
 /// What a token must not outlive, beside its time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The deadline of the task.
+    /// The earliest deadline of the task and of those that it was delegated under.
     pub deadline: Timestamp,
     /// The end of the certificate that it is bound to.
     pub svid_not_after: Timestamp,
-    /// The end of the token or grant that it was delegated under.
-    pub parent_expires: Option<Timestamp>,
 }
 
 /// The times of a token.
@@ -28,7 +26,7 @@ pub struct Life {
 
 /// What bounds the token has come, or comes within the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing is left of the life of the task, the SVID or the parent")]
+#[error("nothing is left of the life of the task or the SVID")]
 pub struct NoLifeError;
 
 impl Life {
@@ -38,7 +36,7 @@ impl Life {
     /// When it would end before it begins.
     pub fn new(now: Timestamp, ttl: Ttl, bounds: Bounds) -> Result<Self, NoLifeError> {
         let issued = NumericDate::from_secs(now.as_secs());
-        let bound = bounds.deadline.min(bounds.svid_not_after).min(bounds.parent_expires.unwrap_or(Timestamp::MAX));
+        let bound = bounds.deadline.min(bounds.svid_not_after);
         let ends = issued.as_secs().saturating_add(ttl.as_secs().min(TTL_SECONDS_MAX));
         let expires = NumericDate::from_secs(ends.min(bound.as_secs()));
         if expires <= issued {

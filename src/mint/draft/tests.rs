@@ -124,9 +124,9 @@ fn decision() -> Decision {
     }
 }
 
-fn life(ttl: u64, deadline: u64, parent: Option<u64>) -> Life {
+fn life(ttl: u64, deadline: u64) -> Life {
     let at = |secs| now().after(Duration::from_secs(secs));
-    let bounds = Bounds { deadline: at(deadline), svid_not_after: Timestamp::MAX, parent_expires: parent.map(at) };
+    let bounds = Bounds { deadline: at(deadline), svid_not_after: Timestamp::MAX };
     Life::new(now(), Ttl::from_secs(ttl).unwrap(), bounds).unwrap()
 }
 
@@ -146,7 +146,7 @@ fn plan() -> Plan {
         subject: "user:alice".into(),
         agents_above: vec![],
         audience: "https://mail.test".parse().unwrap(),
-        life: life(300, 3600, None),
+        life: life(300, 3600),
         entries: vec![(access, vec![SinkSpec { name: "to".into(), kind: SinkKind::Address }])],
         task: TaskId::new(now(), [1; 10]),
         root: TaskId::new(now(), [1; 10]),
@@ -256,7 +256,7 @@ async fn a_distrusted_key_signs_nothing_any_more() {
 }
 
 fn one_second_later() -> Plan {
-    let bounds = Bounds { deadline: Timestamp::MAX, svid_not_after: Timestamp::MAX, parent_expires: None };
+    let bounds = Bounds { deadline: Timestamp::MAX, svid_not_after: Timestamp::MAX };
     let life = Life::new(now().after(Duration::from_secs(1)), Ttl::from_secs(300).unwrap(), bounds).unwrap();
     Plan { life, ..plan() }
 }
@@ -329,9 +329,9 @@ fn no_token_outlives_the_svid_or_what_policy_allows() {
         let decision = Decision { ttl_max: Ttl::from_secs(ttl_max).unwrap(), ..decision() };
         defect(scene.draft(permit_for(decision), &Plan { life, ..plan() }))
     };
-    assert_eq!(with(300, life(300, 3600, None)), "drafted");
-    assert_eq!(with(299, life(300, 3600, None)), "LifeTooLong");
-    assert_eq!(with(299, life(300, 3600, Some(40))), "drafted");
+    assert_eq!(with(300, life(300, 3600)), "drafted");
+    assert_eq!(with(299, life(300, 3600)), "LifeTooLong");
+    assert_eq!(with(299, life(300, 40)), "drafted");
 }
 
 #[test]
