@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use crate::broker::answer::GrantChange;
 use crate::broker::state::State;
 use crate::model::id::Audience;
-use crate::model::time::Timestamp;
 
 /// Changes that are kept: a receiver may lag so many behind before it starts over.
 pub(in crate::broker) const CHANGES_MAX: usize = 1 << 16;
@@ -47,11 +46,12 @@ impl Changes {
 }
 
 impl State {
-    /// Every token of those audiences that could still be shown and must not be accepted now.
-    pub(in crate::broker) fn standing_refusals(&self, audiences: &[Audience], now: Timestamp) -> Vec<GrantChange> {
+    /// Every token of those audiences that could still be shown and must not be accepted now. One whose end has come by our clock
+    /// is told too while it is known: the receiver's may be behind.
+    pub(in crate::broker) fn standing_refusals(&self, audiences: &[Audience]) -> Vec<GrantChange> {
         let grants = audiences.iter().filter_map(|a| self.by.grants_of_audience.get(a)).flatten();
         let grants = grants.filter_map(|id| self.grants.get(id).map(|grant| (*id, grant)));
-        let refused = grants.filter(|(_, g)| !g.standing.is_live() && g.expires > now);
+        let refused = grants.filter(|(_, g)| !g.standing.is_live());
         let change = |(id, g): (_, &crate::broker::state::Grant)| GrantChange {
             position: self.next.saturating_sub(1),
             time: self.time,
@@ -62,7 +62,7 @@ impl State {
             standing: g.standing.clone(),
             expires: g.expires,
         };
-        let retired = self.retired.iter().filter(|r| audiences.contains(&r.audience) && r.expires > now).cloned();
+        let retired = self.retired.iter().filter(|r| audiences.contains(&r.audience)).cloned();
         refused.map(change).chain(retired).collect()
     }
 }

@@ -24,7 +24,7 @@ impl Broker {
     /// # Errors
     /// `NotFound` when the caller did not register the task or one above it.
     pub async fn complete_task(&self, caller: &Caller, id: TaskId) -> Result<Ended, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_to_end(caller)?;
         self.end(caller, id, TaskState::Completed, "").await
     }
 
@@ -33,7 +33,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::complete_task`], and when the reason is too long.
     pub async fn cancel_task(&self, caller: &Caller, id: TaskId, reason: String) -> Result<Ended, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }

@@ -21,6 +21,8 @@ pub struct Figures {
     pub grants_suspended: u64,
     /// Events in the record.
     pub events: u64,
+    /// Entries that wait to be recorded.
+    pub waiting: u64,
     /// Revision of the policy bundle in force; 0 when there is none.
     pub policy_revision: u64,
 }
@@ -36,11 +38,12 @@ impl Broker {
     /// What stands now.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let now = self.0.clock.now();
         let state = self.0.known.look();
+        let now = self.now(&state);
         let mut figures = Figures {
             tasks_open: state.by.deadlines.len() as u64,
             events: state.next,
+            waiting: self.0.journal.waiting() as u64,
             policy_revision: state.policy.as_ref().map(|p| p.revision).unwrap_or_default(),
             ..Figures::default()
         };

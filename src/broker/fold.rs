@@ -190,7 +190,7 @@ impl Step<'_> {
         if let Some(task) = self.state.tasks.get_mut(&id) {
             task.state = TaskState::Paused;
         }
-        for grant in self.state.open_grants(id, self.time) {
+        for grant in self.state.standing_grants(id) {
             self.suspend(grant, SuspensionCause::Paused);
         }
         Ok(())
@@ -200,7 +200,7 @@ impl Step<'_> {
         if let Some(task) = self.state.tasks.get_mut(&id) {
             task.state = TaskState::Active;
         }
-        for grant in self.state.open_grants(id, self.time) {
+        for grant in self.state.standing_grants(id) {
             // A task between, or one above, may be paused for itself.
             let task = self.state.grants.get(&grant).map(|g| g.task);
             if task.and_then(|t| self.state.effective_state(t)) == Some(TaskState::Active) {
@@ -211,7 +211,7 @@ impl Step<'_> {
     }
 
     fn task_ended(&mut self, id: TaskId, end: TaskState) {
-        for grant in self.state.open_grants(id, self.time) {
+        for grant in self.state.standing_grants(id) {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         for member in self.state.subtree(id) {
@@ -324,7 +324,7 @@ impl Step<'_> {
     /// The grants of those tasks and of all below them.
     fn grants_of(&self, tasks: Option<&BTreeSet<TaskId>>) -> Vec<GrantId> {
         let tasks = tasks.into_iter().flatten();
-        tasks.flat_map(|id| self.state.open_grants(*id, self.time)).collect::<BTreeSet<_>>().into_iter().collect()
+        tasks.flat_map(|id| self.state.standing_grants(*id)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
@@ -374,7 +374,7 @@ impl Step<'_> {
             grant.drifts_since = Some(time);
             self.state.by.drifting.insert((time, id));
         }
-        if was_live {
+        if was_live && grant.expires > time {
             self.tally.suspended += 1;
         }
         self.tell(id);
@@ -396,9 +396,10 @@ impl Step<'_> {
 
     fn end_grant(&mut self, id: GrantId, end: &GrantStanding) {
         let Some(grant) = self.state.grants.get_mut(&id) else { return };
-        if !grant.is_open(self.time) {
+        if grant.standing.is_ended() {
             return;
         }
+        let had_expired = !grant.is_open(self.time);
         grant.standing = end.clone();
         if let Some(task) = self.state.tasks.get_mut(&grant.task) {
             task.open.remove(&(grant.expires, id));
@@ -406,7 +407,7 @@ impl Step<'_> {
         if let Some(since) = grant.drifts_since.take() {
             self.state.by.drifting.remove(&(since, id));
         }
-        self.tally.revoked += 1;
+        self.tally.revoked += u32::from(!had_expired);
         self.tell(id);
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::broker::evidence::REPORT_RETENTION;
 use crate::broker::state::State;
 
-/// How long a grant is still known after its token died, so that its agent can read what became of it.
+/// How long a grant is still known after its token died, so that its agent can read what became of it, and receivers whose
+/// clocks are behind are told of its end.
 const GRANT_RETENTION: Duration = Duration::from_secs(600);
 /// How long a family is still known after its root ended, so that retries of the end find it.
 const TASK_RETENTION: Duration = Duration::from_secs(3600);
@@ -31,7 +32,7 @@ pub(in crate::broker) fn forget(state: &mut State) {
             state.by.drifting.remove(&(since, id));
         }
     }
-    while state.retired.front().is_some_and(|r| r.expires <= now) {
+    while state.retired.front().is_some_and(|r| r.expires.after(GRANT_RETENTION) <= now) {
         state.retired.pop_front();
     }
     while let Some(&(ended, root)) = state.by.ended.first() {

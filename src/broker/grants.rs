@@ -39,7 +39,7 @@ impl Broker {
             task: grant.task,
             jti: grant.jti,
             standing: grant.standing.clone(),
-            expired: grant.expires <= self.0.clock.now(),
+            expired: grant.expires <= self.now(&self.0.known.look()),
             audience: grant.audience.clone(),
             agent: words.facts.task.agent.clone(),
             access: covered(words),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::broker::error::BrokerError;
+use crate::broker::hours::Hours;
 use crate::broker::known::Known;
 use crate::broker::limit::{CallerLimits, Limiter, Place};
 use crate::broker::refusals::Refusals;
@@ -35,6 +36,7 @@ mod fold;
 mod forget;
 mod gather;
 mod grants;
+mod hours;
 mod known;
 pub mod limit;
 pub mod open;
@@ -73,6 +75,7 @@ impl std::fmt::Debug for Broker {
 struct Inner {
     settings: Settings,
     clock: Clock,
+    hours: Arc<Hours>,
     entropy: Entropy,
     trust: Trust,
     sealer: Arc<Sealer>,
@@ -82,6 +85,8 @@ struct Inner {
     journal: Journal,
     bundles: bundles::Bundles,
     limiter: Limiter,
+    /// Of ends: who asks for too much else can still end it.
+    ends: Limiter,
     refusals: Refusals,
     refused: tokio::sync::Notify,
     repeats: repeat::Repeats,
@@ -109,9 +114,19 @@ pub struct Settings {
 impl Broker {
     /// Takes a place among the caller's requests.
     fn enter(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
+        self.enter_at(&self.0.limiter, caller)
+    }
+
+    /// Takes a place among the caller's ends, which whatever else it asks for does not use up.
+    fn enter_to_end(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
+        self.enter_at(&self.0.ends, caller)
+    }
+
+    fn enter_at<'a>(&self, limiter: &'a Limiter, caller: &caller::Caller) -> Result<Place<'a>, BrokerError> {
+        let now = self.0.clock.now();
         match caller {
-            caller::Caller::Workload(w) => self.0.limiter.enter(w.peer.spiffe_id().as_str(), self.0.clock.now()),
-            caller::Caller::Operator { .. } => self.0.limiter.enter("operator", self.0.clock.now()),
+            caller::Caller::Workload(w) => limiter.enter(w.peer.spiffe_id().as_str(), now),
+            caller::Caller::Operator { .. } => limiter.enter("operator", now),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::broker::caller::{Caller, WorkloadCaller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::fold::Means;
 use crate::broker::gather::no_context;
+use crate::broker::hours::Hours;
 use crate::broker::known::Known;
 use crate::broker::limit::Limiter;
 use crate::broker::record::{SYSTEM_STREAM, event};
@@ -22,7 +23,6 @@ use crate::journal::Journal;
 use crate::journal::error::JournalError;
 use crate::journal::options::Options;
 use crate::mint::ring::KeyRing;
-use crate::model::reason::ReasonCode;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::bundle::BundleFiles;
@@ -78,13 +78,18 @@ impl Broker {
         let means = Means { sealer: parts.sealer.clone(), bundles: bundles.clone() };
         let known = Arc::new(Known::new(means));
         let projection = known.clone();
-        let options = parts.journal;
+        let hours = Arc::new(Hours::new(parts.clock.clone(), parts.trust.clone()));
+        let mut options = parts.journal;
+        let time = hours.clone();
+        options.now = Arc::new(move || time.read());
         let opened = tokio::task::spawn_blocking(move || Journal::open(options, projection)).await;
         let (journal, report) = opened.map_err(|e| OpenError::Record(BrokerError::internal(e)))??;
         let broker = Self(Arc::new(Inner {
             limiter: Limiter::new(parts.settings.limits),
+            ends: Limiter::new(parts.settings.limits),
             settings: parts.settings,
             clock: parts.clock,
+            hours,
             entropy: parts.entropy,
             trust: parts.trust,
             sealer: parts.sealer,
@@ -155,16 +160,7 @@ impl Broker {
             let state = self.0.known.look();
             crate::broker::gather::active(&state)?.1
         };
-        let identity = bundle.identities().identify(peer.spiffe_id());
-        let identity = identity.ok_or(BrokerError::NotPermitted { code: ReasonCode::IdentityUnknown })?;
-        Ok(Caller::Workload(WorkloadCaller {
-            peer: peer.clone(),
-            class: identity.class,
-            owner: identity.owner.clone(),
-            audiences: identity.audiences.clone(),
-            gateway: identity.gateway,
-            network_declared: peer.address().is_none_or(|a| identity.calls_from(a.ip())),
-        }))
+        Ok(Caller::Workload(WorkloadCaller::under(&bundle, peer)?))
     }
 
     /// The keys that verify tokens, as a JWK Set.
@@ -181,9 +177,11 @@ impl Broker {
         if let Err(unready) = &status.own {
             problems.push(unready.to_string());
         }
-        if crate::broker::gather::active(&self.0.known.look()).is_err() {
+        let state = self.0.known.look();
+        if crate::broker::gather::active(&state).is_err() {
             problems.push("no policy bundle is in force".to_owned());
         }
+        problems.extend(self.0.hours.behind(&state).map(|behind| behind.to_string()));
         problems
     }
 }

@@ -24,7 +24,7 @@ impl Broker {
     /// # Errors
     /// `NotFound` when the caller did not register it, `Precondition` when it has ended.
     pub async fn pause_task(&self, caller: &Caller, id: TaskId, reason: String) -> Result<TaskView, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }

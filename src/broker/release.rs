@@ -24,14 +24,14 @@ impl Broker {
         handle: ShownHandle,
         grant: GrantId,
     ) -> Result<GrantView, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_to_end(caller)?;
         self.own_task(caller, task, &handle, "ReleaseCredential")?;
         for _ in 0..super::TRIES_MAX {
             let (root, jti, expects) = {
                 let state = self.0.known.look();
                 let known = state.grants.get(&grant).filter(|g| g.task == task);
                 let known = known.ok_or(BrokerError::NotFound { what: "grant" })?;
-                if !known.is_open(self.0.clock.now()) {
+                if !known.is_open(self.now(&state)) {
                     drop(state);
                     return self.grant_view(grant);
                 }

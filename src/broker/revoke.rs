@@ -22,7 +22,7 @@ impl Broker {
     /// # Errors
     /// `NotFound` when the grant or task is not the caller's; `NotPermitted` when the caller may not revoke such a target.
     pub async fn revoke(&self, caller: &Caller, target: Target, reason: String) -> Result<RevokedCount, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }

@@ -219,16 +219,28 @@ impl State {
         Some(if paused { TaskState::Paused } else { own.state })
     }
 
-    /// The kinds of block that stand against an agent, an initiator or an audience.
-    pub(in crate::broker) fn blocks_against(
+    /// The kinds of block that stand against any of those agents, an initiator or an audience.
+    pub(in crate::broker) fn blocks_against<'a>(
         &self,
-        agent: &SpiffeId,
+        agents: impl IntoIterator<Item = &'a SpiffeId>,
         initiator: &InitiatorName,
         audience: Option<&Audience>,
     ) -> Vec<String> {
-        let mut targets = vec![Target::Agent(agent.clone()), Target::Initiator(initiator.clone()), Target::Everything];
+        let mut targets: Vec<Target> = agents.into_iter().cloned().map(Target::Agent).collect();
+        targets.extend([Target::Initiator(initiator.clone()), Target::Everything]);
         targets.extend(audience.cloned().map(Target::Audience));
-        targets.iter().filter(|t| self.blocks.contains_key(t)).map(|t| t.kind().to_owned()).collect()
+        let standing = targets.iter().filter(|t| self.blocks.contains_key(t));
+        let mut kinds: Vec<String> = standing.map(|t| t.kind().to_owned()).collect();
+        kinds.dedup();
+        kinds
+    }
+
+    /// Grants of a task and all below it that no event has ended. The clock is not asked: what it has ended here may still be
+    /// accepted where another clock is read.
+    pub(in crate::broker) fn standing_grants(&self, id: TaskId) -> Vec<GrantId> {
+        let tasks = self.subtree(id);
+        let grants = tasks.iter().filter_map(|id| self.tasks.get(id)).flat_map(|task| &task.grants);
+        grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| !g.standing.is_ended())).collect()
     }
 
     /// True when the family has a grant that neither an event nor the clock has ended.
@@ -240,9 +252,9 @@ impl State {
 
     /// Open grants of a task and all below it.
     pub(in crate::broker) fn open_grants(&self, id: TaskId, now: Timestamp) -> Vec<GrantId> {
-        let tasks = self.subtree(id);
-        let grants = tasks.iter().filter_map(|id| self.tasks.get(id)).flat_map(|task| &task.grants);
-        grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| g.is_open(now))).collect()
+        let mut grants = self.standing_grants(id);
+        grants.retain(|g| self.grants.get(g).is_some_and(|g| g.is_open(now)));
+        grants
     }
 }
 

@@ -49,14 +49,17 @@ impl Broker {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn sweep(&self) -> Result<(), BrokerError> {
-        let now = self.0.clock.now();
-        let (late, drifted): (Vec<TaskId>, Vec<GrantId>) = {
+        let (now, late, drifted): (_, Vec<TaskId>, Vec<GrantId>) = {
             let state = self.0.known.look();
+            let now = self.now(&state);
             let after = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
             let after = after.map_or(Duration::ZERO, |b| b.risk().drift_unanswered_after());
             let late = state.by.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
             let drifted = state.by.drifting.iter().take_while(|(since, _)| since.after(after) <= now);
-            (late.map(|(_, id)| *id).take(SWEEP_MAX).collect(), drifted.map(|(_, id)| *id).take(SWEEP_MAX).collect())
+            // What has expired meanwhile is passed over, or it would stand in the way of what has not.
+            let drifted = drifted.filter(|(_, id)| state.grants.get(id).is_some_and(|g| g.is_open(now)));
+            let (late, drifted) = (late.take(SWEEP_MAX), drifted.take(SWEEP_MAX));
+            (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect())
         };
         for id in late {
             self.expire(id).await?;
@@ -106,7 +109,7 @@ impl Broker {
         let entry = {
             let state = self.0.known.look();
             let Some(grant) = state.grants.get(&id) else { return Ok(()) };
-            if !grant.is_open(self.0.clock.now()) {
+            if !grant.is_open(self.now(&state)) {
                 return Ok(());
             }
             let Some(root) = state.tasks.get(&grant.task).map(|t| t.root) else { return Ok(()) };

@@ -83,13 +83,13 @@ impl Follower {
 
     /// What was not told yet.
     fn news(&mut self) -> Vec<WatchEvent> {
-        let now = self.broker.0.clock.now();
         let state = self.broker.0.known.look();
+        let now = self.broker.now(&state);
         let told =
             if self.begun && self.next <= state.next { state.changes.since(self.next, &self.audiences) } else { None };
         let news = match told {
             Some(changes) => changes.into_iter().map(WatchEvent::Change).collect(),
-            None => self.whole(state.standing_refusals(&self.audiences, now), state.next, now),
+            None => self.whole(state.standing_refusals(&self.audiences), state.next, now),
         };
         self.begun = true;
         self.next = state.next;

@@ -49,6 +49,13 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock back, as a correction may do to a system's; that one takes no notice.
+    pub fn set_back(&self, by: Duration) {
+        if let Source::Manual(hands) = &self.0 {
+            hands.send_modify(|now| *now = Timestamp::EPOCH.after(now.since(Timestamp::EPOCH).saturating_sub(by)));
+        }
+    }
+
     /// Returns once the clock shows `at` or later. The system's clock is read again at least every [`LOOK_AGAIN`], because it
     /// may be set, and a machine may sleep; a manual clock wakes its waiters when it is wound.
     pub async fn reach(&self, at: Timestamp) {

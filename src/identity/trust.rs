@@ -151,6 +151,12 @@ impl Trust {
         }
     }
 
+    /// The end of the own SVID, also when it has passed; `None` when none is held.
+    #[must_use]
+    pub fn own_not_after(&self) -> Option<Timestamp> {
+        self.view().own.as_ref().ok().map(|own| own.not_after)
+    }
+
     /// Whether workloads of this trust domain are accepted at the moment.
     #[must_use]
     pub fn trusts(&self, name: &TrustDomain) -> bool {

@@ -272,7 +272,11 @@ impl Touches<'_> {
 
     fn target(&mut self, kind: &str, target: &str) {
         match kind {
-            "task" => self.task(target),
+            // It is cancelled, with all below it.
+            "task" => {
+                self.task(target);
+                self.list.push(Touch::End { task: task_key(target) });
+            }
             // Which task it is of is not said; a grant that is known keeps its place in the table.
             "grant" => self.bump(GuardKey::of(GRANT, &[target]), Life::Passing),
             "agent" => self.bump(GuardKey::of(AGENT, &[target]), Life::Lasting),

@@ -238,6 +238,12 @@ impl Journal {
         self.shared.free_bytes().map_or(true, |free| free < self.shared.options.space_floor_bytes)
     }
 
+    /// How many entries wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.len()
+    }
+
     /// How many events the search index covers; those after them are found by reading.
     #[must_use]
     pub fn indexed(&self) -> u64 {

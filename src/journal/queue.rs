@@ -172,6 +172,11 @@ impl Queue {
         self.lingering.store(false, Ordering::SeqCst);
     }
 
+    /// How many submissions the writer has not taken yet.
+    pub(super) fn len(&self) -> usize {
+        self.lock().submissions.len()
+    }
+
     /// Takes nothing more in. What waits is still committed.
     pub(super) fn close(&self) {
         self.lock().closed = true;

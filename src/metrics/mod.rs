@@ -32,6 +32,7 @@ pub struct Metrics {
     tasks_open: IntGauge,
     watch_receivers: IntGauge,
     journal_events: IntGauge,
+    journal_waiting: IntGauge,
     journal_bytes: IntGauge,
     disk_free_bytes: IntGauge,
     svid_expiry_seconds: IntGauge,
@@ -56,6 +57,8 @@ pub struct Reading {
     pub tasks_open: Option<u64>,
     /// Events in the journal.
     pub journal_events: Option<u64>,
+    /// Entries that wait for the journal's writer.
+    pub journal_waiting: Option<u64>,
     /// Bytes of the journal on disk.
     pub journal_bytes: Option<u64>,
     /// Bytes free where the journal lies.
@@ -123,6 +126,7 @@ impl Metrics {
             tasks_open: gauge(r, "carnet_tasks_open", "Tasks that are active or paused.")?,
             watch_receivers: gauge(r, "carnet_watch_receivers", "Receivers that follow revocations.")?,
             journal_events: gauge(r, "carnet_journal_events", "Events in the journal.")?,
+            journal_waiting: gauge(r, "carnet_journal_waiting", "Entries that wait for the journal's writer.")?,
             journal_bytes: gauge(r, "carnet_journal_bytes", "Size of the journal on disk.")?,
             disk_free_bytes: gauge(r, "carnet_disk_free_bytes", "Space left where the journal lies.")?,
             svid_expiry_seconds: gauge(r, "carnet_svid_expiry_seconds", "Life that is left of the broker's own SVID.")?,
@@ -207,6 +211,7 @@ impl Metrics {
         set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
         set(&self.tasks_open, reading.tasks_open);
         set(&self.journal_events, reading.journal_events);
+        set(&self.journal_waiting, reading.journal_waiting);
         set(&self.journal_bytes, reading.journal_bytes);
         set(&self.disk_free_bytes, reading.disk_free_bytes);
         set(&self.svid_expiry_seconds, reading.svid_expires_in.map(|life| life.as_secs()));

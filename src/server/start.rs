@@ -234,6 +234,7 @@ fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Rea
             grants_suspended: Some(figures.grants_suspended),
             tasks_open: Some(figures.tasks_open),
             journal_events: Some(figures.events),
+            journal_waiting: Some(figures.waiting),
             journal_bytes: folder_bytes(&journal).ok(),
             disk_free_bytes: free.ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size())),
             svid_expires_in: Some(status.own.map(|own| own.not_after.since(now)).unwrap_or_default()),

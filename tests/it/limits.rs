@@ -83,6 +83,33 @@ async fn a_caller_above_its_rate_costs_no_disk() {
     agent.unchecked().granted(task.reading()).await;
 }
 
+#[tokio::test]
+async fn a_caller_above_its_rate_can_still_end_what_it_began() {
+    let limits = CallerLimits { per_second: 10, burst: 5, in_flight: 100 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let (orchestrator, operator) = (broker.orchestrator().await.unchecked(), broker.operator().await.unchecked());
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(orchestrator.open(broker.task("Read ticket T-1000.")).await);
+    }
+    let agent = broker.agent().await.unchecked();
+    let granted = agent.granted(open[0].reading()).await;
+    for _ in 0..5 {
+        orchestrator.register_task(broker.task("Read ticket T-1000.")).await.ok();
+        operator.task(&open[0].id, "").await.ok();
+        agent.request_credential(open[0].reading()).await.ok();
+    }
+    let refused = orchestrator.register_task(broker.task("Read ticket T-1000.")).await.unwrap_err();
+    assert_eq!(refused.reason, "RATE_LIMITED");
+    assert_eq!(operator.task(&open[0].id, "").await.unwrap_err().reason, "RATE_LIMITED");
+    agent.release_credential(open[0].release(granted.id())).await.unwrap();
+    orchestrator.pause_task(open[0].pause()).await.unwrap();
+    orchestrator.complete_task(open[1].complete()).await.unwrap();
+    orchestrator.cancel_task(open[2].cancel()).await.unwrap();
+    orchestrator.revoke(revocation(Named::TaskId(open[3].id.clone()))).await.unwrap();
+    operator.revoke(revocation(Named::Everything(carnet::pb::v1::Everything {}))).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_in_flight_are_bounded_for_each_caller() {
     let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };

@@ -207,7 +207,7 @@ fn revoking_an_agent_blocks_it_until_the_block_is_lifted() {
     assert_eq!(world.standing(grant(2)), GrantStanding::Revoked);
     let against = |w: &World| {
         let state = w.known.look();
-        state.blocks_against(&AGENT.parse().unwrap(), &"alice".parse().unwrap(), None)
+        state.blocks_against([&AGENT.parse().unwrap()], &"alice".parse().unwrap(), None)
     };
     assert_eq!(against(&world), ["agent"]);
     let lifted = pb::BlockLifted { target_kind: "agent".into(), target: AGENT.into(), ..Default::default() };
@@ -294,6 +294,23 @@ fn a_family_owes_another_look_until_the_event_says_that_it_was_had() {
     signal(&mut world, 5, 3, "anomaly", 30);
     world.event(5, Payload::PolicyActivated(digest(2)));
     assert_eq!(due(&world), None, "nothing is live");
+}
+
+#[test]
+fn what_the_clock_has_ended_here_is_suspended_and_ended_all_the_same() {
+    let mut world = family();
+    let told = |w: &World| w.known.look().changes.since(0, &["https://files.test".parse().unwrap()]).unwrap().len();
+    world.event(400, Payload::TaskPaused(pb::TaskPaused { task_id: task(2).to_string(), ..Default::default() }));
+    assert_eq!(world.causes(grant(2)), [SuspensionCause::Paused]);
+    assert_eq!(told(&world), 1);
+    let end =
+        pb::TaskEnded { task_id: task(1).to_string(), state: v1::TaskState::Completed.into(), ..Default::default() };
+    world.event(401, Payload::TaskEnded(end));
+    for id in [grant(1), grant(2)] {
+        assert_eq!(world.standing(id), GrantStanding::Revoked);
+    }
+    assert_eq!(told(&world), 3, "receivers whose clocks are behind must know");
+    assert!(world.known.look().tallies.is_empty(), "and yet none was live by the time of the log");
 }
 
 #[test]

@@ -156,3 +156,9 @@ fn a_registration_and_an_end_are_told_to_the_table() {
     let ended = TaskEnded { task_id: TASK.into(), ..Default::default() };
     assert!(touches(&event(Payload::TaskEnded(ended))).contains(&Touch::End { task: task() }));
 }
+
+#[test]
+fn a_task_that_is_revoked_is_at_its_end() {
+    let event = Event { stream: format!("task/{ROOT}"), payload: Some(revoked("task", TASK)), ..Event::default() };
+    assert!(touches(&event).contains(&Touch::End { task: task() }), "what it kept may be forgotten");
+}
