@@ -11,6 +11,7 @@ use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
+use crate::policy::bundle::PolicyBundle;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -56,6 +57,33 @@ pub struct Refusal {
     pub task: Option<TaskId>,
 }
 
+impl WorkloadCaller {
+    /// Who the peer is to this bundle. Whatever decides asks the bundle that it decides under, because who opened a connection
+    /// may have become somebody else meanwhile, or nobody.
+    pub(in crate::broker) fn under(bundle: &PolicyBundle, peer: &Arc<VerifiedPeer>) -> Result<Self, BrokerError> {
+        let identity = bundle.identities().identify(peer.spiffe_id());
+        let identity = identity.ok_or(BrokerError::NotPermitted { code: ReasonCode::IdentityUnknown })?;
+        Ok(Self {
+            peer: peer.clone(),
+            class: identity.class,
+            owner: identity.owner.clone(),
+            audiences: identity.audiences.clone(),
+            gateway: identity.gateway,
+            network_declared: peer.address().is_none_or(|a| identity.calls_from(a.ip())),
+        })
+    }
+
+    pub(in crate::broker) fn actor(&self) -> pb::Actor {
+        pb::Actor {
+            kind: pb::actor::Kind::Workload.into(),
+            id: self.peer.spiffe_id().to_string(),
+            class: self.class.to_string(),
+            authentication: Authentication::X509Svid.as_str().to_owned(),
+            certificate_digest: self.peer.certificate_thumbprint().to_string(),
+        }
+    }
+}
+
 impl Caller {
     /// The class, as the access table names it.
     #[must_use]
@@ -77,13 +105,7 @@ impl Caller {
 
     pub(in crate::broker) fn actor(&self) -> pb::Actor {
         match self {
-            Self::Workload(w) => pb::Actor {
-                kind: pb::actor::Kind::Workload.into(),
-                id: w.peer.spiffe_id().to_string(),
-                class: w.class.to_string(),
-                authentication: Authentication::X509Svid.as_str().to_owned(),
-                certificate_digest: w.peer.certificate_thumbprint().to_string(),
-            },
+            Self::Workload(w) => w.actor(),
             Self::Operator { uid } => pb::Actor {
                 kind: pb::actor::Kind::Operator.into(),
                 id: format!("uid:{uid}"),

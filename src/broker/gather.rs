@@ -91,9 +91,13 @@ impl View {
             state_now = TaskState::Expired;
         }
         let mut keys: Vec<GuardKey> = line.iter().map(|(id, _)| GuardKey::task(id)).collect();
+        let mut agents: Vec<&SpiffeId> = line.iter().map(|(_, t)| &t.agent).collect();
+        agents.sort_unstable();
+        agents.dedup();
+        // What runs below an agent's task runs by its leave, so its block concerns it too.
+        keys.extend(agents.iter().map(|agent| GuardKey::agent(agent)));
         keys.extend([
             GuardKey::usage(&task.root),
-            GuardKey::agent(&task.agent),
             GuardKey::initiator(&task.initiator.name),
             GuardKey::everything(),
             GuardKey::policy(),
@@ -120,12 +124,20 @@ impl View {
             session: family.session.clone(),
             usage: family.usage.clone(),
             signals: family.signals.clone(),
-            blocks: state.blocks_against(&task.agent, &task.initiator.name, audience),
+            blocks: state.blocks_against(agents, &task.initiator.name, audience),
             policy,
             bundle,
             renews: false,
             expects,
         }))
+    }
+
+    /// Adds who asks for a change of the task: its block concerns the change.
+    pub(in crate::broker) fn asked_by(&mut self, state: &State, asker: &SpiffeId) {
+        let agents = self.agents_above.iter().chain([&self.agent, asker]);
+        self.blocks = state.blocks_against(agents, &self.initiator.name, None);
+        let key = GuardKey::agent(asker);
+        self.expects.push(Expect { key, at: state.marks.at(&key) });
     }
 
     /// Adds that the request id was not answered before.
@@ -166,6 +178,7 @@ impl View {
             now: self.now,
             principal: PrincipalFacts {
                 id: caller.peer.spiffe_id().clone(),
+                known: true,
                 class: caller.class,
                 owner: caller.owner.clone(),
                 authentication: Authentication::X509Svid,
@@ -182,6 +195,16 @@ impl View {
             ttl_asked: asked.ttl,
             registration: None,
         }
+    }
+
+    /// Who a principal of an earlier decision is now. How it proved itself then stands.
+    pub(in crate::broker) fn principal_now(&self, then: &PrincipalFacts) -> PrincipalFacts {
+        let mut now = then.clone();
+        match self.bundle.identities().identify(&then.id) {
+            Some(identity) => (now.class, now.owner) = (identity.class, identity.owner.clone()),
+            None => now.known = false,
+        }
+        now
     }
 
     /// The facts of the task itself.

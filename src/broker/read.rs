@@ -7,9 +7,18 @@ use crate::broker::answer::{GrantView, TaskView};
 use crate::broker::ask::{ListTasks, ShownHandle};
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
+use crate::broker::record::family_stream;
 use crate::broker::state::{State, Task};
+use crate::broker::words::{self, Context, TaskWords};
+use crate::journal::search::Query;
 use crate::model::id::{GrantId, TaskId};
+use crate::model::identity::Initiator;
 use crate::model::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::model::task::TaskState;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::pb::v1;
 
 impl Broker {
     /// A task, for its orchestrator, the operator, or its agent with the handle.
@@ -30,7 +39,7 @@ impl Broker {
         if !seen {
             return Err(BrokerError::NotFound { what: "task" });
         }
-        Ok(view(&state, id, task, self.0.clock.now()))
+        Ok(view(&state, id, task, self.now(&state)))
     }
 
     /// Tasks that the caller registered, newest first; for the operator all. With them the last task of the page when there
@@ -66,7 +75,7 @@ impl Broker {
         ids.dedup();
         let more = ids.len() > size;
         ids.truncate(size);
-        let now = self.0.clock.now();
+        let now = self.now(&state);
         let tasks = ids.iter().filter_map(|id| Some(view(&state, *id, state.tasks.get(id)?, now)));
         Ok((tasks.collect(), if more { ids.last().copied() } else { None }))
     }
@@ -101,7 +110,64 @@ impl Broker {
     pub(in crate::broker) fn task_view(&self, id: TaskId) -> Result<TaskView, BrokerError> {
         let state = self.0.known.look();
         let task = state.tasks.get(&id).ok_or(BrokerError::NotFound { what: "task" })?;
-        Ok(view(&state, id, task, self.0.clock.now()))
+        Ok(view(&state, id, task, self.now(&state)))
+    }
+
+    /// A task that has ended and is no longer known, as the record has it.
+    pub(in crate::broker) fn recorded_task(
+        &self,
+        task: &pb::RegisteredTask,
+        created: Timestamp,
+    ) -> Result<TaskView, BrokerError> {
+        let parse = |id: &str| id.parse::<TaskId>().map_err(BrokerError::internal);
+        let root = parse(&task.root_task_id)?;
+        let context = Context { kind: "task", id: &task.task_id };
+        let words: Option<TaskWords> = match words::open(&self.0.sealer, root, context, &task.sealed) {
+            Ok(words) => Some(words),
+            Err(error) if error.is_erased() => None,
+            Err(error) => return Err(BrokerError::unavailable(error)),
+        };
+        Ok(TaskView {
+            id: parse(&task.task_id)?,
+            state: self.recorded_end(root, &task.task_id)?,
+            agent: task.agent.parse().map_err(BrokerError::internal)?,
+            orchestrator: task.orchestrator.parse().map_err(BrokerError::internal)?,
+            initiator: Initiator {
+                name: task.initiator.parse().map_err(BrokerError::internal)?,
+                verified: task.initiator_verified,
+            },
+            parent: if task.parent_task_id.is_empty() { None } else { Some(parse(&task.parent_task_id)?) },
+            intent: words.as_ref().map(|w| w.intent.clone()).unwrap_or_default(),
+            ceiling: words.and_then(|w| w.ceiling),
+            created,
+            deadline: Timestamp::from_millis(task.deadline_ms),
+            depth: task.depth,
+            open_grants: 0,
+        })
+    }
+
+    /// How a task of a family that is no longer known ended: by an end of its own, or with the root.
+    fn recorded_end(&self, root: TaskId, id: &str) -> Result<TaskState, BrokerError> {
+        let query = Query {
+            stream: Some(family_stream(root)),
+            kind: Some("task_ended".to_owned()),
+            newest_first: true,
+            page_size: PAGE_SIZE_MAX,
+            ..Query::default()
+        };
+        let found = self.0.journal.search(&query).map_err(BrokerError::unavailable)?.events;
+        let ends = found.iter().filter_map(|recorded| match &recorded.event.payload {
+            Some(Payload::TaskEnded(end)) => Some(end),
+            _ => None,
+        });
+        let of = |wanted: &str| ends.clone().find(|end| end.task_id == wanted);
+        // What no end of a task ended, a revocation cancelled.
+        let Some(end) = of(id).or_else(|| of(&root.to_string())) else { return Ok(TaskState::Cancelled) };
+        Ok(match v1::TaskState::try_from(end.state).unwrap_or_default() {
+            v1::TaskState::Completed => TaskState::Completed,
+            v1::TaskState::Cancelled => TaskState::Cancelled,
+            _ => TaskState::Expired,
+        })
     }
 
     /// True when the handle is the task's; compared in constant time.
@@ -110,7 +176,7 @@ impl Broker {
     }
 }
 
-fn view(state: &State, id: TaskId, task: &Task, now: crate::model::time::Timestamp) -> TaskView {
+fn view(state: &State, id: TaskId, task: &Task, now: Timestamp) -> TaskView {
     let words = task.words.as_ref().map(Arc::as_ref);
     TaskView {
         id,

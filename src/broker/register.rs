@@ -36,34 +36,38 @@ impl Broker {
     pub async fn register_task(&self, caller: &Caller, ask: RegisterTask) -> Result<Registered, BrokerError> {
         let _place = self.enter(caller)?;
         let asker = caller.workload()?;
-        let now = self.0.clock.now();
-        check(&ask, now)?;
         let asked = digest(&ask);
         let id = self.new_task_id()?;
-        if let Some(parent) = ask.parent {
-            self.may_delegate(caller, parent, &ask)?;
-        } else {
-            // Blocking I/O: the key must be durable before the first event that uses it.
-            let sealer = self.0.sealer.clone();
-            let made = tokio::task::spawn_blocking(move || sealer.create(id)).await;
-            made.map_err(BrokerError::internal)?.map_err(BrokerError::unavailable)?;
-        }
+        let mut sealed = ask.parent.is_some();
         for _ in 0..super::TRIES_MAX {
             let look = {
                 let state = self.0.known.look();
                 let before = state.registrations.get(asker.peer.spiffe_id());
                 match before.and_then(|a| a.get(ask.request_id.as_str())) {
+                    // Whatever has become of the deadline, or of the task above.
                     Some(answer) => Err(*answer),
-                    None => Ok(Look::of(&state, asker, &ask, id, now)?),
+                    None => {
+                        let now = self.now_to_grant(&state)?;
+                        check(&ask, now)?;
+                        self.may_delegate(&state, caller, &ask)?;
+                        Ok(Look::of(&state, asker, &ask, now)?)
+                    }
                 }
             };
             let look = match look {
                 Ok(look) => look,
                 Err(answer) => return self.registered_again(answer, asked),
             };
-            let facts = look.facts(asker, &ask, id);
+            if !sealed {
+                // Blocking I/O: the key must be durable before the first event that uses it.
+                let sealer = self.0.sealer.clone();
+                let made = tokio::task::spawn_blocking(move || sealer.create(id)).await;
+                made.map_err(BrokerError::internal)?.map_err(BrokerError::unavailable)?;
+                sealed = true;
+            }
+            let facts = look.facts(&ask, id);
             let decision = decide(&look.bundle, &facts);
-            let (entry, decided) = self.registration(caller, &ask, &look, id, asked, facts, decision)?;
+            let (entry, decided) = self.registration(&ask, &look, id, asked, facts, decision)?;
             if self.append(entry).await?.is_some() {
                 return self.registered(id, decided);
             }
@@ -71,10 +75,8 @@ impl Broker {
         Err(BrokerError::Conflict)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one event and named in it")]
     fn registration(
         &self,
-        caller: &Caller,
         ask: &RegisterTask,
         look: &Look,
         id: TaskId,
@@ -85,7 +87,7 @@ impl Broker {
         let root = look.parent.as_ref().map_or(id, |p| p.root);
         let decision_id = self.new_decision_id()?;
         let granted = decision.outcome == Outcome::Granted;
-        let task = if granted { Some(self.registered_task(ask, look, id, root, caller)?) } else { None };
+        let task = if granted { Some(self.registered_task(ask, look, id, root)?) } else { None };
         let words =
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
         let sealed = self.seal_decision(root, decision_id, &words)?;
@@ -103,7 +105,7 @@ impl Broker {
             task,
             asked_digest: asked.to_vec().into(),
         };
-        let event = event(family_stream(root), caller.actor(), &ask.context, Payload::TaskDecided(payload));
+        let event = event(family_stream(root), look.asker.actor(), &ask.context, Payload::TaskDecided(payload));
         Ok((ordinary(event, look.expects.clone()), decided))
     }
 
@@ -113,7 +115,6 @@ impl Broker {
         look: &Look,
         id: TaskId,
         root: TaskId,
-        caller: &Caller,
     ) -> Result<pb::RegisteredTask, BrokerError> {
         let words =
             TaskWords { intent: ask.intent.clone().into(), ceiling: ask.ceiling.clone(), profile: ask.profile.clone() };
@@ -124,7 +125,7 @@ impl Broker {
             parent_task_id: ask.parent.map(|p| p.to_string()).unwrap_or_default(),
             root_task_id: root.to_string(),
             agent: ask.agent.to_string(),
-            orchestrator: caller.id(),
+            orchestrator: look.asker.peer.spiffe_id().to_string(),
             initiator: look.initiator.name.to_string(),
             initiator_verified: look.initiator.verified,
             deadline_ms: ask.deadline.as_millis(),
@@ -158,19 +159,23 @@ impl Broker {
         let words = self.decision_words(root, &decision)?;
         let id: DecisionId = decision.decision_id.parse().map_err(BrokerError::internal)?;
         let decided = Decided::new(id, &words.decision, words.differences);
-        match event.task {
-            Some(task) => self.registered(task.task_id.parse().map_err(BrokerError::internal)?, decided),
-            None => Ok(Registered { decided, task: None }),
-        }
+        let Some(task) = event.task else { return Ok(Registered { decided, task: None }) };
+        let id: TaskId = task.task_id.parse().map_err(BrokerError::internal)?;
+        let view = match self.task_view(id) {
+            // It ended some time ago, and the record alone knows of it.
+            Err(BrokerError::NotFound { .. }) => self.recorded_task(&task, recorded.time)?,
+            view => view?,
+        };
+        Ok(Registered { decided, task: Some((view, self.0.handles.handle(id))) })
     }
 
-    /// True when the caller may open a sub-task: it registered the parent or one above, or it is the parent's agent and shows
+    /// Holds that the caller may open a task there: at the root, or it registered the parent or one above, or it is the parent's agent and shows
     /// its handle.
-    fn may_delegate(&self, caller: &Caller, parent: TaskId, ask: &RegisterTask) -> Result<(), BrokerError> {
-        let state = self.0.known.look();
+    fn may_delegate(&self, state: &State, caller: &Caller, ask: &RegisterTask) -> Result<(), BrokerError> {
+        let Some(parent) = ask.parent else { return Ok(()) };
         let task = state.tasks.get(&parent).ok_or(BrokerError::NotFound { what: "task" })?;
         let shown = ask.parent_handle.as_ref().is_some_and(|h| self.handle_fits(parent, h));
-        if caller.orchestrates(&state, parent) || (caller.is(&task.agent) && shown) {
+        if caller.orchestrates(state, parent) || (caller.is(&task.agent) && shown) {
             return Ok(());
         }
         Err(BrokerError::NotFound { what: "task" })
@@ -185,6 +190,8 @@ impl Broker {
 /// One look at what a registration relies on.
 struct Look {
     now: Timestamp,
+    /// Who asks, as the bundle has it that decides.
+    asker: WorkloadCaller,
     parent: Option<View>,
     initiator: Initiator,
     members: usize,
@@ -195,14 +202,9 @@ struct Look {
 }
 
 impl Look {
-    fn of(
-        state: &State,
-        asker: &WorkloadCaller,
-        ask: &RegisterTask,
-        _id: TaskId,
-        now: Timestamp,
-    ) -> Result<Self, BrokerError> {
+    fn of(state: &State, asker: &WorkloadCaller, ask: &RegisterTask, now: Timestamp) -> Result<Self, BrokerError> {
         let (policy, bundle) = active(state)?;
+        let asker = WorkloadCaller::under(&bundle, &asker.peer)?;
         let parent = match ask.parent {
             Some(parent) => Some(View::of(state, parent, None, now)?.ok_or(BrokerError::NotFound { what: "task" })?),
             None => None,
@@ -221,17 +223,21 @@ impl Look {
                 keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
             }
         };
-        let key = GuardKey::agent(&ask.agent);
-        expects.push(Expect { key, at: state.marks.at(&key) });
-        let scope = asker.peer.spiffe_id().as_str();
-        expects.push(Expect { key: GuardKey::request(scope, &ask.request_id), at: 0 });
+        let id = asker.peer.spiffe_id();
+        for agent in [&ask.agent, id] {
+            let key = GuardKey::agent(agent);
+            expects.push(Expect { key, at: state.marks.at(&key) });
+        }
+        expects.push(Expect { key: GuardKey::request(id.as_str(), &ask.request_id), at: 0 });
         let members = parent.as_ref().and_then(|p| state.families.get(&p.root)).map_or(0, |f| f.members.len());
-        let blocks = state.blocks_against(&ask.agent, &initiator.name, None);
-        Ok(Self { now, parent, initiator, members, blocks, policy, bundle, expects })
+        // A blocked agent delegates nothing, and nothing is delegated below what it works on.
+        let above = parent.iter().flat_map(|p| p.agents_above.iter().chain([&p.agent]));
+        let blocks = state.blocks_against(above.chain([&ask.agent, id]), &initiator.name, None);
+        Ok(Self { now, asker, parent, initiator, members, blocks, policy, bundle, expects })
     }
 
-    fn facts(&self, asker: &WorkloadCaller, ask: &RegisterTask, id: TaskId) -> Facts {
-        let parent = self.parent.as_ref();
+    fn facts(&self, ask: &RegisterTask, id: TaskId) -> Facts {
+        let (asker, parent) = (&self.asker, self.parent.as_ref());
         let life = ask.deadline.since(self.now).as_secs();
         Facts {
             version: FACTS_VERSION,
@@ -239,6 +245,7 @@ impl Look {
             now: self.now,
             principal: PrincipalFacts {
                 id: asker.peer.spiffe_id().clone(),
+                known: true,
                 class: asker.class,
                 owner: asker.owner.clone(),
                 authentication: Authentication::X509Svid,
@@ -271,6 +278,7 @@ impl Look {
                 audiences: ask.audiences.clone(),
                 life_s: life,
                 widens: false,
+                first_ceiling: ask.ceiling.is_some(),
                 beyond_parent: self.beyond_parent(ask),
             }),
         }

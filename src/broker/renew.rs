@@ -30,18 +30,18 @@ impl Broker {
             &serde_json::to_vec(&ask.profile).unwrap_or_default(),
         ]);
         for _ in 0..super::TRIES_MAX {
-            let (grant, root, answered) = {
+            let (grant, root, answered, now) = {
                 let state = self.0.known.look();
                 let grant = state.grants.get(&ask.grant).filter(|g| g.task == ask.task).cloned();
                 let grant = grant.ok_or(BrokerError::NotFound { what: "grant" })?;
                 let task = state.tasks.get(&ask.task).ok_or(BrokerError::NotFound { what: "task" })?;
-                (grant, task.root, task.answers.contains_key(ask.request_id.as_str()))
+                (grant, task.root, task.answers.contains_key(ask.request_id.as_str()), self.now(&state))
             };
             if !answered {
                 let ended = match grant.standing {
                     GrantStanding::Revoked => Some(ReasonCode::GrantRevoked),
                     GrantStanding::Released => Some(ReasonCode::GrantExpired),
-                    GrantStanding::Open(_) => (grant.expires <= self.0.clock.now()).then_some(ReasonCode::GrantExpired),
+                    GrantStanding::Open(_) => (grant.expires <= now).then_some(ReasonCode::GrantExpired),
                 };
                 if let Some(code) = ended {
                     return Err(BrokerError::Precondition { code, decision: Some(grant.decision) });
@@ -50,7 +50,6 @@ impl Broker {
             let recorded = self.recorded_decision(grant.position, root)?;
             let access = covered(&recorded.words);
             let asking = Asking {
-                caller,
                 workload,
                 request_id: &ask.request_id,
                 task: ask.task,

@@ -283,6 +283,7 @@ fn task_risk(view: &View) -> Assessment {
         now: view.now,
         principal: PrincipalFacts {
             id: view.agent.clone(),
+            known: true,
             class: identity.map_or(IdentityClass::AiAgent, |i| i.class),
             owner: identity.and_then(|i| i.owner.clone()),
             authentication: Authentication::X509Svid,

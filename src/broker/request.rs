@@ -19,7 +19,7 @@ use crate::mint::draft::{Draft, Plan};
 use crate::mint::error::MintError;
 use crate::mint::token::Token;
 use crate::model::access::Access;
-use crate::model::decision::Decision;
+use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
@@ -46,8 +46,8 @@ pub(in crate::broker) enum Attempt {
 }
 
 /// What is asked, the same for a request and for a renewal.
+#[derive(Clone, Copy)]
 pub(in crate::broker) struct Asking<'a> {
-    pub(in crate::broker) caller: &'a Caller,
     pub(in crate::broker) workload: &'a WorkloadCaller,
     pub(in crate::broker) request_id: &'a crate::model::id::RequestId,
     pub(in crate::broker) task: TaskId,
@@ -74,7 +74,6 @@ impl Broker {
         check(&ask)?;
         let asked = digest(&ask);
         let asking = Asking {
-            caller,
             workload,
             request_id: &ask.request_id,
             task: ask.task,
@@ -96,7 +95,6 @@ impl Broker {
     }
 
     pub(in crate::broker) async fn attempt(&self, asking: &Asking<'_>) -> Result<Attempt, BrokerError> {
-        let now = self.0.clock.now();
         let looked = {
             let state = self.0.known.look();
             let task = state.tasks.get(&asking.task).ok_or(BrokerError::NotFound { what: "task" })?;
@@ -107,6 +105,7 @@ impl Broker {
                     if more || task.answers.len() >= ANSWERS_PER_TASK_MAX {
                         return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
                     }
+                    let now = self.now_to_grant(&state)?;
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
                     if let Some(renewal) = asking.renews {
@@ -123,6 +122,9 @@ impl Broker {
                 return Ok(Attempt::Done(Box::new(answered)));
             }
         };
+        // As the bundle has it that decides, which may not be the one that was in force when the request came in.
+        let workload = WorkloadCaller::under(&view.bundle, &asking.workload.peer)?;
+        let (asking, now) = (&Asking { workload: &workload, ..*asking }, view.now);
         if let Some((decided, position)) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
             self.note_repeat(asking, &decided);
             return Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })));
@@ -139,7 +141,10 @@ impl Broker {
         let (entry, decided) = self.refusal(asking, &view, facts, decision)?;
         let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
         let position = committed.first();
-        self.0.repeats.keep(asking.task, asking.asked, relied_on, now, (decided.clone(), position));
+        // A denial is the answer to its own request id for good, so each is recorded for itself.
+        if decided.outcome != Outcome::Denied {
+            self.0.repeats.keep(asking.task, asking.asked, relied_on, now, (decided.clone(), position));
+        }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
     }
 
@@ -154,8 +159,12 @@ impl Broker {
         let words = asking.words(facts, decision, Vec::new());
         let decided = Decided::new(id, &words.decision, Vec::new());
         let payload = self.decided_event(asking, view, id, &words, None)?;
-        let event =
-            event(family_stream(view.root), asking.caller.actor(), asking.context, Payload::CredentialDecided(payload));
+        let event = event(
+            family_stream(view.root),
+            asking.workload.actor(),
+            asking.context,
+            Payload::CredentialDecided(payload),
+        );
         Ok((ordinary(event, view.expects.clone()), decided))
     }
 
@@ -179,7 +188,7 @@ impl Broker {
         let event = self.decided_event(asking, &view, id, &words, Some(&plan))?;
         let event = {
             let payload = Payload::CredentialDecided(event);
-            record::event(family_stream(view.root), asking.caller.actor(), asking.context, payload)
+            record::event(family_stream(view.root), asking.workload.actor(), asking.context, payload)
         };
         let seal = |claims: &[u8]| {
             let context = format!("carnet/claims/{jti}");
@@ -211,7 +220,7 @@ impl Broker {
         let state = self.0.known.look();
         let gone = |code| BrokerError::Precondition { code, decision: None };
         let grant = state.grants.get(&id).ok_or_else(|| gone(ReasonCode::GrantExpired))?;
-        if grant.expires <= self.0.clock.now() || grant.standing == GrantStanding::Released {
+        if grant.expires <= self.now(&state) || grant.standing == GrantStanding::Released {
             return Err(gone(ReasonCode::GrantExpired));
         }
         if grant.jti != jti || grant.standing.is_ended() {
@@ -248,8 +257,7 @@ impl Broker {
         let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl()];
         let wanted = asking.ttl.unwrap_or(settings.ttl_default);
         let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
-        let bounds =
-            Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at(), parent_expires: None };
+        let bounds = Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at() };
         let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
         let life = Life::new(view.now, ttl, bounds).map_err(over)?;
         Ok(Granted { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })
@@ -262,12 +270,11 @@ impl Broker {
         words: &DecisionWords,
         life: &Granted,
     ) -> Result<Plan, BrokerError> {
-        let now = self.0.clock.now();
         let random = || self.0.entropy.bytes::<10>().map_err(BrokerError::unavailable);
         let jti = Jti::new(self.0.entropy.bytes().map_err(BrokerError::unavailable)?);
         let grant = match asking.renews {
             Some((grant, _)) => grant,
-            None => GrantId::new(now, random()?),
+            None => GrantId::new(view.now, random()?),
         };
         let sinks = |access: &Access| {
             let tool = view.bundle.catalogue().tool(&access.tool);

@@ -428,7 +428,7 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         version: FACTS_VERSION,
         question: Question::Retain,
         now: view.now,
-        principal: then.principal.clone(),
+        principal: view.principal_now(&then.principal),
         initiator: then.initiator.clone(),
         task,
         audience: then.audience.clone(),

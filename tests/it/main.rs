@@ -13,6 +13,7 @@ mod architecture;
 mod audit_log;
 mod bad_input;
 mod cli;
+mod clock;
 mod contract;
 mod crash;
 mod delegation;

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{Outcome, ToolCeiling};
 use serde_json::json;
 use tonic::Code;
 
-use super::support::ask::{AGENT, Granted, SECOND_AGENT, access, audience_of, ceiling, codes};
+use super::support::ask::{
+    AGENT, Granted, ORCHESTRATOR, SECOND_AGENT, access, audience_of, ceiling, codes, revocation,
+};
 use super::support::broker::{ISSUER, TestBroker};
 use super::support::pki::id;
 
@@ -233,6 +236,37 @@ async fn invariant_6_a_retry_gets_the_same_answer() {
 }
 
 #[tokio::test]
+async fn a_denial_is_the_answer_to_its_own_request_id_and_to_no_other() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    orchestrator.pause_task(task.pause()).await.unwrap();
+    let (first, second) = (task.reading(), task.reading());
+    let answers = [
+        agent.request_credential(first.clone()).await.unwrap().decision.unwrap(),
+        agent.request_credential(second.clone()).await.unwrap().decision.unwrap(),
+    ];
+    assert_ne!(answers[0].decision_id, answers[1].decision_id, "each is a decision of its own, on record");
+    orchestrator.resume_task(task.resume()).await.unwrap();
+    broker.advance(Duration::from_secs(31));
+    for (request, before) in [first, second].into_iter().zip(answers) {
+        let after = agent.again().request_credential(request).await.unwrap();
+        assert_eq!((after.decision.unwrap(), after.token), (before, String::new()), "for good");
+    }
+    agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn asking_again_whether_it_was_approved_finds_the_same_question() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let unseen = || task.step("mail.send", &json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" }));
+    let first = agent.request_credential(unseen()).await.unwrap().decision.unwrap();
+    assert_eq!(first.outcome(), Outcome::Review);
+    let second = agent.again().request_credential(unseen()).await.unwrap().decision.unwrap();
+    assert_eq!(second, first, "nothing is written for a question that is open already");
+}
+
+#[tokio::test]
 async fn a_request_id_stands_for_one_request() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, task) = broker.at_work().await;
@@ -258,6 +292,35 @@ async fn a_request_id_stands_for_one_request() {
     registration.intent = "Read ticket T-1001.".to_owned();
     let refused = orchestrator.register_task(registration).await.unwrap_err();
     assert_eq!(refused.reason, "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn a_registration_is_answered_again_whatever_time_has_brought() {
+    let broker = TestBroker::start().await;
+    let orchestrator = broker.for_long(ORCHESTRATOR).await;
+    let registration = broker.task("Read ticket T-1000.");
+    let before = orchestrator.register_task(registration.clone()).await.unwrap();
+    let mut below = broker.task("Read ticket T-1000.");
+    below.parent_task_id.clone_from(&before.task.as_ref().unwrap().task_id);
+    let child = orchestrator.register_task(below.clone()).await.unwrap();
+    broker.advance(Duration::from_secs(1801));
+    broker.sweep().await;
+    let late = orchestrator.again().register_task(registration.clone()).await.unwrap();
+    assert_eq!((late.decision, &late.task_handle), (before.decision.clone(), &before.task_handle), "past its deadline");
+
+    // The family is known for an hour after its end, and its answers for a day after they were given.
+    broker.advance(Duration::from_secs(3700));
+    broker.operator().await.revoke(revocation(Named::Agent(id(SECOND_AGENT).to_string()))).await.unwrap();
+    let id = before.task.as_ref().unwrap().task_id.clone();
+    assert_eq!(orchestrator.task(&id, "").await.unwrap_err().code, Code::NotFound, "it is forgotten");
+    for (request, before) in [(registration, before), (below, child)] {
+        let again = orchestrator.again().register_task(request).await.unwrap();
+        assert_eq!((&again.decision, &again.task_handle), (&before.decision, &before.task_handle));
+        let (task, then) = (again.task.unwrap(), before.task.unwrap());
+        assert_eq!(task.state(), carnet::pb::v1::TaskState::Expired);
+        let same = carnet::pb::v1::Task { state: then.state, ..task };
+        assert_eq!(same, then, "nothing else has changed");
+    }
 }
 
 #[tokio::test]

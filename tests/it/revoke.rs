@@ -1,13 +1,16 @@
 //! Ends: complete, cancel and revoke. When they return, everything below is revoked, durable, and stays so.
 
+use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{Everything, GrantState, ListBlocksRequest, Outcome, TaskState};
 use tonic::Code;
 
 use super::support::ask::{
-    AGENT, INITIATOR, INTENT, OTHER_ORCHESTRATOR, RESOURCE_SERVER, TICKETS_SERVER, lifting, revocation,
+    AGENT, INITIATOR, INTENT, ORCHESTRATOR, OTHER_ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SECOND_AGENT,
+    TICKETS_SERVER, ceiling, codes, lifting, revocation,
 };
-use super::support::broker::TestBroker;
+use super::support::broker::{TestBroker, policy_with};
+use super::support::caller::unique;
 use super::support::pki::id;
 
 #[tokio::test]
@@ -29,10 +32,8 @@ async fn invariant_5_the_end_is_the_end() {
         }
         let refused = agent.renew_credential(task.renewal(read.id())).await.unwrap_err();
         assert_eq!(refused.code, Code::FailedPrecondition, "{end}");
-        if end != "revoke" {
-            let (outcome, reasons) = agent.withheld(task.reading()).await;
-            assert_eq!((outcome, reasons), (Outcome::Denied, vec!["TASK_ENDED".to_owned()]), "{end}");
-        }
+        let (outcome, reasons) = agent.withheld(task.reading()).await;
+        assert_eq!((outcome, reasons), (Outcome::Denied, vec!["TASK_ENDED".to_owned()]), "{end}");
     }
 }
 
@@ -161,8 +162,90 @@ async fn a_blocked_agent_gets_no_new_tasks() {
     let answer = orchestrator.register_task(broker.task("Read ticket T-1000.")).await.unwrap();
     let decision = answer.decision.unwrap();
     assert_eq!(decision.outcome(), Outcome::Denied);
-    assert_eq!(super::support::ask::codes(&decision), ["BLOCKED"]);
+    assert_eq!(codes(&decision), ["BLOCKED"]);
     assert!(answer.task.is_none() && answer.task_handle.is_empty());
+}
+
+#[tokio::test]
+async fn what_runs_below_the_task_of_a_blocked_agent_gets_nothing_more() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, operator) = (broker.orchestrator().await, broker.agent().await, broker.operator().await);
+    let helper = broker.caller(SECOND_AGENT).await;
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let below = |parent: &OpenTask| carnet::pb::v1::RegisterTaskRequest {
+        parent_task_id: parent.id.clone(),
+        parent_task_handle: parent.handle.clone(),
+        agent: id(SECOND_AGENT).to_string(),
+        ..broker.task("Help with it.")
+    };
+    let child = agent.open(below(&parent)).await;
+    let granted = helper.granted(child.reading()).await;
+    let blocked = Named::Agent(id(AGENT).to_string());
+    operator.revoke(revocation(blocked.clone())).await.unwrap();
+
+    assert_eq!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Revoked);
+    let denied = (Outcome::Denied, vec!["BLOCKED".to_owned()]);
+    assert_eq!(
+        helper.withheld(child.reading()).await,
+        denied,
+        "the sub-task's agent is not blocked, but what it works for"
+    );
+    for (who, caller, parent) in [
+        ("the blocked agent delegates", &agent, &parent),
+        ("the agent below it delegates", &helper, &child),
+        ("the orchestrator delegates below it", &orchestrator, &parent),
+    ] {
+        let decision = caller.register_task(below(parent)).await.unwrap().decision.unwrap();
+        assert_eq!((decision.outcome(), codes(&decision)), denied, "{who}");
+    }
+
+    operator.lift_block(lifting(blocked)).await.unwrap();
+    helper.granted(child.reading()).await;
+    agent.open(below(&parent)).await;
+}
+
+#[tokio::test]
+async fn a_blocked_orchestrator_registers_and_amends_nothing_and_still_ends() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, _, task) = broker.at_work().await;
+    let blocked = Named::Agent(id(ORCHESTRATOR).to_string());
+    broker.operator().await.revoke(revocation(blocked)).await.unwrap();
+    let decision = orchestrator.register_task(broker.task(INTENT)).await.unwrap().decision.unwrap();
+    assert_eq!((decision.outcome(), codes(&decision)), (Outcome::Denied, vec!["BLOCKED".to_owned()]));
+    let amendment = carnet::pb::v1::AmendTaskRequest {
+        request_id: unique("amend"),
+        task_id: task.id.clone(),
+        ceiling: Some(ceiling(&["tickets.read"])),
+        ..Default::default()
+    };
+    let decision = orchestrator.amend_task(amendment).await.unwrap().decision.unwrap();
+    assert_eq!((decision.outcome(), codes(&decision)), (Outcome::Denied, vec!["BLOCKED".to_owned()]));
+    orchestrator.complete_task(task.complete()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_policy_knows_of_an_agent_no_more_or_as_another_class_it_keeps_no_grant_for() {
+    let drop = |text: String| text.replace("/agent/*\"", &format!("{SECOND_AGENT}\""));
+    let lower = |text: String| {
+        let pattern = id(AGENT);
+        format!("{text}\n[[identity]]\npattern = \"{pattern}\"\nclass = \"scorer\"\nowner = \"group:agents\"\n")
+    };
+    type Change = Box<dyn Fn(String) -> String>;
+    let changes: [(&str, Change, &str); 2] =
+        [("dropped", Box::new(drop), "IDENTITY_UNKNOWN"), ("another class", Box::new(lower), "NO_PERMIT")];
+    for (name, change, code) in changes {
+        let broker = TestBroker::start().await;
+        let (_, agent, task) = broker.at_work().await;
+        let granted = agent.granted(task.reading()).await;
+        let bundle = policy_with(|path, text| if path == "identities.toml" { change(text) } else { text });
+        let answer = broker.activate(&bundle).await;
+        assert_eq!(answer.grants_revoked, 1, "{name}");
+        assert_eq!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Revoked, "{name}");
+        let reconsidered = broker.record.of_kind("grant_reconsidered").await;
+        let Payload::GrantReconsidered(event) = &reconsidered[0].payload else { unreachable!() };
+        let reasons = &event.decision.as_ref().unwrap().reasons;
+        assert!(reasons.iter().any(|reason| reason.code == code), "{name}: {reasons:?}");
+    }
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::pki::{DOMAIN, FOREIGN, Pki, id, soon};
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
 use super::record::Record;
 
 /// The issuer of its tokens.
@@ -167,6 +167,20 @@ impl TestBroker {
         self.pki.clock.advance(by);
     }
 
+    /// Sets the clock back.
+    pub fn set_back(&self, by: Duration) {
+        self.pki.clock.set_back(by);
+    }
+
+    /// Clients of the workload at that path for a test that lasts longer than SVIDs do; the broker's own is renewed too.
+    pub async fn for_long(&self, path: &str) -> Caller {
+        self.own.offer(self.pki.offer_for(BROKER, &[], 6 * HOUR));
+        let (api, workload) = self.pki.workload_offered(self.pki.offer_for(path, &[], 6 * HOUR)).await;
+        let channel = self.connect(&workload).await;
+        self.members.lock().await.insert(path.to_owned(), Member { _api: api, channel });
+        self.caller(path).await
+    }
+
     /// Clients of the workload at that path of the own trust domain.
     pub async fn caller(&self, path: &str) -> Caller {
         Caller::new(self.channel(path).await, Arc::clone(&self.record))
@@ -241,10 +255,29 @@ impl TestBroker {
         self.own.offer(self.pki.offer(BROKER, &[]));
     }
 
+    /// Puts a bundle in force.
+    pub async fn activate(&self, files: &BundleFiles) -> v1::ActivatePolicyResponse {
+        activate(&self.operator().await.unchecked(), files).await
+    }
+
     /// Does what is due by the clock, without waiting for the broker to look at it.
     pub async fn sweep(&self) {
         self.running().broker().sweep().await.unwrap();
     }
+}
+
+/// Puts a bundle in force.
+pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePolicyResponse {
+    let active = operator.policy().get_active_policy(v1::GetActivePolicyRequest { include_files: false }).await;
+    let revision = active.unwrap().into_inner().revision + 1;
+    let list =
+        files.iter().map(|(path, content)| v1::PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
+    let request = v1::ActivatePolicyRequest {
+        bundle: Some(v1::PolicyBundle { files: list.collect() }),
+        revision,
+        digest: files.digest().to_string(),
+    };
+    operator.activate_policy(request).await.unwrap()
 }
 
 /// What the broker logs, for whoever looks into a failure: `RUST_LOG=carnet=debug`.

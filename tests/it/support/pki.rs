@@ -77,7 +77,12 @@ impl Pki {
 
     /// An SVID of the own trust domain, and the trust bundles of it and of those that are federated.
     pub fn offer(&self, path: &str, federated: &[Arc<DevCa>]) -> Offer {
-        Offer::fresh(&self.ca, &id(path), federated, &self.clock, HOUR).unwrap()
+        self.offer_for(path, federated, HOUR)
+    }
+
+    /// The same with an SVID of another life.
+    pub fn offer_for(&self, path: &str, federated: &[Arc<DevCa>], life: Duration) -> Offer {
+        Offer::fresh(&self.ca, &id(path), federated, &self.clock, life).unwrap()
     }
 
     pub fn serve(&self, offer: Offer) -> WorkloadApi {
