@@ -137,7 +137,7 @@ impl Broker {
                 verified: task.initiator_verified,
             },
             parent: if task.parent_task_id.is_empty() { None } else { Some(parse(&task.parent_task_id)?) },
-            intent: words.as_ref().map(|w| w.intent.clone()).unwrap_or_default(),
+            intent: words.as_ref().map(|w| w.intent.as_str().to_owned()).unwrap_or_default(),
             ceiling: words.and_then(|w| w.ceiling),
             created,
             deadline: Timestamp::from_millis(task.deadline_ms),
