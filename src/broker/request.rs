@@ -101,11 +101,11 @@ impl Broker {
             match task.answers.get(asking.request_id.as_str()) {
                 Some(answer) => Err((*answer, task.root)),
                 None => {
+                    let now = self.now_to_grant(&state)?;
                     let more = asking.renews.is_none() && task.open_count(now) >= OPEN_GRANTS_PER_TASK_MAX;
                     if more || task.answers.len() >= ANSWERS_PER_TASK_MAX {
                         return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
                     }
-                    let now = self.now_to_grant(&state)?;
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
                     if let Some(renewal) = asking.renews {
