@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::error::{IdentityError, SvidError};
+use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
 use super::svid::read_leaf;
 use super::view::provider;
@@ -70,7 +71,7 @@ pub struct Dialer {
 
 /// A connection to a server that proved its SVID. It ends itself when that SVID does.
 pub struct ServerConnection {
-    tls: Guarded<TlsStream<TcpStream>>,
+    tls: Guarded<Gathered<TlsStream<TcpStream>>>,
     spiffe_id: SpiffeId,
     thumbprint: Thumbprint,
 }
@@ -79,7 +80,7 @@ impl ServerConnection {
     fn new(tls: TlsStream<TcpStream>, clock: Clock) -> Result<Self, SvidError> {
         let leaf = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or(SvidError::Malformed)?;
         let (read, thumbprint) = (read_leaf(leaf)?, Thumbprint::of(leaf));
-        let (tls, mut end) = Guarded::new(tls);
+        let (tls, mut end) = Guarded::new(Gathered::new(tls));
         tokio::spawn(async move {
             tokio::select! {
                 () = end.closed() => {}

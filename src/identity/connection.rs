@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
 use super::peer::VerifiedPeer;
 use super::trust::Trust;
@@ -27,7 +28,7 @@ const RETIRED_BEFORE_PART: u32 = 4;
 
 /// A connection over mutual TLS.
 pub struct PeerConnection<IO = TcpStream> {
-    tls: Guarded<TlsStream<IO>>,
+    tls: Guarded<Gathered<TlsStream<IO>>>,
     peer: Arc<VerifiedPeer>,
     retirement: Option<oneshot::Receiver<Infallible>>,
     slot: Option<OwnedSemaphorePermit>,
@@ -36,7 +37,7 @@ pub struct PeerConnection<IO = TcpStream> {
 impl<IO> PeerConnection<IO> {
     /// Must be called within a Tokio runtime.
     pub(in crate::identity) fn new(tls: TlsStream<IO>, peer: Arc<VerifiedPeer>, trust: Trust) -> Self {
-        let (tls, end) = Guarded::new(tls);
+        let (tls, end) = Guarded::new(Gathered::new(tls));
         let (retire, retirement) = oneshot::channel();
         tokio::spawn(watch(trust, Arc::clone(&peer), retire, end));
         Self { tls, peer, retirement: Some(retirement), slot: None }

@@ -17,5 +17,6 @@ pub mod svid;
 pub mod trust;
 pub mod workload;
 
+mod gathered;
 mod verifier;
 mod view;
