@@ -24,6 +24,8 @@ pub mod config;
 #[cfg(feature = "broker")]
 pub mod dev;
 #[cfg(feature = "broker")]
+pub mod disk;
+#[cfg(feature = "broker")]
 pub mod entropy;
 #[cfg(feature = "broker")]
 pub mod eval;

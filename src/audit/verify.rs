@@ -40,6 +40,14 @@ pub enum VerifyError {
         #[source]
         source: DecodeEventError,
     },
+    /// Its beginning was dropped, or it is another part of the log than was meant.
+    #[error("the export begins after {found} events, where it should begin after {expected}")]
+    Beginning {
+        /// Where it should begin.
+        expected: u64,
+        /// Where it begins.
+        found: u64,
+    },
     /// An event was dropped, added, or moved.
     #[error("position {found} stands where {expected} should")]
     OutOfPlace {
@@ -102,17 +110,20 @@ fn until(sound: Option<u64>) -> String {
     sound.map_or_else(|| "which of them is not known".into(), |size| format!("the first {size} are as they were kept"))
 }
 
-/// Verifies an export: every byte of every event is what the key's owner signed for, nothing is dropped, added or moved, and
-/// the log continues the kept checkpoint.
+/// Verifies an export of everything after the first `from` events: every byte of every event is what the key's owner signed
+/// for, nothing is dropped, added or moved, and the log continues the kept checkpoint.
 ///
 /// # Errors
 /// When any of that is not so.
-pub fn verify(input: impl Read, key: &VerifierKey, kept: Option<&str>) -> Result<VerifyReport, VerifyError> {
+pub fn verify(input: impl Read, key: &VerifierKey, from: u64, kept: Option<&str>) -> Result<VerifyReport, VerifyError> {
     let kept = kept.map(|note| Checkpoint::verify(note, key)).transpose().map_err(VerifyError::Kept)?;
     let kept = kept.as_ref().map(Checkpoint::head);
     let mut reader = ExportReader::new(input).map_err(VerifyError::Export)?;
     let mut fold = Walk::new(reader.before().clone(), kept.map(|head| head.size));
-    let from = fold.tree.size();
+    // Where an export begins is its maker's word alone.
+    if fold.from != from {
+        return Err(VerifyError::Beginning { expected: from, found: fold.from });
+    }
     let mut note = None;
     while let Some(part) = reader.part().map_err(VerifyError::Export)? {
         match part {

@@ -7,7 +7,7 @@ use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::{self, asked_digest, event, family_stream};
-use crate::broker::register::{UnexpectedEventError, ceiling_bytes, hash, request_id_reused};
+use crate::broker::register::{UnexpectedEventError, ceiling_bytes, request_id_reused};
 use crate::broker::state::Answer;
 use crate::broker::words::{self, AmendWords, Context, DecisionWords};
 use crate::broker::{Broker, ordinary};
@@ -16,6 +16,7 @@ use crate::journal::entry::Entry;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question, RegistrationFacts};
+use crate::model::id::TaskId;
 use crate::model::identity::IdentityClass;
 use crate::model::limits::TASK_SECONDS_MAX;
 use crate::model::reason::ReasonCode;
@@ -55,7 +56,8 @@ impl Broker {
             let (mut view, deadline) = match look {
                 Ok(look) => look,
                 Err((answer, root)) => {
-                    let amended = self.amended_again(&ask, answer, root, asked)?;
+                    let task = ask.task;
+                    let amended = self.reading(move |this| this.amended_again(task, answer, root, asked)).await?;
                     // What the first try may have left undone.
                     self.reconsider(root, answer.position, &caller.actor()).await?;
                     return Ok(amended);
@@ -107,10 +109,9 @@ impl Broker {
             decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
             applied,
             deadline_ms: ask.deadline.map(Timestamp::as_millis).unwrap_or_default(),
-            ceiling_hash: ask.ceiling.as_ref().map(|c| hash(&ceiling_bytes(Some(c)))).unwrap_or_default(),
             sealed: ceiling,
             widened,
-            asked_digest: asked.to_vec().into(),
+            asked_digest: self.keyed(view.root, asked)?.to_vec().into(),
         };
         let event = event(family_stream(view.root), asker.actor(), &ask.context, Payload::TaskAmended(payload));
         Ok((ordinary(event, view.expects), decided))
@@ -118,12 +119,12 @@ impl Broker {
 
     fn amended_again(
         &self,
-        ask: &AmendTask,
+        task: TaskId,
         answer: Answer,
-        root: crate::model::id::TaskId,
+        root: TaskId,
         asked: [u8; 32],
     ) -> Result<Amended, BrokerError> {
-        if answer.asked != asked {
+        if answer.asked != self.keyed(root, asked)? {
             return Err(request_id_reused());
         }
         let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
@@ -133,7 +134,7 @@ impl Broker {
         let decision = event.decision.ok_or_else(|| BrokerError::internal(UnexpectedEventError))?;
         let words = self.decision_words(root, &decision)?;
         let id = decision.decision_id.parse().map_err(BrokerError::internal)?;
-        Ok(Amended { decided: Decided::new(id, &words.decision, words.differences), task: self.task_view(ask.task)? })
+        Ok(Amended { decided: Decided::new(id, &words.decision, words.differences), task: self.task_view(task)? })
     }
 }
 

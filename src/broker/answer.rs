@@ -231,7 +231,7 @@ pub enum WatchEvent {
 }
 
 /// A token's standing changed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantChange {
     /// Position of the event that changed it.
     pub position: u64,

@@ -2,13 +2,16 @@
 //! wire's messages, because there is nothing between the record and its reader.
 
 use crate::audit::checkpoint::Checkpoint as SignedHead;
+use crate::audit::tree::Frontier;
 use crate::broker::Broker;
 use crate::broker::ask::SearchEvents;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
-use crate::broker::grants::covered;
-use crate::broker::summary::{summary, timestamp, wire_context};
-use crate::broker::words::DecisionWords;
+use crate::broker::grants::{UnreadError, covered};
+use crate::broker::record::family_of;
+use crate::broker::summary::{timestamp, wire_context};
+use crate::broker::words::{self, Context, DecisionWords, TaskWords};
+use crate::journal::error::JournalError;
 use crate::journal::search::{Page, Query};
 use crate::model::access::Access;
 use crate::model::decision::Decision;
@@ -18,9 +21,6 @@ use crate::model::provenance::Evidence;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
-
-/// Events that are told of what became of one grant, at most.
-const AFTERMATH_MAX: u32 = 200;
 
 /// A signed tree head, and how to check it.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Broker {
             }
             other => BrokerError::unavailable(other),
         })?;
-        Ok((events.iter().map(summary).collect(), next))
+        Ok((events.iter().map(|recorded| self.told(recorded)).collect(), next))
     }
 
     /// Everything that is known of one decision.
@@ -73,44 +73,29 @@ impl Broker {
         };
         let (decision, task) = place(&mut record, &recorded.event).ok_or(BrokerError::NotFound { what: "decision" })?;
         describe(&mut record, decision);
-        let root: TaskId = recorded.event.stream.trim_start_matches("task/").parse().map_err(BrokerError::internal)?;
-        match self.whole_words(root, recorded.position, &recorded.event, decision) {
+        match self.whole_words(recorded.position, &recorded.event, decision) {
             Ok(words) => tell(&mut record, &words),
-            Err(_) => record.erased = true,
+            Err(UnreadError::Erased) => record.erased = true,
+            Err(UnreadError::Unread(error)) => return Err(error),
         }
-        if let Some(task) = task {
-            let state = self.0.known.look();
-            if let Some(words) = state.tasks.get(&task).and_then(|t| t.words.clone()) {
-                record.intent = words.intent.as_str().to_owned();
-            }
+        match task.map(|task| self.intent_of(task)).transpose() {
+            Ok(intent) => record.intent = intent.flatten().unwrap_or_default(),
+            Err(UnreadError::Erased) => record.erased = true,
+            Err(UnreadError::Unread(error)) => return Err(error),
         }
-        if !record.grant_id.is_empty() {
-            record.aftermath = self.aftermath(&record, root)?;
+        if let Ok(grant) = record.grant_id.parse() {
+            record.aftermath = self.aftermath(grant, recorded.position)?;
         }
         Ok(record)
     }
 
-    /// What became of a grant, and was done under it.
-    fn aftermath(&self, record: &v1::DecisionRecord, root: TaskId) -> Result<Vec<v1::EventSummary>, BrokerError> {
-        let query = Query {
-            stream: Some(crate::broker::record::family_stream(root)),
-            from: record.time.map(|t| crate::broker::summary::from_wire(&t)),
-            page_size: AFTERMATH_MAX,
-            ..Query::default()
-        };
-        let Page { events, .. } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
-        let about = |event: &pb::Event| match &event.payload {
-            Some(Payload::GrantReconsidered(e)) => e.grant_id == record.grant_id,
-            Some(Payload::GrantReleased(e)) => e.grant_id == record.grant_id,
-            Some(Payload::ToolCallReported(e)) => e.grant_id == record.grant_id,
-            Some(Payload::CredentialDecided(e)) => e.grant.as_ref().is_some_and(|g| g.grant_id == record.grant_id),
-            Some(Payload::Revoked(_) | Payload::TaskEnded(_) | Payload::TaskPaused(_) | Payload::TaskResumed(_)) => {
-                true
-            }
-            _ => false,
-        };
-        let after = events.iter().filter(|r| r.position > record.position && about(&r.event));
-        Ok(after.map(summary).collect())
+    /// The intent of a task as it was registered: memory forgets a task some time after its end, the record does not.
+    fn intent_of(&self, task: TaskId) -> Result<Option<String>, UnreadError> {
+        let Some((recorded, registered)) = self.registration_of(task)? else { return Ok(None) };
+        let context = Context { kind: "task", id: &registered.task_id };
+        let words: TaskWords =
+            words::open(&self.0.sealer, family_of(&recorded.event.stream), context, &registered.sealed)?;
+        Ok(Some(words.intent.into()))
     }
 
     /// How many events are durable.
@@ -133,7 +118,27 @@ impl Broker {
     /// # Errors
     /// When it cannot be signed.
     pub fn checkpoint(&self) -> Result<Checkpoint, BrokerError> {
-        let note = self.0.journal.checkpoint().map_err(BrokerError::unavailable)?;
+        self.signed(self.0.journal.checkpoint())
+    }
+
+    /// A checkpoint over the first `size` events.
+    ///
+    /// # Errors
+    /// When there are not so many, or it cannot be signed.
+    pub fn checkpoint_of(&self, size: u64) -> Result<Checkpoint, BrokerError> {
+        self.signed(self.0.journal.checkpoint_of(size))
+    }
+
+    /// What stands for the first `size` events in an export of what follows.
+    ///
+    /// # Errors
+    /// When there are not so many, or the journal cannot be read.
+    pub fn frontier(&self, size: u64) -> Result<Frontier, BrokerError> {
+        self.0.journal.frontier(size).map_err(BrokerError::unavailable)
+    }
+
+    fn signed(&self, note: Result<String, JournalError>) -> Result<Checkpoint, BrokerError> {
+        let note = note.map_err(BrokerError::unavailable)?;
         let key = self.0.journal.verifier_key();
         let signed = SignedHead::verify(&note, &key).map_err(BrokerError::internal)?;
         Ok(Checkpoint {

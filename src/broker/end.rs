@@ -5,7 +5,7 @@ use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::record::{event, family_stream};
-use crate::broker::words::{self, Context, Sentence};
+use crate::broker::words::Context;
 use crate::broker::{Broker, ending};
 use crate::journal::entry::Entry;
 use crate::journal::guards::{Expect, GuardKey};
@@ -57,7 +57,7 @@ impl Broker {
                 let expects = vec![Expect { key: GuardKey::task(&id), at: state.marks.at(&GuardKey::task(&id)) }];
                 (task.root, expects)
             };
-            let entry = self.end_entry(caller.actor(), id, entry.0, end, reason, entry.1)?;
+            let entry = self.end_entry(caller.actor(), id, entry.0, end, reason, entry.1);
             if let Some(committed) = self.append(entry).await? {
                 let position = committed.last();
                 let revoked = self.tally(position).revoked;
@@ -76,7 +76,7 @@ impl Broker {
             })
         };
         let Some((root, expects)) = looked else { return Ok(()) };
-        let entry = self.end_entry(broker_actor(), id, root, TaskState::Expired, "", expects)?;
+        let entry = self.end_entry(broker_actor(), id, root, TaskState::Expired, "", expects);
         // When something else happened to the task, the next sweep looks again.
         self.append(entry).await.map(|_| ())
     }
@@ -89,20 +89,15 @@ impl Broker {
         end: TaskState,
         reason: &str,
         expects: Vec<Expect>,
-    ) -> Result<Entry, BrokerError> {
-        let sealed = if reason.is_empty() {
-            bytes::Bytes::new()
-        } else {
-            let context = Context { kind: "end", id: &id.to_string() };
-            let sentence = Sentence { text: reason.to_owned() };
-            words::seal(&self.0.sealer, root, context, &sentence).map_err(BrokerError::internal)?
-        };
+    ) -> Entry {
+        let stream = family_stream(root);
+        let sealed = self.seal_reason(&stream, Context { kind: "end", id: &id.to_string() }, reason);
         let state = match end {
             TaskState::Completed => v1::TaskState::Completed,
             TaskState::Cancelled => v1::TaskState::Cancelled,
             TaskState::Expired | TaskState::Active | TaskState::Paused => v1::TaskState::Expired,
         };
         let payload = pb::TaskEnded { task_id: id.to_string(), state: state.into(), sealed };
-        Ok(ending(event(family_stream(root), actor, &no_context(), Payload::TaskEnded(payload)), expects))
+        ending(event(stream, actor, &no_context(), Payload::TaskEnded(payload)), expects)
     }
 }

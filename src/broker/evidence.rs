@@ -52,7 +52,7 @@ const fn words_of(signal: &Signal) -> usize {
 }
 
 /// The reports that were counted lately.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Reports {
     counted: HashMap<GuardKey, Counted>,
     order: VecDeque<(Timestamp, GuardKey)>,
@@ -63,14 +63,14 @@ pub(in crate::broker) struct Reports {
 pub(in crate::broker) struct Counted {
     /// Position of its event.
     pub(in crate::broker) position: u64,
-    /// Digest of what was reported; `None` when its words were erased.
+    /// Digest of what was reported, keyed by the family; `None` when its words were erased.
     asked: Option<[u8; 32]>,
 }
 
 impl Counted {
     /// True unless something else was reported under the same id.
-    pub(in crate::broker) fn is_same(&self, asked: &[u8; 32]) -> bool {
-        self.asked.is_none_or(|known| known == *asked)
+    pub(in crate::broker) fn is_same<E>(&self, asked: impl FnOnce() -> Result<[u8; 32], E>) -> Result<bool, E> {
+        self.asked.map_or(Ok(true), |known| Ok(known == asked()?))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Figures {
     pub events: u64,
     /// Entries that wait to be recorded.
     pub waiting: u64,
+    /// Bytes of the record.
+    pub bytes: u64,
     /// Revision of the policy bundle in force; 0 when there is none.
     pub policy_revision: u64,
 }
@@ -44,6 +46,7 @@ impl Broker {
             tasks_open: state.by.deadlines.len() as u64,
             events: state.next,
             waiting: self.0.journal.waiting() as u64,
+            bytes: self.0.journal.bytes(),
             policy_revision: state.policy.as_ref().map(|p| p.revision).unwrap_or_default(),
             ..Figures::default()
         };

@@ -9,9 +9,10 @@ use crate::broker::ask::Target;
 use crate::broker::bundles::Bundles;
 use crate::broker::forget::forget;
 use crate::broker::record::parse_target;
+use crate::broker::register::intent_hash;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
-use crate::broker::words::{self, AmendWords, Context};
+use crate::broker::words::{self, AmendWords, Context, WordsError};
 use crate::intent::usage::Amounts;
 use crate::journal::guards::touches;
 use crate::journal::projection::Recorded;
@@ -38,26 +39,30 @@ pub(in crate::broker) struct Means {
     pub(in crate::broker) bundles: Bundles,
 }
 
-/// Why an event could not be folded: it holds something that no version of Carnet writes.
+/// Why an event could not be folded: it holds something that this version of Carnet does not write, or words that were not
+/// erased and yet do not open. To go on without it could leave alive what it has ended.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::broker) enum FoldError {
     #[error("an id does not parse")]
     Id(#[from] ParseIdError),
     #[error("a SPIFFE ID does not parse")]
     SpiffeId(#[from] crate::model::spiffe_id::ParseSpiffeIdError),
-    #[error("`{0}` is no value of its kind")]
+    #[error("no {0} that this version knows")]
     Value(&'static str),
+    #[error("words of an event do not open")]
+    Words(#[source] WordsError),
 }
 
 /// Applies one event.
-pub(in crate::broker) fn fold(state: &mut State, recorded: &Recorded, means: &Means) {
+///
+/// # Errors
+/// When it is not understood. The state is then of no use.
+pub(in crate::broker) fn fold(state: &mut State, recorded: &Recorded, means: &Means) -> Result<(), FoldError> {
     state.next = recorded.position + 1;
     state.time = state.time.max(recorded.time);
     state.marks.apply(&touches(&recorded.event), recorded.position, recorded.time);
     let mut step = Step { state, position: recorded.position, time: recorded.time, tally: Tally::default(), means };
-    if let Err(error) = step.apply(&recorded.event) {
-        tracing::error!(position = recorded.position, error = &error as &dyn std::error::Error, "event not understood");
-    }
+    step.apply(&recorded.event)?;
     let tally = step.tally;
     if tally != Tally::default() {
         if state.tallies.len() >= TALLIES_MAX {
@@ -66,6 +71,7 @@ pub(in crate::broker) fn fold(state: &mut State, recorded: &Recorded, means: &Me
         state.tallies.push_back((recorded.position, tally));
     }
     forget(state);
+    Ok(())
 }
 
 struct Step<'a> {
@@ -113,7 +119,8 @@ impl Step<'_> {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())
             }
-            Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) | None => Ok(()),
+            Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) => Ok(()),
+            None => Err(FoldError::Value("kind of event")),
         }
     }
 
@@ -129,7 +136,7 @@ impl Step<'_> {
         let id: TaskId = task.task_id.parse()?;
         let root: TaskId = task.root_task_id.parse()?;
         let parent = if task.parent_task_id.is_empty() { None } else { Some(task.parent_task_id.parse()?) };
-        let words = self.open(root, "task", &task.task_id, &task.sealed);
+        let words = self.open(root, "task", &task.task_id, &task.sealed)?;
         let entry = Task {
             root,
             parent,
@@ -142,7 +149,7 @@ impl Step<'_> {
             depth: task.depth,
             state: TaskState::Active,
             audiences: task.audiences.iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
-            intent_hash: task.intent_hash.as_str().into(),
+            intent_hash: intent_hash(words.as_ref()),
             words: words.map(Arc::new),
             grants: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -151,13 +158,15 @@ impl Step<'_> {
         let by = &mut self.state.by;
         by.tasks_of_agent.entry(entry.agent.clone()).or_default().insert(id);
         by.tasks_of_initiator.entry(entry.initiator.name.clone()).or_default().insert(id);
-        by.tasks_of_orchestrator.entry(entry.orchestrator.clone()).or_default().insert(id);
         by.deadlines.insert((entry.deadline, id));
         if let Some(parent) = parent.and_then(|p| self.state.tasks.get_mut(&p)) {
             parent.children.push(id);
         }
         self.state.families.entry(root).or_default().members.push(id);
         self.state.tasks.insert(id, entry);
+        for orchestrator in self.state.orchestrators(id) {
+            self.state.by.tasks_of_orchestrator.entry(orchestrator).or_default().insert(id);
+        }
         Ok(())
     }
 
@@ -166,7 +175,7 @@ impl Step<'_> {
         let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let words: Option<AmendWords> =
-            if e.sealed.is_empty() { None } else { self.open(root, "amend", &e.request_id, &e.sealed) };
+            if e.sealed.is_empty() { None } else { self.open(root, "amend", &e.request_id, &e.sealed)? };
         let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         if matches!(answer.outcome, Outcome::Granted | Outcome::Denied) {
             task.answers.insert(e.request_id.clone(), answer);
@@ -262,7 +271,7 @@ impl Step<'_> {
         let draws: Vec<Amounts> = if grant.sealed_draws.is_empty() {
             Vec::new()
         } else {
-            self.open(root, "draws", &grant.jti, &grant.sealed_draws).unwrap_or_default()
+            self.open(root, "draws", &grant.jti, &grant.sealed_draws)?.unwrap_or_default()
         };
         let family = self.state.families.entry(root).or_default();
         let usage = Arc::make_mut(&mut family.usage);
@@ -315,7 +324,7 @@ impl Step<'_> {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         if e.blocks {
-            let block = Block { reason: e.reason.clone(), since: self.time, position: self.position };
+            let block = Block { sealed_reason: e.sealed.to_vec(), since: self.time, position: self.position };
             self.state.blocks.insert(target, block);
         }
         Ok(())
@@ -349,16 +358,12 @@ impl Step<'_> {
         kind: &'static str,
         id: &str,
         bytes: &[u8],
-    ) -> Option<W> {
+    ) -> Result<Option<W>, FoldError> {
         match words::open(&self.means.sealer, root, Context { kind, id }, bytes) {
-            Ok(words) => Some(words),
-            Err(error) => {
-                if !error.is_erased() {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(position = self.position, kind, error, "words of an event do not open");
-                }
-                None
-            }
+            Ok(words) => Ok(Some(words)),
+            // Nothing can be decided about the family any more: the words of its tasks are gone too.
+            Err(error) if error.is_erased() => Ok(None),
+            Err(error) => Err(FoldError::Words(error)),
         }
     }
 

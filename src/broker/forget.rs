@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::broker::evidence::REPORT_RETENTION;
 use crate::broker::state::State;
+use crate::model::spiffe_id::SpiffeId;
 
 /// How long a grant is still known after its token died, so that its agent can read what became of it, and receivers whose
 /// clocks are behind are told of its end.
@@ -41,11 +42,16 @@ pub(in crate::broker) fn forget(state: &mut State) {
         }
         state.by.ended.pop_first();
         state.by.due.remove(&root);
-        for id in state.families.remove(&root).map(|f| f.members).unwrap_or_default() {
+        let members = state.families.remove(&root).map(|f| f.members).unwrap_or_default();
+        let orchestrators: BTreeSet<SpiffeId> =
+            members.iter().filter_map(|id| Some(state.tasks.get(id)?.orchestrator.clone())).collect();
+        for id in members {
             let Some(task) = state.tasks.remove(&id) else { continue };
             remove_from(&mut state.by.tasks_of_agent, &task.agent, &id);
             remove_from(&mut state.by.tasks_of_initiator, &task.initiator.name, &id);
-            remove_from(&mut state.by.tasks_of_orchestrator, &task.orchestrator, &id);
+            for orchestrator in &orchestrators {
+                remove_from(&mut state.by.tasks_of_orchestrator, orchestrator, &id);
+            }
         }
     }
     while let Some(&(oldest, root)) = state.by.reported.first() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::broker::ask::RequestContext;
 use crate::broker::caller::WorkloadCaller;
 use crate::broker::error::BrokerError;
+use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, Family, State};
 use crate::broker::words::{CallWords, TaskWords};
 use crate::intent::judge::{Asked as Judged, Grounds, entries};
@@ -274,12 +275,13 @@ pub(in crate::broker) fn remember(
     event: &pb::ToolCallReported,
     words: &CallWords,
     position: u64,
-) {
-    let Ok(tool) = event.tool.parse::<ToolName>() else { return };
+) -> Result<(), FoldError> {
+    let tool = event.tool.parse::<ToolName>()?;
     let reporter = match event.reporter.as_str() {
         "audience" => Reporter::Audience,
         "gateway" => Reporter::Gateway,
-        _ => Reporter::Agent,
+        "agent" => Reporter::Agent,
+        _ => return Err(FoldError::Value("reporter")),
     };
     let call = ReportedCall {
         tool: &tool,
@@ -291,6 +293,7 @@ pub(in crate::broker) fn remember(
         failed: event.failed,
     };
     Arc::make_mut(&mut family.session).report(&call, intent, ceilings);
+    Ok(())
 }
 
 /// The context of what no caller asked for.

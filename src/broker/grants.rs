@@ -3,9 +3,10 @@
 use crate::broker::Broker;
 use crate::broker::answer::GrantView;
 use crate::broker::error::BrokerError;
+use crate::broker::record::family_of;
 use crate::broker::retain::with_signals;
 use crate::broker::state::Grant;
-use crate::broker::words::{self, Context, DecisionWords};
+use crate::broker::words::{self, Context, DecisionWords, WordsError};
 use crate::model::access::Access;
 use crate::model::id::{DecisionId, GrantId, TaskId};
 use crate::pb::journal as pb;
@@ -20,7 +21,16 @@ pub(in crate::broker) struct RecordedDecision {
 }
 
 impl Broker {
-    /// The grant as it may be shown.
+    /// Does what reads the journal where it may wait for the disk. What else the broker is asked meanwhile does not.
+    pub(in crate::broker) async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, BrokerError> + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || read(&this)).await.map_err(BrokerError::internal)?
+    }
+
+    /// The grant as it may be shown. Reads the journal.
     pub(in crate::broker) fn grant_view(&self, id: GrantId) -> Result<GrantView, BrokerError> {
         let (grant, root) = {
             let state = self.0.known.look();
@@ -70,19 +80,24 @@ impl Broker {
         root: TaskId,
         decision: &pb::Decision,
     ) -> Result<DecisionWords, BrokerError> {
+        self.opened_decision(root, decision).map_err(BrokerError::unavailable)
+    }
+
+    /// The same, and why not.
+    fn opened_decision(&self, root: TaskId, decision: &pb::Decision) -> Result<DecisionWords, WordsError> {
         let context = Context { kind: "decision", id: &decision.decision_id };
-        words::open(&self.0.sealer, root, context, &decision.sealed).map_err(BrokerError::unavailable)
+        words::open(&self.0.sealer, root, context, &decision.sealed)
     }
 
     /// The words of a decision that stands at that position, with what an event before it holds of them.
     pub(in crate::broker) fn whole_words(
         &self,
-        root: TaskId,
         position: u64,
         event: &pb::Event,
         decision: &pb::Decision,
-    ) -> Result<DecisionWords, BrokerError> {
-        let mut words = self.decision_words(root, decision)?;
+    ) -> Result<DecisionWords, UnreadError> {
+        let root = family_of(&event.stream);
+        let mut words = self.opened_decision(root, decision)?;
         if let Some(Payload::GrantReconsidered(pb::GrantReconsidered { signals_back: back @ 1.., .. })) = event.payload
         {
             let holder = position.saturating_sub(back.into());
@@ -90,9 +105,9 @@ impl Broker {
             let Some(Payload::GrantReconsidered(pb::GrantReconsidered { decision: Some(holds), .. })) =
                 recorded.event.payload
             else {
-                return Err(BrokerError::internal(NotADecisionError(holder)));
+                return Err(BrokerError::internal(NotADecisionError(holder)).into());
             };
-            with_signals(&mut words, self.decision_words(root, &holds)?.facts.signals);
+            with_signals(&mut words, self.opened_decision(root, &holds)?.facts.signals);
         }
         Ok(words)
     }
@@ -119,6 +134,27 @@ pub(in crate::broker) fn covered(words: &DecisionWords) -> Vec<Access> {
             ..access.clone()
         })
         .collect()
+}
+
+/// Why words of the record cannot be told.
+#[derive(Debug)]
+pub(in crate::broker) enum UnreadError {
+    /// They were erased.
+    Erased,
+    /// They were altered, or their key is damaged: which is not passed off as erased.
+    Unread(BrokerError),
+}
+
+impl From<WordsError> for UnreadError {
+    fn from(error: WordsError) -> Self {
+        if error.is_erased() { Self::Erased } else { Self::Unread(BrokerError::internal(error)) }
+    }
+}
+
+impl From<BrokerError> for UnreadError {
+    fn from(error: BrokerError) -> Self {
+        Self::Unread(error)
+    }
 }
 
 /// The record holds something else at that position.

@@ -6,7 +6,7 @@ use crate::broker::figures;
 use crate::broker::fold::{Means, fold};
 use crate::broker::saved;
 use crate::broker::state::State;
-use crate::journal::projection::{LoadError, Projection, Recorded};
+use crate::journal::projection::{ApplyError, LoadError, Projection, Recorded, SaveError};
 use crate::metrics::Metrics;
 
 /// What the broker knows. It is locked for moments, never across an await.
@@ -29,7 +29,7 @@ impl Known {
     }
 
     /// The state, for a moment. A panic elsewhere cannot have left it half changed in a way that matters: only `fold` writes,
-    /// and what it could not finish it reports.
+    /// and when it cannot finish the journal is out of service.
     pub(in crate::broker) fn look(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -40,14 +40,15 @@ impl Projection for Known {
         saved::FORMAT
     }
 
-    fn apply(&self, recorded: &Recorded) {
-        fold(&mut self.look(), recorded, &self.means);
+    fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError> {
+        fold(&mut self.look(), recorded, &self.means).map_err(|e| ApplyError(Box::new(e)))?;
         if let Some(metrics) = self.metrics.get() {
             figures::count(metrics, recorded);
         }
+        Ok(())
     }
 
-    fn save(&self) -> Vec<u8> {
+    fn save(&self) -> Result<Vec<u8>, SaveError> {
         saved::save(&self.look(), &self.means)
     }
 

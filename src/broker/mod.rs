@@ -21,6 +21,7 @@ use crate::seal::sealer::Sealer;
 use crate::token::claims::Issuer;
 
 pub mod activate;
+mod aftermath;
 pub mod amend;
 pub mod answer;
 pub mod ask;
@@ -42,6 +43,7 @@ pub mod limit;
 pub mod open;
 pub mod pause;
 pub mod read;
+mod reason;
 pub mod record;
 mod refusals;
 pub mod register;

@@ -182,6 +182,16 @@ impl Broker {
             problems.push("no policy bundle is in force".to_owned());
         }
         problems.extend(self.0.hours.behind(&state).map(|behind| behind.to_string()));
+        let now = self.now(&state);
+        drop(state);
+        let keys = &self.0.keys;
+        let unsigned = keys.algorithms().into_iter().filter(|algorithm| keys.current(*algorithm, now).is_none());
+        problems.extend(unsigned.map(|algorithm| format!("no key signs {algorithm}")));
+        if self.0.journal.is_closed() {
+            problems.push("the journal is closed".to_owned());
+        } else if self.0.journal.is_full() {
+            problems.push("the disk is full: what is left is held back for ends and revocations".to_owned());
+        }
         problems
     }
 }

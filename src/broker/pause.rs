@@ -5,7 +5,7 @@ use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::record::{event, family_stream};
-use crate::broker::words::{self, Context, Sentence};
+use crate::broker::words::Context;
 use crate::broker::{Broker, ending, ordinary};
 use crate::journal::entry::Entry;
 use crate::journal::guards::Expect;
@@ -55,7 +55,7 @@ impl Broker {
                 }
                 (task.root, vec![Expect { key: GuardKey::task(&id), at: state.marks.at(&GuardKey::task(&id)) }])
             };
-            let entry = self.turn_entry(caller, id, root, to, reason, expects)?;
+            let entry = self.turn_entry(caller, id, root, to, reason, expects);
             if self.append(entry).await?.is_some() {
                 return self.task_view(id);
             }
@@ -71,16 +71,14 @@ impl Broker {
         to: TaskState,
         reason: &str,
         expects: Vec<Expect>,
-    ) -> Result<Entry, BrokerError> {
-        let task_id = id.to_string();
+    ) -> Entry {
+        let (task_id, stream) = (id.to_string(), family_stream(root));
         if to == TaskState::Active {
             let payload = Payload::TaskResumed(pb::TaskResumed { task_id });
-            return Ok(ordinary(event(family_stream(root), caller.actor(), &no_context(), payload), expects));
+            return ordinary(event(stream, caller.actor(), &no_context(), payload), expects);
         }
-        let sentence = Sentence { text: reason.to_owned() };
-        let sealed = words::seal(&self.0.sealer, root, Context { kind: "pause", id: &task_id }, &sentence);
-        let sealed = sealed.map_err(BrokerError::internal)?;
+        let sealed = self.seal_reason(&stream, Context { kind: "pause", id: &task_id }, reason);
         let payload = Payload::TaskPaused(pb::TaskPaused { task_id, sealed });
-        Ok(ending(event(family_stream(root), caller.actor(), &no_context(), payload), expects))
+        ending(event(stream, caller.actor(), &no_context(), payload), expects)
     }
 }

@@ -1,5 +1,6 @@
 //! Reading tasks and grants, by those whose they are.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::broker::Broker;
@@ -19,6 +20,9 @@ use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
+
+/// Tasks of a list that are looked at together.
+const LOOK_MAX: usize = 64;
 
 impl Broker {
     /// A task, for its orchestrator, the operator, or its agent with the handle.
@@ -59,25 +63,29 @@ impl Broker {
             _ => return Err(BrokerError::above_limit("page_size", "above 500")),
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let state = self.0.known.look();
-        let mut ids: Vec<TaskId> = match caller {
-            Caller::Operator { .. } => state.tasks.keys().copied().collect(),
-            Caller::Workload(w) => {
-                let own = state.by.tasks_of_orchestrator.get(w.peer.spiffe_id()).into_iter().flatten();
-                own.flat_map(|id| state.subtree(*id)).collect()
+        let (mut tasks, mut below) = (Vec::new(), ask.after);
+        loop {
+            let looked_at = {
+                let state = self.0.known.look();
+                let now = self.now(&state);
+                let ids = seen_by(&state, caller, below);
+                let wanted = |id: &&TaskId| ask.state.is_none() || ask.state == state.effective_state(**id);
+                let found =
+                    ids.iter().filter(wanted).filter_map(|id| Some(view(&state, *id, state.tasks.get(id)?, now)));
+                tasks.extend(found.take(size + 1 - tasks.len()));
+                ids
+            };
+            below = looked_at.last().copied();
+            // One more says that there is another page.
+            if below.is_none() || tasks.len() > size {
+                break;
             }
-        };
-        ids.retain(|id| ask.after.is_none_or(|after| *id < after));
-        if let Some(wanted) = ask.state {
-            ids.retain(|id| state.effective_state(*id) == Some(wanted));
+            tokio::task::yield_now().await;
         }
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        ids.dedup();
-        let more = ids.len() > size;
-        ids.truncate(size);
-        let now = self.now(&state);
-        let tasks = ids.iter().filter_map(|id| Some(view(&state, *id, state.tasks.get(id)?, now)));
-        Ok((tasks.collect(), if more { ids.last().copied() } else { None }))
+        let more = tasks.len() > size;
+        tasks.truncate(size);
+        let last = tasks.last().filter(|_| more).map(|task| task.id);
+        Ok((tasks, last))
     }
 
     /// A grant, for its orchestrator, its audience, the operator, or its agent with the task's handle.
@@ -103,7 +111,7 @@ impl Broker {
                 return Err(BrokerError::NotFound { what: "grant" });
             }
         }
-        self.grant_view(id)
+        self.reading(move |this| this.grant_view(id)).await
     }
 
     /// The task as it may be shown.
@@ -176,6 +184,18 @@ impl Broker {
     }
 }
 
+/// The next tasks that the caller may list, newest first, so few that the log's writer does not wait for it.
+fn seen_by(state: &State, caller: &Caller, below: Option<TaskId>) -> Vec<TaskId> {
+    let older = (Bound::Unbounded, below.map_or(Bound::Unbounded, Bound::Excluded));
+    match caller {
+        Caller::Operator { .. } => state.tasks.range(older).rev().take(LOOK_MAX).map(|(id, _)| *id).collect(),
+        Caller::Workload(w) => {
+            let own = state.by.tasks_of_orchestrator.get(w.peer.spiffe_id());
+            own.into_iter().flat_map(|own| own.range(older).rev()).take(LOOK_MAX).copied().collect()
+        }
+    }
+}
+
 fn view(state: &State, id: TaskId, task: &Task, now: Timestamp) -> TaskView {
     let words = task.words.as_ref().map(Arc::as_ref);
     TaskView {
@@ -190,6 +210,6 @@ fn view(state: &State, id: TaskId, task: &Task, now: Timestamp) -> TaskView {
         created: task.created,
         deadline: task.deadline,
         depth: task.depth,
-        open_grants: u32::try_from(state.open_grants(id, now).len()).unwrap_or(u32::MAX),
+        open_grants: u32::try_from(state.open_count(id, now)).unwrap_or(u32::MAX),
     }
 }

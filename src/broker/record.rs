@@ -14,10 +14,16 @@ use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
 use crate::policy::bundle::PolicyBundle;
+use crate::seal::sealer::COMMON;
 
 /// The stream of a task family.
 pub(in crate::broker) fn family_stream(root: TaskId) -> String {
     format!("task/{root}")
+}
+
+/// The family under whose key the words in a stream are sealed.
+pub(in crate::broker) fn family_of(stream: &str) -> TaskId {
+    stream.strip_prefix("task/").and_then(|root| root.parse().ok()).unwrap_or(COMMON)
 }
 
 /// The stream of what concerns the broker as a whole.

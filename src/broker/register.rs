@@ -5,7 +5,7 @@ use crate::broker::ask::RegisterTask;
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active};
-use crate::broker::record::{self, asked_digest, event, family_stream};
+use crate::broker::record::{self, asked_digest, event, family_of, family_stream};
 use crate::broker::state::{Answer, State};
 use crate::broker::words::{self, Context, DecisionWords, TaskWords};
 use crate::broker::{Broker, ordinary};
@@ -38,7 +38,8 @@ impl Broker {
         let asker = caller.workload()?;
         let asked = digest(&ask);
         let id = self.new_task_id()?;
-        let mut sealed = ask.parent.is_some();
+        // A sub-task has its family's.
+        let mut has_key = ask.parent.is_some();
         for _ in 0..super::TRIES_MAX {
             let look = {
                 let state = self.0.known.look();
@@ -56,17 +57,17 @@ impl Broker {
             };
             let look = match look {
                 Ok(look) => look,
-                Err(answer) => return self.registered_again(answer, asked),
+                Err(answer) => return self.reading(move |this| this.registered_again(answer, asked)).await,
             };
-            if !sealed {
+            let facts = look.facts(&ask, id);
+            let decision = decide(&look.bundle, &facts);
+            if decision.outcome == Outcome::Granted && !has_key {
                 // Blocking I/O: the key must be durable before the first event that uses it.
                 let sealer = self.0.sealer.clone();
                 let made = tokio::task::spawn_blocking(move || sealer.create(id)).await;
                 made.map_err(BrokerError::internal)?.map_err(BrokerError::unavailable)?;
-                sealed = true;
+                has_key = true;
             }
-            let facts = look.facts(&ask, id);
-            let decision = decide(&look.bundle, &facts);
             let (entry, decided) = self.registration(&ask, &look, id, asked, facts, decision)?;
             if self.append(entry).await?.is_some() {
                 return self.registered(id, decided);
@@ -87,10 +88,15 @@ impl Broker {
         let root = look.parent.as_ref().map_or(id, |p| p.root);
         let decision_id = self.new_decision_id()?;
         let granted = decision.outcome == Outcome::Granted;
+        // What was refused belongs to no task, only to who asked.
+        let actor = look.asker.actor();
+        let stream =
+            if granted || look.parent.is_some() { family_stream(root) } else { format!("identity/{}", actor.id) };
+        let family = family_of(&stream);
         let task = if granted { Some(self.registered_task(ask, look, id, root)?) } else { None };
         let words =
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
-        let sealed = self.seal_decision(root, decision_id, &words)?;
+        let sealed = self.seal_decision(family, decision_id, &words)?;
         let decided = Decided::new(decision_id, &words.decision, Vec::new());
         let payload = pb::TaskDecided {
             request_id: ask.request_id.to_string(),
@@ -103,9 +109,9 @@ impl Broker {
                 sealed,
             )),
             task,
-            asked_digest: asked.to_vec().into(),
+            asked_digest: self.keyed(family, asked)?.to_vec().into(),
         };
-        let event = event(family_stream(root), look.asker.actor(), &ask.context, Payload::TaskDecided(payload));
+        let event = event(stream, actor, &ask.context, Payload::TaskDecided(payload));
         Ok((ordinary(event, look.expects.clone()), decided))
     }
 
@@ -130,8 +136,6 @@ impl Broker {
             initiator_verified: look.initiator.verified,
             deadline_ms: ask.deadline.as_millis(),
             depth: look.parent.as_ref().map_or(0, |p| p.depth + 1),
-            intent_hash: hash(ask.intent.as_bytes()),
-            ceiling_hash: hash(&ceiling_bytes(ask.ceiling.as_ref())),
             audiences: ask.audiences.iter().map(ToString::to_string).collect(),
             sealed,
         })
@@ -147,15 +151,15 @@ impl Broker {
 
     /// The answer that was given to the same request id before.
     fn registered_again(&self, answer: Answer, asked: [u8; 32]) -> Result<Registered, BrokerError> {
-        if answer.asked != asked {
+        let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
+        let root = family_of(&recorded.event.stream);
+        if answer.asked != self.keyed(root, asked)? {
             return Err(request_id_reused());
         }
-        let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
         let Some(Payload::TaskDecided(event)) = recorded.event.payload else {
             return Err(BrokerError::internal(UnexpectedEventError));
         };
         let decision = event.decision.ok_or_else(|| BrokerError::internal(UnexpectedEventError))?;
-        let root = recorded.event.stream.trim_start_matches("task/").parse().map_err(BrokerError::internal)?;
         let words = self.decision_words(root, &decision)?;
         let id: DecisionId = decision.decision_id.parse().map_err(BrokerError::internal)?;
         let decided = Decided::new(id, &words.decision, words.differences);
@@ -169,8 +173,8 @@ impl Broker {
         Ok(Registered { decided, task: Some((view, self.0.handles.handle(id))) })
     }
 
-    /// Holds that the caller may open a task there: at the root, or it registered the parent or one above, or it is the parent's agent and shows
-    /// its handle.
+    /// Holds that the caller may open a task there: at the root, or it registered the parent or one above, or it is the parent's
+    /// agent and shows its handle.
     fn may_delegate(&self, state: &State, caller: &Caller, ask: &RegisterTask) -> Result<(), BrokerError> {
         let Some(parent) = ask.parent else { return Ok(()) };
         let task = state.tasks.get(&parent).ok_or(BrokerError::NotFound { what: "task" })?;
@@ -363,6 +367,11 @@ pub(in crate::broker) fn hash(bytes: &[u8]) -> String {
         let _infallible = write!(out, "{byte:02x}");
     }
     out
+}
+
+/// The digest of a task's intent; empty when the words are gone.
+pub(in crate::broker) fn intent_hash(words: Option<&TaskWords>) -> std::sync::Arc<str> {
+    words.map(|words| hash(words.intent.as_str().as_bytes())).unwrap_or_default().into()
 }
 
 /// The id stands in the record with other content.

@@ -27,23 +27,24 @@ impl Broker {
         let _place = self.enter_to_end(caller)?;
         self.own_task(caller, task, &handle, "ReleaseCredential")?;
         for _ in 0..super::TRIES_MAX {
-            let (root, jti, expects) = {
+            let open = {
                 let state = self.0.known.look();
                 let known = state.grants.get(&grant).filter(|g| g.task == task);
                 let known = known.ok_or(BrokerError::NotFound { what: "grant" })?;
-                if !known.is_open(self.now(&state)) {
-                    drop(state);
-                    return self.grant_view(grant);
-                }
-                let root = state.tasks.get(&task).map_or(task, |t| t.root);
-                let key = GuardKey::grant(&grant);
-                (root, known.jti, vec![Expect { key, at: state.marks.at(&key) }])
+                known.is_open(self.now(&state)).then(|| {
+                    let root = state.tasks.get(&task).map_or(task, |t| t.root);
+                    let key = GuardKey::grant(&grant);
+                    (root, known.jti, vec![Expect { key, at: state.marks.at(&key) }])
+                })
+            };
+            let Some((root, jti, expects)) = open else {
+                return self.reading(move |this| this.grant_view(grant)).await;
             };
             let payload =
                 pb::GrantReleased { task_id: task.to_string(), grant_id: grant.to_string(), jti: jti.to_string() };
             let event = event(family_stream(root), caller.actor(), &no_context(), Payload::GrantReleased(payload));
             if self.append(ending(event, expects)).await?.is_some() {
-                return self.grant_view(grant);
+                return self.reading(move |this| this.grant_view(grant)).await;
             }
         }
         Err(BrokerError::Conflict)

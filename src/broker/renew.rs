@@ -47,7 +47,7 @@ impl Broker {
                     return Err(BrokerError::Precondition { code, decision: Some(grant.decision) });
                 }
             }
-            let recorded = self.recorded_decision(grant.position, root)?;
+            let recorded = self.reading(move |this| this.recorded_decision(grant.position, root)).await?;
             let access = covered(&recorded.words);
             let asking = Asking {
                 workload,

@@ -10,7 +10,7 @@ use crate::broker::answer::Reported;
 use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext};
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
-use crate::broker::evidence::{call_digest, has_room, signal_digest, take_in};
+use crate::broker::evidence::{Counted, call_digest, has_room, signal_digest, take_in};
 use crate::broker::gather::View;
 use crate::broker::record::{event, family_stream};
 use crate::broker::register::request_id_reused;
@@ -64,10 +64,10 @@ impl Broker {
                 if !may_signal(&state, caller, reporter, ask.task) {
                     return Err(BrokerError::NotFound { what: "task" });
                 }
-                look(&state, ask.task, key, &asked)?
+                look(&state, ask.task, key)?
             };
             let (expect, mut signals) = match looked {
-                Looked::Counted(position) => return self.counted(ask.task, root, position, caller).await,
+                Looked::Counted(before) => return self.counted(ask.task, root, (before, asked), caller).await,
                 Looked::New(expect, signals) => (expect, signals),
             };
             if !has_room(&signals, &ask.name, &source) {
@@ -124,11 +124,11 @@ impl Broker {
             let (root, looked, role) = {
                 let state = self.0.known.look();
                 let role = self.reporter_role(&state, caller, reporter, &ask)?;
-                let (root, looked) = look(&state, ask.task, key, &asked)?;
+                let (root, looked) = look(&state, ask.task, key)?;
                 (root, looked, role)
             };
             let expect = match looked {
-                Looked::Counted(position) => return self.counted(ask.task, root, position, caller).await,
+                Looked::Counted(before) => return self.counted(ask.task, root, (before, asked), caller).await,
                 Looked::New(expect, _) => expect,
             };
             role.clone_into(&mut payload.reporter);
@@ -196,35 +196,36 @@ impl Broker {
         })
     }
 
-    /// The answer to a report that was counted before, once everything that follows from it is done.
+    /// The answer to a report that was counted before, once everything that follows from it is done. It must say the same.
     async fn counted(
         &self,
         task: TaskId,
         root: TaskId,
-        position: u64,
+        (before, asked): (Counted, [u8; 32]),
         caller: &Caller,
     ) -> Result<Reported, BrokerError> {
+        if !before.is_same(|| self.keyed(root, asked))? {
+            return Err(request_id_reused());
+        }
+        let position = before.position;
         let tally = self.reconsider(root, position, &caller.actor()).await?;
         self.reported(task, position, tally)
     }
 }
 
 enum Looked {
-    /// It was counted before; where it stands.
-    Counted(u64),
+    /// It was counted before.
+    Counted(Counted),
     /// With the signals of the family so far.
     New(Expect, Arc<Vec<Signal>>),
 }
 
-fn look(state: &State, task: TaskId, key: GuardKey, asked: &[u8; 32]) -> Result<(TaskId, Looked), BrokerError> {
+fn look(state: &State, task: TaskId, key: GuardKey) -> Result<(TaskId, Looked), BrokerError> {
     let hidden = || BrokerError::NotFound { what: "task" };
     let root = state.tasks.get(&task).ok_or_else(hidden)?.root;
     let family = state.families.get(&root).ok_or_else(hidden)?;
-    match family.reports.find(&key) {
-        Some(counted) if counted.is_same(asked) => Ok((root, Looked::Counted(counted.position))),
-        Some(_) => Err(request_id_reused()),
-        None => Ok((root, Looked::New(Expect { key, at: state.marks.at(&key) }, family.signals.clone()))),
-    }
+    let new = || Looked::New(Expect { key, at: state.marks.at(&key) }, family.signals.clone());
+    Ok((root, family.reports.find(&key).map_or_else(new, Looked::Counted)))
 }
 
 fn event_of(root: TaskId, caller: &Caller, context: &RequestContext, payload: Payload) -> pb::Event {

@@ -118,7 +118,8 @@ impl Broker {
         let mut view = match looked {
             Ok(view) => view,
             Err((answer, root)) => {
-                let answered = self.answered_again(answer, root, asking.asked)?;
+                let asked = asking.asked;
+                let answered = self.reading(move |this| this.answered_again(answer, root, asked)).await?;
                 return Ok(Attempt::Done(Box::new(answered)));
             }
         };
@@ -234,7 +235,7 @@ impl Broker {
 
     /// The answer that was given to the same request id before; a grant's token is signed again from its recorded claims.
     fn answered_again(&self, answer: Answer, root: TaskId, asked: [u8; 32]) -> Result<Answered, BrokerError> {
-        if answer.asked != asked {
+        if answer.asked != self.keyed(root, asked)? {
             return Err(request_id_reused());
         }
         let recorded = self.recorded_decision(answer.position, root)?;
@@ -322,7 +323,7 @@ impl Broker {
             audience: asking.audience.to_string(),
             decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
             grant,
-            asked_digest: asking.asked.to_vec().into(),
+            asked_digest: self.keyed(view.root, asking.asked)?.to_vec().into(),
             agent: view.agent.to_string(),
             initiator: view.initiator.name.to_string(),
         })

@@ -6,7 +6,8 @@ use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
-use crate::broker::state::State;
+use crate::broker::state::{Block, State};
+use crate::broker::words::Context;
 use crate::broker::{Broker, ending, ordinary};
 use crate::model::id::TaskId;
 use crate::model::limits::REASON_BYTES_MAX;
@@ -35,7 +36,7 @@ impl Broker {
         let payload = pb::Revoked {
             target_kind: target.kind().to_owned(),
             target: target.name(),
-            reason,
+            sealed: self.seal_reason(&stream, Context { kind: "revoked", id: &target.name() }, &reason),
             blocks: target.blocks(),
         };
         let event = event(stream, caller.actor(), &no_context(), Payload::Revoked(payload));
@@ -59,8 +60,10 @@ impl Broker {
         if !self.0.known.look().blocks.contains_key(&target) {
             return Err(BrokerError::NotFound { what: "block" });
         }
-        let payload = pb::BlockLifted { target_kind: target.kind().to_owned(), target: target.name(), reason };
-        let event = event(stream_of(&target), caller.actor(), &no_context(), Payload::BlockLifted(payload));
+        let stream = stream_of(&target);
+        let sealed = self.seal_reason(&stream, Context { kind: "lifted", id: &target.name() }, &reason);
+        let payload = pb::BlockLifted { target_kind: target.kind().to_owned(), target: target.name(), sealed };
+        let event = event(stream, caller.actor(), &no_context(), Payload::BlockLifted(payload));
         let committed = self.settle(|| Ok(ordinary(event.clone(), Vec::new()))).await?;
         Ok(committed.last())
     }
@@ -68,16 +71,20 @@ impl Broker {
     /// The blocks that stand.
     ///
     /// # Errors
-    /// None today; the caller's class was checked at the edge.
+    /// When the reason of one does not open.
     pub fn list_blocks(&self, _caller: &Caller) -> Result<Vec<BlockView>, BrokerError> {
-        let state = self.0.known.look();
-        let view = |(target, block): (&Target, &crate::broker::state::Block)| BlockView {
-            target: target.clone(),
-            reason: block.reason.clone(),
-            since: block.since,
-            position: block.position,
+        let blocks = self.0.known.look().blocks.clone();
+        let view = |(target, block): (Target, Block)| {
+            let context = Context { kind: "revoked", id: &target.name() };
+            let reason = self.open_reason(&stream_of(&target), context, &block.sealed_reason);
+            Ok(BlockView {
+                reason: reason.map_err(BrokerError::unavailable)?,
+                since: block.since,
+                position: block.position,
+                target,
+            })
         };
-        Ok(state.blocks.iter().map(view).collect())
+        blocks.into_iter().map(view).collect()
     }
 }
 

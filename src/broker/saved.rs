@@ -10,12 +10,13 @@ use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
+use crate::broker::register::intent_hash;
 use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
 use crate::journal::guard_table::GuardTable;
-use crate::journal::projection::LoadError;
+use crate::journal::projection::{LoadError, SaveError};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, GrantId, Jti, TaskId};
 use crate::model::identity::Initiator;
@@ -25,7 +26,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 2;
+pub(in crate::broker) const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -55,7 +56,6 @@ struct SavedTask {
     depth: u32,
     state: TaskState,
     audiences: Vec<Audience>,
-    intent_hash: String,
     /// `None` when they were erased.
     words: Option<Vec<u8>>,
     answers: Vec<(String, Answer)>,
@@ -101,30 +101,35 @@ struct SavedRetired {
     expires: Timestamp,
 }
 
-/// Writes the state. What cannot be sealed is left out, and so is refused after a restart.
-pub(in crate::broker) fn save(state: &State, means: &Means) -> Vec<u8> {
-    let tasks = state.tasks.iter().map(|(id, t)| SavedTask {
-        id: *id,
-        root: t.root,
-        parent: t.parent,
-        agent: t.agent.clone(),
-        orchestrator: t.orchestrator.clone(),
-        initiator: t.initiator.clone(),
-        created: t.created,
-        deadline: t.deadline,
-        depth: t.depth,
-        state: t.state,
-        audiences: t.audiences.clone(),
-        intent_hash: t.intent_hash.to_string(),
-        words: t.words.as_ref().and_then(|w| seal(means, t.root, "saved-task", &id.to_string(), w.as_ref())),
-        answers: t.answers.iter().map(|(id, a)| (id.clone(), *a)).collect(),
-    });
-    let families = state.families.iter().map(|(root, f)| {
+/// Writes the state. What was erased is left out; what else cannot be sealed makes it no snapshot.
+///
+/// # Errors
+/// When words cannot be sealed though they were not erased.
+pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, SaveError> {
+    let task = |(id, t): (&TaskId, &Task)| {
+        let words = t.words.as_ref().map(|w| seal(means, t.root, "saved-task", &id.to_string(), w.as_ref()));
+        Ok(SavedTask {
+            id: *id,
+            root: t.root,
+            parent: t.parent,
+            agent: t.agent.clone(),
+            orchestrator: t.orchestrator.clone(),
+            initiator: t.initiator.clone(),
+            created: t.created,
+            deadline: t.deadline,
+            depth: t.depth,
+            state: t.state,
+            audiences: t.audiences.clone(),
+            words: words.transpose()?.flatten(),
+            answers: t.answers.iter().map(|(id, a)| (id.clone(), *a)).collect(),
+        })
+    };
+    let family = |(root, f): (&TaskId, &Family)| {
         let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
-        let memory = seal(means, *root, "saved-family", &root.to_string(), &memory);
+        let memory = seal(means, *root, "saved-family", &root.to_string(), &memory)?;
         let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
-        SavedFamily { root: *root, members, memory, reports, due }
-    });
+        Ok(SavedFamily { root: *root, members, memory, reports, due })
+    };
     let answered = state.by.answered.iter().filter_map(|(at, asker, request)| {
         let answer = state.registrations.get(asker)?.get(request)?;
         Some((*at, asker.clone(), request.clone(), *answer))
@@ -133,8 +138,8 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Vec<u8> {
         next: state.next,
         time: state.time,
         marks: state.marks.clone(),
-        tasks: tasks.collect(),
-        families: families.collect(),
+        tasks: state.tasks.iter().map(task).collect::<Result<_, SaveError>>()?,
+        families: state.families.iter().map(family).collect::<Result<_, SaveError>>()?,
         grants: state.grants.iter().map(|(id, g)| (*id, g.clone())).collect(),
         blocks: state.blocks.clone(),
         answered: answered.collect(),
@@ -142,8 +147,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Vec<u8> {
         retired: state.retired.iter().map(save_retired).collect(),
         ended: state.by.ended.iter().copied().collect(),
     };
-    // INVARIANT: every type above has a form in postcard; an empty snapshot is ignored when it is loaded.
-    postcard::to_stdvec(&saved).unwrap_or_default()
+    postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
 
 /// Reads what [`save`] wrote.
@@ -153,7 +157,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     for family in saved.families {
         let memory = match family.memory {
             Some(sealed) => open::<Memory>(means, family.root, "saved-family", &family.root.to_string(), &sealed)?,
-            None => None,
+            None => erased(means, family.root)?,
         };
         state.by.reported.extend(family.reports.oldest().map(|oldest| (oldest, family.root)));
         state.by.due.extend(family.due.is_some().then_some(family.root));
@@ -167,7 +171,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     for task in saved.tasks {
         let words = match &task.words {
             Some(sealed) => open::<TaskWords>(means, task.root, "saved-task", &task.id.to_string(), sealed)?,
-            None => None,
+            None => erased(means, task.root)?,
         };
         insert_task(&mut state, task, words);
     }
@@ -179,6 +183,11 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     }
     for task in state.tasks.values_mut() {
         task.children.sort_unstable();
+    }
+    for id in state.tasks.keys() {
+        for orchestrator in state.orchestrators(*id) {
+            state.by.tasks_of_orchestrator.entry(orchestrator).or_default().insert(*id);
+        }
     }
     for (id, grant) in saved.grants {
         insert_grant(&mut state, id, grant);
@@ -199,7 +208,6 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
     let by = &mut state.by;
     by.tasks_of_agent.entry(task.agent.clone()).or_default().insert(task.id);
     by.tasks_of_initiator.entry(task.initiator.name.clone()).or_default().insert(task.id);
-    by.tasks_of_orchestrator.entry(task.orchestrator.clone()).or_default().insert(task.id);
     if !task.state.is_ended() {
         by.deadlines.insert((task.deadline, task.id));
     }
@@ -215,7 +223,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         depth: task.depth,
         state: task.state,
         audiences: task.audiences,
-        intent_hash: task.intent_hash.into(),
+        intent_hash: intent_hash(words.as_ref()),
         words: words.map(Arc::new),
         grants: BTreeSet::new(),
         open: BTreeSet::new(),
@@ -288,14 +296,18 @@ fn load_retired(s: SavedRetired) -> GrantChange {
     }
 }
 
-fn seal<W: Serialize>(means: &Means, root: TaskId, kind: &'static str, id: &str, words: &W) -> Option<Vec<u8>> {
+/// `None` when the family was erased.
+fn seal<W: Serialize>(
+    means: &Means,
+    root: TaskId,
+    kind: &'static str,
+    id: &str,
+    words: &W,
+) -> Result<Option<Vec<u8>>, SaveError> {
     match words::seal(&means.sealer, root, Context { kind, id }, words) {
-        Ok(sealed) => Some(sealed.to_vec()),
-        Err(error) if error.is_erased() => None,
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "words of a snapshot could not be sealed");
-            None
-        }
+        Ok(sealed) => Ok(Some(sealed.to_vec())),
+        Err(error) if error.is_erased() => Ok(None),
+        Err(error) => Err(SaveError(Box::new(error))),
     }
 }
 
@@ -312,3 +324,12 @@ fn open<W: serde::de::DeserializeOwned>(
         Err(error) => Err(LoadError(Box::new(error))),
     }
 }
+
+/// What was left out may be missing only when it was erased: a family without its memory would seem to have seen nothing.
+fn erased<W>(means: &Means, root: TaskId) -> Result<Option<W>, LoadError> {
+    if means.sealer.is_erased(root) { Ok(None) } else { Err(LoadError(Box::new(LeftOutError(root)))) }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the words of `{0}` are not in the snapshot, and were not erased")]
+struct LeftOutError(TaskId);

@@ -35,7 +35,8 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) time: Timestamp,
     /// When each guarded thing last changed.
     pub(in crate::broker) marks: GuardTable,
-    pub(in crate::broker) tasks: HashMap<TaskId, Task>,
+    /// In the order in which they are listed, so that a page is read without the rest.
+    pub(in crate::broker) tasks: BTreeMap<TaskId, Task>,
     pub(in crate::broker) families: HashMap<TaskId, Family>,
     pub(in crate::broker) grants: HashMap<GrantId, Grant>,
     pub(in crate::broker) blocks: BTreeMap<Target, Block>,
@@ -60,10 +61,11 @@ pub(in crate::broker) struct Tally {
 }
 
 /// Indexes over tasks and grants, each derived from them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Finders {
     pub(in crate::broker) tasks_of_agent: HashMap<SpiffeId, BTreeSet<TaskId>>,
     pub(in crate::broker) tasks_of_initiator: HashMap<InitiatorName, BTreeSet<TaskId>>,
+    /// By who registered them, or one above.
     pub(in crate::broker) tasks_of_orchestrator: HashMap<SpiffeId, BTreeSet<TaskId>>,
     pub(in crate::broker) grants_of_audience: HashMap<Audience, BTreeSet<GrantId>>,
     /// Tasks that are not ended, by their deadline.
@@ -83,7 +85,7 @@ pub(in crate::broker) struct Finders {
 }
 
 /// A task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct Task {
     pub(in crate::broker) root: TaskId,
     pub(in crate::broker) parent: Option<TaskId>,
@@ -96,6 +98,7 @@ pub(in crate::broker) struct Task {
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
+    /// `sha-256:` and the digest of the intent, as tokens say it; empty when it was erased.
     pub(in crate::broker) intent_hash: Arc<str>,
     /// `None` when they were erased.
     pub(in crate::broker) words: Option<Arc<TaskWords>>,
@@ -107,7 +110,7 @@ pub(in crate::broker) struct Task {
 }
 
 /// What a root task and all below it share: one history, one pool of budgets.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Family {
     pub(in crate::broker) session: Arc<Session>,
     pub(in crate::broker) usage: Arc<Usage>,
@@ -135,7 +138,7 @@ pub(in crate::broker) struct Due {
 }
 
 /// A grant.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Grant {
     pub(in crate::broker) task: TaskId,
     pub(in crate::broker) jti: Jti,
@@ -164,9 +167,10 @@ pub(in crate::broker) struct Answer {
 }
 
 /// A block that stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Block {
-    pub(in crate::broker) reason: String,
+    /// Why, as it stands in the event.
+    pub(in crate::broker) sealed_reason: Vec<u8>,
     pub(in crate::broker) since: Timestamp,
     pub(in crate::broker) position: u64,
 }
@@ -195,6 +199,11 @@ impl State {
             at = task.parent;
         }
         line
+    }
+
+    /// Who registered the task, and who those above it.
+    pub(in crate::broker) fn orchestrators(&self, id: TaskId) -> BTreeSet<SpiffeId> {
+        self.lineage(id).into_iter().map(|(_, task)| task.orchestrator.clone()).collect()
     }
 
     /// The task and all below it, itself first.
@@ -248,6 +257,11 @@ impl State {
         let members = self.families.get(&root).map(|f| f.members.as_slice()).unwrap_or_default();
         let mut last = members.iter().filter_map(|id| self.tasks.get(id)?.open.last());
         last.any(|(expires, _)| *expires > now)
+    }
+
+    /// How many grants of a task and all below it neither an event nor the clock has ended.
+    pub(in crate::broker) fn open_count(&self, id: TaskId, now: Timestamp) -> usize {
+        self.subtree(id).iter().filter_map(|id| self.tasks.get(id)).map(|task| task.open_count(now)).sum()
     }
 
     /// Open grants of a task and all below it.

@@ -8,8 +8,7 @@ use crate::pb::journal::grant_reconsidered::Effect;
 use crate::pb::v1;
 
 /// The event as a list shows it.
-#[must_use]
-pub fn summary(recorded: &Recorded) -> v1::EventSummary {
+pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
     let event = &recorded.event;
     let mut out = v1::EventSummary {
         position: recorded.position,
@@ -64,11 +63,9 @@ pub fn summary(recorded: &Recorded) -> v1::EventSummary {
         }
         Some(Payload::Revoked(e)) => {
             let block = if e.blocks { ", and blocked" } else { "" };
-            out.summary = format!("revoked {} {}{block}: {}", e.target_kind, e.target, e.reason);
+            out.summary = format!("revoked {} {}{block}", e.target_kind, e.target);
         }
-        Some(Payload::BlockLifted(e)) => {
-            out.summary = format!("lifted block on {} {}: {}", e.target_kind, e.target, e.reason)
-        }
+        Some(Payload::BlockLifted(e)) => out.summary = format!("lifted block on {} {}", e.target_kind, e.target),
         Some(Payload::SignalReported(e)) => {
             about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::guards::GuardKey;
+use super::projection::ApplyError;
 use crate::audit::event::DecodeEventError;
 use crate::audit::note::NoteError;
 
@@ -52,9 +53,21 @@ pub enum JournalError {
         #[source]
         source: DecodeEventError,
     },
+    /// An event that is durable and not understood: nothing is decided without it.
+    #[error("the event at position {position} is not understood")]
+    Fold {
+        /// Where it stands.
+        position: u64,
+        /// Why.
+        #[source]
+        source: ApplyError,
+    },
     /// The kept checkpoint or the checkpoint key does not hold.
     #[error("the kept checkpoint or its key is not valid")]
     Checkpoint(#[source] NoteError),
+    /// What is durable could not be read.
+    #[error("the journal could not be read")]
+    Read(#[source] ReadError),
     /// A thread could not be started or has died.
     #[error("a thread of the journal could not run")]
     Thread(#[source] io::Error),

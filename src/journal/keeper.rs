@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use super::disk::{DiskFile, TEMPORARY, replace};
 use super::engine::{CHECKPOINT, Engine, RESERVE, SEGMENTS};
 use super::error::JournalError;
 use super::options::Options;
 use super::signal::Heard;
 use crate::audit::checkpoint;
+use crate::disk::{DiskFile, TEMPORARY, replace};
 
 /// A file of zeros that waits to become a segment.
 pub(super) struct Prepared {

@@ -1,7 +1,6 @@
 //! The durable append-only log: one folder, one writer, and everything else derived from it. Knows how events are kept and
 //! which guards they touch; what they mean is for others to fold.
 
-pub mod disk;
 pub mod entry;
 pub mod error;
 pub mod follow;
@@ -11,7 +10,6 @@ pub mod open;
 pub mod options;
 pub mod projection;
 pub mod search;
-pub mod simulated;
 pub mod terms;
 
 mod engine;
@@ -34,6 +32,7 @@ mod watermark;
 mod writer;
 
 use std::any::Any;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -52,6 +51,7 @@ use self::projection::{Projection, Recorded};
 use self::queue::Submission;
 use self::search::{Page, Query};
 use self::writer::Writer;
+use crate::audit::checkpoint;
 use crate::audit::note::VerifierKey;
 use crate::audit::tree::{Frontier, TreeHash, TreeHead};
 use crate::model::id::{DecisionId, GrantId};
@@ -202,6 +202,15 @@ impl Journal {
         keeper::sign(&self.shared)
     }
 
+    /// A checkpoint of the first `size` events, as it would have been signed when there were no more. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When there are not so many, something is damaged, or the disk fails.
+    pub fn checkpoint_of(&self, size: u64) -> Result<String, JournalError> {
+        let frontier = self.frontier(size).map_err(JournalError::Read)?;
+        checkpoint::sign(&frontier.head(), &self.shared.options.signer).map_err(JournalError::Checkpoint)
+    }
+
     /// The key by which checkpoints are verified.
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
@@ -242,6 +251,18 @@ impl Journal {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.queue.len()
+    }
+
+    /// True when nothing more is taken in: it was closed, or has failed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.queue.is_closed()
+    }
+
+    /// Bytes of the log, up to its last event.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.shared.total_bytes.load(Ordering::SeqCst)
     }
 
     /// How many events the search index covers; those after them are found by reading.

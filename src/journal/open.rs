@@ -2,6 +2,7 @@
 //! threads.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -27,6 +28,7 @@ use super::{Journal, Lock, Threads};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::note::NoteError;
 use crate::audit::tree::{TreeHash, TreeHead};
+use crate::disk::Disk;
 
 /// What a start found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,14 @@ pub struct OpenReport {
     pub torn_bytes: u64,
     /// Snapshots that were passed over: damaged, or of another form.
     pub snapshots_ignored: usize,
+}
+
+/// True when the folder holds a log.
+#[must_use]
+pub fn is_begun(disk: &dyn Disk, dir: &Path) -> bool {
+    // A folder that is not there holds none; one that cannot be read is refused when it is opened.
+    let names = disk.list(&dir.join(SEGMENTS)).unwrap_or_default();
+    names.iter().any(|name| super::segment::first_of(name).is_some())
 }
 
 /// Opens the folder. Blocks while it reads.
@@ -90,7 +100,7 @@ fn begin(options: &Options) -> Result<Found, JournalError> {
 // The checkpoint that was signed last, if it is by this key.
 fn kept_checkpoint(options: &Options) -> Result<(Option<String>, Option<TreeHead>), JournalError> {
     let path = options.dir.join(CHECKPOINT);
-    let bytes = super::disk::read_all(&*options.disk, &path).map_err(|source| io_error("read", &path, source))?;
+    let bytes = crate::disk::read_all(&*options.disk, &path).map_err(|source| io_error("read", &path, source))?;
     let Some(note) = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else { return Ok((None, None)) };
     match Checkpoint::verify(&note, options.signer.verifier()) {
         Ok(checkpoint) => Ok((Some(note), Some(*checkpoint.head()))),

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::{Disk, RealDisk};
 use super::error::JournalError;
 use crate::audit::note::SignerKey;
+use crate::disk::{Disk, RealDisk};
 use crate::model::time::Timestamp;
 
 /// Where and how a journal is kept.

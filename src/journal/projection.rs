@@ -37,10 +37,16 @@ pub trait Projection: Send + Sync + 'static {
     fn format(&self) -> u32;
 
     /// Takes in the next event. It is durable.
-    fn apply(&self, recorded: &Recorded);
+    ///
+    /// # Errors
+    /// When it is not understood: whoever folds on without it may take for live what it has ended.
+    fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError>;
 
     /// Everything that was folded, as bytes.
-    fn save(&self) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// When not all of it can be written: a part of it is no snapshot.
+    fn save(&self) -> Result<Vec<u8>, SaveError>;
 
     /// Becomes what was saved; whatever was folded before is gone, also when this fails: it is then as new.
     ///
@@ -51,6 +57,16 @@ pub trait Projection: Send + Sync + 'static {
     /// A new one of the same kind, to be folded beside this one.
     fn fresh(&self) -> Arc<dyn Projection>;
 }
+
+/// An event that is not understood.
+#[derive(Debug, thiserror::Error)]
+#[error("an event cannot be folded")]
+pub struct ApplyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A projection that cannot be saved.
+#[derive(Debug, thiserror::Error)]
+#[error("a projection cannot be saved")]
+pub struct SaveError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A snapshot that cannot be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +82,12 @@ impl Projection for NoProjection {
         0
     }
 
-    fn apply(&self, _: &Recorded) {}
+    fn apply(&self, _: &Recorded) -> Result<(), ApplyError> {
+        Ok(())
+    }
 
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn save(&self) -> Result<Vec<u8>, SaveError> {
+        Ok(Vec::new())
     }
 
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {

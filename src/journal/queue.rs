@@ -184,6 +184,11 @@ impl Queue {
         self.arrived.notify_one();
     }
 
+    /// True when nothing more is taken in.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes nothing more in, and lets go of what waits: its callers learn that the journal is closed.
     pub(super) fn abandon(&self) {
         self.close();

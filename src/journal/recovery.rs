@@ -7,10 +7,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{Disk, TEMPORARY};
 use super::error::JournalError;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHeader, LogId, Seal, SegmentHeader, SegmentHeaderError};
 use super::segment::{FrameReader, Segment, first_of};
+use crate::disk::{Disk, TEMPORARY};
 
 /// The segments of a folder, in order, without a gap between their names and what they hold.
 pub(super) struct Found {

@@ -108,7 +108,7 @@ fn replay_segment(
             if !fold.apply(&recorded) {
                 return Err(damaged(position, "an event that is out of place"));
             }
-            projection.apply(&recorded);
+            projection.apply(&recorded).map_err(|source| JournalError::Fold { position, source })?;
         }
         if fold.tree.root() != header.root || fold.next() != header.end() {
             return Err(damaged(first, "a group that is not what its root says"));

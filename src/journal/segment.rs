@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::disk::{Disk, DiskFile, TEMPORARY};
 use super::frame::{FRAME_HEADER, FrameHeader, Seal, SegmentHeader};
+use crate::disk::{Disk, DiskFile, TEMPORARY};
 
 /// A segment file.
 pub(super) struct Segment {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf as _, BufMut as _};
 
-use super::disk::{Disk, TEMPORARY, read_all, replace};
 use super::fold::Fold;
 use super::frame::LogId;
+use crate::disk::{Disk, TEMPORARY, read_all, replace};
 
 /// What was folded up to a position.
 pub(super) struct Snapshot {

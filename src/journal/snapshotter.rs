@@ -9,7 +9,7 @@ use super::error::ReadError;
 use super::fold::Fold;
 use super::frame::LogId;
 use super::log::Cursor;
-use super::projection::Projection;
+use super::projection::{ApplyError, Projection, SaveError};
 use super::signal::Heard;
 use super::snapshot::{self, Snapshot};
 
@@ -20,6 +20,10 @@ pub(super) enum SnapshotError {
     Read(#[source] ReadError),
     #[error("the event at position {0} does not follow")]
     OutOfPlace(u64),
+    #[error(transparent)]
+    Fold(ApplyError),
+    #[error(transparent)]
+    Save(SaveError),
     #[error("the snapshot could not be written")]
     Io(#[source] io::Error),
 }
@@ -66,14 +70,15 @@ fn make(shared: &Engine, log: LogId) -> Result<Option<u64>, SnapshotError> {
             if !fold.apply(&recorded) {
                 return Err(SnapshotError::OutOfPlace(recorded.position));
             }
-            projection.apply(&recorded);
+            projection.apply(&recorded).map_err(SnapshotError::Fold)?;
         }
         if frame.header.end() >= size && fold.tree.root() != frame.header.root {
             return Err(SnapshotError::OutOfPlace(frame.header.first));
         }
     }
     let size = fold.next();
-    let snapshot = Snapshot { log, projection_format: projection.format(), fold, projection: projection.save() };
+    let saved = projection.save().map_err(SnapshotError::Save)?;
+    let snapshot = Snapshot { log, projection_format: projection.format(), fold, projection: saved };
     snapshot.save(disk, &dir).map_err(SnapshotError::Io)?;
     Ok(Some(size))
 }
@@ -85,10 +90,11 @@ pub(super) fn take_up(snapshot: Snapshot, log: LogId, projection: &dyn Projectio
 }
 
 /// Saves what the writer and the projection hold when both have come to rest.
-pub(super) fn save_at_rest(shared: &Engine, log: LogId, fold: Fold) -> io::Result<()> {
+pub(super) fn save_at_rest(shared: &Engine, log: LogId, fold: Fold) -> Result<(), SnapshotError> {
     let projection = &shared.projection;
-    let snapshot = Snapshot { log, projection_format: projection.format(), fold, projection: projection.save() };
-    snapshot.save(&*shared.options.disk, &shared.options.dir.join(SNAPSHOTS))
+    let saved = projection.save().map_err(SnapshotError::Save)?;
+    let snapshot = Snapshot { log, projection_format: projection.format(), fold, projection: saved };
+    snapshot.save(&*shared.options.disk, &shared.options.dir.join(SNAPSHOTS)).map_err(SnapshotError::Io)
 }
 
 // It is woken when there is something to do.

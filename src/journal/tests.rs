@@ -5,14 +5,14 @@ use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::disk::{Disk as _, read_all};
 use super::entry::{Entry, EntryClass};
 use super::log::Cursor;
 use super::options::{IndexPlace, Stage};
-use super::projection::LoadError;
-use super::simulated::SimulatedDisk;
+use super::projection::{ApplyError, LoadError, SaveError};
 use super::*;
 use crate::audit::note::SignerKey;
+use crate::disk::simulated::SimulatedDisk;
+use crate::disk::{Disk as _, read_all};
 use crate::model::time::Timestamp;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::{Event, TaskPaused};
@@ -32,12 +32,16 @@ impl Projection for Labels {
         1
     }
 
-    fn apply(&self, recorded: &Recorded) {
+    fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError> {
+        if recorded.event.payload.is_none() {
+            return Err(ApplyError("of no kind".into()));
+        }
         self.0.lock().unwrap().push(recorded.event.prompt_id.clone());
+        Ok(())
     }
 
-    fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&*self.0.lock().unwrap()).unwrap()
+    fn save(&self) -> Result<Vec<u8>, SaveError> {
+        Ok(postcard::to_stdvec(&*self.0.lock().unwrap()).unwrap())
     }
 
     fn load(&self, saved: &[u8]) -> Result<(), LoadError> {
@@ -136,10 +140,10 @@ async fn a_snapshot_of_another_form_is_passed_over() {
         fn format(&self) -> u32 {
             2
         }
-        fn apply(&self, recorded: &Recorded) {
-            self.0.apply(recorded);
+        fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError> {
+            self.0.apply(recorded)
         }
-        fn save(&self) -> Vec<u8> {
+        fn save(&self) -> Result<Vec<u8>, SaveError> {
             self.0.save()
         }
         fn load(&self, saved: &[u8]) -> Result<(), LoadError> {
@@ -221,11 +225,11 @@ async fn a_projection_that_panics_takes_the_journal_out_of_service() {
         fn format(&self) -> u32 {
             0
         }
-        fn apply(&self, _: &Recorded) {
+        fn apply(&self, _: &Recorded) -> Result<(), ApplyError> {
             panic!("on purpose");
         }
-        fn save(&self) -> Vec<u8> {
-            Vec::new()
+        fn save(&self) -> Result<Vec<u8>, SaveError> {
+            Ok(Vec::new())
         }
         fn load(&self, _: &[u8]) -> Result<(), LoadError> {
             Ok(())
@@ -241,6 +245,25 @@ async fn a_projection_that_panics_takes_the_journal_out_of_service() {
     let (journal, _) = Journal::open(options, Arc::new(Panics)).unwrap();
     assert_eq!(journal.append(labelled("0")).await.unwrap_err(), AppendError::Closed);
     until(|| failed.load(Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_understood_ends_the_service_and_is_not_started_over() {
+    let disk = SimulatedDisk::new();
+    let failed = Arc::new(AtomicBool::new(false));
+    let told = failed.clone();
+    let on_fatal = Arc::new(move |_: &JournalError| told.store(true, Ordering::SeqCst));
+    let options = Options { on_fatal, ..options(&disk) };
+    let (journal, _) = Journal::open(options, Arc::new(Labels::default())).unwrap();
+    journal.append(labelled("0")).await.unwrap();
+    let mut strange = labelled("1");
+    strange.events[0].payload = None;
+    assert_eq!(journal.append(strange).await.unwrap_err(), AppendError::Closed);
+    until(|| failed.load(Ordering::SeqCst)).await;
+    assert_eq!(journal.append(labelled("2")).await.unwrap_err(), AppendError::Closed);
+    drop(journal);
+    let refused = reopened(&disk.after_kill()).map(drop).unwrap_err();
+    assert!(matches!(refused, JournalError::Fold { position: 1, .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ impl Writer {
         };
         let recorded: Vec<_> = events.into_iter().map(recorded).collect();
         for recorded in &recorded {
-            self.shared.projection.apply(recorded);
+            let applied = self.shared.projection.apply(recorded);
+            applied.map_err(|source| JournalError::Fold { position: recorded.position, source })?;
         }
         self.publish(first, time, &touches, tiles);
         self.shared.probe(Stage::Applied);

@@ -127,7 +127,7 @@ impl Metrics {
             watch_receivers: gauge(r, "carnet_watch_receivers", "Receivers that follow revocations.")?,
             journal_events: gauge(r, "carnet_journal_events", "Events in the journal.")?,
             journal_waiting: gauge(r, "carnet_journal_waiting", "Entries that wait for the journal's writer.")?,
-            journal_bytes: gauge(r, "carnet_journal_bytes", "Size of the journal on disk.")?,
+            journal_bytes: gauge(r, "carnet_journal_bytes", "Bytes of the journal, up to its last event.")?,
             disk_free_bytes: gauge(r, "carnet_disk_free_bytes", "Space left where the journal lies.")?,
             svid_expiry_seconds: gauge(r, "carnet_svid_expiry_seconds", "Life that is left of the broker's own SVID.")?,
             trust_domains: gauge(r, "carnet_trust_domains", "Trust domains whose trust bundle is present.")?,

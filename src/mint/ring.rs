@@ -103,6 +103,12 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// The list of the keys in a folder: the file without which there are none.
+    #[must_use]
+    pub fn list_path(folder: &Path) -> PathBuf {
+        folder.join("keyring.json")
+    }
+
     /// The algorithms in use: ES256, and those that audiences are configured for.
     #[must_use]
     pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
@@ -237,7 +243,7 @@ impl KeyRing {
         let result = f(self, &mut loaded)?;
         if loaded.state != before {
             let text = serde_json::to_vec_pretty(&loaded.state).map_err(|_| self.format_error())?;
-            secret_file::replace(&self.list_path(), &text)?;
+            secret_file::replace(&Self::list_path(&self.folder), &text)?;
         }
         // What the list no longer names, or names as distrusted, need not exist any more.
         for record in &before.keys {
@@ -291,7 +297,7 @@ impl KeyRing {
     }
 
     fn read_list(&self) -> Result<RingState, KeyRingError> {
-        let text = secret_file::read(&self.list_path(), LIST_BYTES_MAX)?;
+        let text = secret_file::read(&Self::list_path(&self.folder), LIST_BYTES_MAX)?;
         let state: RingState = serde_json::from_slice(&text).map_err(|_| self.format_error())?;
         if state.version == RingState::VERSION { Ok(state) } else { Err(self.format_error()) }
     }
@@ -323,16 +329,12 @@ impl KeyRing {
         locked.map_err(|cause| KeyRingError::Lock { path, cause })
     }
 
-    fn list_path(&self) -> PathBuf {
-        self.folder.join("keyring.json")
-    }
-
     fn key_path(&self, kid: &KeyId) -> PathBuf {
         self.folder.join(format!("{kid}.pem"))
     }
 
     fn format_error(&self) -> KeyRingError {
-        KeyRingError::Format { path: self.list_path() }
+        KeyRingError::Format { path: Self::list_path(&self.folder) }
     }
 }
 

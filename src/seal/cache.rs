@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::LessSafeKey;
+use aws_lc_rs::hmac;
 
 use crate::model::id::TaskId;
 
-/// An unwrapped key. The library overwrites it when it is dropped.
-pub(super) struct DataKey(pub(super) LessSafeKey);
+/// What an unwrapped key is used for. The library overwrites them when they are dropped.
+pub(super) struct DataKey {
+    pub(super) sealing: LessSafeKey,
+    pub(super) digests: hmac::Key,
+}
 
 pub(super) struct KeyCache {
     shards: Vec<Mutex<Generations>>,

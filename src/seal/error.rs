@@ -64,7 +64,7 @@ pub enum SealError {
         cause: io::Error,
     },
     /// A sync failed before, so that nothing that is written from then on can be relied on.
-    #[error("the file of task keys failed to sync; no more keys are made")]
+    #[error("a file of task keys failed to sync; no more keys are made")]
     Poisoned,
     /// No randomness.
     #[error("a key or nonce could not be made")]

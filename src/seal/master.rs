@@ -55,13 +55,18 @@ impl MasterKey {
 
     /// A key for one use, so that no key serves two algorithms.
     pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()), purpose.as_bytes());
-        let mut out = Zeroizing::new([0; KEY_BYTES]);
-        for (to, from) in out.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        out
+        derive(&self.0, purpose)
     }
+}
+
+/// A key for one use out of one that serves for this alone.
+pub(super) fn derive(key: &[u8; KEY_BYTES], purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), purpose.as_bytes());
+    let mut out = Zeroizing::new([0; KEY_BYTES]);
+    for (to, from) in out.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    out
 }
 
 impl Drop for MasterKey {

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use super::cache::{DataKey, KeyCache};
 use super::error::SealError;
-use super::master::{KEY_BYTES, MasterKey};
-use super::store::{self, KeyStore, KeysReport, Slot, WRAPPED_BYTES, WrappedKey};
+use super::folder::{self, KeyFolder};
+use super::master::{KEY_BYTES, MasterKey, derive};
+use super::store::{KeyStore, Slot, WRAPPED_BYTES, WrappedKey};
+use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::model::id::TaskId;
 
@@ -24,14 +27,25 @@ use crate::model::id::TaskId;
 pub struct KeyFiles {
     /// The operator's master key (0600), which wraps all others. To be kept apart from the rest, and never lost.
     pub master_key: PathBuf,
-    /// The wrapped keys of the task families, beside the journal. A backup takes the journal first and then this file.
+    /// The folder of the wrapped keys of the task families, beside the journal. A backup takes the journal first and then this.
     pub task_keys: PathBuf,
 }
+
+impl KeyFiles {
+    /// True when keys were made there before.
+    #[must_use]
+    pub fn in_use(&self, disk: &dyn Disk) -> bool {
+        folder::in_use(&self.task_keys, disk, COMMON)
+    }
+}
+
+/// The family of what is of no task: refusals to register one, reasons that concern an identity. Its key is made first.
+pub const COMMON: TaskId = TaskId::from_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /// Seals and opens what people and agents wrote. Shared by all that need it; no lock is held while encrypting.
 pub struct Sealer {
     wrapping: LessSafeKey,
-    store: KeyStore,
+    keys: KeyFolder,
     cache: KeyCache,
     entropy: Entropy,
 }
@@ -42,8 +56,8 @@ impl Sealer {
     /// # Errors
     /// When a file may be used by others, is of another kind, or can't be used; when the master key is not the one that
     /// wraps the keys, or is absent while there are keys.
-    pub fn load(files: &KeyFiles, entropy: Entropy) -> Result<(Self, KeysReport), SealError> {
-        let master = if store::in_use(&files.task_keys) {
+    pub fn load(files: &KeyFiles, disk: Arc<dyn Disk>, entropy: Entropy) -> Result<Self, SealError> {
+        let master = if files.in_use(&*disk) {
             MasterKey::load(&files.master_key).map_err(|e| match e {
                 SealError::SecretFile(e) if e.is_absent() => {
                     SealError::MasterKeyAbsent { keys: files.task_keys.clone(), master: files.master_key.clone() }
@@ -53,9 +67,12 @@ impl Sealer {
         } else {
             MasterKey::load_or_create(&files.master_key, &entropy)?
         };
-        let wrapping = aes(master.derive("carnet task key wrap v1").as_slice())?;
-        let (store, report) = KeyStore::open(&files.task_keys, &master.derive("carnet task key check v1"))?;
-        Ok((Self { wrapping, store, cache: KeyCache::new(), entropy }, report))
+        let wrapping = aes(&master.derive("carnet task key wrap v1"))?;
+        let check = *master.derive("carnet task key check v1");
+        let keys = KeyFolder::new(files.task_keys.clone(), disk, check)?;
+        let sealer = Self { wrapping, keys, cache: KeyCache::new(), entropy };
+        sealer.create(COMMON)?;
+        Ok(sealer)
     }
 
     /// Makes the key of a task family, durable on return: before the event that first uses it. Blocking I/O (one sync, which
@@ -64,16 +81,38 @@ impl Sealer {
     /// # Errors
     /// When the key was erased, or can't be made or stored.
     pub fn create(&self, root: TaskId) -> Result<(), SealError> {
-        match self.store.slot(root) {
+        let store = self.keys.find_or_create(root)?;
+        match store.slot(root) {
             Some(Slot::Live(_)) => return Ok(()),
             Some(Slot::Erased) => return Err(SealError::Erased(root)),
             Some(Slot::Damaged) => return Err(SealError::KeyDamaged(root)),
             None => {}
         }
         let key = Zeroizing::new(self.entropy.bytes::<KEY_BYTES>()?);
-        self.store.append(root, &self.wrap(root, &key)?)?;
-        self.cache.keep(root, Arc::new(DataKey(aes(key.as_slice())?)));
+        store.append(root, &self.wrap(root, &key)?)?;
+        self.cache.keep(root, Arc::new(DataKey::of(&key)?));
         Ok(())
+    }
+
+    /// A digest of what must be recognised and not be known: it confirms no guess to whoever lacks the key, and to nobody
+    /// when the key was erased.
+    ///
+    /// # Errors
+    /// When the task family has no key (any more).
+    pub fn digest(&self, root: TaskId, context: &str, plain: &[u8]) -> Result<[u8; 32], SealError> {
+        let key = self.key(root)?;
+        let mut tag = hmac::Context::with_key(&key.digests);
+        for part in [context.as_bytes(), plain] {
+            tag.update(&(part.len() as u64).to_be_bytes());
+            tag.update(part);
+        }
+        tag.sign().as_ref().try_into().map_err(|_| SealError::Crypto)
+    }
+
+    /// True when the key of that task family was destroyed.
+    #[must_use]
+    pub fn is_erased(&self, root: TaskId) -> bool {
+        matches!(self.keys.find(root), Ok(Some(store)) if store.slot(root) == Some(Slot::Erased))
     }
 
     /// Seals `plain` for one place, which `context` names: the kind of event and its field, say.
@@ -89,7 +128,8 @@ impl Sealer {
         out.extend_from_slice(plain);
         let body = out.get_mut(1 + NONCE_LEN..).ok_or(SealError::Crypto)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = key.0.seal_in_place_separate_tag(nonce, aad(root, context), body).map_err(|_| SealError::Crypto)?;
+        let tag =
+            key.sealing.seal_in_place_separate_tag(nonce, aad(root, context), body).map_err(|_| SealError::Crypto)?;
         out.extend_from_slice(tag.as_ref());
         Ok(out)
     }
@@ -108,7 +148,7 @@ impl Sealer {
         }
         let mut plain = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length = key.0.open_in_place(nonce, aad(root, context), &mut plain).map_err(|_| altered())?.len();
+        let length = key.sealing.open_in_place(nonce, aad(root, context), &mut plain).map_err(|_| altered())?.len();
         plain.truncate(length);
         Ok(plain)
     }
@@ -118,9 +158,10 @@ impl Sealer {
     /// # Errors
     /// When there never was such a key, or the file can't be written.
     pub fn erase(&self, root: TaskId) -> Result<(), SealError> {
-        match self.store.slot(root) {
+        let store = self.keys.find(root)?.ok_or(SealError::Unknown(root))?;
+        match store.slot(root) {
             Some(Slot::Live(number)) => {
-                let erased = self.store.erase(root, number);
+                let erased = store.erase(root, number);
                 self.cache.forget(root);
                 erased
             }
@@ -134,24 +175,17 @@ impl Sealer {
         if let Some(key) = self.cache.find(root) {
             return Ok(key);
         }
-        let number = self.live(root)?;
-        let unwrapped = self.store.wrapped(root, number).and_then(|wrapped| self.unwrap(root, &wrapped));
+        let store = self.keys.find(root)?.ok_or(SealError::Unknown(root))?;
+        let number = live(&store, root)?;
+        let unwrapped = store.wrapped(root, number).and_then(|wrapped| self.unwrap(root, &wrapped));
         // Whoever erased it meanwhile has overwritten what was read.
-        self.live(root)?;
-        let key = Arc::new(DataKey(aes(unwrapped?.as_slice())?));
+        live(&store, root)?;
+        let unwrapped = unwrapped?;
+        let key = Arc::new(DataKey::of(&unwrapped)?);
         self.cache.keep(root, key.clone());
         // Erasing marks first and clears the cache afterwards, so one of the two sees the other.
-        self.live(root).inspect_err(|_| self.cache.forget(root))?;
+        live(&store, root).inspect_err(|_| self.cache.forget(root))?;
         Ok(key)
-    }
-
-    fn live(&self, root: TaskId) -> Result<u32, SealError> {
-        match self.store.slot(root) {
-            Some(Slot::Live(number)) => Ok(number),
-            Some(Slot::Erased) => Err(SealError::Erased(root)),
-            Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),
-            None => Err(SealError::Unknown(root)),
-        }
     }
 
     fn wrap(&self, root: TaskId, key: &Zeroizing<[u8; KEY_BYTES]>) -> Result<WrappedKey, SealError> {
@@ -186,7 +220,24 @@ impl fmt::Debug for Sealer {
     }
 }
 
-fn aes(key: &[u8]) -> Result<LessSafeKey, SealError> {
+impl DataKey {
+    // No key serves two algorithms.
+    fn of(key: &[u8; KEY_BYTES]) -> Result<Self, SealError> {
+        let digests = hmac::Key::new(hmac::HMAC_SHA256, derive(key, "carnet digest v1").as_slice());
+        Ok(Self { sealing: aes(&derive(key, "carnet seal v1"))?, digests })
+    }
+}
+
+fn live(store: &KeyStore, root: TaskId) -> Result<u32, SealError> {
+    match store.slot(root) {
+        Some(Slot::Live(number)) => Ok(number),
+        Some(Slot::Erased) => Err(SealError::Erased(root)),
+        Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),
+        None => Err(SealError::Unknown(root)),
+    }
+}
+
+fn aes(key: &[u8; KEY_BYTES]) -> Result<LessSafeKey, SealError> {
     UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| SealError::Crypto)
 }
 

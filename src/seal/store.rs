@@ -1,18 +1,16 @@
-//! The file `task-keys`: one record of fixed size for each task family, wrapped by the master key. Records are appended and
-//! synced before their key is used; erasing overwrites a record in its place. What a device keeps of overwritten blocks is
-//! still wrapped.
+//! One file of task keys: records of fixed size, wrapped by the master key. Records are appended and synced before their key is
+//! used; erasing overwrites a record in its place. What a device keeps of overwritten blocks is still wrapped.
 //!
 //! A header and a record take 128 bytes each, so that none lies across two sectors of a disk.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::error::SealError;
+use crate::disk::{Disk, DiskFile};
 use crate::model::id::TaskId;
 
 /// A wrapped key: nonce, ciphertext, tag.
@@ -20,15 +18,15 @@ pub(super) type WrappedKey = [u8; WRAPPED_BYTES];
 
 /// What was found when the file was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeysReport {
+pub(super) struct KeysReport {
     /// Keys that can be used.
-    pub live: u64,
+    pub(super) live: u64,
     /// Keys that were erased.
-    pub erased: u64,
+    pub(super) erased: u64,
     /// Records that do not add up, as a crash in the middle of an erasure leaves them.
-    pub damaged: u64,
+    pub(super) damaged: u64,
     /// Bytes of a record that was never finished, which were cut off.
-    pub torn_bytes: u64,
+    pub(super) torn_bytes: u64,
 }
 
 /// Where a key stands.
@@ -41,7 +39,7 @@ pub(super) enum Slot {
 
 pub(super) struct KeyStore {
     path: PathBuf,
-    file: File,
+    file: Arc<dyn DiskFile>,
     slots: RwLock<HashMap<TaskId, Slot>>,
     /// Task families whose first key is on its way.
     making: Mutex<HashSet<TaskId>>,
@@ -49,42 +47,34 @@ pub(super) struct KeyStore {
     written: Mutex<u32>,
     /// Records known to be durable. Held while syncing, so that those who wait find their own record synced by another.
     synced: Mutex<u32>,
-    poisoned: AtomicBool,
+    /// Shared by all files: after one failed sync none is relied on.
+    poisoned: Arc<AtomicBool>,
 }
 
 impl KeyStore {
-    /// Opens the file, or makes it. `check` proves the master key without telling anything about it.
-    pub(super) fn open(path: &Path, check: &[u8; 32]) -> Result<(Self, KeysReport), SealError> {
+    /// Opens the file; `None` when there is none. `check` proves the master key without telling anything about it.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        check: &[u8; 32],
+        poisoned: &Arc<AtomicBool>,
+    ) -> Result<Option<(Self, KeysReport)>, SealError> {
         let io = |cause| SealError::Io { path: path.to_owned(), cause };
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let mut file = file.map_err(io)?;
-        let mut report = KeysReport::default();
-        let mut slots = HashMap::new();
-        let mut records = 0_u32;
-        let length = file.metadata().map_err(io)?.len();
+        let file = match disk.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(io)?,
+        };
+        let length = file.size().map_err(io)?;
+        let mut report = KeysReport { torn_bytes: length % BLOCK as u64, ..KeysReport::default() };
         if length < BLOCK as u64 {
             // A header that was never finished: no key was ever used.
-            file.set_len(0).map_err(io)?;
-            file.write_all_at(&header(check), 0).map_err(io)?;
-            file.sync_all().map_err(io)?;
-            sync_folder_of(path).map_err(io)?;
-        } else {
-            report.torn_bytes = length % BLOCK as u64;
-            if report.torn_bytes > 0 {
-                file.set_len(length - report.torn_bytes).map_err(io)?;
-                file.sync_all().map_err(io)?;
-            }
-            let mut reader = io::BufReader::with_capacity(1 << 16, &mut file);
-            let mut block = [0; BLOCK];
-            reader.read_exact(&mut block).map_err(io)?;
-            check_header(&block, check, path)?;
-            for number in 0..length / BLOCK as u64 - 1 {
-                reader.read_exact(&mut block).map_err(io)?;
-                let number = u32::try_from(number).map_err(|_| SealError::Format { path: path.to_owned() })?;
-                read_slot(&block, number, &mut slots);
-                records = number + 1;
-            }
+            begin(&*file, check).map_err(io)?;
+            disk.sync_dir(folder_of(path)).map_err(io)?;
+        } else if report.torn_bytes > 0 {
+            file.set_len(length - report.torn_bytes).map_err(io)?;
+            file.sync().map_err(io)?;
         }
+        let (slots, records) = read_slots(&*file, path, check)?;
         for slot in slots.values() {
             match slot {
                 Slot::Live(_) => report.live += 1,
@@ -92,16 +82,40 @@ impl KeyStore {
                 Slot::Damaged => report.damaged += 1,
             }
         }
-        let store = Self {
+        let poisoned = Arc::clone(poisoned);
+        Ok(Some((Self::new(path, file, slots, records, poisoned), report)))
+    }
+
+    /// Makes the file, durable on return. There is none yet.
+    pub(super) fn create(
+        disk: &dyn Disk,
+        path: &Path,
+        check: &[u8; 32],
+        poisoned: &Arc<AtomicBool>,
+    ) -> Result<Self, SealError> {
+        let io = |cause| SealError::Io { path: path.to_owned(), cause };
+        let file = disk.create(path).map_err(io)?;
+        begin(&*file, check).map_err(io)?;
+        disk.sync_dir(folder_of(path)).map_err(io)?;
+        Ok(Self::new(path, file, HashMap::new(), 0, Arc::clone(poisoned)))
+    }
+
+    fn new(
+        path: &Path,
+        file: Arc<dyn DiskFile>,
+        slots: HashMap<TaskId, Slot>,
+        records: u32,
+        poisoned: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
             path: path.to_owned(),
             file,
             slots: RwLock::new(slots),
             making: Mutex::default(),
             written: Mutex::new(records),
             synced: Mutex::new(records),
-            poisoned: AtomicBool::new(false),
-        };
-        Ok((store, report))
+            poisoned,
+        }
     }
 
     pub(super) fn slot(&self, root: TaskId) -> Option<Slot> {
@@ -144,7 +158,7 @@ impl KeyStore {
     /// The wrapped key of a record. Reads the file.
     pub(super) fn wrapped(&self, root: TaskId, number: u32) -> Result<WrappedKey, SealError> {
         let mut block = [0; BLOCK];
-        let read = self.file.read_exact_at(&mut block, offset(number));
+        let read = self.file.read_at(&mut block, offset(number));
         read.map_err(|cause| SealError::Io { path: self.path.clone(), cause })?;
         match parse(&block) {
             Some((id, STATE_LIVE, wrapped)) if id == *root.as_bytes() => Ok(wrapped),
@@ -166,12 +180,12 @@ impl KeyStore {
     }
 
     fn write(&self, number: u32, block: &[u8; BLOCK]) -> Result<(), SealError> {
-        let written = self.file.write_all_at(block, offset(number));
+        let written = self.file.write_at(block, offset(number));
         written.map_err(|cause| SealError::Io { path: self.path.clone(), cause })
     }
 
     fn sync(&self) -> Result<(), SealError> {
-        self.file.sync_data().map_err(|cause| {
+        self.file.sync().map_err(|cause| {
             // After a failed sync the system may drop what was not written and report success from then on.
             self.poisoned.store(true, Ordering::SeqCst);
             SealError::Io { path: self.path.clone(), cause }
@@ -183,9 +197,36 @@ impl KeyStore {
     }
 }
 
-/// True when the file holds at least a header, and so was in use.
-pub(super) fn in_use(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.len() >= BLOCK as u64)
+/// True when there is a file with at least a header, which so was in use.
+pub(super) fn in_use(disk: &dyn Disk, path: &Path) -> bool {
+    disk.open(path).and_then(|file| file.size()).is_ok_and(|size| size >= BLOCK as u64)
+}
+
+fn begin(file: &dyn DiskFile, check: &[u8; 32]) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_at(&header(check), 0)?;
+    file.sync()
+}
+
+fn read_slots(file: &dyn DiskFile, path: &Path, check: &[u8; 32]) -> Result<(HashMap<TaskId, Slot>, u32), SealError> {
+    let io = |cause| SealError::Io { path: path.to_owned(), cause };
+    let format = || SealError::Format { path: path.to_owned() };
+    let mut block = [0; BLOCK];
+    file.read_at(&mut block, 0).map_err(io)?;
+    check_header(&block, check, path)?;
+    let (mut slots, mut records) = (HashMap::new(), 0_u32);
+    let mut chunk = vec![0; BLOCK * BLOCKS_AT_ONCE];
+    loop {
+        let read = file.read_at(&mut chunk, offset(records)).map_err(io)?;
+        let (blocks, _) = chunk.get(..read).unwrap_or_default().as_chunks::<BLOCK>();
+        for block in blocks {
+            read_slot(block, records, &mut slots);
+            records = records.checked_add(1).ok_or_else(format)?;
+        }
+        if read < chunk.len() {
+            return Ok((slots, records));
+        }
+    }
 }
 
 fn read_slot(block: &[u8; BLOCK], number: u32, slots: &mut HashMap<TaskId, Slot>) {
@@ -263,16 +304,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+/// The folder of a file, also of one that is named without one.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Nonce, key and tag.
 pub(super) const WRAPPED_BYTES: usize = 12 + 32 + 16;
 const BLOCK: usize = 128;
+// Half a megabyte is read at once.
+const BLOCKS_AT_ONCE: usize = 4096;
 const MAGIC: &[u8] = b"carnet task keys 1\n";
 const STATE_LIVE: u8 = 1;
 const STATE_ERASED: u8 = 2;

@@ -23,6 +23,18 @@ pub enum ServerError {
     /// The folder for data cannot be used.
     #[error("the data folder cannot be used")]
     Folder(#[source] SecretFileError),
+    /// A key is gone that the journal beside it was written with.
+    #[error(
+        "`{}` is gone, but the journal `{}` was written with it; put it back from a backup",
+        path.display(),
+        journal.display()
+    )]
+    KeyGone {
+        /// The file or folder.
+        path: PathBuf,
+        /// The journal.
+        journal: PathBuf,
+    },
     /// The key that signs checkpoints cannot be used.
     #[error("the checkpoint key `{}` cannot be used", path.display())]
     CheckpointKey {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::audit::note::SignerKey;
 use crate::clock::Clock;
+use crate::disk::{Disk, RealDisk};
 use crate::entropy::Entropy;
 use crate::entropy::secret_file;
+use crate::journal;
 use crate::journal::options::Options;
 use crate::mint::ring::{KeyRing, KeySettings};
 use crate::seal::handle::HandleKey;
@@ -25,6 +27,7 @@ const SEED_BYTES: usize = 32;
 pub struct DataFolder {
     root: PathBuf,
     master_key: PathBuf,
+    disk: Arc<dyn Disk>,
 }
 
 /// How the folder is used.
@@ -61,13 +64,20 @@ impl DataFolder {
     /// The folder at `root`, with the master key in it.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), master_key: root.join("master.key") }
+        Self { root: root.to_owned(), master_key: root.join("master.key"), disk: Arc::new(RealDisk) }
     }
 
     /// The same with the master key elsewhere, so that a copy of the folder alone opens nothing.
     #[must_use]
     pub fn with_master_key(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.master_key);
+        self
+    }
+
+    /// The same with what is written for each task and event on another disk: for tests and simulations.
+    #[must_use]
+    pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
         self
     }
 
@@ -115,13 +125,15 @@ impl DataFolder {
     pub fn open(&self, options: FolderOptions, clock: &Clock, entropy: &Entropy) -> Result<Contents, ServerError> {
         secret_file::folder(&self.root).map_err(ServerError::Folder)?;
         let files = KeyFiles { master_key: self.master_key.clone(), task_keys: self.root.join("task-keys") };
-        let (sealer, _report) = Sealer::load(&files, entropy.clone())?;
-        let handles = HandleKey::load_or_create(&self.root.join("handle.key"), entropy)?;
+        self.refuse_loss(&files)?;
+        let sealer = Sealer::load(&files, Arc::clone(&self.disk), entropy.clone())?;
+        let handles = HandleKey::load_or_create(&self.handle_key(), entropy)?;
         let keys = KeyRing::open(&self.signing_keys(), options.keys, clock.now())?;
         let signer = self.checkpoint_key(&options.issuer, entropy)?;
         let time = clock.clone();
         let mut journal =
             Options::new(self.journal(), Arc::new(move || time.now()), Arc::new(signer), entropy.bytes()?);
+        journal.disk = Arc::clone(&self.disk);
         journal.segment_bytes = options.segment_bytes;
         journal.snapshot_every = options.snapshot_every;
         journal.reserve_bytes = options.disk_reserve_bytes;
@@ -129,9 +141,34 @@ impl DataFolder {
         Ok(Contents { sealer: Arc::new(sealer), handles, keys: Arc::new(keys), journal })
     }
 
+    /// Keys are made before the journal is begun. One that is gone afterwards must not be made again: another handle key
+    /// shuts out every open task, another checkpoint key disowns what was signed, and no other task key opens anything.
+    fn refuse_loss(&self, files: &KeyFiles) -> Result<(), ServerError> {
+        let journal = self.journal();
+        if !journal::open::is_begun(&*self.disk, &journal) {
+            return Ok(());
+        }
+        let there = |path: &Path| path.try_exists().unwrap_or(true);
+        let ring = KeyRing::list_path(&self.signing_keys());
+        let single = [self.handle_key(), self.checkpoint_key_path(), ring];
+        let mut gone: Vec<PathBuf> = single.into_iter().filter(|path| !there(path)).collect();
+        if !files.in_use(&*self.disk) {
+            gone.push(files.task_keys.clone());
+        }
+        gone.into_iter().next().map_or(Ok(()), |path| Err(ServerError::KeyGone { path, journal }))
+    }
+
+    fn handle_key(&self) -> PathBuf {
+        self.root.join("handle.key")
+    }
+
+    fn checkpoint_key_path(&self) -> PathBuf {
+        self.root.join("checkpoint.key")
+    }
+
     /// The key that signs checkpoints; its name is the log's origin, which is the issuer without its scheme.
     fn checkpoint_key(&self, issuer: &str, entropy: &Entropy) -> Result<SignerKey, ServerError> {
-        let path = self.root.join("checkpoint.key");
+        let path = self.checkpoint_key_path();
         let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
             let path = path.clone();
             ServerError::CheckpointKey { path, cause }

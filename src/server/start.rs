@@ -235,21 +235,11 @@ fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Rea
             tasks_open: Some(figures.tasks_open),
             journal_events: Some(figures.events),
             journal_waiting: Some(figures.waiting),
-            journal_bytes: folder_bytes(&journal).ok(),
+            journal_bytes: Some(figures.bytes),
             disk_free_bytes: free.ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size())),
             svid_expires_in: Some(status.own.map(|own| own.not_after.since(now)).unwrap_or_default()),
             trust_domains: Some(status.domains.len() as u64),
             policy_revision: Some(figures.policy_revision),
         }
     })
-}
-
-/// Bytes of the files in a folder, not counting folders below it.
-fn folder_bytes(folder: &Path) -> std::io::Result<u64> {
-    let mut bytes = 0_u64;
-    for entry in std::fs::read_dir(folder)? {
-        let metadata = entry?.metadata()?;
-        bytes = bytes.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
-    }
-    Ok(bytes)
 }

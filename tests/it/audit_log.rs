@@ -1,5 +1,6 @@
 //! The record: it only grows, it can be checked offline, decisions can be replayed from it, and it holds no secret.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -8,15 +9,18 @@ use carnet::audit::note::VerifierKey;
 use carnet::audit::tree::Frontier;
 use carnet::audit::verify::verify;
 use carnet::model::facts::Facts;
+use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GetCheckpointRequest, Outcome, SearchEventsRequest};
+use carnet::pb::v1::{
+    GetCheckpointRequest, ListBlocksRequest, Outcome, RegisterTaskRequest, RevokeRequest, SearchEventsRequest,
+};
 use carnet::policy::bundle::PolicyBundle;
 use carnet::policy::decide::decide;
 use serde_json::json;
-use tonic::Code;
 
 use super::support::ask::{AGENT, INITIATOR, OpenTask, revocation};
 use super::support::broker::{TestBroker, shipped_policy};
+use super::support::caller::unique;
 use super::support::pki::id;
 use super::support::record::Export;
 
@@ -56,17 +60,17 @@ async fn invariant_7_the_log_only_grows() {
     some_life(&broker).await;
     let key = key(&broker).await;
     let kept = broker.record.export(0).await;
-    verify(file(&kept).as_slice(), &key, None).unwrap();
+    verify(file(&kept).as_slice(), &key, 0, None).unwrap();
     some_life(&broker).await;
     let export = broker.record.export(0).await;
     assert!(export.events.len() > kept.events.len());
 
-    let report = verify(file(&export).as_slice(), &key, Some(&kept.checkpoint)).unwrap();
+    let report = verify(file(&export).as_slice(), &key, 0, Some(&kept.checkpoint)).unwrap();
     assert_eq!(report.head.size, export.events.len() as u64);
     assert_eq!(report.kept, Some(kept.events.len() as u64));
 
     let refused = |what: &str, export: &Export, against: Option<&str>| {
-        assert!(verify(file(export).as_slice(), &key, against).is_err(), "{what}");
+        assert!(verify(file(export).as_slice(), &key, 0, against).is_err(), "{what}");
     };
     for n in [0, 3, export.events.len() - 1] {
         let mut changed = export.clone();
@@ -134,14 +138,34 @@ async fn invariant_9_no_secret_is_written_down() {
     let result = json!({ "title": "xylophone", "body": "quixotic" });
     let call = task.report(granted.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &result);
     broker.resource_server().await.report_tool_call(call).await.unwrap();
+    let operator = broker.operator().await;
+    for (named, word) in [
+        (Named::GrantId(granted.id().to_owned()), "vermilion"),
+        (Named::TaskId(task.id.clone()), "wolverine"),
+        (Named::Initiator("user:mallory@example.org".to_owned()), "yggdrasil"),
+    ] {
+        let reason = word.to_owned();
+        operator.revoke(RevokeRequest { reason, ..revocation(named) }).await.unwrap();
+    }
+    let second = orchestrator.open(broker.task("Read ticket T-1000.")).await;
     orchestrator
-        .cancel_task(carnet::pb::v1::CancelTaskRequest { task_id: task.id.clone(), reason: "jabberwocky".to_owned() })
+        .cancel_task(carnet::pb::v1::CancelTaskRequest { task_id: second.id, reason: "jabberwocky".to_owned() })
         .await
         .unwrap();
     let signature = granted.token.rsplit('.').next().unwrap().to_owned();
     let claims = granted.token.split('.').nth(1).unwrap().to_owned();
     let secrets = [task.handle.as_str(), &granted.token, &signature, &claims];
-    let words = ["zanzibar", "zebedee", "xylophone", "quixotic", "jabberwocky", "T-1000"];
+    let words = [
+        "zanzibar",
+        "zebedee",
+        "xylophone",
+        "quixotic",
+        "jabberwocky",
+        "vermilion",
+        "wolverine",
+        "yggdrasil",
+        "T-1000",
+    ];
     for event in broker.record.all().await {
         let text = String::from_utf8_lossy(&event.stored).into_owned();
         for secret in secrets.iter().chain(&words) {
@@ -161,6 +185,84 @@ async fn invariant_9_no_secret_is_written_down() {
     let decision = broker.operator().await.decision(&granted.decision.decision_id).await.unwrap();
     assert!(decision.intent.contains("zanzibar"), "the operator's record opens what was sealed");
     assert!(decision.purpose.contains("zebedee"));
+    let operator = broker.operator().await;
+    let blocks = operator.revocations().list_blocks(ListBlocksRequest {}).await.unwrap().into_inner().blocks;
+    assert_eq!(blocks[0].reason, "yggdrasil");
+    let found = operator.audit().search_events(SearchEventsRequest::default()).await.unwrap().into_inner().events;
+    for word in ["vermilion", "wolverine", "yggdrasil", "jabberwocky"] {
+        assert!(found.iter().any(|event| event.summary.ends_with(word)), "{word} is told to a reviewer: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_words_leave_no_digest_that_confirms_a_guess() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let words = broker.task("Read ticket T-1000.");
+    for _ in 0..2 {
+        let again = RegisterTaskRequest { request_id: unique("task"), ..words.clone() };
+        let task = orchestrator.open(again).await;
+        agent.granted(task.reading()).await;
+    }
+    let mut digests = BTreeSet::new();
+    for event in broker.record.all().await {
+        let digest = match event.payload {
+            Payload::TaskDecided(event) => event.asked_digest,
+            Payload::CredentialDecided(event) => event.asked_digest,
+            _ => continue,
+        };
+        assert_eq!(digest.len(), 32);
+        assert!(digests.insert(digest), "who guesses the words of one task reads those of another");
+    }
+    assert_eq!(digests.len(), 4);
+}
+
+#[tokio::test]
+async fn a_refused_registration_makes_no_key_and_is_told_all_the_same() {
+    let broker = TestBroker::start().await;
+    let keys = || files_below(&broker.folder().join("data/task-keys")).iter().map(|f| size(f)).sum::<u64>();
+    let before = keys();
+    // Agents register below a parent only.
+    let denied = RegisterTaskRequest { agent: id(AGENT).to_string(), ..broker.task("Read ticket T-1000.") };
+    let agent = broker.agent().await;
+    let answer = agent.register_task(denied.clone()).await.unwrap().decision.unwrap();
+    assert_eq!(answer.outcome(), Outcome::Denied);
+    let again = agent.again().register_task(denied.clone()).await.unwrap().decision.unwrap();
+    assert_eq!(again.decision_id, answer.decision_id);
+    assert_eq!(keys(), before, "no key for what does not come to be");
+    let record = broker.operator().await.decision(&answer.decision_id).await.unwrap();
+    assert!(!record.erased && record.agent_class == "ai_agent", "{record:?}");
+
+    let (orchestrator, granted) = (broker.orchestrator().await, broker.task("Read ticket T-1000."));
+    orchestrator.open(granted.clone()).await;
+    let with_a_task = keys();
+    assert!(with_a_task > before);
+    orchestrator.again().open(granted.clone()).await;
+    let other = RegisterTaskRequest { intent: "Read ticket T-2000.".to_owned(), ..granted };
+    let refused = orchestrator.register_task(other).await.unwrap_err();
+    assert_eq!(refused.reason, "REQUEST_ID_REUSED");
+    assert_eq!(keys(), with_a_task, "a retry makes none");
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().len()
+}
+
+#[tokio::test]
+async fn a_part_of_the_record_can_be_taken_away_and_checked() {
+    let broker = TestBroker::start().await;
+    some_life(&broker).await;
+    let key = key(&broker).await;
+    let end = broker.record.size().await;
+    for (from, size) in [(0, 5), (0, end), (5, end), (3, 8), (7, 7), (0, 0), (4, 0)] {
+        let part = broker.record.part(from, size).await;
+        let signed = if size == 0 { end } else { size };
+        let report = verify(part.as_slice(), &key, from, None).unwrap();
+        assert_eq!((report.from, report.head.size), (from, signed), "{from}..{size}");
+        if from > 0 {
+            assert!(verify(part.as_slice(), &key, 0, None).is_err(), "what lacks its beginning is not whole");
+        }
+    }
 }
 
 fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -175,40 +277,6 @@ fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
-}
-
-#[tokio::test]
-async fn a_decision_is_told_as_a_reviewer_would_read_it() {
-    let broker = TestBroker::start().await;
-    let (orchestrator, agent, task) = broker.at_work().await;
-    let mut request = task.reading();
-    request.purpose = "to see who complains".to_owned();
-    request.context = Some(carnet::pb::v1::RequestContext {
-        prompt_id: "prompt-7".to_owned(),
-        tool_call_id: "call-8".to_owned(),
-        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
-    });
-    let granted = agent.granted(request.clone()).await;
-    orchestrator.complete_task(task.complete()).await.unwrap();
-    let operator = broker.operator().await;
-
-    let record = operator.decision(&granted.decision.decision_id).await.unwrap();
-
-    assert_eq!(record.agent, id(AGENT).to_string());
-    assert_eq!(record.agent_class, "ai_agent");
-    assert_eq!((record.initiator.as_str(), record.initiator_verified), (INITIATOR, false));
-    assert_eq!(
-        (record.purpose.as_str(), record.request_id.as_str()),
-        (request.purpose.as_str(), request.request_id.as_str())
-    );
-    assert_eq!((record.grant_id.as_str(), record.jti.as_str()), (granted.id(), granted.grant.jti.as_str()));
-    assert_eq!(record.context, request.context);
-    assert_eq!(record.position, granted.position);
-    assert!(record.policies.contains(&"permit-read".to_owned()), "{:?}", record.policies);
-    assert_eq!(record.access[0].sinks[0].provenance(), carnet::pb::v1::Provenance::Intent);
-    assert!(record.aftermath.iter().any(|event| event.kind == "task_ended"), "how it died: {:?}", record.aftermath);
-    let unknown = operator.decision("dec_00000000000000000000000000000000").await.unwrap_err();
-    assert!(matches!(unknown.code, Code::NotFound | Code::InvalidArgument), "{unknown:?}");
 }
 
 #[tokio::test]

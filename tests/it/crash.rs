@@ -14,7 +14,7 @@ use carnet::journal::Journal;
 use carnet::journal::error::{AppendError, JournalError};
 use carnet::journal::guards::GuardKey;
 use carnet::journal::options::{Options, Stage};
-use carnet::journal::simulated::SimulatedDisk;
+use carnet::disk::simulated::SimulatedDisk;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -348,7 +348,7 @@ async fn the_record_can_be_checked_by_a_stranger(engine: impl Engine) {
     let mut export = ExportWriter::new(Vec::new(), &Frontier::new()).unwrap();
     stored.iter().for_each(|stored| export.event(stored).unwrap());
     let export = export.finish(&journal.checkpoint().unwrap()).unwrap();
-    let report = verify(export.as_slice(), &journal.verifier_key(), Some(&notes[7])).unwrap();
+    let report = verify(export.as_slice(), &journal.verifier_key(), 0, Some(&notes[7])).unwrap();
     assert_eq!((report.head, report.kept), (TreeHead { ..head }, Some(heads[7].size)));
     journal.close().await;
 }

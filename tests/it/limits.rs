@@ -171,6 +171,21 @@ async fn a_full_disk_still_lets_one_revoke() {
 }
 
 #[tokio::test]
+async fn who_cannot_decide_is_not_ready_and_says_why() {
+    let broker = TestBroker::with(small_disk()).await;
+    let (_, _, task) = broker.at_work().await;
+    let problems = || broker.running().broker().problems();
+    assert!(problems().is_empty(), "{:?}", problems());
+    let before = broker.running().broker().figures().bytes;
+    fill(&broker, &task).await;
+    assert!(problems()[0].contains("the disk is full"), "{:?}", problems());
+    let after = broker.running().broker().figures().bytes;
+    assert!(after > before + 100_000 && after <= FULL_AFTER + HELD_BACK, "{before} {after}");
+    broker.running().broker().close().await;
+    assert!(problems()[0].contains("the journal is closed"), "{:?}", problems());
+}
+
+#[tokio::test]
 async fn invariant_1_no_token_leaves_before_its_evidence_is_durable() {
     let broker = TestBroker::with(small_disk()).await;
     let (_, agent, task) = broker.at_work().await;

@@ -47,7 +47,7 @@ fn export(events: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn check(bytes: &[u8], kept: Option<&str>) -> Result<VerifyReport, VerifyError> {
-    verify(bytes, signer().verifier(), kept)
+    verify(bytes, signer().verifier(), 0, kept)
 }
 
 #[test]
@@ -67,12 +67,28 @@ fn an_export_of_a_later_part_verifies_and_meets_what_was_kept() {
     let events = log(20);
     for from in 0..=20 {
         let bytes = export_from(&frontier(&events[..from]), &events[from..], &checkpoint(&events));
-        let report = check(&bytes, Some(&checkpoint(&events[..from.max(15)]))).unwrap();
+        let kept = checkpoint(&events[..from.max(15)]);
+        let report = verify(bytes.as_slice(), signer().verifier(), from as u64, Some(&kept)).unwrap();
         assert_eq!(report.from, from as u64);
     }
     let bytes = export_from(&frontier(&events[..10]), &events[10..], &checkpoint(&events));
     let early = checkpoint(&events[..9]);
-    assert!(matches!(check(&bytes, Some(&early)), Err(VerifyError::KeptBefore { kept: 9, from: 10 })));
+    let early = verify(bytes.as_slice(), signer().verifier(), 10, Some(&early));
+    assert!(matches!(early, Err(VerifyError::KeptBefore { kept: 9, from: 10 })));
+}
+
+#[test]
+fn an_export_whose_beginning_was_dropped_is_found_out() {
+    let events = log(20);
+    let (signed, kept) = (checkpoint(&events), checkpoint(&events[..15]));
+    // With the right subtrees in its header, everything that is left is as it was signed.
+    let dropped = export_from(&frontier(&events[..8]), &events[8..], &signed);
+    for kept in [None, Some(kept.as_str())] {
+        let found = check(&dropped, kept);
+        assert!(matches!(found, Err(VerifyError::Beginning { expected: 0, found: 8 })), "{found:?}");
+    }
+    let other = verify(export(&events).as_slice(), signer().verifier(), 8, None);
+    assert!(matches!(other, Err(VerifyError::Beginning { expected: 8, found: 0 })));
 }
 
 #[test]

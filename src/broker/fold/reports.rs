@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::{FoldError, Step};
 use crate::broker::evidence::{call_digest, signal_digest, take_in};
 use crate::broker::gather::remember;
+use crate::broker::reason::ASKED;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Due, Family};
-use crate::broker::words::{CallWords, Sentence, TaskWords};
+use crate::broker::words::{CallWords, Sentence, TaskWords, WordsError};
 use crate::journal::guards::GuardKey;
 use crate::model::ceiling::Ceiling;
 use crate::model::facts::SessionFacts;
@@ -17,14 +18,15 @@ use crate::model::id::{RequestId, TaskId};
 use crate::model::risk::Signal;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
+use crate::seal::error::SealError;
 
 impl Step<'_> {
     pub(super) fn signal(&mut self, e: &pb::SignalReported, actor: Option<&pb::Actor>) -> Result<(), FoldError> {
         let id: TaskId = e.task_id.parse()?;
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let key = report_key(id, actor, &e.request_id)?;
-        let sentence: Option<Sentence> = self.open(root, "signal", &key.to_string(), &e.sealed);
-        self.counted(root, key, sentence.as_ref().map(|s| signal_digest(e, &s.text)));
+        let sentence: Option<Sentence> = self.open(root, "signal", &key.to_string(), &e.sealed)?;
+        self.counted(root, key, sentence.as_ref().map(|s| signal_digest(e, &s.text)))?;
         let signal = Signal {
             name: e.name.parse()?,
             source: e.source.clone(),
@@ -44,8 +46,8 @@ impl Step<'_> {
         let id: TaskId = e.task_id.parse()?;
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let key = report_key(id, actor, &e.request_id)?;
-        let words: Option<CallWords> = self.open(root, "call", &key.to_string(), &e.sealed);
-        self.counted(root, key, words.as_ref().map(|w| call_digest(e, w)));
+        let words: Option<CallWords> = self.open(root, "call", &key.to_string(), &e.sealed)?;
+        self.counted(root, key, words.as_ref().map(|w| call_digest(e, w)))?;
         let Some(words) = words else { return Ok(()) };
         let line = self.state.lineage(id);
         let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
@@ -55,7 +57,7 @@ impl Step<'_> {
         let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position);
+        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);
@@ -70,7 +72,8 @@ impl Step<'_> {
             Effect::Suspended => self.suspend(id, SuspensionCause::Drift),
             Effect::Restored => self.lift(id, SuspensionCause::Drift),
             Effect::Revoked => self.end_grant(id, &GrantStanding::Revoked),
-            Effect::Kept | Effect::Unspecified => {}
+            Effect::Kept => {}
+            Effect::Unspecified => return Err(FoldError::Value("effect")),
         }
         Ok(())
     }
@@ -99,12 +102,18 @@ impl Step<'_> {
         self.state.by.due.insert(root);
     }
 
-    fn counted(&mut self, root: TaskId, key: GuardKey, asked: Option<[u8; 32]>) {
+    fn counted(&mut self, root: TaskId, key: GuardKey, asked: Option<[u8; 32]>) -> Result<(), FoldError> {
+        let asked = match asked.map(|asked| self.means.sealer.digest(root, ASKED, &asked)).transpose() {
+            Ok(asked) => asked,
+            Err(SealError::Erased(_)) => None,
+            Err(error) => return Err(FoldError::Words(WordsError::Seal(error))),
+        };
         let family = self.state.families.entry(root).or_default();
         if family.reports.oldest().is_none() {
             self.state.by.reported.insert((self.time, root));
         }
         family.reports.keep(key, (self.position, self.time), asked);
+        Ok(())
     }
 }
 

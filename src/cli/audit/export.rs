@@ -8,20 +8,23 @@ use std::path::{Path, PathBuf};
 use tonic::Streaming;
 
 use crate::audit::export::ExportWriter;
-use crate::audit::tree::Frontier;
+use crate::audit::tree::{Frontier, TreeHash};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::export_events_response::Part;
-use crate::pb::v1::{ExportEventsRequest, ExportEventsResponse};
+use crate::pb::v1::{ExportBeginning, ExportEventsRequest, ExportEventsResponse};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The file to write; it must not exist yet.
     file: PathBuf,
-    /// So many events from the first on; 0 takes all that are durable.
+    /// Without the first N events, of which an earlier export is kept.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
+    /// Up to the first N events; 0 takes all that are durable.
     #[arg(long, value_name = "N", default_value_t = 0)]
     size: u64,
     #[command(flatten)]
@@ -29,7 +32,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request = ExportEventsRequest { from: 0, size: args.size };
+    let request = ExportEventsRequest { from: args.from, size: args.size };
     let mut client = AuditServiceClient::new(args.door.channel().await?);
     let events = write(client.export_events(request).await?.into_inner(), &args.file).await?;
     out.record(&Value::Fields(vec![("file", args.file.display().to_string().into()), ("events", events.into())]))?;
@@ -44,7 +47,12 @@ pub(in crate::cli) async fn write(mut parts: Streaming<ExportEventsResponse>, pa
     let unwritable = |error| CliError::because(format!("`{}` cannot be written", path.display()), error);
     // What agents and people wrote is sealed, but who asked for what is nobody's business either.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
-    let mut writer = ExportWriter::new(BufWriter::new(file), &Frontier::default()).map_err(unwritable)?;
+    let cut_short = |what: &str| CliError::remote(format!("the export has no {what}"), "the stream ended before it");
+    let beginning = match parts.message().await?.and_then(|message| message.part) {
+        Some(Part::Beginning(beginning)) => before(beginning)?,
+        _ => return Err(cut_short("beginning")),
+    };
+    let mut writer = ExportWriter::new(BufWriter::new(file), &beginning).map_err(unwritable)?;
     let (mut events, mut checkpoint) = (0, None);
     while let Some(message) = parts.message().await? {
         match message.part {
@@ -53,14 +61,19 @@ pub(in crate::cli) async fn write(mut parts: Streaming<ExportEventsResponse>, pa
                 events += 1;
             }
             Some(Part::Checkpoint(note)) => checkpoint = Some(note),
-            None => {}
+            Some(Part::Beginning(_)) | None => {}
         }
     }
-    let Some(note) = checkpoint else {
-        return Err(CliError::remote("the export has no checkpoint", "the stream ended before it"));
-    };
+    let note = checkpoint.ok_or_else(|| cut_short("checkpoint"))?;
     let file =
         writer.finish(&note).map_err(unwritable)?.into_inner().map_err(|error| unwritable(error.into_error()))?;
     file.sync_all().map_err(unwritable)?;
     Ok(events)
+}
+
+fn before(beginning: ExportBeginning) -> Result<Frontier, CliError> {
+    let root = |bytes: &bytes::Bytes| <[u8; 32]>::try_from(bytes.as_ref()).ok().map(TreeHash::from_bytes);
+    let roots = beginning.subtrees.iter().map(root).collect::<Option<Vec<_>>>();
+    let frontier = roots.and_then(|roots| Frontier::from_peaks(beginning.size, roots).ok());
+    frontier.ok_or_else(|| CliError::remote("the export has no beginning", "what it says of it makes no tree"))
 }

@@ -18,6 +18,9 @@ pub(in crate::cli) struct Args {
     /// The log's public key: `name+hash+base64`, or a file that holds it.
     #[arg(long, value_name = "PUB")]
     key: String,
+    /// The export begins after so many events, of which an earlier one is kept.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
     /// A checkpoint that was kept elsewhere: the log must continue it.
     #[arg(long, value_name = "KEPT")]
     checkpoint: Option<PathBuf>,
@@ -28,10 +31,11 @@ pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
     let kept = args.checkpoint.as_deref().map(read).transpose()?;
     let file = File::open(&args.export)
         .map_err(|error| CliError::because(format!("`{}` cannot be read", args.export.display()), error))?;
-    let report = verify::verify(BufReader::new(file), &key, kept.as_deref())
+    let report = verify::verify(BufReader::new(file), &key, args.from, kept.as_deref())
         .map_err(|error| CliError::unverified("the record does not hold", error))?;
     out.record(&Value::Fields(vec![
         ("log", report.origin.as_str().into()),
+        ("from", report.from.into()),
         ("events", (report.head.size - report.from).into()),
         ("first", report.times.map(|(first, _)| rfc3339(first)).into()),
         ("last", report.times.map(|(_, last)| rfc3339(last)).into()),

@@ -43,7 +43,7 @@ pub(in crate::dev::demo) async fn check(
 ) -> Result<(), DemoError> {
     scene.chapter("The record is checked without the broker");
     let mut export = export(operator(broker).await?).await?;
-    let report = verify(export.as_slice(), &kept.key, Some(&kept.checkpoint)).map_err(DemoError::Record)?;
+    let report = verify(export.as_slice(), &kept.key, 0, Some(&kept.checkpoint)).map_err(DemoError::Record)?;
     let events = report.head.size - report.from;
     scene.step(
         "reviewer",
@@ -57,7 +57,7 @@ pub(in crate::dev::demo) async fn check(
     if let Some(byte) = export.get_mut(middle) {
         *byte ^= 1;
     }
-    let spoiled = verify(export.as_slice(), &kept.key, Some(&kept.checkpoint));
+    let spoiled = verify(export.as_slice(), &kept.key, 0, Some(&kept.checkpoint));
     let (answer, why) = match &spoiled {
         Ok(_) => ("holds", "the change went unnoticed".to_owned()),
         Err(error) => ("found", found(error)),
@@ -82,7 +82,7 @@ async fn export(channel: Channel) -> Result<Vec<u8>, DemoError> {
         match message.part {
             Some(Part::Event(event)) => writer.event(&event.stored).map_err(DemoError::Export)?,
             Some(Part::Checkpoint(note)) => checkpoint = Some(note),
-            None => {}
+            Some(Part::Beginning(_)) | None => {}
         }
     }
     let checkpoint = checkpoint.ok_or(DemoError::Incomplete("the checkpoint"))?;

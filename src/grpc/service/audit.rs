@@ -1,12 +1,11 @@
 //! `AuditService`. An export is read page by page, so that its size costs no memory.
 
-use std::ops::Range;
-
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
+use crate::audit::tree::Frontier;
 use crate::broker::Broker;
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::audit::search;
@@ -16,8 +15,8 @@ use crate::model::limits::MESSAGE_BYTES_MAX;
 use crate::pb::v1::audit_service_server::{AuditService, AuditServiceServer};
 use crate::pb::v1::export_events_response::Part;
 use crate::pb::v1::{
-    ExportEventsRequest, ExportEventsResponse, ExportedEvent, GetCheckpointRequest, GetCheckpointResponse,
-    GetDecisionRequest, GetDecisionResponse, SearchEventsRequest, SearchEventsResponse,
+    ExportBeginning, ExportEventsRequest, ExportEventsResponse, ExportedEvent, GetCheckpointRequest,
+    GetCheckpointResponse, GetDecisionRequest, GetDecisionResponse, SearchEventsRequest, SearchEventsResponse,
 };
 
 /// Events that are read at once for an export.
@@ -68,17 +67,19 @@ impl AuditService for Record {
         let edge = &self.0;
         let _caller = edge.caller(&request)?;
         let ExportEventsRequest { from, size } = request.into_inner();
-        let broker = edge.broker.clone();
-        let checkpoint = edge.reading(move || broker.checkpoint()).await.map_err(|e| edge.refuse(e))?;
-        let size = if size == 0 { checkpoint.size } else { size };
-        if size > checkpoint.size || from > size {
-            let problem = format!("the record holds {} events", checkpoint.size);
+        let durable = edge.broker.size();
+        let size = if size == 0 { durable } else { size };
+        if size > durable || from > size {
+            let problem = format!("the record holds {durable} events");
             return Err(edge.refuse(BrokerError::invalid("size", problem)));
         }
+        let broker = edge.broker.clone();
+        let ends = edge.reading(move || Ok((broker.frontier(from)?, broker.checkpoint_of(size)?))).await;
+        let (before, checkpoint) = ends.map_err(|e| edge.refuse(e))?;
         let (send, receive) = mpsc::channel(EXPORT_QUEUE);
         let (broker, edge) = (edge.broker.clone(), edge.clone());
         spawn_blocking(move || {
-            if let Err(error) = export(&broker, from..size, checkpoint.note, &send) {
+            if let Err(error) = export(&broker, &before, size, checkpoint.note, &send) {
                 // A receiver that is gone needs no answer.
                 drop(send.blocking_send(Err(edge.refuse(error))));
             }
@@ -113,15 +114,21 @@ impl Edge {
     }
 }
 
-/// Sends those events, then the checkpoint, which covers them. Ends early when nobody listens any more.
+/// Sends what stands for the events before, the events up to `end`, and the checkpoint, which signs for all of them. Ends early
+/// when nobody listens any more.
 fn export(
     broker: &Broker,
-    positions: Range<u64>,
+    before: &Frontier,
+    end: u64,
     checkpoint: String,
     send: &mpsc::Sender<Result<ExportEventsResponse, Status>>,
 ) -> Result<(), BrokerError> {
     let tell = |part| send.blocking_send(Ok(ExportEventsResponse { part: Some(part) }));
-    let Range { start: mut next, end } = positions;
+    let mut next = before.size();
+    let subtrees = before.peaks().iter().map(|peak| peak.as_bytes().to_vec().into()).collect();
+    if tell(Part::Beginning(ExportBeginning { size: next, subtrees })).is_err() {
+        return Ok(());
+    }
     while next < end {
         let page = usize::try_from(end - next).unwrap_or(EXPORT_PAGE).min(EXPORT_PAGE);
         let events = broker.stored(next, page)?;

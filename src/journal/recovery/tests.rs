@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::journal::disk::read_all;
+use crate::disk::read_all;
+use crate::disk::simulated::SimulatedDisk;
 use crate::journal::frame::FrameBuilder;
 use crate::journal::segment;
-use crate::journal::simulated::SimulatedDisk;
 use crate::journal::tests::{filled, labelled, numbers, reopened, sealed};
 use crate::model::time::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audit::tree::TreeHash;
-use crate::journal::simulated::SimulatedDisk;
+use crate::disk::simulated::SimulatedDisk;
 
 const LOG: LogId = LogId([7; 16]);
 

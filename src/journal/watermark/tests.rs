@@ -1,7 +1,7 @@
 //! The watermark is never ahead.
 
 use super::*;
-use crate::journal::simulated::SimulatedDisk;
+use crate::disk::simulated::SimulatedDisk;
 
 fn open(disk: &SimulatedDisk) -> (Watermark, u64) {
     Watermark::open(disk, Path::new("/j")).unwrap()

@@ -4,7 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Barrier;
 
+use super::super::store::KeysReport;
 use super::*;
+use crate::disk::RealDisk;
+use crate::disk::simulated::SimulatedDisk;
+use crate::model::time::Timestamp;
 
 struct Home(tempfile::TempDir);
 
@@ -17,16 +21,27 @@ impl Home {
         KeyFiles { master_key: self.0.path().join("master-key"), task_keys: self.0.path().join("task-keys") }
     }
 
-    fn load(&self) -> Result<(Sealer, KeysReport), SealError> {
-        Sealer::load(&self.files(), Entropy::system())
+    fn load(&self) -> Result<Sealer, SealError> {
+        Sealer::load(&self.files(), Arc::new(RealDisk), Entropy::system())
     }
 
     fn sealer(&self) -> Sealer {
-        self.load().unwrap().0
+        self.load().unwrap()
+    }
+
+    // The file that holds the keys of `task`.
+    fn keys(&self) -> PathBuf {
+        folder::path(&self.files().task_keys, task(1))
+    }
+
+    fn report(&self) -> KeysReport {
+        let master = MasterKey::load(&self.files().master_key).unwrap();
+        let check = master.derive("carnet task key check v1");
+        KeyStore::open(&RealDisk, &self.keys(), &check, &Arc::default()).unwrap().unwrap().1
     }
 
     fn change_keys(&self, at: u64, change: impl FnOnce(u8) -> u8) {
-        let mut file = OpenOptions::new().read(true).write(true).open(self.files().task_keys).unwrap();
+        let mut file = OpenOptions::new().read(true).write(true).open(self.keys()).unwrap();
         let mut byte = [0];
         file.seek(SeekFrom::Start(at)).unwrap();
         file.read_exact(&mut byte).unwrap();
@@ -36,7 +51,7 @@ impl Home {
 }
 
 fn task(n: u8) -> TaskId {
-    TaskId::from_bytes([n; 16])
+    TaskId::new(Timestamp::from_millis(1_700_000_000_000), [n; 10])
 }
 
 #[test]
@@ -48,8 +63,8 @@ fn what_was_sealed_is_opened_also_after_a_restart() {
     assert_eq!(sealed.len(), OVERHEAD_BYTES + 15);
     assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
     drop(sealer);
-    let (sealer, report) = home.load().unwrap();
-    assert_eq!(report, KeysReport { live: 1, ..KeysReport::default() });
+    assert_eq!(home.report(), KeysReport { live: 1, ..KeysReport::default() });
+    let sealer = home.sealer();
     assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
     sealer.create(task(1)).unwrap();
     assert_eq!(
@@ -97,10 +112,10 @@ fn erasure_is_final_and_spares_the_others() {
     sealer.create(task(2)).unwrap();
     let one = sealer.seal(task(1), "intent", b"one").unwrap();
     let two = sealer.seal(task(2), "intent", b"two").unwrap();
-    let before = fs::read(home.files().task_keys).unwrap();
+    let before = fs::read(home.keys()).unwrap();
     sealer.erase(task(1)).unwrap();
     sealer.erase(task(1)).unwrap();
-    let after = fs::read(home.files().task_keys).unwrap();
+    let after = fs::read(home.keys()).unwrap();
     assert_eq!(before.len(), after.len());
     let key_at = 128 + 17;
     assert!(after[key_at..key_at + WRAPPED_BYTES].iter().all(|b| *b == 0), "the wrapped key is gone from the file");
@@ -110,7 +125,7 @@ fn erasure_is_final_and_spares_the_others() {
         assert!(matches!(sealer.create(task(1)), Err(SealError::Erased(_))));
         assert_eq!(sealer.open(task(2), "intent", &two).unwrap(), b"two");
     }
-    assert_eq!(home.load().unwrap().1, KeysReport { live: 1, erased: 1, ..KeysReport::default() });
+    assert_eq!(home.report(), KeysReport { live: 1, erased: 1, ..KeysReport::default() });
 }
 
 #[test]
@@ -148,12 +163,11 @@ fn a_torn_record_is_cut_off_and_the_file_goes_on() {
     sealer.create(task(1)).unwrap();
     let sealed = sealer.seal(task(1), "intent", b"one").unwrap();
     drop(sealer);
-    OpenOptions::new().append(true).open(home.files().task_keys).unwrap().write_all(&[9; 50]).unwrap();
-    let (sealer, report) = home.load().unwrap();
-    assert_eq!(report, KeysReport { live: 1, torn_bytes: 50, ..KeysReport::default() });
+    OpenOptions::new().append(true).open(home.keys()).unwrap().write_all(&[9; 50]).unwrap();
+    let sealer = home.sealer();
     sealer.create(task(2)).unwrap();
     assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"one");
-    assert_eq!(home.load().unwrap().1.live, 2);
+    assert_eq!(home.report().live, 2);
 }
 
 #[test]
@@ -165,8 +179,8 @@ fn a_damaged_record_concerns_its_own_task_alone() {
     }
     let sealed = sealer.seal(task(3), "intent", b"three").unwrap();
     home.change_keys(2 * 128 + 40, |b| b ^ 1);
-    let (fresh, report) = home.load().unwrap();
-    assert_eq!(report, KeysReport { live: 2, damaged: 1, ..KeysReport::default() });
+    let fresh = home.sealer();
+    assert_eq!(home.report(), KeysReport { live: 2, damaged: 1, ..KeysReport::default() });
     assert!(matches!(fresh.seal(task(2), "intent", b"x"), Err(SealError::KeyDamaged(_))));
     assert_eq!(fresh.open(task(3), "intent", &sealed).unwrap(), b"three");
 }
@@ -176,16 +190,16 @@ fn a_file_of_another_kind_is_refused() {
     let home = Home::new();
     home.sealer().create(task(1)).unwrap();
     home.change_keys(3, |b| b ^ 1);
-    assert!(matches!(home.load(), Err(SealError::Format { .. })));
+    assert!(matches!(home.sealer().seal(task(1), "intent", b"x"), Err(SealError::Format { .. })));
 }
 
 #[test]
 fn a_header_that_was_never_finished_is_written_again() {
     let home = Home::new();
-    drop(home.sealer());
-    fs::write(home.files().task_keys, [1; 60]).unwrap();
     home.sealer().create(task(1)).unwrap();
-    assert_eq!(home.load().unwrap().1.live, 1);
+    fs::write(home.keys(), [1; 60]).unwrap();
+    home.sealer().create(task(1)).unwrap();
+    assert_eq!(home.report().live, 1);
 }
 
 #[test]
@@ -200,7 +214,7 @@ fn keys_made_at_once_are_all_there() {
             scope.spawn(move || {
                 start.wait();
                 for n in 0..each {
-                    let id = TaskId::from_bytes([t + 1, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, n]);
+                    let id = TaskId::new(task(1).timestamp(), [t + 1, n, 7, 7, 7, 7, 7, 7, 7, n]);
                     sealer.create(id).unwrap();
                     let sealed = sealer.seal(id, "c", &[t, n]).unwrap();
                     assert_eq!(sealer.open(id, "c", &sealed).unwrap(), [t, n]);
@@ -208,7 +222,7 @@ fn keys_made_at_once_are_all_there() {
             });
         }
     });
-    assert_eq!(home.load().unwrap().1.live, u64::from(threads) * u64::from(each));
+    assert_eq!(home.report().live, u64::from(threads) * u64::from(each));
 }
 
 #[test]
@@ -232,8 +246,8 @@ fn of_two_rivals_for_one_key_one_wins_and_what_it_seals_stays_readable() {
         rivals.into_iter().filter_map(|r| r.join().unwrap()).collect::<Vec<_>>()
     });
     assert!(!sealed.is_empty());
-    let (fresh, report) = home.load().unwrap();
-    assert_eq!(report.live, 1);
+    let fresh = home.sealer();
+    assert_eq!(home.report().live, 1);
     for bytes in sealed {
         assert_eq!(fresh.open(task(1), "c", &bytes).unwrap(), b"mine");
     }
@@ -254,4 +268,78 @@ fn keys_beyond_the_cache_are_read_again() {
 fn nothing_secret_is_shown_by_debug() {
     let home = Home::new();
     assert_eq!(format!("{:?}", home.sealer()), "Sealer(redacted)");
+}
+
+#[test]
+fn a_start_reads_no_keys_but_those_that_are_wanted() {
+    let home = Home::new();
+    let (old, new) = (task(1), TaskId::new(Timestamp::from_millis(1_800_000_000_000), [2; 10]));
+    let sealer = home.sealer();
+    for id in [old, new] {
+        sealer.create(id).unwrap();
+    }
+    let sealed = sealer.seal(new, "c", b"new").unwrap();
+    drop(sealer);
+    // Were the old file read, this would be noticed.
+    fs::write(home.keys(), [7; 4096]).unwrap();
+    let sealer = home.sealer();
+    assert_eq!(sealer.open(new, "c", &sealed).unwrap(), b"new");
+    assert!(matches!(sealer.seal(old, "c", b"x"), Err(SealError::Format { .. })));
+}
+
+#[test]
+fn more_files_of_keys_than_are_kept_open_are_all_found() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    let of_hour = |n: u64| TaskId::new(Timestamp::from_millis(1_700_000_000_000 + n * 3_600_000), [1; 10]);
+    let sealed: Vec<_> = (0..150)
+        .map(|n| {
+            sealer.create(of_hour(n)).unwrap();
+            sealer.seal(of_hour(n), "c", &n.to_be_bytes()).unwrap()
+        })
+        .collect();
+    let sealer = home.sealer();
+    for (n, sealed) in (0..150).zip(&sealed) {
+        assert_eq!(sealer.open(of_hour(n), "c", sealed).unwrap(), n.to_be_bytes());
+        sealer.create(of_hour(n)).unwrap();
+    }
+}
+
+#[test]
+fn a_digest_is_of_its_family_and_gone_with_its_key() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    sealer.create(task(1)).unwrap();
+    sealer.create(task(2)).unwrap();
+    let digest = sealer.digest(task(1), "asked", b"pay 5").unwrap();
+    assert_eq!(home.sealer().digest(task(1), "asked", b"pay 5").unwrap(), digest);
+    for (root, context, plain) in [(2, "asked", "pay 5"), (1, "aske", "dpay 5"), (1, "asked", "pay 6")] {
+        assert_ne!(sealer.digest(task(root), context, plain.as_bytes()).unwrap(), digest);
+    }
+    sealer.erase(task(1)).unwrap();
+    assert!(matches!(sealer.digest(task(1), "asked", b"pay 5"), Err(SealError::Erased(_))));
+}
+
+#[test]
+fn a_key_that_was_made_outlasts_a_power_cut() {
+    for seed in 0..100 {
+        let (home, disk) = (Home::new(), SimulatedDisk::new());
+        let load = |disk: &SimulatedDisk| Sealer::load(&home.files(), Arc::new(disk.clone()), Entropy::system());
+        drop(load(&disk).unwrap());
+        disk.cut_power_at(disk.operations() + 1 + seed % 30);
+        let mut sealed = Vec::new();
+        if let Ok(sealer) = load(&disk) {
+            for n in 0..10 {
+                if sealer.create(task(n)).is_ok() {
+                    sealed.push((n, sealer.seal(task(n), "c", &[n]).unwrap()));
+                }
+            }
+        }
+        let disk = disk.after_power_cut(seed);
+        let sealer = load(&disk).unwrap();
+        for (n, sealed) in sealed {
+            assert_eq!(sealer.open(task(n), "c", &sealed).unwrap(), [n], "seed {seed}");
+        }
+        sealer.create(task(100)).unwrap();
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use carnet::broker;
 use carnet::broker::limit::CallerLimits;
 use carnet::dev::workload_api::WorkloadApi;
+use carnet::disk::Disk;
 use carnet::entropy::Entropy;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
 use carnet::identity::listen::ListenLimits;
@@ -48,6 +49,8 @@ pub struct Setup {
     pub activate: bool,
     /// What each caller may ask for.
     pub limits: CallerLimits,
+    /// Where journal and task keys lie, when not on the machine's own disk.
+    pub disk: Option<Arc<dyn Disk>>,
     /// Changes how the journal is kept.
     pub journal: Arc<dyn Fn(&mut Options) + Send + Sync>,
     /// How often `Watch` says that nothing happened.
@@ -64,6 +67,7 @@ impl Default for Setup {
             policy: shipped_policy(),
             activate: true,
             limits: CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 10_000 },
+            disk: None,
             journal: Arc::new(|_| {}),
             heartbeat: Duration::from_millis(200),
             key_lead: Duration::from_secs(3600),
@@ -78,7 +82,9 @@ pub struct TestBroker {
     /// The record, read through the operator's socket.
     pub record: Arc<Record>,
     setup: Setup,
-    folder: TempDir,
+    folder: PathBuf,
+    // Removed with the broker; `None` when the folder outlives it.
+    _temporary: Option<TempDir>,
     running: Option<Running>,
     trust: carnet::identity::trust::Trust,
     address: String,
@@ -97,18 +103,26 @@ impl TestBroker {
     }
 
     pub async fn with(setup: Setup) -> Self {
+        let folder = TempDir::new().unwrap();
+        let broker = Self::in_folder(setup, folder.path()).await;
+        let broker = broker.unwrap_or_else(|error| panic!("the broker does not start: {error}"));
+        Self { _temporary: Some(folder), ..broker }
+    }
+
+    /// On a folder that is there before and after; `Err` says why it does not start.
+    pub async fn in_folder(setup: Setup, folder: &Path) -> Result<Self, String> {
         log_if_asked();
         let pki = Pki::wound_by_hand();
         let foreign = [Arc::clone(&pki.foreign)];
         let (federated, listed): (&[_], &[&str]) =
             if setup.accepts_foreign { (&foreign, &[DOMAIN, FOREIGN]) } else { (&[], &[DOMAIN]) };
         let (own, trust) = soon(pki.trust(federated, listed)).await;
-        let folder = TempDir::new().unwrap();
-        let running = soon(boot(&setup, folder.path(), &trust)).await;
+        let running = soon(try_boot(&setup, folder, &trust)).await?;
         let address = running.addresses().workloads.to_string();
         let record = Arc::new(Record::new(operator_of(&running).await));
         let members = Mutex::new(HashMap::new());
-        Self { pki, record, setup, folder, running: Some(running), trust, address, members, own }
+        let (folder, running) = (folder.to_owned(), Some(running));
+        Ok(Self { pki, record, setup, folder, _temporary: None, running, trust, address, members, own })
     }
 
     /// Ends the broker in good order and starts another on the same folder, with other ports.
@@ -119,8 +133,8 @@ impl TestBroker {
     /// The same, after something was done to the folder.
     pub async fn restart_after(&mut self, meanwhile: impl FnOnce(&Path)) {
         self.stop().await;
-        meanwhile(self.folder.path());
-        let running = soon(boot(&self.setup, self.folder.path(), &self.trust)).await;
+        meanwhile(&self.folder);
+        let running = soon(boot(&self.setup, &self.folder, &self.trust)).await;
         self.address = running.addresses().workloads.to_string();
         self.record.follow(operator_of(&running).await).await;
         self.running = Some(running);
@@ -137,7 +151,7 @@ impl TestBroker {
     /// Starts on the folder as it is now; `Err` says why it does not.
     pub async fn try_start(&mut self) -> Result<(), String> {
         assert!(self.running.is_none(), "it still runs");
-        let running = soon(try_boot(&self.setup, self.folder.path(), &self.trust)).await?;
+        let running = soon(try_boot(&self.setup, &self.folder, &self.trust)).await?;
         self.address = running.addresses().workloads.to_string();
         self.record.follow(operator_of(&running).await).await;
         self.running = Some(running);
@@ -150,11 +164,11 @@ impl TestBroker {
 
     /// The folder of journal and keys.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub fn journal_folder(&self) -> PathBuf {
-        DataFolder::new(&data_of(self.folder.path())).journal()
+        DataFolder::new(&data_of(&self.folder)).journal()
     }
 
     /// `host:port` of the door of workloads.
@@ -301,7 +315,10 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
         disk_reserve_bytes: 1 << 16,
         checkpoint_interval: Duration::from_secs(3600),
     };
-    let data = DataFolder::new(&data_of(folder));
+    let mut data = DataFolder::new(&data_of(folder));
+    if let Some(disk) = &setup.disk {
+        data = data.with_disk(Arc::clone(disk));
+    }
     let mut contents = data.open(options, &clock, &entropy).map_err(told)?;
     // A test that ends takes the folder away under what still runs, and one must not end all.
     contents.journal.on_fatal = Arc::new(|error| tracing::error!(%error, "the journal has failed"));

@@ -7,7 +7,7 @@ use carnet::audit::note::SignerKey;
 use carnet::journal::entry::{Entry, EntryClass};
 use carnet::journal::guards::Expect;
 use carnet::journal::options::{IndexPlace, Options};
-use carnet::journal::projection::{LoadError, Projection, Recorded};
+use carnet::journal::projection::{ApplyError, LoadError, Projection, Recorded, SaveError};
 use carnet::model::id::{DecisionId, GrantId, TaskId};
 use carnet::model::time::Timestamp;
 use carnet::pb::journal::event::Payload;
@@ -120,12 +120,13 @@ impl Projection for Seen {
         1
     }
 
-    fn apply(&self, recorded: &Recorded) {
+    fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError> {
         self.0.lock().unwrap().push((recorded.position, recorded.event.prompt_id.clone()));
+        Ok(())
     }
 
-    fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&*self.0.lock().unwrap()).unwrap()
+    fn save(&self) -> Result<Vec<u8>, SaveError> {
+        Ok(postcard::to_stdvec(&*self.0.lock().unwrap()).unwrap())
     }
 
     fn load(&self, saved: &[u8]) -> Result<(), LoadError> {

@@ -1,5 +1,7 @@
 //! The record as a reviewer has it: exported over the operator's socket, stored bytes and all.
 
+use carnet::audit::export::ExportWriter;
+use carnet::audit::tree::{Frontier, TreeHash};
 use carnet::pb::journal as pb;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
@@ -83,9 +85,29 @@ impl Record {
             match message.part.unwrap() {
                 Part::Event(event) => events.push(entry(event)),
                 Part::Checkpoint(note) => checkpoint = note,
+                Part::Beginning(beginning) => assert_eq!(beginning.size, from),
             }
         }
         Export { events, checkpoint }
+    }
+
+    /// A part of the record, as the file that it is taken away in.
+    pub async fn part(&self, from: u64, size: u64) -> Vec<u8> {
+        let mut audit = AuditServiceClient::new(self.operator.read().await.clone());
+        let request = v1::ExportEventsRequest { from, size };
+        let mut parts = audit.export_events(request).await.unwrap().into_inner();
+        let first = parts.message().await.unwrap().unwrap().part.unwrap();
+        let Part::Beginning(beginning) = first else { panic!("it begins with {first:?}") };
+        let root = |bytes: &bytes::Bytes| TreeHash::from_bytes(bytes.as_ref().try_into().unwrap());
+        let before = Frontier::from_peaks(beginning.size, beginning.subtrees.iter().map(root).collect()).unwrap();
+        let mut writer = ExportWriter::new(Vec::new(), &before).unwrap();
+        loop {
+            match parts.message().await.unwrap().unwrap().part.unwrap() {
+                Part::Event(event) => writer.event(&event.stored).unwrap(),
+                Part::Checkpoint(note) => return writer.finish(&note).unwrap(),
+                Part::Beginning(again) => panic!("it begins again: {again:?}"),
+            }
+        }
     }
 
     /// The events of a kind.

@@ -1,5 +1,7 @@
-//! The door to the disk: everything that the log writes goes through here, so that a stand-in can lose what was not synced.
+//! The door to the disk: what must outlast a power cut goes through here, so that a stand-in can lose what was not synced.
 //! Knows files, folders and syncing, and nothing of what is in them.
+
+pub mod simulated;
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -9,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A disk.
-pub trait Disk: Send + Sync + 'static {
+pub trait Disk: std::fmt::Debug + Send + Sync + 'static {
     /// Makes a folder and those above it, for the owner alone.
     ///
     /// # Errors
@@ -195,7 +197,7 @@ impl DiskFile for File {
 ///
 /// # Errors
 /// When the disk fails; the file is then as it was.
-pub(super) fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}{TEMPORARY}"));
     let file = disk.create(&temporary)?;
     file.write_at(bytes, 0)?;
@@ -208,7 +210,7 @@ pub(super) fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> 
 ///
 /// # Errors
 /// When the disk fails.
-pub(super) fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -222,7 +224,7 @@ pub(super) fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8
 }
 
 /// Ends the name of a file that is not yet whole; what a crash leaves of them is removed at the next start.
-pub(super) const TEMPORARY: &str = ".tmp";
+pub const TEMPORARY: &str = ".tmp";
 // For the owner alone.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;

@@ -8,7 +8,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::disk::{Disk, DiskFile};
+use super::{Disk, DiskFile};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Default)]
@@ -56,6 +56,12 @@ enum NameChange {
     Set { path: PathBuf, inode: usize },
     Remove { path: PathBuf },
     Rename { from: PathBuf, to: PathBuf, inode: usize },
+}
+
+impl std::fmt::Debug for SimulatedDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SimulatedDisk")
+    }
 }
 
 impl SimulatedDisk {

@@ -1,0 +1,257 @@
+//! A snapshot and what was recorded after it amount to what the whole log does: for every part of the state, wherever it is cut.
+
+use super::*;
+use crate::broker::state::Finders;
+use crate::broker::words::CallWords;
+use crate::model::ceiling::Ceiling;
+use crate::model::json::Json;
+use crate::pb::journal::grant_reconsidered::Effect;
+use crate::policy::bundle::BundleFiles;
+
+/// Fails unless both are the same, part by part: a part that is added to the state does not compile here until it is compared.
+fn assert_same(is: &State, was: &State, when: &str) {
+    let State {
+        next,
+        time,
+        marks,
+        tasks,
+        families,
+        grants,
+        blocks,
+        registrations,
+        policy,
+        changes: _,
+        retired,
+        by,
+        tallies: _,
+    } = is;
+    let Finders {
+        tasks_of_agent,
+        tasks_of_initiator,
+        tasks_of_orchestrator,
+        grants_of_audience,
+        deadlines,
+        expiries,
+        ended,
+        answered,
+        drifting,
+        due,
+        reported,
+    } = by;
+    assert_eq!((next, time), (&was.next, &was.time), "{when}");
+    assert_eq!(marks, &was.marks, "{when}");
+    assert_eq!(tasks, &was.tasks, "{when}");
+    assert_eq!(families, &was.families, "{when}");
+    assert_eq!(grants, &was.grants, "{when}");
+    assert_eq!(blocks, &was.blocks, "{when}");
+    assert_eq!(registrations, &was.registrations, "{when}");
+    let policy_of = |policy: &Option<ActivePolicy>| {
+        policy.clone().map(|p| {
+            let files: Vec<_> = p.files.iter().map(|file| file.path.clone()).collect();
+            (
+                p.bundle.map(|b| b.digest().to_string()),
+                files,
+                p.digest,
+                p.revision,
+                p.activated,
+                p.activated_by,
+                p.position,
+            )
+        })
+    };
+    assert_eq!(policy_of(policy), policy_of(&was.policy), "{when}");
+    assert_eq!(retired, &was.retired, "{when}");
+    assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
+    assert_eq!(tasks_of_initiator, &was.by.tasks_of_initiator, "{when}");
+    assert_eq!(tasks_of_orchestrator, &was.by.tasks_of_orchestrator, "{when}");
+    assert_eq!(grants_of_audience, &was.by.grants_of_audience, "{when}");
+    assert_eq!((deadlines, expiries), (&was.by.deadlines, &was.by.expiries), "{when}");
+    assert_eq!((ended, answered), (&was.by.ended, &was.by.answered), "{when}");
+    assert_eq!((drifting, due), (&was.by.drifting, &was.by.due), "{when}");
+    assert_eq!(reported, &was.by.reported, "{when}");
+}
+
+/// A tool report, as its resource server makes it.
+fn call(world: &mut World, at_s: u64, request: &str, result: &str) {
+    let json = |text| Json::parse(text, 1 << 16).unwrap();
+    let words = CallWords { arguments: json("{}"), result: json(result) };
+    let sealed = world.seal_report("call", request, &words);
+    let call = pb::ToolCallReported {
+        task_id: task(1).to_string(),
+        request_id: request.into(),
+        grant_id: grant(1).to_string(),
+        tool: "tickets.read".into(),
+        reporter: "audience".into(),
+        sealed,
+        ..Default::default()
+    };
+    world.event(at_s, Payload::ToolCallReported(call));
+}
+
+/// A grant that draws on what its ceiling caps, until `expires_s` after the start.
+fn payment(world: &mut World, of: TaskId, id: GrantId, jti: u8, expires_s: u64) {
+    let jti = Jti::new([jti; 16]).to_string();
+    let draws: Vec<Amounts> = vec![vec![("amount".into(), "12.50".parse().unwrap())]];
+    let context = Context { kind: "draws", id: &jti };
+    let granted = pb::Grant {
+        grant_id: id.to_string(),
+        jti: jti.clone(),
+        issued_s: START / 1000,
+        expires_s: START / 1000 + expires_s,
+        tools: vec!["payments.send".into()],
+        sealed_draws: seal(&world.means.sealer, task(1), context, &draws).unwrap(),
+        ..Default::default()
+    };
+    let decided = pb::CredentialDecided {
+        task_id: of.to_string(),
+        request_id: format!("pay-{jti}"),
+        audience: "https://bank.test".into(),
+        decision: Some(decision(v1::Outcome::Granted)),
+        grant: Some(granted),
+        asked_digest: vec![jti.as_bytes()[0]; 32].into(),
+        ..Default::default()
+    };
+    world.event(4, Payload::CredentialDecided(decided));
+}
+
+fn denials(world: &mut World) {
+    let refused = pb::TaskDecided {
+        request_id: "not-this".into(),
+        decision: Some(decision(v1::Outcome::Denied)),
+        ..Default::default()
+    };
+    world.event(5, Payload::TaskDecided(refused));
+    let refused = pb::CredentialDecided {
+        task_id: task(2).to_string(),
+        request_id: "nor-that".into(),
+        audience: "https://bank.test".into(),
+        decision: Some(decision(v1::Outcome::Denied)),
+        ..Default::default()
+    };
+    world.event(5, Payload::CredentialDecided(refused));
+}
+
+fn amend(world: &mut World, at_s: u64, of: TaskId) {
+    let ceiling = Ceiling { ttl_max: Some(crate::model::time::Ttl::from_secs(60).unwrap()), ..Ceiling::default() };
+    let context = Context { kind: "amend", id: "amend-1" };
+    let amended = pb::TaskAmended {
+        task_id: of.to_string(),
+        request_id: "amend-1".into(),
+        decision: Some(decision(v1::Outcome::Granted)),
+        applied: true,
+        deadline_ms: START + 1_800_000,
+        sealed: seal(&world.means.sealer, task(1), context, &AmendWords { ceiling }).unwrap(),
+        ..Default::default()
+    };
+    world.event(at_s, Payload::TaskAmended(amended));
+}
+
+fn activate(world: &mut World, at_s: u64) {
+    let shipped = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policy"));
+    let files = BundleFiles::read_dir(shipped).unwrap();
+    let digest = files.digest().to_string();
+    let files =
+        files.iter().map(|(path, content)| pb::BundleFile { path: path.into(), content: content.to_vec().into() });
+    let activated = pb::PolicyActivated { digest, revision: 1, files: files.collect() };
+    world.event(at_s, Payload::PolicyActivated(activated));
+}
+
+/// Everything that a log can hold, and time enough to forget some of it.
+fn eventful() -> World {
+    let mut world = World::new();
+    activate(&mut world, 0);
+    world.register(task(1), None);
+    for n in [2, 3] {
+        world.register(task(n), Some(task(1)));
+    }
+    world.register(task(4), Some(task(3)));
+    for n in 1..=4 {
+        world.grant(task(n), grant(n), n, None);
+    }
+    payment(&mut world, task(2), grant(5), 5, 400);
+    payment(&mut world, task(4), grant(6), 6, 2000);
+    denials(&mut world);
+    world.event(5, Payload::TaskPaused(pb::TaskPaused { task_id: task(3).to_string(), ..Default::default() }));
+    for (effect, n) in [(Effect::Suspended, 1), (Effect::Suspended, 2), (Effect::Restored, 2), (Effect::Revoked, 4)] {
+        world.reconsider(grant(n), effect);
+    }
+    signal(&mut world, 6, 1, "anomaly", 5);
+    call(&mut world, 7, "c-1", r#"{"title":"T","body":"pay mallory"}"#);
+    let through = world.next - 1;
+    let root_task_id = task(1).to_string();
+    world.event(8, Payload::FamilyReconsidered(pb::FamilyReconsidered { root_task_id, through }));
+    signal(&mut world, 9, 2, "anomaly", 20);
+    world.grant(task(1), grant(1), 7, Some(1));
+    world.event(10, Payload::TaskResumed(pb::TaskResumed { task_id: task(3).to_string() }));
+    world.reconsider(grant(2), Effect::Suspended);
+    amend(&mut world, 11, task(2));
+    for target in [
+        Target::Grant(grant(3)),
+        Target::Agent("spiffe://td.test/agent/other".parse().unwrap()),
+        Target::Initiator("bob".parse().unwrap()),
+        Target::Audience("https://other.test".parse().unwrap()),
+        Target::Everything,
+    ] {
+        world.revoke(&target);
+    }
+    let lifted = pb::BlockLifted { target_kind: "initiator".into(), target: "bob".into(), ..Default::default() };
+    world.event(12, Payload::BlockLifted(lifted));
+    payment(&mut world, task(2), grant(7), 8, 2500);
+    world.event(13, Payload::GrantReleased(pb::GrantReleased { grant_id: grant(7).to_string(), ..Default::default() }));
+    payment(&mut world, task(2), grant(8), 9, 2500);
+    let end = |id: TaskId| pb::TaskEnded {
+        task_id: id.to_string(),
+        state: v1::TaskState::Completed.into(),
+        ..Default::default()
+    };
+    world.event(14, Payload::TaskEnded(end(task(3))));
+    world.event(700, Payload::KeyRotated(pb::KeyRotated::default()));
+    signal(&mut world, 950, 3, "anomaly", 30);
+    world.event(1300, Payload::Refused(pb::Refused::default()));
+    world.event(1400, Payload::TaskEnded(end(task(1))));
+    world.event(2000, Payload::BrokerStarted(pb::BrokerStarted::default()));
+    world.event(6000, Payload::BrokerStarted(pb::BrokerStarted::default()));
+    world.event(25 * 3600, Payload::BrokerStarted(pb::BrokerStarted::default()));
+    world
+}
+
+#[test]
+fn a_snapshot_and_what_follows_say_the_same_as_the_whole_log() {
+    let world = eventful();
+    let whole = world.known.look();
+    let so_far = Known::new(world.means.clone());
+    let mut seen = (0, 0, 0);
+    for cut in 0..=world.log.len() {
+        let loaded = Known::new(world.means.clone());
+        loaded.load(&so_far.save().unwrap()).unwrap();
+        {
+            let state = so_far.look();
+            seen.0 += state.by.drifting.len();
+            seen.1 += state.by.due.len();
+            seen.2 += state.retired.len();
+            assert_same(&loaded.look(), &state, &format!("a snapshot of {cut} events"));
+        }
+        for recorded in world.log.iter().skip(cut) {
+            loaded.apply(recorded).unwrap();
+        }
+        assert_same(&loaded.look(), &whole, &format!("a snapshot of {cut} events, and the others"));
+        if let Some(next) = world.log.get(cut) {
+            so_far.apply(next).unwrap();
+        }
+    }
+    assert!(seen.0 > 0 && seen.1 > 0 && seen.2 > 0, "there was nothing to lose: {seen:?}");
+}
+
+#[test]
+fn what_was_erased_is_left_out_of_a_snapshot_and_what_else_is_missing_makes_it_none() {
+    let world = family();
+    world.means.sealer.erase(task(1)).unwrap();
+    let saved = world.known.save().unwrap();
+    let loaded = Known::new(world.means.clone());
+    loaded.load(&saved).unwrap();
+    assert!(loaded.look().tasks.values().all(|task| task.words.is_none()), "nothing is left to judge by");
+    let other = World::new();
+    other.means.sealer.create(task(1)).unwrap();
+    let refused = Known::new(other.means.clone()).load(&saved).unwrap_err();
+    assert!(std::error::Error::source(&refused).unwrap().to_string().contains("not erased"), "{refused}");
+}
