@@ -144,8 +144,19 @@ impl Broker {
         Ok(())
     }
 
-    /// Ends the journal in good order. Nothing can be asked afterwards.
+    /// Ends the journal in good order, with what was only counted so far. Nothing can be asked afterwards.
     pub async fn close(&self) {
+        let now = self.0.clock.now();
+        loop {
+            match self.record_refusals(now, true).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "counted refusals were not recorded");
+                    break;
+                }
+            }
+        }
         self.0.journal.clone().close().await;
     }
 

@@ -2,6 +2,7 @@
 //! together, so that nobody can fill the record by being refused.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::pb::journal::event::Payload;
 
 /// Kinds of refusal that are told apart at a time; more are counted together.
 const KINDS_MAX: usize = 4096;
+/// Most events at a time; the others wait for the next.
+const EVENTS_MAX: usize = 256;
 /// How long repeats are counted before they are written.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -30,11 +33,20 @@ struct Kind {
     task: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Count {
     unwritten: u64,
+    /// Those that are being recorded.
+    writing: u64,
     /// `None` until the first was written.
     written: Option<Timestamp>,
+}
+
+/// What is to be recorded now. Whoever took it says what became of it.
+#[derive(Debug)]
+pub(in crate::broker) struct Due {
+    pub(in crate::broker) events: Vec<pb::Event>,
+    kinds: Vec<Kind>,
 }
 
 impl Refusals {
@@ -52,24 +64,38 @@ impl Refusals {
         if kinds.len() >= KINDS_MAX && !kinds.contains_key(&kind) {
             kind = Kind { subject: "others".to_owned(), address: String::new(), task: String::new(), ..kind };
         }
-        let count = kinds.entry(kind).or_insert(Count { unwritten: 0, written: None });
+        let count = kinds.entry(kind).or_default();
         count.unwritten += 1;
         count.written.is_none() && count.unwritten == 1
     }
 
-    /// The events that are due: first refusals at once, repeats after their window.
-    pub(in crate::broker) fn due(&self, now: Timestamp) -> Vec<pb::Event> {
+    /// What is due: first refusals at once, repeats after their window, and everything when it is the last time.
+    pub(in crate::broker) fn due(&self, now: Timestamp, last: bool) -> Due {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut events = Vec::new();
+        let mut due = Due { events: Vec::new(), kinds: Vec::new() };
         kinds.retain(|kind, count| {
-            let over = count.written.is_none_or(|at| now.since(at) >= WINDOW);
-            if over && count.unwritten > 0 {
-                events.push(refused(kind, count.unwritten));
-                *count = Count { unwritten: 0, written: Some(now) };
+            let over = last || count.written.is_none_or(|at| now.since(at) >= WINDOW);
+            if over && count.unwritten > 0 && count.writing == 0 && due.events.len() < EVENTS_MAX {
+                due.events.push(refused(kind, count.unwritten));
+                due.kinds.push(kind.clone());
+                count.writing = mem::take(&mut count.unwritten);
             }
-            !over || count.written == Some(now)
+            !over || count.unwritten > 0 || count.writing > 0
         });
-        events
+        due
+    }
+
+    /// They were written then, or not at all: what was not is counted on.
+    pub(in crate::broker) fn settle(&self, due: &Due, written: Option<Timestamp>) {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for kind in &due.kinds {
+            let Some(count) = kinds.get_mut(kind) else { continue };
+            let writing = mem::take(&mut count.writing);
+            match written {
+                Some(_) => count.written = written,
+                None => count.unwritten += writing,
+            }
+        }
     }
 }
 
@@ -84,3 +110,6 @@ fn refused(kind: &Kind, count: u64) -> pb::Event {
     };
     event(format!("identity/{}", kind.subject), broker_actor(), &no_context(), Payload::Refused(payload))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
 //! revoked, what was left half decided is decided, counted refusals are written.
 
+use std::mem;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -69,12 +70,30 @@ impl Broker {
         }
         self.resume_reconsidering(false).await;
         self.watch_keys(now).await?;
-        let refused = self.0.refusals.due(now);
-        if !refused.is_empty() {
-            let entry = Entry { events: refused, expects: Vec::new(), class: EntryClass::Ordinary };
-            self.append(entry).await?;
+        self.record_refusals(now, false).await.map(|_| ())
+    }
+
+    /// Records what was refused and is due; at the end, as much as an entry holds. False when nothing was. What cannot be
+    /// recorded is kept and counted on.
+    pub(in crate::broker) async fn record_refusals(&self, now: Timestamp, last: bool) -> Result<bool, BrokerError> {
+        let mut due = self.0.refusals.due(now, last);
+        if due.events.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let this = self.clone();
+        // Whoever waits for it may go away; what was taken out is settled all the same.
+        let recorded = tokio::spawn(async move {
+            let events = mem::take(&mut due.events);
+            let recorded = this.append(Entry { events, expects: Vec::new(), class: EntryClass::Ordinary }).await;
+            this.0.refusals.settle(&due, recorded.is_ok().then_some(now));
+            recorded
+        });
+        match recorded.await.map_err(BrokerError::internal)? {
+            Ok(_) => Ok(true),
+            // It is no news, and the operator is told of it elsewhere.
+            Err(BrokerError::StorageFull) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes up keys that were rotated in the folder, and records when another one signs.

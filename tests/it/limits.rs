@@ -147,6 +147,20 @@ async fn repeated_refusals_are_counted() {
 }
 
 #[tokio::test]
+async fn what_was_counted_is_recorded_before_the_end() {
+    let mut broker = TestBroker::start().await;
+    let (_, _, task) = broker.at_work().await;
+    let stranger = broker.caller(SECOND_AGENT).await;
+    for _ in 0..40 {
+        stranger.request_credential(task.reading()).await.unwrap_err();
+    }
+    broker.restart().await;
+    let refusals = broker.record.refusals().await;
+    let of_stranger = refusals.iter().filter(|r| r.subject == id(SECOND_AGENT).to_string());
+    assert_eq!(of_stranger.map(|r| r.count).sum::<u64>(), 40, "{refusals:?}");
+}
+
+#[tokio::test]
 async fn a_full_disk_still_lets_one_revoke() {
     let mut broker = TestBroker::with(small_disk()).await;
     let (orchestrator, agent, task) = broker.at_work().await;

@@ -1,19 +1,22 @@
 //! What a broker knows, it knows again after a restart: from snapshot and log, with or without the search index.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
 use carnet::journal::projection::NoProjection;
 use carnet::pb::journal::Event;
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GrantState, ListBlocksRequest, Outcome, TaskState};
+use carnet::pb::v1::watch_response::Body;
+use carnet::pb::v1::{GrantState, ListBlocksRequest, Outcome, RegisterTaskRequest, TaskState, WatchResponse};
 use serde_json::json;
+use tonic::Streaming;
 
 use super::pause::drift;
 use super::support::ask::{AGENT, INTENT, revocation};
 use super::support::broker::{Setup, TestBroker};
 use super::support::journal;
-use super::support::pki::id;
+use super::support::pki::{id, soon};
 use super::support::record::kind;
 
 /// Everything that a restart must not change, as callers see it.
@@ -29,15 +32,29 @@ async fn standing(broker: &TestBroker, tasks: &[String], grants: &[String]) -> V
         seen.push(format!("{grant} {} {:?} {:?}", shown.jti, shown.state(), shown.causes().collect::<Vec<_>>()));
     }
     let blocks = operator.revocations().list_blocks(ListBlocksRequest {}).await.unwrap().into_inner().blocks;
-    seen.extend(blocks.iter().map(|block| format!("{:?}", block.target)));
+    seen.extend(blocks.iter().map(|block| format!("{:?} {}", block.target, block.reason)));
+    let standing = server.watch(0, &[]).await.unwrap();
+    seen.extend(told_at_first(standing).await);
     seen
+}
+
+/// The tokens that a receiver is told of at first as not to be accepted: among them those that a renewal replaced.
+async fn told_at_first(mut watch: Streaming<WatchResponse>) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    loop {
+        match soon(watch.message()).await.unwrap().unwrap().body {
+            Some(Body::Change(change)) => drop(told.insert(format!("{} {:?}", change.jti, change.state()))),
+            Some(Body::Heartbeat(_)) => return told,
+            Some(Body::Reset(_)) | None => {}
+        }
+    }
 }
 
 /// A broker with tasks and grants in every state.
 async fn lived_in(broker: &TestBroker) -> (Vec<String>, Vec<String>) {
     let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
     let (mut tasks, mut grants) = (Vec::new(), Vec::new());
-    for end in ["none", "paused", "drifted", "completed", "revoked", "released"] {
+    for end in ["none", "paused", "drifted", "completed", "revoked", "released", "renewed", "doubted", "below"] {
         let task = orchestrator.open(broker.task(INTENT)).await;
         let granted = agent.granted(task.sending()).await;
         match end {
@@ -48,14 +65,28 @@ async fn lived_in(broker: &TestBroker) -> (Vec<String>, Vec<String>) {
                 let named = Named::GrantId(granted.id().to_owned());
                 orchestrator.revoke(revocation(named)).await.unwrap();
             }
+            "renewed" => drop(agent.renew_credential(task.renewal(granted.id())).await.unwrap()),
+            "doubted" => drop(broker.scorer().await.report_signal(task.signal("anomaly", 1)).await.unwrap()),
+            "below" => {
+                let registration = RegisterTaskRequest { parent_task_id: task.id.clone(), ..broker.task(INTENT) };
+                let below = orchestrator.open(registration).await;
+                grants.push(agent.granted(below.reading()).await.id().to_owned());
+                orchestrator.pause_task(below.pause()).await.unwrap();
+                tasks.push(below.id);
+            }
             "released" => drop(agent.release_credential(task.release(granted.id())).await.unwrap()),
             _ => {}
         }
         tasks.push(task.id);
         grants.push(granted.id().to_owned());
     }
-    let initiator = Named::Initiator("user:mallory@example.org".to_owned());
-    broker.operator().await.revoke(revocation(initiator)).await.unwrap();
+    for blocked in [
+        Named::Initiator("user:mallory@example.org".to_owned()),
+        Named::Agent(id("/agent/elsewhere").to_string()),
+        Named::Audience("https://files.dev.carnet.test".to_owned()),
+    ] {
+        broker.operator().await.revoke(revocation(blocked)).await.unwrap();
+    }
     (tasks, grants)
 }
 
