@@ -1,5 +1,8 @@
-//! Crashes of the journal: killed processes, and power cuts that lose any part of what was not synced, at 64 requests in
-//! flight. Whatever was acknowledged is there afterwards, and nothing is there by half. A failure prints its seed.
+//! Crashes of the journal, and in `broker` of a whole broker: killed processes, and power cuts that lose any part of what was
+//! not synced, at 64 requests in flight. Whatever was acknowledged is there afterwards, and nothing is there by half. A failure
+//! prints its seed.
+
+mod broker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{env, thread};
 
+use carnet::disk::simulated::SimulatedDisk;
 use carnet::journal::Journal;
 use carnet::journal::error::{AppendError, JournalError};
 use carnet::journal::guards::GuardKey;
 use carnet::journal::options::{Options, Stage};
-use carnet::disk::simulated::SimulatedDisk;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

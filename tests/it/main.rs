@@ -35,6 +35,7 @@ mod report;
 mod request;
 mod restart;
 mod revoke;
+mod search_index;
 mod serve;
 mod support;
 mod watch;
