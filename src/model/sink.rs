@@ -9,6 +9,9 @@ use super::decimal::Decimal;
 use super::json::Json;
 use super::limits::{SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
 
+pub mod alike;
+pub mod carried;
+
 /// What a sink's values are, which decides how they are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +61,8 @@ impl fmt::Display for SinkKind {
 /// * `address`: white space around it is dropped and the part after the last `@` is in lower case.
 /// * all others: the string as it stands; a JSON number as it was spelled; `true` or `false`.
 ///
-/// `null`, an empty string and an empty array are the absence of a value.
+/// `null`, an empty string and an empty array are the absence of a value. A value that stands where the path would go on is
+/// one all the same: a tool that takes an object may take its text as well.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkSpec {
@@ -84,48 +88,27 @@ pub enum SinkError {
         /// The sink.
         name: String,
     },
+    /// A member is spelled so that some readers of the call would take it for the sink.
+    #[error("a member that is not sink `{name}` is spelled almost like it")]
+    LookAlike {
+        /// The sink.
+        name: String,
+    },
     /// More than [`SINK_VALUES_MAX`] values in one call.
     #[error("more than {SINK_VALUES_MAX} sink values in one call")]
     TooMany,
 }
 
 impl SinkSpec {
-    /// The canonical values that `arguments` carry for this sink, in their order; none when the sink is absent.
+    /// The canonical values that `arguments` carry for this sink, in their order; none when the sink is absent. They are
+    /// those of [`carried::carried`], so that what is judged is what is bound.
     ///
     /// # Errors
-    /// When a value is no amount where one is due, too long, or there are too many.
+    /// As [`carried::carried`].
     pub fn values(&self, arguments: &Json) -> Result<Vec<String>, SinkError> {
         let mut out = Vec::new();
-        self.collect(arguments, &self.name, &mut out)?;
+        carried::flat(carried::carried(self, arguments)?, &mut out);
         Ok(out)
-    }
-
-    fn collect(&self, at: &Json, path: &str, out: &mut Vec<String>) -> Result<(), SinkError> {
-        match at {
-            Json::Array(items) => items.iter().try_for_each(|item| self.collect(item, path, out)),
-            Json::Object(_) if !path.is_empty() => {
-                // A member whose own name holds dots is found whole; the path through members is followed all the same, for
-                // nobody knows which of the two the tool reads.
-                if let Some(whole) = at.member(path) {
-                    self.collect(whole, "", out)?;
-                }
-                let (head, rest) = path.split_once('.').unwrap_or((path, ""));
-                if rest.is_empty() {
-                    return Ok(());
-                }
-                at.member(head).map_or(Ok(()), |inner| self.collect(inner, rest, out))
-            }
-            _ if !path.is_empty() => Ok(()),
-            Json::Null => Ok(()),
-            Json::String(s) if s.is_empty() => Ok(()),
-            value => {
-                if out.len() >= SINK_VALUES_MAX {
-                    return Err(SinkError::TooMany);
-                }
-                out.push(self.canonical(value)?);
-                Ok(())
-            }
-        }
     }
 
     /// The canonical form of one value.

@@ -2,9 +2,9 @@
 //! the sinks that were judged. Whoever serves the call asks this before anything is done.
 
 use super::detail::Detail;
-use super::sinks;
 use crate::model::id::{Audience, ToolName};
 use crate::model::json::Json;
+use crate::model::sink::carried::carried;
 use crate::model::sink::{SinkError, SinkSpec};
 
 /// A call, as the resource server received it.
@@ -72,8 +72,8 @@ fn covers(detail: &Detail, here: &Audience, call: &Call<'_>) -> Result<(), Const
     }
     for (name, bound) in &detail.constraints.sinks {
         let spec = SinkSpec { name: name.clone(), kind: bound.kind };
-        let carried = sinks::carried(&spec, call.arguments).map_err(ConstraintError::Unreadable)?;
-        if carried != bound.eq {
+        let found = carried(&spec, call.arguments).map_err(ConstraintError::Unreadable)?;
+        if found != bound.eq {
             return Err(ConstraintError::Sink(name.clone()));
         }
     }

@@ -9,10 +9,10 @@ use aws_lc_rs::digest;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::sinks::{self, SinkValue};
 use crate::model::access::Access;
 use crate::model::decision::EntryDecision;
 use crate::model::id::{Audience, ToolName};
+use crate::model::sink::carried::{SinkValue, carried};
 use crate::model::sink::{SinkError, SinkKind, SinkSpec};
 
 /// `type` of our entries. Whoever does not know it must refuse (RFC 9396 §5).
@@ -101,7 +101,7 @@ impl Detail {
         let tool = || access.tool.clone();
         let mut bound = BTreeMap::new();
         for spec in specs {
-            let eq = sinks::carried(spec, &access.arguments);
+            let eq = carried(spec, &access.arguments);
             let eq = eq.map_err(|cause| DetailError::Sink { tool: tool(), cause })?;
             match bound.entry(spec.name.clone()) {
                 Entry::Vacant(place) => place.insert(SinkConstraint { kind: spec.kind, eq }),

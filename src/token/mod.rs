@@ -7,4 +7,3 @@ pub mod detail;
 pub mod header;
 pub mod jwks;
 pub mod life;
-pub mod sinks;

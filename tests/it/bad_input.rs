@@ -115,6 +115,28 @@ async fn a_sink_of_another_shape_is_never_granted() {
         }
     }
     agent.granted(task.step("files.write", &json!({ "path": "/reports/t-1000.md", "content": "x" }))).await;
+    let mail = |attachments: serde_json::Value| {
+        let to = json!(["bob@example.org"]);
+        task.step("mail.send", &json!({ "to": to, "subject": "s", "body": "b", "attachments": attachments }))
+    };
+    for value in [json!(["payroll.xlsx"]), json!("payroll.xlsx"), json!([{ "file_id": "payroll.xlsx" }]), json!([[7]])]
+    {
+        let answer = agent.request_credential(mail(value.clone())).await.unwrap();
+        assert!(answer.token.is_empty(), "attached {value}: {:?}", answer.decision);
+    }
+    agent.granted(mail(json!([]))).await;
+}
+
+#[tokio::test]
+async fn a_member_that_could_be_read_as_a_sink_is_refused() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    for other in ["TO", "Bcc", "b\u{441}c", "\u{ff42}cc"] {
+        let mut mail = json!({ "to": ["bob@example.org"], "subject": "s", "body": "b" });
+        mail[other] = json!("eve@evil.test");
+        let refused = agent.request_credential(task.step("mail.send", &mail)).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, INVALID), "{other}: {refused:?}");
+    }
 }
 
 #[tokio::test]

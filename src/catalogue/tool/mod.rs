@@ -9,7 +9,7 @@ use super::{CatalogueError, Problems};
 use crate::model::access::Effect;
 use crate::model::id::{Audience, DataClass, Owner, ToolName};
 use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
-use crate::model::sink::{SinkKind, SinkSpec};
+use crate::model::sink::{SinkKind, SinkSpec, alike};
 
 /// The action of a tool that names none: an MCP tool call.
 pub const ACTION_DEFAULT: &str = "tools/call";
@@ -19,6 +19,7 @@ pub const ACTION_DEFAULT: &str = "tools/call";
 pub struct Catalogue {
     tools: BTreeMap<ToolName, Tool>,
     ordinary: BTreeSet<DataClass>,
+    declared: BTreeSet<DataClass>,
 }
 
 /// One tool.
@@ -169,7 +170,7 @@ impl Catalogue {
                 tools.push(tool.into_tool(parsed, &ordinary, &mut problems));
             }
         }
-        Self::build(tools, ordinary, problems)
+        Self::build(tools, ordinary, declared, problems)
     }
 
     /// A catalogue of these tools, by the same rules; `conflicts` are made to stand at both tools.
@@ -177,7 +178,8 @@ impl Catalogue {
     /// # Errors
     /// When a rule is broken or a name stands twice.
     pub fn from_tools(tools: Vec<Tool>) -> Result<Self, CatalogueError> {
-        Self::build(tools, BTreeSet::new(), Problems::default())
+        let declared = tools.iter().flat_map(|t| t.data_classes.iter().cloned()).collect();
+        Self::build(tools, BTreeSet::new(), declared, Problems::default())
     }
 
     /// The tool of that name.
@@ -197,7 +199,18 @@ impl Catalogue {
         !self.ordinary.contains(class)
     }
 
-    fn build(tools: Vec<Tool>, ordinary: BTreeSet<DataClass>, mut problems: Problems) -> Result<Self, CatalogueError> {
+    /// True when a data class of that name is declared.
+    #[must_use]
+    pub fn declares(&self, class: &str) -> bool {
+        class.parse::<DataClass>().is_ok_and(|class| self.declared.contains(&class))
+    }
+
+    fn build(
+        tools: Vec<Tool>,
+        ordinary: BTreeSet<DataClass>,
+        declared: BTreeSet<DataClass>,
+        mut problems: Problems,
+    ) -> Result<Self, CatalogueError> {
         problems.check("", tools.len() <= CATALOGUE_TOOLS_MAX, format!("more than {CATALOGUE_TOOLS_MAX} tools"));
         let mut by_name = BTreeMap::new();
         for tool in tools {
@@ -208,7 +221,7 @@ impl Catalogue {
             }
         }
         close_conflicts(&mut by_name, &mut problems);
-        problems.finish(Self { tools: by_name, ordinary })
+        problems.finish(Self { tools: by_name, ordinary, declared })
     }
 }
 
@@ -233,6 +246,10 @@ fn check_tool(tool: &Tool, problems: &mut Problems) {
     let mut names = BTreeSet::new();
     for sink in &tool.sinks {
         problems.check(at, is_path(&sink.name), format!("sink `{}` is no path", sink.name.escape_debug()));
+        let confused = names.iter().find(|other: &&&String| alike::paths_are(other, &sink.name));
+        if let Some(other) = confused {
+            problems.add(at, format!("sinks `{other}` and `{}` can be taken for each other", sink.name));
+        }
         problems.check(at, names.insert(&sink.name), format!("sink `{}` stands twice", sink.name));
     }
     if let OutsiderFields::Paths(paths) = &tool.outsider_fields {

@@ -90,7 +90,7 @@ description = "x"
 effect = "write"
 privilege = 101
 data_classes = ["undeclared"]
-sinks = { "a..b" = "id" }
+sinks = { "a..b" = "id", "to" = "address", "To" = "address", "p.file_id" = "id", "p.fileId" = "id" }
 calls_max = 0
 conflicts = [{ with = "nowhere" }, { with = "a" }]
 definition_digest = "ABC"
@@ -101,6 +101,8 @@ outsider_fields = "some"
         "`undeclared` is not declared",
         "above 100",
         "`a..b` is no path",
+        "`To` and `to` can be taken",
+        "`p.fileId` and `p.file_id` can be taken",
         "calls_max is 0",
         "`nowhere`, which is no tool",
         "with itself",

@@ -98,6 +98,16 @@ fn only_the_sinks_that_were_judged_may_be_called() {
             ARGUMENTS.replace("10.50", "ten"),
             Err(E::Unreadable(SinkError::NotAnAmount { name: "amount".into() })),
         ),
+        (
+            "a sink in another case",
+            ARGUMENTS.replace(r#""body""#, r#""Bcc":"c@x.test","body""#),
+            Err(E::Unreadable(SinkError::LookAlike { name: "bcc".into() })),
+        ),
+        (
+            "a sink twice, but for case",
+            ARGUMENTS.replace(r#""body""#, r#""To":["c@x.test"],"body""#),
+            Err(E::Unreadable(SinkError::LookAlike { name: "to".into() })),
+        ),
     ] {
         assert_eq!(try_call(&details, "send", &["tools/call"], &[], &arguments), expected, "{name}");
     }

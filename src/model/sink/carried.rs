@@ -1,6 +1,6 @@
-//! What a call carries in one sink, as it stands in a token. The values are those of `model::sink`, in the arrangement in
-//! which the arguments have them, so that nothing can be moved from one item of a list to another. docs/tokens.md says the
-//! same for people who write verifiers in other languages.
+//! What a call carries in one sink: the one walk over arguments, by which values are judged, bound into tokens and compared
+//! by verifiers. The arrangement in which the arguments have them is kept, so that nothing can be moved from one item of a
+//! list to another. docs/tokens.md says the same for people who write verifiers in other languages.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::{SinkError, SinkSpec, alike};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
-use crate::model::sink::{SinkError, SinkSpec};
 
 /// What stands in one place of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub enum SinkValue {
 /// What `arguments` carry for that sink: empty when they carry nothing.
 ///
 /// # Errors
-/// When a value is no amount where one is due, too long, or there are too many.
+/// When a value is no amount where one is due, too long, or there are too many; when a member is spelled so that some readers
+/// of the call would take it for the sink.
 pub fn carried(spec: &SinkSpec, arguments: &Json) -> Result<Vec<SinkValue>, SinkError> {
     let mut left = SINK_VALUES_MAX;
     Ok(match project(spec, arguments, &spec.name, &mut left)? {
@@ -42,8 +43,13 @@ fn project(spec: &SinkSpec, at: &Json, path: &str, left: &mut usize) -> Result<S
             let items = items.iter().map(|item| project(spec, item, path, left)).collect::<Result<Vec<_>, _>>()?;
             Ok(list(items))
         }
-        Json::Object(_) if !path.is_empty() => {
+        Json::Object(members) if !path.is_empty() => {
             let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+            // Whoever serves the call may find members without regard to case, or after normalising their names.
+            let other = |name: &str| name != path && name != head && (alike::are(name, path) || alike::are(name, head));
+            if members.iter().any(|(name, _)| other(name)) {
+                return Err(SinkError::LookAlike { name: spec.name.clone() });
+            }
             // A member whose own name holds dots, and the same path through members: who reads the call may take either.
             let whole = at.member(path).map(|value| project(spec, value, "", left)).transpose()?;
             let nested = if rest.is_empty() { None } else { at.member(head) };
@@ -59,6 +65,17 @@ fn project(spec: &SinkSpec, at: &Json, path: &str, left: &mut usize) -> Result<S
         value => {
             *left = left.checked_sub(1).ok_or(SinkError::TooMany)?;
             spec.canonical(value).map(SinkValue::One)
+        }
+    }
+}
+
+/// The values, one after the other, without their arrangement.
+pub(super) fn flat(values: Vec<SinkValue>, out: &mut Vec<String>) {
+    for value in values {
+        match value {
+            SinkValue::Absent => {}
+            SinkValue::One(text) => out.push(text),
+            SinkValue::Many(items) => flat(items, out),
         }
     }
 }
