@@ -1,6 +1,6 @@
 //! Policy bundles: a folder's files, and what they become once every check has passed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::error::{BundleError, Problem};
 use super::names::{Kind, Types};
 use super::rules::Rule;
 use super::slices::Slices;
-use super::{cases, rules, schema};
+use super::{cases, rules, schema, words};
 use crate::catalogue::identities::Identities;
 use crate::catalogue::tool::Catalogue;
 use crate::model::id::{PolicyId, ToolName};
@@ -162,8 +162,8 @@ pub struct PolicyBundle {
     slices: Slices,
     /// Every tool and every action.
     entities: Entities,
-    /// The actions alone, and each tool, to put a principal beside them.
-    actions: Entities,
+    /// The actions and the tools that policies name, to put a principal and the tool asked for beside them.
+    named: Entities,
     tools: HashMap<ToolName, Entity>,
 }
 
@@ -196,6 +196,9 @@ impl PolicyBundle {
         rules::check_all(&all, schema.as_ref(), &mut problems);
         let types = Types::new();
         let mut tests = Vec::new();
+        if let (Some(catalogue), Some(risk)) = (&catalogue, &risk) {
+            check_words(&all, words::Declared { catalogue, risk }, &mut problems);
+        }
         if let (Some(catalogue), Some(identities)) = (&catalogue, &identities) {
             check_named(&all, catalogue, identities, &types, &mut problems);
             for (path, text) in texts.iter().filter(|(path, _)| is_test(path)) {
@@ -210,7 +213,7 @@ impl PolicyBundle {
             return Err(BundleError::Invalid(problems));
         };
         let slices = Slices::new(&all, &schema, &catalogue, &types);
-        let (entities, actions, tools) = stores(&schema, &catalogue, &types)?;
+        let Stores { entities, named, tools } = Stores::of(&schema, &catalogue, &all, &types)?;
         let digest = files.digest();
         let rules = all.into_iter().map(|r| (r.id.clone(), r)).collect();
         Ok(Self {
@@ -224,7 +227,7 @@ impl PolicyBundle {
             types,
             slices,
             entities,
-            actions,
+            named,
             tools,
         })
     }
@@ -286,7 +289,8 @@ impl PolicyBundle {
         &self.entities
     }
 
-    /// A store of one tool and a principal with its groups, for bundles whose policies speak of groups.
+    /// A store of the tool asked for, the tools that policies name, and a principal with its groups: for bundles whose
+    /// policies speak of groups. `None` when there can be none, and then nothing may be decided.
     pub(in crate::policy) fn entities_with(
         &self,
         tool: Option<&ToolName>,
@@ -294,8 +298,8 @@ impl PolicyBundle {
         groups: &[EntityUid],
     ) -> Option<Entities> {
         let own = Entity::new_no_attrs(principal.clone(), groups.iter().cloned().collect());
-        let tool = tool.and_then(|name| self.tools.get(name).cloned());
-        self.actions.clone().add_entities([own].into_iter().chain(tool), None).ok()
+        let tool = tool.and_then(|name| self.tools.get(name)).filter(|t| self.named.get(&t.uid()).is_none()).cloned();
+        self.named.clone().add_entities([own].into_iter().chain(tool), None).ok()
     }
 }
 
@@ -351,7 +355,7 @@ fn check_named(
         known.extend(identity.owner.iter().map(|o| types.uid(Kind::Owner, o.as_str())));
         known.extend(identity.audiences.iter().map(|a| types.uid(Kind::Audience, a.as_str())));
     }
-    let known: std::collections::HashSet<EntityUid> = known.into_iter().collect();
+    let known: HashSet<EntityUid> = known.into_iter().collect();
     let checked = [Kind::Tool, Kind::Owner, Kind::Audience].map(Kind::as_str);
     for rule in rules {
         for uid in rule.cedar.entity_literals() {
@@ -362,17 +366,40 @@ fn check_named(
     }
 }
 
-type Stores = (Entities, Entities, HashMap<ToolName, Entity>);
-
-fn stores(schema: &Schema, catalogue: &Catalogue, types: &Types) -> Result<Stores, BundleError> {
-    let failed = |e: &dyn std::error::Error| BundleError::Invalid(vec![Problem::new(CATALOGUE, schema::in_words(e))]);
-    let actions = schema.action_entities().map_err(|e| failed(&e))?;
-    let mut tools = HashMap::new();
-    for tool in catalogue.tools() {
-        tools.insert(tool.name.clone(), types.tool_entity(tool).map_err(|e| failed(&e))?);
+/// What policies compare with must be words that can occur.
+fn check_words(rules: &[Rule], declared: words::Declared<'_>, problems: &mut Vec<Problem>) {
+    for rule in rules {
+        // What has no JSON form was told when the rule was read.
+        let Ok(json) = rule.cedar.to_json() else { continue };
+        for (attribute, word) in words::unknown(&json, declared) {
+            let message = format!("policy `{}`: `{attribute}` is never `{}`", rule.id, word.escape_debug());
+            problems.push(Problem::new(&rule.path, message));
+        }
     }
-    let entities = actions.clone().add_entities(tools.values().cloned(), None).map_err(|e| failed(&e))?;
-    Ok((entities, actions, tools))
+}
+
+/// Entities, built once.
+struct Stores {
+    entities: Entities,
+    named: Entities,
+    tools: HashMap<ToolName, Entity>,
+}
+
+impl Stores {
+    fn of(schema: &Schema, catalogue: &Catalogue, rules: &[Rule], types: &Types) -> Result<Self, BundleError> {
+        let failed =
+            |e: &dyn std::error::Error| BundleError::Invalid(vec![Problem::new(CATALOGUE, schema::in_words(e))]);
+        let actions = schema.action_entities().map_err(|e| failed(&e))?;
+        let mut tools = HashMap::new();
+        for tool in catalogue.tools() {
+            tools.insert(tool.name.clone(), types.tool_entity(tool).map_err(|e| failed(&e))?);
+        }
+        let literals: HashSet<EntityUid> = rules.iter().flat_map(|rule| rule.cedar.entity_literals()).collect();
+        let spoken_of = tools.values().filter(|tool| literals.contains(&tool.uid())).cloned();
+        let named = actions.clone().add_entities(spoken_of, None).map_err(|e| failed(&e))?;
+        let entities = actions.add_entities(tools.values().cloned(), None).map_err(|e| failed(&e))?;
+        Ok(Self { entities, named, tools })
+    }
 }
 
 const SCHEMA: &str = "schema.cedarschema";

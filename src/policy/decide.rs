@@ -110,7 +110,14 @@ fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: As
     let Ok(request) = Request::new(principal.clone(), action, asked.resource, context.into(), None) else {
         return failed();
     };
-    let own_store = if groups.is_empty() { None } else { bundle.entities_with(asked.tool, principal, groups) };
+    let own_store = match groups {
+        [] => None,
+        // Without its groups a principal is in none of them, and a forbid about one would not apply.
+        groups => match bundle.entities_with(asked.tool, principal, groups) {
+            Some(store) => Some(store),
+            None => return failed(),
+        },
+    };
     let query = Query {
         action: asked.action,
         class,

@@ -12,6 +12,7 @@ pub mod rules;
 mod combine;
 mod context;
 mod detail;
+mod expression;
 mod monotone;
 mod names;
 mod registration;

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use super::expression::{conditions, operation, parts};
+
 /// The member of the context that holds everything observed about risk.
 const RISK: &str = "risk";
 
@@ -21,36 +23,22 @@ pub(in crate::policy) fn rises_with_risk(policy: &Value) -> bool {
     })
 }
 
-pub(in crate::policy) fn conditions(policy: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let list = policy.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    list.map(|c| (c.get("kind").and_then(Value::as_str).unwrap_or_default(), c.get("body").unwrap_or(&Value::Null)))
-}
-
 fn is_context(expr: &Value) -> bool {
     expr.get("Var").and_then(Value::as_str) == Some("context")
 }
 
 /// True when the expression reads risk: `context.risk`, `context has risk`, or the context otherwise than by a named
-/// member.
+/// member. What is not understood counts as reading it.
 fn touches(expr: &Value) -> bool {
     if is_context(expr) {
         return true;
     }
-    match expr {
-        Value::Array(items) => items.iter().any(touches),
-        Value::Object(members) => members.iter().any(|(operator, operands)| {
-            match operator.as_str() {
-                // A literal holds no expression.
-                "Value" => return false,
-                "." | "has" if operands.get("left").is_some_and(is_context) => {
-                    return !names_another_member(operands.get("attr"));
-                }
-                _ => {}
-            }
-            touches(operands)
-        }),
-        _ => false,
+    if let Some(("." | "has", operands)) = operation(expr)
+        && operands.get("left").is_some_and(is_context)
+    {
+        return !names_another_member(operands.get("attr"));
     }
+    parts(expr).is_none_or(|parts| parts.into_iter().any(touches))
 }
 
 /// True when an attribute of the context is named, and it is not risk. What is not a plain name counts as risk.
@@ -67,12 +55,10 @@ fn rises(expr: &Value, up: bool) -> bool {
     if !touches(expr) {
         return true;
     }
-    let Some((operator, operands)) = expr.as_object().filter(|o| o.len() == 1).and_then(|o| o.iter().next()) else {
-        return false;
-    };
+    let Some((operator, operands)) = operation(expr) else { return false };
     let left = operands.get("left").unwrap_or(&Value::Null);
     let right = operands.get("right").unwrap_or(&Value::Null);
-    match operator.as_str() {
+    match operator {
         "&&" | "||" => rises(left, up) && rises(right, up),
         "!" => rises(operands.get("arg").unwrap_or(&Value::Null), !up),
         "if-then-else" => {

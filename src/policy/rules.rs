@@ -7,7 +7,7 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Effect, Policy, PolicySet, Schema, ValidationMode, Validator};
 
 use super::error::Problem;
-use super::{controls, monotone, schema, words};
+use super::{controls, monotone, schema};
 use crate::model::decision::Outcome;
 use crate::model::id::PolicyId;
 use crate::model::limits::{POLICIES_MAX, TTL_SECONDS_MAX};
@@ -151,9 +151,6 @@ impl Notes<'_> {
                 }
                 if effect == Effect::Forbid && !monotone::rises_with_risk(&json) {
                     self.problem("more risk could make this forbid stop applying");
-                }
-                for (attribute, word) in words::unknown(&json) {
-                    self.problem(format!("`{attribute}` is never `{}`", word.escape_debug()));
                 }
             }
         }

@@ -1,48 +1,55 @@
 //! Strict validation knows types and not words: a misspelt `"reveiw"` would make a rule that never applies. So the
-//! loader holds literals that are compared with an attribute of a closed vocabulary against that vocabulary.
+//! loader holds literals that are compared with an attribute against the words that it can hold: those of Carnet, and
+//! those that the bundle itself declares (signals, data classes, tools).
 
 use serde_json::Value;
 
+use crate::catalogue::tool::Catalogue;
 use crate::model::access::Effect;
 use crate::model::facts::FitVerdict;
 use crate::model::provenance::Provenance;
 use crate::model::risk::Band;
 use crate::model::sink::SinkKind;
-use crate::policy::monotone::conditions;
+use crate::policy::expression::{conditions, operation, parts};
+use crate::risk::table::RiskTable;
+
+/// The words that a bundle declares.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) struct Declared<'a> {
+    pub(in crate::policy) catalogue: &'a Catalogue,
+    pub(in crate::policy) risk: &'a RiskTable,
+}
 
 /// The literals of the policy that no value of the attribute beside them ever equals, each with the attribute.
-pub(in crate::policy) fn unknown(policy: &Value) -> Vec<(String, String)> {
+pub(in crate::policy) fn unknown(policy: &Value, declared: Declared<'_>) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for (_, body) in conditions(policy) {
-        walk(body, &mut out);
+        walk(body, declared, &mut out);
     }
     out
 }
 
-fn walk(expr: &Value, out: &mut Vec<(String, String)>) {
-    match expr {
-        Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
-        Value::Object(members) => {
-            for (operator, operands) in members {
-                if matches!(operator.as_str(), "==" | "!=" | "contains" | "containsAny" | "containsAll") {
-                    compare(operands.get("left"), operands.get("right"), out);
-                    compare(operands.get("right"), operands.get("left"), out);
-                }
-                if operator != "Value" {
-                    walk(operands, out);
-                }
-            }
-        }
-        _ => {}
+fn walk(expr: &Value, declared: Declared<'_>, out: &mut Vec<(String, String)>) {
+    if let Some(("==" | "!=" | "contains" | "containsAny" | "containsAll", operands)) = operation(expr) {
+        compare(operands.get("left"), operands.get("right"), declared, out);
+        compare(operands.get("right"), operands.get("left"), declared, out);
+    }
+    for part in parts(expr).unwrap_or_default() {
+        walk(part, declared, out);
     }
 }
 
-fn compare(attribute: Option<&Value>, literal: Option<&Value>, out: &mut Vec<(String, String)>) {
+fn compare(
+    attribute: Option<&Value>,
+    literal: Option<&Value>,
+    declared: Declared<'_>,
+    out: &mut Vec<(String, String)>,
+) {
     let (Some(path), Some(literal)) = (attribute.and_then(path), literal) else { return };
-    let Some(words) = vocabulary(&path) else { return };
+    let Some(is_word) = vocabulary(&path, declared) else { return };
     let mut literals = Vec::new();
     strings(literal, &mut literals);
-    out.extend(literals.into_iter().filter(|l| !words.contains(l)).map(|l| (path.clone(), l.to_owned())));
+    out.extend(literals.into_iter().filter(|l| !is_word(l)).map(|l| (path.clone(), l.to_owned())));
 }
 
 /// `context.call.ceiling` for the expression that reads it.
@@ -68,7 +75,29 @@ fn strings<'a>(expr: &'a Value, out: &mut Vec<&'a str>) {
     }
 }
 
-fn vocabulary(path: &str) -> Option<Vec<&'static str>> {
+type IsWord<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
+/// What tells the words that an attribute can hold; `None` when it can hold any.
+fn vocabulary<'a>(path: &str, Declared { catalogue, risk }: Declared<'a>) -> Option<IsWord<'a>> {
+    Some(match path {
+        // A name that somebody reports and that the table does not list weighs little; a rule about it is a misspelling, or
+        // wants a weight of its own.
+        "context.risk.signals" => Box::new(|word| risk.listed(word).is_some()),
+        "resource.data_classes"
+        | "resource.sensitive"
+        | "context.call.data_classes"
+        | "context.session.carries"
+        | "context.ceiling.sensitive" => Box::new(|word| catalogue.declares(word)),
+        "context.call.conflicts" => Box::new(|word| catalogue.tools().any(|tool| tool.name.as_str() == word)),
+        _ => {
+            let words = closed(path)?;
+            Box::new(move |word| words.contains(&word))
+        }
+    })
+}
+
+/// The words of Carnet's own.
+fn closed(path: &str) -> Option<Vec<&'static str>> {
     Some(match path {
         "resource.effect" | "context.ceiling.effects" => Effect::ALL.map(Effect::as_str).to_vec(),
         "resource.sink_kinds"

@@ -19,6 +19,11 @@ const CLASSES: &[(&str, &str)] = &[
 const PERSONS: &str = "user customer employee guest person member my saved client contact student resident tenant";
 const KNOWN: &str = "detail information info address data record phone email birthday";
 
+/// The names of all classes.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    CLASSES.iter().map(|(class, _)| *class)
+}
+
 /// The classes that a tool's name speaks of.
 pub(super) fn of(name: &[String]) -> Vec<&'static str> {
     let words: Vec<&str> = name.iter().map(|w| singular(w)).collect();

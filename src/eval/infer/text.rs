@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::sensitive;
 use crate::catalogue::tool::{Catalogue, OutsiderFields, Tool};
 use crate::model::sink::SinkKind;
 
@@ -13,7 +14,8 @@ use crate::model::sink::SinkKind;
 /// # Errors
 /// When a value can't be written as TOML.
 pub fn catalogue_toml(catalogue: &Catalogue) -> Result<String, toml::ser::Error> {
-    let mut data_classes = BTreeMap::new();
+    // Policies may speak of every class that could have been inferred.
+    let mut data_classes: BTreeMap<&str, &str> = sensitive::names().map(|class| (class, "sensitive")).collect();
     let mut tools = BTreeMap::new();
     for tool in catalogue.tools() {
         let sensitive: BTreeSet<&str> = tool.sensitive.iter().map(|c| c.as_str()).collect();

@@ -217,7 +217,7 @@ fn the_digest_tells_every_change() {
         digest(&[("a", "b"), ("cc", "d")]),
         digest(&[("a", "b")]),
     ];
-    let distinct: std::collections::HashSet<_> = all.iter().collect();
+    let distinct: HashSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), all.len());
     assert_eq!(all[0], digest(&[("c", "d"), ("a", "b")]), "the order of files does not matter");
     assert_eq!(all[0].len(), 64);
