@@ -86,6 +86,8 @@ pub enum Breach {
         /// The resource.
         resource: String,
     },
+    /// No resource is named, which asks for any, and only some are listed.
+    AnyResource,
     /// A sink's value is not listed.
     SinkValue {
         /// The sink.

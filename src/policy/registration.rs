@@ -55,9 +55,14 @@ fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Type
     ])
 }
 
-/// True when the number of calls is limited, or each amount that the tool takes.
+/// True when there is a most that the tool can spend: the total of each of its amounts is capped, or the amounts of one call
+/// and the number of calls are; of a tool without amounts, the number of calls.
 fn is_capped(entry: &ToolCeiling, tool: &Tool) -> bool {
+    let counted = entry.calls_max.is_some();
     let mut amounts = tool.sinks.iter().filter(|s| s.kind == SinkKind::Amount).peekable();
-    let capped = |sink: &str| entry.sink(sink).is_some_and(|s| s.total_max.is_some());
-    entry.calls_max.is_some() || (amounts.peek().is_some() && amounts.all(|s| capped(&s.name)))
+    let capped = |sink: &str| {
+        let limits = entry.sink(sink);
+        limits.is_some_and(|s| s.total_max.is_some() || (counted && s.per_call_max.is_some()))
+    };
+    if amounts.peek().is_none() { counted } else { amounts.all(|s| capped(&s.name)) }
 }

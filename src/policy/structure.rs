@@ -3,11 +3,12 @@
 
 use super::combine::{Finding, Offer};
 use crate::catalogue::tool::{Catalogue, Tool};
-use crate::model::ceiling::{Breach, CeilingFit};
+use crate::model::ceiling::{Breach, Ceiling, CeilingFit};
 use crate::model::decision::Outcome::{Denied, Narrowed};
 use crate::model::facts::{EntryFacts, FACTS_VERSION, Facts, Question, RegistrationFacts};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::reason::ReasonCode;
+use crate::model::sink::SinkKind;
 use crate::model::task::TaskState;
 
 /// What concerns the whole question.
@@ -51,7 +52,22 @@ pub(in crate::policy) fn registration(asked: &RegistrationFacts, catalogue: &Cat
     if !unknown.is_empty() {
         out.push(Finding::whole(Denied, ReasonCode::ToolUnknown, unknown.join(", ")));
     }
+    let uncounted: Vec<_> = asked.ceiling.iter().flat_map(|c| totals_of_no_amount(c, catalogue)).collect();
+    if !uncounted.is_empty() {
+        let detail = format!("a total of {}, which the catalogue does not call an amount", uncounted.join(", "));
+        out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, detail));
+    }
     out
+}
+
+/// Sinks with a cap on their total that nobody adds up: a limit that would never be reached.
+fn totals_of_no_amount<'a>(ceiling: &'a Ceiling, catalogue: &'a Catalogue) -> impl Iterator<Item = String> + 'a {
+    let known = ceiling.tools.iter().filter_map(|limits| Some((limits, catalogue.tool(&limits.tool)?)));
+    known.flat_map(|(limits, tool)| {
+        let is_amount = |name: &str| tool.sink(name).is_some_and(|s| s.kind == SinkKind::Amount);
+        let capped = limits.sinks.iter().filter(|s| s.total_max.is_some());
+        capped.filter(move |s| !is_amount(&s.sink)).map(|s| format!("`{}` of `{}`", s.sink, tool.name))
+    })
 }
 
 /// What the catalogue says of an entry.
@@ -104,6 +120,8 @@ fn trim(breach: &Breach, actions: &mut Vec<String>, resources: &mut Vec<String>)
     match breach {
         Breach::Action { action } => actions.retain(|a| a != action),
         Breach::Resource { resource } => resources.retain(|r| r != resource),
+        // Nothing is named that could be taken away.
+        Breach::AnyResource => return false,
         Breach::Tool | Breach::SinkValue { .. } | Breach::Amount { .. } | Breach::Calls { .. } => return false,
     }
     true
@@ -115,6 +133,7 @@ fn what(breach: &Breach) -> String {
         Breach::Tool => "the tool is not listed".to_owned(),
         Breach::Action { .. } => "an action is not listed".to_owned(),
         Breach::Resource { .. } => "a resource is not listed".to_owned(),
+        Breach::AnyResource => "no resource is named, and only some are listed".to_owned(),
         Breach::SinkValue { sink, .. } => format!("a value of `{sink}` is not listed"),
         Breach::Amount { sink, .. } => format!("`{sink}` is above its cap"),
         Breach::Calls { calls_max } => format!("all {calls_max} calls are used"),

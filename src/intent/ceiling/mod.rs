@@ -9,26 +9,22 @@ use crate::model::sink::{SinkError, SinkKind, SinkSpec};
 use super::spelling;
 use super::usage::Usage;
 
-/// Stands for a resource in a breach when none was named, where the ceiling allows only some.
-pub const ANY_RESOURCE: &str = "(any)";
-
-/// How an access stands to the ceilings. `calls_before` are the uses that count against call budgets, `usage` holds the
-/// totals of amounts. All ceilings have to hold; none declared is [`CeilingFit::Undeclared`].
+/// How an access stands to `bounds`, the ceilings that hold: all of them have to. `declared` says whether one of them counts
+/// as declared; when none does, what keeps to them is [`CeilingFit::Undeclared`]. `calls_before` are the uses that count
+/// against call budgets, `usage` holds the totals of amounts.
 ///
 /// # Errors
 /// When a sink of the access holds no amount where one is due, or too much.
 pub fn fit(
     access: &Access,
     tool: Option<&Tool>,
-    ceilings: &[&Ceiling],
+    bounds: &[&Ceiling],
+    declared: bool,
     usage: &Usage,
     calls_before: u32,
 ) -> Result<CeilingFit, SinkError> {
-    if ceilings.is_empty() {
-        return Ok(CeilingFit::Undeclared);
-    }
     let mut breaches = Vec::new();
-    for ceiling in ceilings {
+    for ceiling in bounds {
         match ceiling.tool(&access.tool) {
             None => breaches.push(Breach::Tool),
             Some(limits) => of_tool(access, tool, limits, usage, calls_before, &mut breaches)?,
@@ -40,7 +36,11 @@ pub fn fit(
             distinct.push(breach);
         }
     }
-    Ok(if distinct.is_empty() { CeilingFit::Within } else { CeilingFit::Outside { breaches: distinct } })
+    Ok(match (distinct.is_empty(), declared) {
+        (false, _) => CeilingFit::Outside { breaches: distinct },
+        (true, true) => CeilingFit::Within,
+        (true, false) => CeilingFit::Undeclared,
+    })
 }
 
 fn of_tool(
@@ -62,7 +62,7 @@ fn of_tool(
         let beyond = access.resources.iter().filter(|r| !limits.resources.contains(r));
         breaches.extend(beyond.map(|r| Breach::Resource { resource: r.clone() }));
         if access.resources.is_empty() {
-            breaches.push(Breach::Resource { resource: ANY_RESOURCE.to_owned() });
+            breaches.push(Breach::AnyResource);
         }
     }
     for sink in &limits.sinks {
@@ -116,7 +116,9 @@ fn of_sink(
         breaches.push(Breach::Amount { sink: limits.sink.clone(), asked: sum, left: max });
     }
     if let Some(max) = limits.total_max {
-        let used = usage.total_of(&access.tool, &limits.sink);
+        // Only amounts of the catalogue are added up: of others nothing is known to be left.
+        let counted = tool.and_then(|t| t.sink(&limits.sink)).is_some_and(|s| s.kind == SinkKind::Amount);
+        let used = if counted { usage.total_of(&access.tool, &limits.sink) } else { None };
         let left = used.and_then(|u| max.checked_sub(u)).unwrap_or(Decimal::ZERO);
         if sum > left {
             breaches.push(Breach::Amount { sink: limits.sink.clone(), asked: sum, left });

@@ -40,7 +40,7 @@ fn judge(arguments: &str, actions: &[&str], resources: &[&str], ceilings: &[&Cei
     };
     let mut usage = Usage::default();
     usage.reserve(&access.tool, &[("amount".to_owned(), "60".parse().unwrap())], 1);
-    match fit(&access, Some(&tool()), ceilings, &usage, before).unwrap() {
+    match fit(&access, Some(&tool()), ceilings, true, &usage, before).unwrap() {
         CeilingFit::Outside { breaches } => breaches,
         CeilingFit::Within => Vec::new(),
         CeilingFit::Undeclared => panic!("declared"),
@@ -66,7 +66,7 @@ fn fit_none() -> CeilingFit {
         arguments: Json::Object(Vec::new()),
         data_classes: Vec::new(),
     };
-    fit(&access, Some(&tool()), &[], &Usage::default(), 9).unwrap()
+    fit(&access, Some(&tool()), &[], false, &Usage::default(), 9).unwrap()
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_not_listed_is_a_breach_of_its_kind() {
         ("another action", "{}", &["tools/call"], &["r/1"], 0, "Action"),
         ("no action asks for all", "{}", &[], &["r/1"], 0, "Action"),
         ("another resource", "{}", &["draft"], &["r/10"], 0, "Resource"),
-        ("no resource asks for any", "{}", &["draft"], &[], 0, "Resource"),
+        ("no resource asks for any", "{}", &["draft"], &[], 0, "AnyResource"),
         ("too much in one call", r#"{"amount":50.01}"#, &["draft"], &["r/1"], 0, "Amount"),
         ("too much in total", r#"{"amount":40.01}"#, &["draft"], &["r/1"], 0, "Amount"),
         ("less than nothing", r#"{"amount":-1}"#, &["draft"], &["r/1"], 0, "Amount"),
@@ -124,5 +124,31 @@ fn an_amount_that_is_none_is_an_error() {
         arguments: Json::parse_object(r#"{"amount":"lots"}"#, 100).unwrap(),
         data_classes: Vec::new(),
     };
-    assert!(fit(&access, Some(&tool()), &[&c], &Usage::default(), 0).is_err());
+    assert!(fit(&access, Some(&tool()), &[&c], true, &Usage::default(), 0).is_err());
+}
+
+#[test]
+fn a_total_of_what_nobody_adds_up_lets_nothing_pass() {
+    let c = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"fee","total_max":"10"}]}]}"#);
+    let left = Decimal::ZERO;
+    let breach = Breach::Amount { sink: "fee".to_owned(), asked: "9".parse().unwrap(), left };
+    assert_eq!(judge(r#"{"fee":9}"#, &[], &[], &[&c], 0), [breach]);
+    assert_eq!(judge("{}", &[], &[], &[&c], 0), []);
+}
+
+#[test]
+fn a_ceiling_that_declares_nothing_bounds_all_the_same() {
+    let c = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["bob@acme.test"]}]}]}"#);
+    let of = |to: &str| {
+        let access = Access {
+            tool: "pay".parse().unwrap(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            arguments: Json::parse_object(&format!(r#"{{"to":"{to}"}}"#), 100).unwrap(),
+            data_classes: Vec::new(),
+        };
+        fit(&access, Some(&tool()), &[&c], false, &Usage::default(), 0).unwrap()
+    };
+    assert_eq!(of("bob@acme.test"), CeilingFit::Undeclared);
+    assert!(matches!(of("eve@evil.test"), CeilingFit::Outside { .. }));
 }

@@ -190,6 +190,10 @@ fn what_a_ceiling_does_not_list_is_trimmed_from_a_read() {
     let nothing_left = decide_at(shipped(), &asked, in_band(Band::Low));
     assert_eq!(nothing_left.outcome, Outcome::StepUp);
     assert!(!nothing_left.entries[0].included);
+    let mut any = facts(&["tickets.search"]);
+    any.entries[0].ceiling = CeilingFit::Outside { breaches: vec![Breach::AnyResource] };
+    let any = decide_at(shipped(), &any, in_band(Band::Low));
+    assert_eq!((any.outcome, any.entries[0].included), (Outcome::StepUp, false), "no resource named asks for all");
 }
 
 #[test]
