@@ -95,11 +95,12 @@ impl Broker {
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
         let sealed = self.seal_decision(view.root, id, &words)?;
         let decided = Decided::new(id, &words.decision, Vec::new());
-        let ceiling = match &ask.ceiling {
-            Some(ceiling) => {
+        let by_orchestrator = asker.class == IdentityClass::Orchestrator;
+        let amended = ask.ceiling.clone().map(|ceiling| AmendWords { ceiling, by_orchestrator });
+        let ceiling = match &amended {
+            Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };
-                let words = AmendWords { ceiling: ceiling.clone() };
-                words::seal(&self.0.sealer, view.root, context, &words).map_err(BrokerError::unavailable)?
+                words::seal(&self.0.sealer, view.root, context, words).map_err(BrokerError::unavailable)?
             }
             None => bytes::Bytes::new(),
         };

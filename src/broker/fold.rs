@@ -189,7 +189,7 @@ impl Step<'_> {
             self.state.by.deadlines.insert((task.deadline, id));
         }
         if let (Some(amended), Some(words)) = (words, task.words.as_mut()) {
-            Arc::make_mut(words).ceiling = Some(amended.ceiling);
+            Arc::make_mut(words).amend(amended);
         }
         self.owe(root, Trigger::Amended, Some(id));
         Ok(())

@@ -217,7 +217,7 @@ impl View {
             orchestrator: self.orchestrator.clone(),
             agent: self.agent.clone(),
             depth: self.depth,
-            ceiling_declared: self.words.iter().any(|w| w.ceiling.is_some()),
+            ceiling_declared: self.words.iter().any(|w| w.declared().is_some()),
             age_s: self.now.since(self.created).as_secs(),
             remaining_s: self.deadline.since(self.now).as_secs(),
             state: self.state,
@@ -236,11 +236,12 @@ impl View {
     /// # Errors
     /// When the arguments of an entry cannot be read as its tool's sinks.
     pub(in crate::broker) fn judge(&self, access: &[Access], asked: Judged) -> Result<Vec<EntryFacts>, BrokerError> {
-        let ceilings = self.ceilings();
+        let (bounds, declared) = (self.ceilings(), self.declared());
         let silent = Intent::default();
         let grounds = Grounds {
             intent: self.words.last().map_or(&silent, |w| &w.intent),
-            ceilings: &ceilings,
+            bounds: &bounds,
+            declared: &declared,
             session: &self.session,
             usage: &self.usage,
         };
@@ -251,6 +252,11 @@ impl View {
     /// The ceilings that hold: the task's own and those above it.
     pub(in crate::broker) fn ceilings(&self) -> Vec<&Ceiling> {
         self.words.iter().filter_map(|w| w.ceiling.as_ref()).collect()
+    }
+
+    /// Those of them that an orchestrator wrote: only these ground values.
+    pub(in crate::broker) fn declared(&self) -> Vec<&Ceiling> {
+        self.words.iter().filter_map(|w| w.declared()).collect()
     }
 
     /// The longest life that the ceilings allow.
@@ -270,7 +276,7 @@ pub(in crate::broker) fn active(state: &State) -> Result<(ActivePolicy, Arc<Poli
 pub(in crate::broker) fn remember(
     family: &mut Family,
     intent: &str,
-    ceilings: &[&Ceiling],
+    declared: &[&Ceiling],
     bundle: Option<&PolicyBundle>,
     event: &pb::ToolCallReported,
     words: &CallWords,
@@ -292,7 +298,7 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    Arc::make_mut(&mut family.session).report(&call, intent, ceilings);
+    Arc::make_mut(&mut family.session).report(&call, intent, declared);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::model::facts::{
     FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, RegistrationFacts, SessionFacts, TaskFacts,
 };
 use crate::model::id::{DecisionId, TaskId};
-use crate::model::identity::{Authentication, Initiator};
+use crate::model::identity::{Authentication, IdentityClass, Initiator};
 use crate::model::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, SUBTASKS_PER_ROOT_MAX, TASK_SECONDS_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::TaskState;
@@ -122,8 +122,12 @@ impl Broker {
         id: TaskId,
         root: TaskId,
     ) -> Result<pb::RegisteredTask, BrokerError> {
-        let words =
-            TaskWords { intent: ask.intent.clone().into(), ceiling: ask.ceiling.clone(), profile: ask.profile.clone() };
+        let words = TaskWords {
+            intent: ask.intent.clone().into(),
+            ceiling: ask.ceiling.clone(),
+            by_orchestrator: look.asker.class == IdentityClass::Orchestrator,
+            profile: ask.profile.clone(),
+        };
         let context = Context { kind: "task", id: &id.to_string() };
         let sealed = words::seal(&self.0.sealer, root, context, &words).map_err(BrokerError::unavailable)?;
         Ok(pb::RegisteredTask {
@@ -264,7 +268,7 @@ impl Look {
                 orchestrator: asker.peer.spiffe_id().clone(),
                 agent: ask.agent.clone(),
                 depth: parent.map_or(0, |p| p.depth + 1),
-                ceiling_declared: ask.ceiling.is_some(),
+                ceiling_declared: ask.ceiling.is_some() && asker.class == IdentityClass::Orchestrator,
                 age_s: 0,
                 remaining_s: life,
                 state: parent.map_or(TaskState::Active, |p| p.state),

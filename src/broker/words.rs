@@ -21,7 +21,23 @@ use crate::seal::sealer::Sealer;
 pub(in crate::broker) struct TaskWords {
     pub(in crate::broker) intent: Intent,
     pub(in crate::broker) ceiling: Option<Ceiling>,
+    /// True when an orchestrator wrote the ceiling. One that an agent wrote takes away and declares nothing.
+    #[serde(default)]
+    pub(in crate::broker) by_orchestrator: bool,
     pub(in crate::broker) profile: AgentProfile,
+}
+
+impl TaskWords {
+    /// The ceiling, as far as it is more than an agent's own word.
+    pub(in crate::broker) fn declared(&self) -> Option<&Ceiling> {
+        self.ceiling.as_ref().filter(|_| self.by_orchestrator)
+    }
+
+    /// Puts another ceiling in the place of this one, with who wrote it.
+    pub(in crate::broker) fn amend(&mut self, amended: AmendWords) {
+        self.ceiling = Some(amended.ceiling);
+        self.by_orchestrator = amended.by_orchestrator;
+    }
 }
 
 /// What a decision was made from, and the decision itself.
@@ -41,6 +57,9 @@ pub(in crate::broker) struct DecisionWords {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::broker) struct AmendWords {
     pub(in crate::broker) ceiling: Ceiling,
+    /// True when an orchestrator wrote it.
+    #[serde(default)]
+    pub(in crate::broker) by_orchestrator: bool,
 }
 
 /// A reported call.

@@ -98,6 +98,29 @@ async fn a_sub_task_is_grounded_in_the_roots_intent_and_not_in_words_of_an_agent
 }
 
 #[tokio::test]
+async fn a_ceiling_that_an_agent_wrote_for_itself_grounds_nothing() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let eve = || SinkCeiling { sink: "to".into(), values: vec!["eve@evil.test".into()], ..SinkCeiling::default() };
+    let own = ToolCeiling { tool: "mail.send".into(), sinks: vec![eve()], ..ToolCeiling::default() };
+    let mail = json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" });
+    for (name, above) in
+        [("above it tools alone", Some(ceiling(&["tickets.read", "mail.send"]))), ("above it nothing", None)]
+    {
+        let parent = orchestrator.open(RegisterTaskRequest { ceiling: above, ..broker.task(INTENT) }).await;
+        let own = Ceiling { tools: vec![own.clone()], ttl_max: None };
+        let registration =
+            RegisterTaskRequest { agent: id(AGENT).to_string(), ceiling: Some(own), ..below(&broker, &parent) };
+        let child = agent.open(registration).await;
+        let (outcome, reasons) = agent.withheld(child.step("mail.send", &mail)).await;
+        assert_eq!((outcome, reasons.contains(&"SINK_UNSEEN".to_owned())), (Outcome::Review, true), "{name}: {reasons:?}");
+        let delete = child.step("files.delete", &json!({ "path": "/reports/t-1000.md" }));
+        let (outcome, reasons) = agent.withheld(delete).await;
+        assert_eq!((outcome, reasons[0].as_str()), (Outcome::Denied, "CEILING_EXCEEDED"), "{name}: it bounds all the same");
+    }
+}
+
+#[tokio::test]
 async fn a_sub_task_draws_on_the_budget_of_its_ancestors() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, helper) =

@@ -53,11 +53,11 @@ impl Step<'_> {
         let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
         let intent = line.last().and_then(|(_, t)| t.words.clone());
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
-        let ceilings: Vec<&Ceiling> = above.iter().filter_map(|w| w.ceiling.as_ref()).collect();
+        let declared: Vec<&Ceiling> = above.iter().filter_map(|w| w.declared()).collect();
         let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        remember(family, intent, &ceilings, bundle.as_deref(), e, &words, self.position)?;
+        remember(family, intent, &declared, bundle.as_deref(), e, &words, self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);

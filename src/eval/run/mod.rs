@@ -236,7 +236,13 @@ impl<'a> Story<'a> {
             data_classes: Vec::new(),
         };
         let ceilings: Vec<&Ceiling> = self.ceiling.iter().collect();
-        let grounds = Grounds { intent: self.intent, ceilings: &ceilings, session: &self.session, usage: &self.usage };
+        let grounds = Grounds {
+            intent: self.intent,
+            bounds: &ceilings,
+            declared: &ceilings,
+            session: &self.session,
+            usage: &self.usage,
+        };
         let accesses = std::slice::from_ref(&access);
         let mut facts = self.frame.clone();
         facts.session = self.session.facts();

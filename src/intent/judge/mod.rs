@@ -3,12 +3,13 @@
 
 // How to call it, for one request, in this order:
 // 1. `session` and `usage` are those of the task *family*: every task under one root shares them.
-// 2. `intent` is the root's; `ceilings` are the task's own and those of every task above it that declares one.
+// 2. `intent` is the root's; `bounds` are the ceilings of the task and of every task above it that has one, `declared` those
+//    of them that an orchestrator wrote.
 // 3. [`entries`] with [`Asked::New`]; for a live grant that is decided again, [`Asked::Live`].
 // 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
-//    `!ceilings.is_empty()`.
+//    `!declared.is_empty()`.
 // 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
-// 6. When a call is reported: `session.report(&call, intent, ceilings)`, before the next request is judged.
+// 6. When a call is reported: `session.report(&call, intent, declared)`, before the next request is judged.
 
 use super::fit::Reading;
 use super::session::Session;
@@ -31,8 +32,11 @@ const DICTATED_ARGUMENTS_MAX: usize = 32;
 pub struct Grounds<'a> {
     /// The intent of the task that began the family.
     pub intent: &'a Intent,
-    /// The ceilings that hold: the task's own and those of the tasks above it.
-    pub ceilings: &'a [&'a Ceiling],
+    /// The ceilings that hold: the task's own and those of the tasks above it, whoever wrote them.
+    pub bounds: &'a [&'a Ceiling],
+    /// Those of them that an orchestrator wrote. Only these ground values and answer for effects: what an agent wrote for a
+    /// sub-task of its own can take away, and is no more ground than anything else that an agent says.
+    pub declared: &'a [&'a Ceiling],
     /// What the family has seen.
     pub session: &'a Session,
     /// What the family was granted.
@@ -90,13 +94,14 @@ fn entry(
     grounds: &Grounds<'_>,
     asked: Asked,
 ) -> Result<EntryFacts, SinkError> {
-    let ground = Ground { intent: grounds.intent.as_str(), ceilings: grounds.ceilings, session: grounds.session };
+    let ground = Ground { intent: grounds.intent.as_str(), declared: grounds.declared, session: grounds.session };
     let mut sinks = Vec::new();
     for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
         for value in sink.values(&access.arguments)? {
             sinks.push(trace::sink(sink, value, &access.tool, &ground));
         }
     }
+    let declared = !grounds.declared.is_empty();
     let granted = grounds.usage.grants_of(&access.tool);
     // The call that was made under a live grant may have been reported already.
     let own = u32::from(asked == Asked::Live);
@@ -106,7 +111,7 @@ fn entry(
         actions: access.actions.clone(),
         resources: access.resources.clone(),
         data_classes: access.data_classes.clone(),
-        ceiling: ceiling::fit(access, tool, grounds.ceilings, grounds.usage, calls_before)?,
+        ceiling: ceiling::fit(access, tool, grounds.bounds, declared, grounds.usage, calls_before)?,
         sinks,
         intent_fit: reading.fit(tool),
         conflicts: conflicts(tool, grounds),

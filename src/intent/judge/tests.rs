@@ -83,7 +83,13 @@ impl Family {
 
     fn judge(&self, accesses: &[Access], ceilings: &[&Ceiling], asked: Asked) -> Vec<EntryFacts> {
         let intent = "Pay 20 EUR to account ACME-778899 for the rent";
-        let grounds = Grounds { intent: &intent.into(), ceilings, session: &self.session, usage: &self.usage };
+        let grounds = Grounds {
+            intent: &intent.into(),
+            bounds: ceilings,
+            declared: ceilings,
+            session: &self.session,
+            usage: &self.usage,
+        };
         entries(accesses, &catalogue(), &grounds, asked).unwrap()
     }
 }
@@ -117,6 +123,33 @@ fn a_budget_is_not_had_twice_in_one_request() {
     assert!(breaches.contains(&Breach::Calls { calls_max: 1 }));
     let left = "10".parse().unwrap();
     assert!(breaches.contains(&Breach::Amount { sink: "amount".to_owned(), asked: "20".parse().unwrap(), left }));
+}
+
+#[test]
+fn what_an_agent_wrote_bounds_and_neither_grounds_nor_declares() {
+    let own = ceiling(
+        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["EVIL-1"]},{"sink":"amount","per_call_max":"99"}]}]}"#,
+    );
+    let tools = ceiling(r#"{"tools":[{"tool":"pay"}]}"#);
+    let family = Family::new();
+    let asked = |to: &str| access("pay", &format!(r#"{{"to":"{to}","amount":77}}"#));
+    let judge = |to: &str, bounds: &[&Ceiling], declared: &[&Ceiling]| {
+        let intent = "Pay the rent";
+        let grounds =
+            Grounds { intent: &intent.into(), bounds, declared, session: &family.session, usage: &family.usage };
+        entries(&[asked(to)], &catalogue(), &grounds, Asked::New).unwrap().remove(0)
+    };
+    for (name, bounds, declared, expected) in [
+        ("above it tools alone", &[&own, &tools][..], &[&tools][..], CeilingFit::Within),
+        ("above it nothing", &[&own], &[], CeilingFit::Undeclared),
+    ] {
+        let entry = judge("EVIL-1", bounds, declared);
+        assert_eq!(entry.ceiling, expected, "{name}");
+        assert!(entry.sinks.iter().all(|s| s.provenance == Provenance::None), "{name}: {:?}", entry.sinks);
+        assert!(matches!(judge("EVIL-2", bounds, declared).ceiling, CeilingFit::Outside { .. }), "{name}");
+    }
+    let by_orchestrator = judge("EVIL-1", &[&own], &[&own]);
+    assert!(by_orchestrator.sinks.iter().all(|s| s.provenance == Provenance::Ceiling));
 }
 
 #[test]
@@ -160,7 +193,8 @@ fn too_many_values_are_an_error() {
     let many: Vec<String> = (0..SINK_VALUES_MAX).map(|i| format!("\"ACME-{i}\"")).collect();
     let one = access("add_payee", &format!(r#"{{"account":[{}]}}"#, many.join(",")));
     let family = Family::new();
-    let grounds = Grounds { intent: &"".into(), ceilings: &[], session: &family.session, usage: &family.usage };
+    let grounds =
+        Grounds { intent: &"".into(), bounds: &[], declared: &[], session: &family.session, usage: &family.usage };
     assert!(entries(std::slice::from_ref(&one), &catalogue(), &grounds, Asked::New).is_ok());
     assert_eq!(entries(&[one.clone(), one], &catalogue(), &grounds, Asked::New), Err(SinkError::TooMany));
     let broken = access("pay", r#"{"amount":"much"}"#);

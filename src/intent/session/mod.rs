@@ -94,9 +94,9 @@ impl Session {
         Self::default()
     }
 
-    /// Takes in a reported call. `intent` is the root's; `ceilings` are those of the task that made the call and of the tasks
-    /// above it: an argument that they ground at this moment is ground later.
-    pub fn report(&mut self, call: &ReportedCall<'_>, intent: &str, ceilings: &[&Ceiling]) {
+    /// Takes in a reported call. `intent` is the root's; `declared` are the ceilings of the task that made the call and of the
+    /// tasks above it, as far as an orchestrator wrote them: an argument that they ground at this moment is ground later.
+    pub fn report(&mut self, call: &ReportedCall<'_>, intent: &str, declared: &[&Ceiling]) {
         self.reported = self.reported.saturating_add(1);
         self.taint(call);
         let Some(tool) = self.count(call) else { return };
@@ -106,7 +106,7 @@ impl Session {
             return;
         }
         self.calls.push(Call { position: call.position, tool });
-        let arguments = self.arguments(call, &Ground { intent, ceilings, session: self });
+        let arguments = self.arguments(call, &Ground { intent, declared, session: self });
         let fits = self.keep(call, index, arguments);
         self.overflowed |= !fits;
         self.leaves.tighten();

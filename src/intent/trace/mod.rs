@@ -15,7 +15,8 @@ use crate::model::sink::{SinkKind, SinkSpec};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ground<'a> {
     pub(super) intent: &'a str,
-    pub(super) ceilings: &'a [&'a Ceiling],
+    /// Ceilings that an orchestrator wrote.
+    pub(super) declared: &'a [&'a Ceiling],
     pub(super) session: &'a Session,
 }
 
@@ -55,7 +56,7 @@ pub(super) fn ground(
     if in_intent {
         return Some((Provenance::Intent, None));
     }
-    if ground.ceilings.iter().any(|c| lists(c, tool, sink, value)) {
+    if ground.declared.iter().any(|c| lists(c, tool, sink, value)) {
         return Some((Provenance::Ceiling, None));
     }
     let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.is_ground());

@@ -69,7 +69,7 @@ impl World {
     }
 
     fn trace_under(&self, kind: SinkKind, name: &str, value: &str, ceilings: &[&Ceiling]) -> SinkFacts {
-        let ground = Ground { intent: &self.intent, ceilings, session: &self.session };
+        let ground = Ground { intent: &self.intent, declared: ceilings, session: &self.session };
         let spec = SinkSpec { name: name.to_owned(), kind };
         let value = spec.canonical_text(value).unwrap();
         sink(&spec, value, &"act".parse().unwrap(), &ground)
@@ -302,7 +302,7 @@ fn dictated_content_is_found_with_who_wrote_it() {
     let w = World::new("Answer the mail")
         .saw(&inbox(), "{}", &format!(r#"{{"messages":[{{"id":"m1","body":"Hello! {said}. Bye"}}]}}"#))
         .saw(&tool("get_profile", &[], &[]), "{}", r#"{"address":"1 Long Street, 12345 Old Town"}"#);
-    let ground = Ground { intent: &w.intent, ceilings: &[], session: &w.session };
+    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session };
     let found = dictated("text", said, &ground).unwrap();
     assert!(found.by_outsiders);
     assert_eq!(found.evidence.field, "messages.body");
@@ -310,7 +310,7 @@ fn dictated_content_is_found_with_who_wrote_it() {
     assert_eq!(dictated("text", "noon today", &ground), None, "too short to say anything");
     assert_eq!(dictated("text", "Please wire the money before noon tomorrow", &ground), None);
     let asked = World { intent: format!("Write: {said}"), session: w.session.clone() };
-    let ground = Ground { intent: &asked.intent, ceilings: &[], session: &asked.session };
+    let ground = Ground { intent: &asked.intent, declared: &[], session: &asked.session };
     assert_eq!(dictated("text", said, &ground), None, "the intent itself says it");
 }
 
@@ -322,6 +322,6 @@ fn what_the_agent_said_itself_is_not_dictated() {
         &format!(r#"{{"text":"{said}"}}"#),
         &format!(r#"{{"id":"d1","text":"{said}"}}"#),
     );
-    let ground = Ground { intent: &w.intent, ceilings: &[], session: &w.session };
+    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session };
     assert_eq!(dictated("text", said, &ground), None);
 }
