@@ -24,11 +24,14 @@ pub(in crate::policy) struct Finding {
     pub(in crate::policy) approvals: u32,
     /// True when the entry, or a part of it, is merely given less of: then `narrowed` leaves the entry in.
     pub(in crate::policy) keeps_entry: bool,
+    /// The life to which it narrows, where that is all that it does.
+    pub(in crate::policy) shortens_to: Option<Ttl>,
 }
 
 impl Finding {
     pub(in crate::policy) fn whole(outcome: Outcome, code: ReasonCode, detail: impl Into<String>) -> Self {
-        Self { outcome, code, entry: None, policy: None, detail: detail.into(), approvals: 1, keeps_entry: false }
+        let detail = detail.into();
+        Self { outcome, code, entry: None, policy: None, detail, approvals: 1, keeps_entry: false, shortens_to: None }
     }
 
     pub(in crate::policy) fn at(entry: u32, outcome: Outcome, code: ReasonCode, detail: impl Into<String>) -> Self {
@@ -81,6 +84,10 @@ impl Sheet {
     /// The decision.
     pub(in crate::policy) fn decide(mut self, facts: &Facts, risk: Assessment) -> Decision {
         let ttl_max = self.ttl_max();
+        // A life that would not have been longer is not narrowed.
+        let permitted = self.permit_ttl.unwrap_or(Ttl::DEFAULT);
+        let would_live = facts.ttl_asked.map_or(permitted, |asked| asked.min(permitted));
+        self.findings.retain(|f| f.shortens_to.is_none_or(|ttl| ttl < would_live));
         let numbers = 0..u32::try_from(self.offers.len()).unwrap_or(u32::MAX);
         let outcomes: Vec<(Outcome, bool)> = numbers.map(|n| self.entry_outcome(n)).collect();
         let strictest = self.findings.iter().map(|f| f.outcome).max().unwrap_or(Outcome::Granted);

@@ -155,6 +155,7 @@ fn enter(
             RuleEffect::Forbid { reason, outcome, approvals } => {
                 sheet.forbid_lives(*ttl);
                 let keeps_entry = ttl.is_some();
+                let shortens_to = ttl.filter(|_| outcome == Outcome::Narrowed);
                 // Of a task there is no part to leave out.
                 let outcome = if entry.is_none() { outcome.max(Outcome::StepUp) } else { outcome };
                 let policy = Some(id.clone());
@@ -162,6 +163,7 @@ fn enter(
                     policy,
                     approvals,
                     keeps_entry,
+                    shortens_to,
                     ..finding(outcome, reason, about(reason))
                 });
             }
@@ -178,8 +180,9 @@ fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sh
         Outcome::Narrowed if facts.registration.is_some() => {}
         Outcome::Narrowed => {
             let finding = Finding::whole(outcome, ReasonCode::TtlShortened, detail);
-            sheet.findings.push(Finding { keeps_entry: true, ..finding });
-            sheet.forbid_lives(Ttl::from_secs(FLOOR_TTL_SECONDS).ok());
+            let shortens_to = Ttl::from_secs(FLOOR_TTL_SECONDS).ok();
+            sheet.findings.push(Finding { keeps_entry: true, shortens_to, ..finding });
+            sheet.forbid_lives(shortens_to);
         }
         Outcome::StepUp => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskHigh, detail)),
         Outcome::Review => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskCritical, detail)),

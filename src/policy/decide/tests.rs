@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::ceiling::{Breach, CeilingFit};
 use crate::model::facts::{
-    EntryFacts, FACTS_VERSION, FitVerdict, InitiatorFacts, IntentFit, PrincipalFacts, RegistrationFacts, SessionFacts,
-    SinkFacts, TaskFacts,
+    ConflictFacts, DictatedFacts, EntryFacts, FACTS_VERSION, FitVerdict, InitiatorFacts, IntentFit, PrincipalFacts,
+    RegistrationFacts, SessionFacts, SinkFacts, TaskFacts,
 };
 use crate::model::id::TaskId;
 use crate::model::identity::{Authentication, IdentityClass};
-use crate::model::provenance::Provenance;
+use crate::model::provenance::{Evidence, Provenance};
 use crate::model::risk::{Band, Signal};
 use crate::model::task::{ProfilePart, TaskState};
 use crate::model::time::Timestamp;
@@ -287,18 +287,37 @@ fn any_entry() -> impl Strategy<Value = EntryFacts> {
     let tools: Vec<String> = shipped().catalogue().tools().map(|t| t.name.to_string()).collect();
     let provenance = prop::sample::select(Provenance::ALL.to_vec());
     let verdict = prop::sample::select(vec![FitVerdict::Implied, FitVerdict::Silent, FitVerdict::NotImplied]);
-    let row = (prop::sample::select(tools), prop::collection::vec(provenance, 0..3), 0_u8..6, verdict, any::<bool>());
-    row.prop_map(|(tool, from, ceiling, verdict, dictated)| {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let resources = prop::collection::vec(prop::sample::select(vec!["queue-a".to_owned(), "queue-b".to_owned()]), 0..3);
+    let row =
+        (prop::sample::select(tools), prop::collection::vec(provenance, 0..3), 0_u8..8, verdict, flags, resources);
+    row.prop_map(|(tool, from, ceiling, verdict, flags, resources)| {
         let specs = &shipped().catalogue().tool(&tool.parse().unwrap()).unwrap().sinks;
         let mut e = entry(&tool);
         e.sinks = specs.iter().zip(from).map(|(s, p)| sink(&tool, &s.name, p)).collect();
         e.ceiling = match ceiling {
             0 => CeilingFit::Outside { breaches: vec![Breach::Tool] },
             1 => CeilingFit::Undeclared,
+            2 => CeilingFit::Outside { breaches: vec![Breach::AnyResource] },
+            3 => CeilingFit::Outside { breaches: vec![Breach::Resource { resource: "queue-b".to_owned() }] },
             _ => CeilingFit::Within,
         };
         e.intent_fit.verdict = verdict;
-        e.intent_fit.delegates = dictated;
+        e.intent_fit.delegates = flags.0;
+        if let Some(sink) = e.sinks.first_mut() {
+            sink.beside_intent = flags.1;
+        }
+        if flags.2 {
+            e.conflicts =
+                vec![ConflictFacts { with: "payments.pay".parse().unwrap(), within: "task".to_owned(), position: 1 }];
+        }
+        if flags.3 {
+            let evidence =
+                Evidence { call: Some(0), position: 1, tool: "mail.read".to_owned(), field: "body".to_owned() };
+            e.dictated = vec![DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: flags.0 != flags.1 }];
+            e.data_classes = vec!["pii".parse().unwrap()];
+        }
+        e.resources = resources;
         e
     })
 }
@@ -314,6 +333,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         f.principal.class = class;
         f.question = question;
         f.session.untrusted_input = flags.0;
+        f.session.overflowed = flags.2 && flags.3;
         f.session.carries = if flags.1 { vec!["pii".parse().unwrap()] } else { Vec::new() };
         f.initiator.verified = flags.2;
         f.principal.profile_changes = if flags.3 && flags.1 { vec![ProfilePart::Model] } else { Vec::new() };
@@ -352,6 +372,11 @@ fn assert_no_milder(milder: &Decision, stricter: &Decision) -> Result<(), TestCa
     for (was, is) in milder.entries.iter().zip(&stricter.entries) {
         prop_assert!(was.included || !is.included, "`{}` came in", is.tool);
         prop_assert!(is.actions.iter().all(|a| was.actions.contains(a)));
+        prop_assert!(is.resources.iter().all(|r| was.resources.contains(r)));
+        // No resources are any resources.
+        prop_assert!(!is.included || was.resources.is_empty() == is.resources.is_empty());
+        let calls = |max: Option<u32>| max.unwrap_or(u32::MAX);
+        prop_assert!(!is.included || calls(is.calls_max) <= calls(was.calls_max));
     }
     Ok(())
 }
