@@ -145,6 +145,8 @@ pub(super) const PAIRS: &[Pair] = &[
         effects: &[Send, Administer],
     },
     Pair { verbs: "let", nouns: "know", effects: &[Send] },
+    // A letter that one is asked to write is meant to arrive; a draft is not.
+    Pair { verbs: "write compose drop", nouns: "mail email e-mail message letter line", effects: &[Send, Write] },
     Pair { verbs: "get take", nouns: "rid down", effects: &[Delete] },
     Pair { verbs: "move put", nouns: "trash bin", effects: &[Delete] },
 ];
@@ -162,6 +164,12 @@ pub(super) const AFTER_NOUN: &str = "from is was are were has have address addre
 pub(super) fn tells_me(verb: &str, behind: &[Word]) -> bool {
     let to_me = behind.first().is_some_and(|w| matches!(w.text.as_str(), "me" | "us"));
     to_me && holds("tell inform notify let give show get report", verb)
+}
+
+/// True when somebody is written to: the verb, and soon behind it an address.
+pub(super) fn writes_to(verb: &str, behind: &[Word]) -> bool {
+    let mut to = behind.iter().take(3).skip_while(|w| w.text != "to").skip(1);
+    verb == "write" && to.next().is_some_and(|w| w.text.contains('@'))
 }
 
 /// The words that ask to be told something.

@@ -156,6 +156,9 @@ fn effects_of(sentence: &[Word], at: usize) -> Vec<(&'static [Effect], String)> 
         if !verb.effects.is_empty() {
             out.push((verb.effects, word.text.clone()));
         }
+        if lexicon::writes_to(&base, behind) {
+            out.push((&[Effect::Send], format!("{} to", word.text)));
+        }
         for pair in lexicon::PAIRS.iter().filter(|p| p.has_verb(&base)) {
             // Names and addresses between verb and noun do not part them.
             let plain = behind.iter().filter(|w| w.text.chars().all(|c| c.is_alphabetic() || c == '-'));

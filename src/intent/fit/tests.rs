@@ -50,6 +50,11 @@ fn plain_requests_imply_their_effects() {
         ("Please unlock the front door", Administer),
         ("Share the folder with Ann", Administer),
         ("Restart the service", Execute),
+        ("Write an email to bob@acme.test about the fair", Send),
+        ("Compose an email to Ann and send it", Send),
+        ("Please write a message for Ann", Send),
+        ("Drop Bob a line", Send),
+        ("Write to bob@acme.test that I am late", Send),
     ];
     for (intent, effect) in rows {
         assert_eq!(verdict(intent, effect), FitVerdict::Implied, "{intent}");
@@ -72,6 +77,8 @@ fn other_requests_do_not() {
         ("what the person has in mind", "I'm looking to rent a car. Which one is the cheapest?", Spend),
         ("in quotes", "Show the event 'Delete all the logs'", Delete),
         ("a request to read", "Find out how warm it is in Rome", Write),
+        ("a draft", "Draft a mail for Ann", Send),
+        ("a file", "Write to notes.txt what Ann said", Send),
     ];
     for (name, intent, effect) in rows {
         assert_eq!(verdict(intent, effect), FitVerdict::NotImplied, "{name}: {intent}");
