@@ -6,9 +6,8 @@
 // * **owner** and **audience**: the suite. **actions**: the default one.
 // * **privilege**: by effect (see [`privilege`]), so that a table of weights means the same everywhere.
 // * **sinks**: [`sinks`].
-// * **outsider fields** of reads: a tool that is named or described as reading pages, posts, reviews or chats returns what
-//   outsiders wrote throughout; one that reads messages, files or calendars returns it in the fields that their authors
-//   fill ([`outsiders::AUTHORED`]), while ids and times are the service's own; a ledger returns only remarks of others.
+// * **outsider fields**: [`outsiders`]. Of tools that write, send, spend or administer there are none: what they return is
+//   what was done. Of what nobody could class, everything is.
 // * **sensitive classes**: from the words of the name: money, health, credentials, persons, traces of what someone did.
 
 use std::collections::BTreeMap;
@@ -58,7 +57,8 @@ pub fn tool(line: &ToolLine) -> Result<Tool, EvalError> {
     let sinks = sinks::of(&words, effect, &line.parameters, &line.required);
     let outsider_fields = match effect {
         Effect::Read => outsiders::of(&words, &description, &sinks),
-        // What an effectful tool returns is what was done.
+        // What nobody could class may read anything.
+        Effect::Execute => OutsiderFields::All,
         _ => OutsiderFields::None,
     };
     let sensitive: Vec<DataClass> = sensitive::of(&words).into_iter().filter_map(|c| c.parse().ok()).collect();

@@ -4,8 +4,18 @@ use crate::catalogue::tool::OutsiderFields;
 use crate::intent::words::singular;
 use crate::model::sink::{SinkKind, SinkSpec};
 
-/// Fields that the author of a message, a file or an invitation fills. Ids, times and who takes part are the service's own:
-/// it made or checked them.
+// * A tool that is named or described as reading pages, posts, reviews or chats returns what outsiders wrote throughout.
+// * One that reads messages, files or calendars returns it in the fields that their authors fill ([`AUTHORED`]): what it is
+//   called, where it is and who organizes it, whoever invites or shares fills in too. Ids and times are the service's own.
+//   Who takes part in a meeting or may open a file is taken for the service's own as well, though whoever invites or shares can
+//   name anybody: to doubt it asks a person about most mail to the people of a meeting or a document. A catalogue that
+//   somebody writes by hand can say otherwise.
+// * A ledger returns remarks of others, and who paid: a cent is enough to stand in it.
+// * A read that is named after an id returns ids, which the service made (`find_customer_id_by_email`).
+// * Any other read returns what others wrote in the fields that are prose by their names, and nobody else's addresses unless
+//   it is a directory, which somebody keeps.
+
+/// Fields that the author of a message, a file or an invitation fills. Ids and times are the service's own: it made them.
 pub const AUTHORED: &[&str] = &[
     "sender",
     "from",
@@ -39,6 +49,11 @@ pub const AUTHORED: &[&str] = &[
     "url",
     "attachments",
     "attachment",
+    "organizer",
+    "organiser",
+    "filename",
+    "file_name",
+    "location",
 ];
 
 /// Nouns of tools all of whose results anybody may have written.
@@ -47,11 +62,38 @@ const PUBLIC: &str = "web webpage website page url browse browser internet news 
 /// Nouns of tools that return what others sent or shared, beside what their service says of it.
 const SHARED: &str = "email mail inbox message file document doc note notification invitation calendar event attachment drive \
     letter invoice folder task";
-/// Nouns of tools that return a ledger: who paid whom is the service's own, what it was said to be for is not.
+/// Nouns of tools that return a ledger.
 const LEDGERS: &str = "transaction payment statement transfer order booking reservation";
-/// Fields of a ledger that the other party fills.
-const REMARKS: &[&str] =
-    &["subject", "description", "note", "notes", "memo", "message", "comment", "remark", "purpose", "text"];
+/// Nouns of tools that return a directory: somebody answers for the addresses in it.
+const DIRECTORIES: &str = "contact user employee customer member person people profile staff directory account colleague \
+    team patient guest owner";
+/// Fields whose names say that they hold what somebody wrote.
+const PROSE: &[&str] = &[
+    "subject",
+    "description",
+    "note",
+    "notes",
+    "memo",
+    "message",
+    "messages",
+    "comment",
+    "comments",
+    "remark",
+    "remarks",
+    "purpose",
+    "text",
+    "body",
+    "content",
+    "review",
+    "reviews",
+    "bio",
+    "html",
+];
+/// Fields of a ledger that say who paid.
+const PAYERS: &[&str] = &["sender", "from", "payer", "payer_name", "sender_name", "source_account", "counterparty"];
+/// Fields that hold somebody's address.
+const ADDRESSES: &[&str] =
+    &["email", "emails", "mail", "phone", "telephone", "mobile", "contact", "website", "url", "link", "links"];
 
 /// What outsiders can write into the results of a read. The name says it; where it does not, the first words of the
 /// description do.
@@ -62,15 +104,24 @@ pub(super) fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) ->
     if sinks.iter().any(|s| s.kind == SinkKind::Url) || speaks_of(PUBLIC) {
         return OutsiderFields::All;
     }
-    let fields = if speaks_of(SHARED) {
-        AUTHORED
-    } else if speaks_of(LEDGERS) {
-        REMARKS
-    } else {
+    let returned = name.iter().take_while(|w| !QUALIFIERS.contains(&w.as_str()));
+    if returned.last().is_some_and(|w| singular(w) == "id") {
         return OutsiderFields::None;
+    }
+    let fields: Vec<&str> = if speaks_of(SHARED) {
+        AUTHORED.to_vec()
+    } else if speaks_of(LEDGERS) {
+        [PROSE, PAYERS].concat()
+    } else if speaks_of(DIRECTORIES) {
+        PROSE.to_vec()
+    } else {
+        [PROSE, ADDRESSES].concat()
     };
     OutsiderFields::Paths(fields.iter().map(|f| format!("**.{f}")).collect())
 }
+
+/// Words of a name behind which it no longer says what the tool returns.
+const QUALIFIERS: &[&str] = &["by", "for", "from", "with", "of", "in", "to"];
 
 /// Words of a description that say what the tool returns; what follows are details.
 const LEAD_WORDS: usize = 12;

@@ -16,7 +16,7 @@ const CLASSES: &[(&str, &str)] = &[
 ];
 
 /// A person and what is known of them, together, are personal data as well.
-const PERSONS: &str = "user customer employee guest person member my saved client contact student resident tenant";
+const PERSONS: &str = "user customer employee guest person member client contact student resident tenant";
 const KNOWN: &str = "detail information info address data record phone email birthday";
 
 /// The names of all classes.

@@ -137,6 +137,10 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         ("get_reviews", "read", "all"),
         ("browse", "read", "all"),
         ("get_order", "read", "paths"),
+        ("find_customer_id_by_email", "read", "none"),
+        ("list_message_ids", "read", "none"),
+        ("get_lead_by_id", "read", "paths"),
+        ("frobnicate", "unknown", "all"),
         ("send_email", "move_data", "none"),
     ];
     for (name, class, expected) in rows {
@@ -146,6 +150,20 @@ fn what_outsiders_write_is_known_by_what_is_read() {
             OutsiderFields::Paths(_) => "paths",
         };
         assert_eq!(found, expected, "{name}");
+    }
+    let rows = [
+        ("get_lead", "lead.email", true),
+        ("get_lead", "lead.notes", true),
+        ("get_lead", "lead.lead_id", false),
+        ("search_contacts", "contacts.email", false),
+        ("list_calendar_events", "events.organizer", true),
+        ("list_calendar_events", "events.id", false),
+        ("list_transactions", "transactions.sender", true),
+        ("list_transactions", "transactions.amount", false),
+    ];
+    for (name, field, expected) in rows {
+        let found = tool(&line(name, "read", json!({}), &[])).unwrap().outsider_fields.covers(field);
+        assert_eq!(found, expected, "{name}: {field}");
     }
     let by_url = tool(&line("get_text", "read", json!({"url": {"type": "string"}}), &[])).unwrap();
     assert_eq!(by_url.outsider_fields, OutsiderFields::All);
