@@ -82,9 +82,10 @@ async fn each_class_may_call_what_the_table_says_and_nothing_else() {
             // A resource server that owns no audience could follow nothing; here it owns all.
             assert_eq!(!refused, row.admits(class), "{} as {}: {answer:?}", row.path, class.as_str());
             if let Err(status) = answer {
-                let expected = if refused { Code::PermissionDenied } else { status.code() };
-                assert_eq!(status.code(), expected, "{} as {}", row.path, class.as_str());
-                assert_ne!(status.code(), Code::Internal, "{} as {}: {status:?}", row.path, class.as_str());
+                // An empty message asks for nothing that there is.
+                let expected: &[Code] =
+                    if refused { &[Code::PermissionDenied] } else { &[Code::InvalidArgument, Code::NotFound] };
+                assert!(expected.contains(&status.code()), "{} as {}: {status:?}", row.path, class.as_str());
             }
             tried += 1;
         }

@@ -44,10 +44,7 @@ async fn invariant_10_everything_has_a_limit() {
     registration.ceiling = Some(ceiling(&names.iter().map(String::as_str).collect::<Vec<_>>()));
     refusals.push(("tools of a ceiling", orchestrator.register_task(registration).await.unwrap_err()));
     let page = orchestrator.tasks().list_tasks(ListTasksRequest { page_size: 100_000, ..Default::default() }).await;
-    match page {
-        Ok(page) => assert!(page.into_inner().tasks.len() <= 500, "a page is bounded"),
-        Err(status) => refusals.push(("page", status.into())),
-    }
+    refusals.push(("page", page.unwrap_err().into()));
     for (name, refused) in &refusals {
         assert_eq!(refused.code, Code::InvalidArgument, "{name}: {refused:?}");
         assert_eq!(refused.reason, "LIMIT_EXCEEDED", "{name}: {refused:?}");
