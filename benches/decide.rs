@@ -7,14 +7,21 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 
+use carnet::catalogue::tool::Catalogue;
+use carnet::intent::judge::{Asked, Grounds, entries};
+use carnet::intent::session::{ReportedCall, Reporter, Session};
+use carnet::intent::task::Intent;
+use carnet::intent::usage::Usage;
+use carnet::model::access::Access;
 use carnet::model::ceiling::CeilingFit;
 use carnet::model::decision::Outcome;
 use carnet::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, FitVerdict, InitiatorFacts, IntentFit, PrincipalFacts, Question, SessionFacts,
     SinkFacts, TaskFacts,
 };
-use carnet::model::id::TaskId;
+use carnet::model::id::{TaskId, ToolName};
 use carnet::model::identity::{Authentication, IdentityClass};
+use carnet::model::json::Json;
 use carnet::model::provenance::{Evidence, Provenance};
 use carnet::model::risk::Signal;
 use carnet::model::sink::SinkKind;
@@ -138,6 +145,66 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
     }
 }
 
+/// A catalogue of one tool that lists and one that sends, and what a family of 50 calls with results of 1 KiB has seen.
+fn family() -> (Catalogue, Session) {
+    let text = "[tools.list]\ndescription = \"\"\neffect = \"read\"\nprivilege = 1\nowner = \"o\"\n[tools.send]\ndescription = \
+                \"\"\neffect = \"send\"\nprivilege = 20\nowner = \"o\"\nsinks = { to = \"address\", cc = \"address\", file = \"id\", \
+                folder = \"path\", amount = \"amount\" }\n";
+    let catalogue = Catalogue::parse(text).unwrap();
+    let mut session = Session::new();
+    let tool: ToolName = "list".parse().unwrap();
+    for n in 0..50 {
+        let record = |i: usize| {
+            format!(
+                r#"{{"id":"f{n}{i}","title":"Entry {i} of listing {n}","created":"2031-05-{:02}","by":"p{i}.{n}@acme.test","note":"A sentence of prose about entry {i} that somebody wrote on page {n} of it."}}"#,
+                i + 1
+            )
+        };
+        let result = format!("[{}]", (0..6).map(record).collect::<Vec<_>>().join(","));
+        let (arguments, result) =
+            (Json::parse(&format!(r#"{{"page":{n}}}"#), 99).unwrap(), Json::parse(&result, 9999).unwrap());
+        let call = ReportedCall {
+            tool: &tool,
+            spec: catalogue.tool(&tool),
+            arguments: &arguments,
+            result: &result,
+            reporter: Reporter::Audience,
+            position: n,
+            failed: false,
+        };
+        session.report(&call, INTENT, &[]);
+    }
+    (catalogue, session)
+}
+
+const INTENT: &str = "Send the newest entry of the listing to whoever wrote it, and 20 EUR for the work";
+
+/// Tracing five sinks of a request through fifty calls.
+fn judging(c: &mut Criterion) {
+    let (catalogue, session) = family();
+    let arguments = r#"{"to":"p3.20@acme.test","cc":"p5.49@acme.test","file":"f305","folder":"/nowhere","amount":20,"text":"A sentence that stands nowhere."}"#;
+    let access = Access {
+        tool: "send".parse().unwrap(),
+        actions: Vec::new(),
+        resources: Vec::new(),
+        arguments: Json::parse_object(arguments, 999).unwrap(),
+        data_classes: Vec::new(),
+    };
+    let (usage, accesses, intent) = (Usage::default(), [access], Intent::from(INTENT));
+    let grounds = Grounds {
+        intent: &intent,
+        bounds: &[],
+        declared: &[],
+        session: &session,
+        usage: &usage,
+        past: &[],
+        now: Timestamp::EPOCH,
+    };
+    let judge = || entries(black_box(&accesses), &catalogue, &grounds, Asked::New).unwrap();
+    assert_eq!(judge().first().map(|entry| entry.sinks.len()), Some(5));
+    c.bench_function("judge: 5 sinks, 50 earlier calls of 1 KiB", |b| b.iter(|| black_box(judge())));
+}
+
 fn benchmarks(c: &mut Criterion) {
     let mut group = c.benchmark_group("decide");
     let bundle = PolicyBundle::load(shipped()).unwrap();
@@ -166,5 +233,5 @@ fn benchmarks(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, benchmarks);
+criterion_group!(benches, benchmarks, judging);
 criterion_main!(benches);

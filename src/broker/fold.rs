@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::bundles::Bundles;
+use crate::broker::draws::Draws;
 use crate::broker::forget::forget;
 use crate::broker::record::parse_target;
 use crate::broker::register::intent_hash;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
 use crate::broker::words::{self, AmendWords, Context, WordsError};
-use crate::intent::usage::Amounts;
 use crate::journal::guards::touches;
 use crate::journal::projection::Recorded;
 use crate::model::decision::Outcome;
@@ -28,6 +28,8 @@ use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
 mod reports;
+
+use reports::is_tainted_since;
 
 /// Tallies that are kept: as many as verbs can be waiting for.
 const TALLIES_MAX: usize = 4096;
@@ -262,21 +264,32 @@ impl Step<'_> {
             self.renewed(grant_id, entry);
             return Ok(());
         }
+        let others = self.state.has_open_grants(root, self.time);
+        let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         task.grants.insert(grant_id);
         task.open.insert((entry.expires, grant_id));
         let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
         self.state.by.grants_of_audience.entry(entry.audience.clone()).or_default().insert(grant_id);
         self.state.grants.insert(grant_id, entry);
-        let draws: Vec<Amounts> = if grant.sealed_draws.is_empty() {
-            Vec::new()
+        let draws: Draws = if grant.sealed_draws.is_empty() {
+            Draws::default()
         } else {
             self.open(root, "draws", &grant.jti, &grant.sealed_draws)?.unwrap_or_default()
         };
+        let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
+        if let (Some(bundle), Some(task)) = (&bundle, self.state.tasks.get(&id)) {
+            let who = (&task.agent, &task.initiator.name);
+            for tool in &tools {
+                self.state.duties.record(bundle.catalogue(), who, tool, (self.time, self.position));
+            }
+        }
         let family = self.state.families.entry(root).or_default();
-        let usage = Arc::make_mut(&mut family.usage);
-        for (i, tool) in tools.iter().enumerate() {
-            usage.reserve(tool, draws.get(i).map(Vec::as_slice).unwrap_or_default(), self.position);
+        let before = family.session.facts();
+        draws.take_in(family, &tools, bundle.as_ref().map(|b| b.catalogue()), self.position);
+        // A call is made before anybody reports it, so what a grant lets in counts against the older ones from now on.
+        if others && is_tainted_since(&before, &family.session.facts()) {
+            self.owe(root, Trigger::Granted, None);
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub(in crate::broker) fn forget(state: &mut State) {
             state.by.drifting.remove(&(since, id));
         }
     }
+    state.duties.forget(now);
     while state.retired.front().is_some_and(|r| r.expires.after(GRANT_RETENTION) <= now) {
         state.retired.pop_front();
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::broker::ask::RequestContext;
 use crate::broker::caller::WorkloadCaller;
+use crate::broker::duties;
 use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, Family, State};
 use crate::broker::words::{CallWords, TaskWords};
-use crate::intent::judge::{Asked as Judged, Grounds, entries};
+use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
 use crate::intent::session::{ReportedCall, Reporter, Session};
 use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
@@ -57,6 +58,8 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) blocks: Vec<String>,
     pub(in crate::broker) policy: ActivePolicy,
     pub(in crate::broker) bundle: Arc<PolicyBundle>,
+    /// What the agent and the initiator used elsewhere of tools that must not be combined with those asked for.
+    pub(in crate::broker) past: Vec<PastUse>,
     /// True when what is asked for is covered by a grant already, and so draws on no budget.
     pub(in crate::broker) renews: bool,
     /// What an append that relies on this look must find unchanged.
@@ -128,6 +131,7 @@ impl View {
             blocks: state.blocks_against(agents, &task.initiator.name, audience),
             policy,
             bundle,
+            past: Vec::new(),
             renews: false,
             expects,
         }))
@@ -144,6 +148,14 @@ impl View {
     /// Adds that the request id was not answered before.
     pub(in crate::broker) fn expect_unanswered(&mut self, scope: &str, request: &RequestId) {
         self.expects.push(Expect { key: GuardKey::request(scope, request), at: 0 });
+    }
+
+    /// Adds what agent and initiator did in other tasks, as far as it must not be combined with `access`.
+    pub(in crate::broker) fn look_at_duties(&mut self, state: &State, access: &[Access]) {
+        let (catalogue, who) = (self.bundle.catalogue(), (&self.agent, &self.initiator.name));
+        self.past = state.duties.of(catalogue, who, access);
+        let keys = duties::guards(catalogue, who, access).into_iter();
+        self.expects.extend(keys.map(|key| Expect { key, at: state.marks.at(&key) }));
     }
 
     /// Makes it a look at the renewal of a grant: the grant must be open under that token, stay as it is, and does not count
@@ -244,9 +256,16 @@ impl View {
             declared: &declared,
             session: &self.session,
             usage: &self.usage,
+            past: &self.past,
+            now: self.now,
         };
         let judged = entries(access, self.bundle.catalogue(), &grounds, asked);
         judged.map_err(|e| BrokerError::invalid("access.arguments_json", e.to_string()))
+    }
+
+    /// The intent of the task that began the family.
+    pub(in crate::broker) fn intent(&self) -> &str {
+        self.words.last().map(|w| w.intent.as_str()).unwrap_or_default()
     }
 
     /// The ceilings that hold: the task's own and those above it.

@@ -29,6 +29,8 @@ pub mod audit;
 mod bundles;
 pub mod caller;
 mod changes;
+mod draws;
+mod duties;
 pub mod end;
 pub mod error;
 mod evidence;

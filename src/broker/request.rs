@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::broker::answer::{Answered, Decided, Difference, GrantView};
 use crate::broker::ask::{RequestContext, RequestCredential, ShownHandle};
 use crate::broker::caller::{Caller, Refusal, WorkloadCaller};
+use crate::broker::draws::Draws;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{Asked, View};
 use crate::broker::grants::covered;
@@ -13,7 +14,6 @@ use crate::broker::register::{ceiling_bytes, hash, request_id_reused};
 use crate::broker::state::Answer;
 use crate::broker::words::{self, Context, DecisionWords};
 use crate::intent::judge::Asked as Judged;
-use crate::intent::usage::{Amounts, amounts};
 use crate::journal::entry::Committed;
 use crate::mint::draft::{Draft, Plan};
 use crate::mint::error::MintError;
@@ -23,7 +23,6 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
-use crate::model::identity::Thumbprint;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
@@ -108,6 +107,7 @@ impl Broker {
                     }
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+                    view.look_at_duties(&state, asking.access);
                     if let Some(renewal) = asking.renews {
                         view.renewing(&state, renewal)?;
                     }
@@ -118,6 +118,8 @@ impl Broker {
         let mut view = match looked {
             Ok(view) => view,
             Err((answer, root)) => {
+                // What the first try may have left undone.
+                self.reconsider(root, answer.position, &asking.workload.actor()).await?;
                 let asked = asking.asked;
                 let answered = self.reading(move |this| this.answered_again(answer, root, asked)).await?;
                 return Ok(Attempt::Done(Box::new(answered)));
@@ -186,7 +188,10 @@ impl Broker {
         let permit = permit.map_err(|_| BrokerError::internal(NotAGrantError))?;
         let plan = self.plan(asking, &view, &words, &life)?;
         let (grant, jti) = (plan.grant, plan.jti);
-        let event = self.decided_event(asking, &view, id, &words, Some(&plan))?;
+        let access = covered(&words);
+        let draws = Draws::of(&view, &access)?;
+        let granted = self.grant_event(asking, &view, &access, &plan, &draws)?;
+        let event = self.decided_event(asking, &view, id, &words, Some(granted))?;
         let event = {
             let payload = Payload::CredentialDecided(event);
             record::event(family_stream(view.root), asking.workload.actor(), asking.context, payload)
@@ -198,7 +203,9 @@ impl Broker {
         let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
         let draft = draft.map_err(unminted)?;
         let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
-        let position = committed.last();
+        let position = committed.first();
+        // What it lets in counts against older grants before its token is there to be used.
+        self.reconsider(view.root, position, &asking.workload.actor()).await?;
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
         Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }
@@ -312,11 +319,9 @@ impl Broker {
         view: &View,
         id: DecisionId,
         words: &DecisionWords,
-        plan: Option<&Plan>,
+        grant: Option<pb::Grant>,
     ) -> Result<pb::CredentialDecided, BrokerError> {
         let sealed = self.seal_decision(view.root, id, words)?;
-        let thumbprint = asking.workload.peer.certificate_thumbprint();
-        let grant = plan.map(|plan| self.grant_event(view, words, plan, thumbprint)).transpose()?;
         Ok(pb::CredentialDecided {
             task_id: asking.task.to_string(),
             request_id: asking.request_id.to_string(),
@@ -331,22 +336,17 @@ impl Broker {
 
     fn grant_event(
         &self,
+        asking: &Asking<'_>,
         view: &View,
-        words: &DecisionWords,
+        access: &[Access],
         plan: &Plan,
-        thumbprint: &Thumbprint,
+        draws: &Draws,
     ) -> Result<pb::Grant, BrokerError> {
-        let access = covered(words);
-        let draws = access.iter().map(|one| {
-            let tool = view.bundle.catalogue().tool(&one.tool);
-            tool.map_or(Ok(Vec::new()), |tool| amounts(one, tool))
-        });
-        let draws: Vec<Amounts> = draws.collect::<Result<_, _>>().map_err(BrokerError::internal)?;
-        let sealed_draws = if draws.iter().all(Vec::is_empty) || plan.renews.is_some() {
+        let sealed_draws = if draws.is_empty() || plan.renews.is_some() {
             bytes::Bytes::new()
         } else {
             let context = Context { kind: "draws", id: &plan.jti.to_string() };
-            words::seal(&self.0.sealer, view.root, context, &draws).map_err(BrokerError::unavailable)?
+            words::seal(&self.0.sealer, view.root, context, draws).map_err(BrokerError::unavailable)?
         };
         Ok(pb::Grant {
             grant_id: plan.grant.to_string(),
@@ -354,7 +354,7 @@ impl Broker {
             subject: plan.subject.clone(),
             agent: view.agent.to_string(),
             audience: plan.audience.to_string(),
-            certificate_thumbprint: thumbprint.to_string(),
+            certificate_thumbprint: asking.workload.peer.certificate_thumbprint().to_string(),
             renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
             tools: access.iter().map(|a| a.tool.to_string()).collect(),
             sealed_draws,

@@ -55,6 +55,8 @@ const LEFT_AFTER: Duration = Duration::from_secs(5);
 pub(in crate::broker) enum Trigger {
     Signal,
     ToolReport,
+    /// Another grant of the family: what it may read counts as read from then on.
+    Granted,
     Amended,
     PolicyActivated,
 }
@@ -64,6 +66,7 @@ impl Trigger {
         match self {
             Self::Signal => "signal",
             Self::ToolReport => "tool_report",
+            Self::Granted => "granted",
             Self::Amended => "task_amended",
             Self::PolicyActivated => "policy_activated",
         }

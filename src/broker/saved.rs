@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
+use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
 use crate::broker::register::intent_hash;
@@ -26,7 +27,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 3;
+pub(in crate::broker) const FORMAT: u32 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -41,6 +42,7 @@ struct Saved {
     policy: Option<SavedPolicy>,
     retired: Vec<SavedRetired>,
     ended: Vec<(Timestamp, TaskId)>,
+    duties: Duties,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +148,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         policy: state.policy.as_ref().map(save_policy),
         retired: state.retired.iter().map(save_retired).collect(),
         ended: state.by.ended.iter().copied().collect(),
+        duties: state.duties.clone(),
     };
     postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
@@ -198,6 +201,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     }
     state.blocks = saved.blocks;
     state.by.ended = saved.ended.into_iter().collect();
+    state.duties = saved.duties;
     state.retired = saved.retired.into_iter().map(load_retired).collect();
     state.policy = saved.policy.map(|p| load_policy(p, means));
     state.changes.begin_at(saved.next);

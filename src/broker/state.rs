@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::changes::Changes;
+use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::retain::Trigger;
 use crate::broker::words::TaskWords;
@@ -47,6 +48,8 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) changes: Changes,
     /// Tokens that a renewal replaced, by the end of their life: dead, though their grant lives.
     pub(in crate::broker) retired: VecDeque<GrantChange>,
+    /// What agents and initiators must not combine, in whichever task.
+    pub(in crate::broker) duties: Duties,
     /// Ways to find what an end concerns.
     pub(in crate::broker) by: Finders,
     /// How many grants the latest events ended, suspended or brought back, by position.

@@ -13,8 +13,11 @@ use crate::model::sink::SinkKind;
 pub(super) enum Standing {
     /// A whole field of a result that audience or gateway reported, and that outsiders can't write: ground.
     Field,
-    /// An argument that was grounded when it was reported: ground.
-    Argument,
+    /// The same of a tool that changed something. It tells what was done, so it is made of what the agent asked for: ground
+    /// for ids, amounts and names, and never for where something goes.
+    Done,
+    /// A sink of a call that audience or gateway reported, grounded as that kind when it was: ground for this kind.
+    Argument(SinkKind),
     /// A part of a result that outsiders can write.
     Outsider,
     /// A result that the agent reported, of a call that failed, or of a tool that nobody knows.
@@ -24,8 +27,14 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) const fn is_ground(self) -> bool {
-        matches!(self, Self::Field | Self::Argument)
+    /// True when it is ground for values of that kind.
+    pub(super) fn grounds(self, kind: SinkKind) -> bool {
+        match self {
+            Self::Field => true,
+            Self::Done => matches!(kind, SinkKind::Id | SinkKind::Amount | SinkKind::Other),
+            Self::Argument(own) => own == kind,
+            Self::Outsider | Self::Unproven | Self::Echo => false,
+        }
     }
 }
 

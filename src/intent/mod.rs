@@ -6,6 +6,7 @@
 
 pub mod ceiling;
 pub mod compare;
+pub mod echo;
 pub mod fit;
 pub mod judge;
 mod leaves;

@@ -43,8 +43,8 @@ async fn key(broker: &TestBroker) -> VerifierKey {
 /// Some of everything.
 async fn some_life(broker: &TestBroker) -> OpenTask {
     let (orchestrator, agent, task) = broker.at_work().await;
-    let read = agent.granted(task.reading()).await;
     agent.granted(task.sending()).await;
+    let read = agent.granted(task.reading()).await;
     agent.withheld(task.step("no.such", &json!({}))).await;
     let result = json!({ "title": "late", "body": "the customer says so", "comments": [] });
     let call = task.report(read.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &result);

@@ -46,9 +46,9 @@ async fn nothing_else_comes_back_with_a_resumed_task() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, task) = broker.at_work().await;
     let (server, scorer) = (broker.resource_server().await, broker.scorer().await);
+    let drifted = agent.granted(task.writing()).await;
     let revoked = agent.granted(task.reading()).await;
     let released = agent.granted(task.reading()).await;
-    let drifted = agent.granted(task.sending()).await;
     let expired = {
         let mut short = task.reading();
         short.ttl = Some(prost_types::Duration { seconds: 20, nanos: 0 });

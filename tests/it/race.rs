@@ -59,7 +59,8 @@ impl Family {
                 let (granted, over, withheld) = (Arc::clone(&granted), Arc::clone(&over), Arc::clone(&withheld));
                 asking.spawn(async move {
                     while !over.load(Ordering::SeqCst) {
-                        let request = if n % 2 == 0 { task.reading() } else { task.sending() };
+                        // Neither counts against the other, as reading would against sending.
+                        let request = if n % 2 == 0 { task.reading() } else { task.writing() };
                         match agent.request_credential(request).await {
                             Ok(answer) if !answer.token.is_empty() => granted.lock().unwrap().push(Granted::of(answer)),
                             Ok(_) => drop(withheld.fetch_add(1, Ordering::SeqCst)),

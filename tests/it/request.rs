@@ -10,7 +10,7 @@ use tonic::Code;
 use super::support::ask::{
     AGENT, Granted, ORCHESTRATOR, SECOND_AGENT, access, audience_of, ceiling, codes, revocation,
 };
-use super::support::broker::{ISSUER, TestBroker};
+use super::support::broker::{ISSUER, Setup, TestBroker, policy_with};
 use super::support::pki::id;
 
 #[tokio::test]
@@ -373,4 +373,33 @@ async fn what_was_refused_says_nothing_of_policies_and_values_to_the_agent() {
     for secret in ["eve@evil.test", "sink-unseen", "cedar", "score"] {
         assert!(!told.contains(secret), "{told}");
     }
+}
+
+#[tokio::test]
+async fn duties_are_kept_apart_over_the_tasks_of_an_initiator() {
+    let short = |path: &str, text: String| match path {
+        "catalogue.toml" => text.replace("window_s = 86400", "window_s = 60"),
+        _ => text,
+    };
+    let mut broker = TestBroker::with(Setup { policy: policy_with(short), ..Setup::default() }).await;
+    let intent = "Add the payee DE89370400440532013000, or pay 12.50 to DE89370400440532013000.";
+    let iban = "DE89370400440532013000";
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let first = orchestrator.open(broker.task(intent)).await;
+    agent.granted(first.step("payments.create_payee", &serde_json::json!({ "iban": iban }))).await;
+    broker.restart().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let pay = serde_json::json!({ "payee": iban, "amount": "12.50" });
+    let second = orchestrator.open(broker.task(intent)).await;
+    let (outcome, reasons) = agent.withheld(second.step("payments.pay", &pay)).await;
+    assert_eq!((outcome, reasons.contains(&"DUTY_CONFLICT".to_owned())), (Outcome::Review, true), "{reasons:?}");
+
+    let mut of_another = broker.task(intent);
+    of_another.initiator = "user:ben@example.org".to_owned();
+    let third = orchestrator.open(of_another).await;
+    agent.granted(third.step("payments.pay", &pay)).await;
+
+    broker.advance(Duration::from_secs(60));
+    let later = orchestrator.open(broker.task(intent)).await;
+    agent.granted(later.step("payments.pay", &pay)).await;
 }

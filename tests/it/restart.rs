@@ -117,7 +117,7 @@ async fn handles_keys_retries_and_histories_outlive_a_restart() {
     let request = task.reading();
     let first = agent.granted(request.clone()).await;
     let listed = agent.granted(second.step("calendar.list", &json!({}))).await;
-    let result = json!({ "entries": [{ "organizer": "carol@example.org" }] });
+    let result = json!({ "entries": [{ "room_mailbox": "carol@example.org" }] });
     let call = second.report(listed.id(), "calendar.list", &json!({}), &result);
     broker.resource_server().await.report_tool_call(call).await.unwrap();
 

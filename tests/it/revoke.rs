@@ -20,14 +20,14 @@ async fn invariant_5_the_end_is_the_end() {
     let server = broker.resource_server().await;
     for end in ["complete", "cancel", "revoke"] {
         let task = orchestrator.open(broker.task(INTENT)).await;
-        let (read, sent) = (agent.granted(task.reading()).await, agent.granted(task.sending()).await);
+        let (written, read) = (agent.granted(task.writing()).await, agent.granted(task.reading()).await);
         let revoked = match end {
             "complete" => orchestrator.complete_task(task.complete()).await.unwrap().grants_revoked,
             "cancel" => orchestrator.cancel_task(task.cancel()).await.unwrap().grants_revoked,
             _ => orchestrator.revoke(revocation(Named::TaskId(task.id.clone()))).await.unwrap().grants_revoked,
         };
         assert_eq!(revoked, 2, "{end}");
-        for granted in [&read, &sent] {
+        for granted in [&read, &written] {
             assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Revoked, "{end}");
         }
         let refused = agent.renew_credential(task.renewal(read.id())).await.unwrap_err();
@@ -277,13 +277,13 @@ async fn only_the_operator_revokes_more_than_a_task() {
 async fn a_grant_is_shown_to_those_whom_it_concerns() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, task) = broker.at_work().await;
-    let (read, sent) = (agent.granted(task.reading()).await, agent.granted(task.sending()).await);
+    let (written, read) = (agent.granted(task.writing()).await, agent.granted(task.reading()).await);
     let tickets = broker.caller(TICKETS_SERVER).await;
-    assert_eq!(tickets.grant(sent.id(), "").await.unwrap_err().code, Code::NotFound, "a grant for another audience");
-    assert_eq!(agent.grant(sent.id(), "").await.unwrap_err().code, Code::NotFound, "without the handle");
+    assert_eq!(tickets.grant(written.id(), "").await.unwrap_err().code, Code::NotFound, "a grant for another audience");
+    assert_eq!(agent.grant(written.id(), "").await.unwrap_err().code, Code::NotFound, "without the handle");
     let other = broker.caller(OTHER_ORCHESTRATOR).await;
-    assert_eq!(other.grant(sent.id(), "").await.unwrap_err().code, Code::NotFound, "another orchestrator");
+    assert_eq!(other.grant(written.id(), "").await.unwrap_err().code, Code::NotFound, "another orchestrator");
     tickets.grant(read.id(), "").await.unwrap();
-    agent.grant(sent.id(), &task.handle).await.unwrap();
-    orchestrator.grant(sent.id(), "").await.unwrap();
+    agent.grant(written.id(), &task.handle).await.unwrap();
+    orchestrator.grant(written.id(), "").await.unwrap();
 }

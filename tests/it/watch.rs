@@ -84,7 +84,7 @@ async fn changes_come_as_they_happen_and_an_end_is_told_for_every_grant() {
     let (orchestrator, agent, task) = broker.at_work().await;
     let mut watch = broker.resource_server().await.watch(0, &[]).await.unwrap();
     until_heartbeat(&mut watch).await;
-    let (read, sent) = (agent.granted(task.reading()).await, agent.granted(task.sending()).await);
+    let (written, read) = (agent.granted(task.writing()).await, agent.granted(task.reading()).await);
 
     orchestrator.pause_task(task.pause()).await.unwrap();
     for _ in 0..2 {
@@ -103,7 +103,7 @@ async fn changes_come_as_they_happen_and_an_end_is_told_for_every_grant() {
         told.push(change.jti);
     }
     told.sort();
-    let mut expected = [read.grant.jti.clone(), sent.grant.jti.clone()];
+    let mut expected = [read.grant.jti.clone(), written.grant.jti.clone()];
     expected.sort();
     assert_eq!(told, expected);
     assert!(ended.position > 0);
@@ -113,12 +113,12 @@ async fn changes_come_as_they_happen_and_an_end_is_told_for_every_grant() {
 async fn another_audience_hears_nothing_of_it() {
     let broker = TestBroker::start().await;
     let (_, agent, task) = broker.at_work().await;
-    let (sent, read) = (agent.granted(task.sending()).await, agent.granted(task.reading()).await);
+    let (written, read) = (agent.granted(task.writing()).await, agent.granted(task.reading()).await);
     let mut watch = broker.caller(TICKETS_SERVER).await.watch(0, &[]).await.unwrap();
     until_heartbeat(&mut watch).await;
-    revoke(&broker, &sent).await;
+    revoke(&broker, &written).await;
     revoke(&broker, &read).await;
-    assert_eq!(change(&mut watch).await.jti, read.grant.jti, "the mail's grant was revoked first");
+    assert_eq!(change(&mut watch).await.jti, read.grant.jti, "the file's grant was revoked first");
 }
 
 #[tokio::test]

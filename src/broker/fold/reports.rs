@@ -122,7 +122,7 @@ fn report_key(task: TaskId, actor: Option<&pb::Actor>, request: &str) -> Result<
     Ok(GuardKey::report(&task, actor.map(|a| a.id.as_str()).unwrap_or_default(), &request))
 }
 
-fn is_tainted_since(before: &SessionFacts, after: &SessionFacts) -> bool {
+pub(super) fn is_tainted_since(before: &SessionFacts, after: &SessionFacts) -> bool {
     (before.untrusted_input, &before.carries, before.overflowed)
         != (after.untrusted_input, &after.carries, after.overflowed)
 }

@@ -11,6 +11,9 @@ use crate::model::id::{Audience, DataClass, Owner, ToolName};
 use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
 use crate::model::sink::{SinkKind, SinkSpec, alike};
 
+/// Longest window of a conflict, in seconds: 30 days, as long as a task may live.
+pub const DUTY_WINDOW_SECONDS_MAX: u64 = 30 * 24 * 3600;
+
 /// The action of a tool that names none: an MCP tool call.
 pub const ACTION_DEFAULT: &str = "tools/call";
 
@@ -64,7 +67,8 @@ pub struct Conflict {
     /// Whose use of both is meant.
     #[serde(default)]
     pub within: ConflictScope,
-    /// How long an earlier use counts, in seconds; without it, for as long as it is remembered.
+    /// How long an earlier use in another task counts, in seconds; without it, for [`DUTY_WINDOW_SECONDS_MAX`]. Within one
+    /// task every use counts.
     #[serde(default)]
     pub window_s: Option<u64>,
 }
@@ -279,6 +283,12 @@ fn close_conflicts(tools: &mut BTreeMap<ToolName, Tool>, problems: &mut Problems
             problems.add(name.as_str(), "conflicts with itself");
             continue;
         }
+        let window = conflict.window_s.unwrap_or(1);
+        let ok = (1..=DUTY_WINDOW_SECONDS_MAX).contains(&window);
+        problems.check(name.as_str(), ok, format!("window_s is not from 1 to {DUTY_WINDOW_SECONDS_MAX}"));
+        // Within a task every use counts: a window would say that some do not.
+        let windowed = conflict.within == ConflictScope::Task && conflict.window_s.is_some();
+        problems.check(name.as_str(), !windowed, "window_s means nothing within a task");
         let back = Conflict { with: name.clone(), ..conflict.clone() };
         match tools.get_mut(&conflict.with) {
             Some(other) if !other.conflicts.contains(&back) => other.conflicts.push(back),

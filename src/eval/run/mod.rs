@@ -242,6 +242,8 @@ impl<'a> Story<'a> {
             declared: &ceilings,
             session: &self.session,
             usage: &self.usage,
+            past: &[],
+            now: self.frame.now,
         };
         let accesses = std::slice::from_ref(&access);
         let mut facts = self.frame.clone();

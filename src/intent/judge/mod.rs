@@ -11,18 +11,22 @@
 // 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
 // 6. When a call is reported: `session.report(&call, intent, declared)`, before the next request is judged.
 
+use std::time::Duration;
+
 use super::fit::Reading;
 use super::session::Session;
 use super::task::Intent;
 use super::trace::{self, Ground};
 use super::usage::{self, Usage};
 use super::{ceiling, walk};
-use crate::catalogue::tool::{Catalogue, Tool};
+use crate::catalogue::tool::{Catalogue, ConflictScope, DUTY_WINDOW_SECONDS_MAX, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
 use crate::model::facts::{ConflictFacts, EntryFacts};
+use crate::model::id::ToolName;
 use crate::model::limits::SINK_VALUES_MAX;
 use crate::model::sink::SinkError;
+use crate::model::time::Timestamp;
 
 /// Most long arguments of one access that are looked for in what was read.
 const DICTATED_ARGUMENTS_MAX: usize = 32;
@@ -41,6 +45,23 @@ pub struct Grounds<'a> {
     pub session: &'a Session,
     /// What the family was granted.
     pub usage: &'a Usage,
+    /// What its agent and its initiator used in other tasks, of tools that must not be combined with those asked for.
+    pub past: &'a [PastUse],
+    /// When it is judged.
+    pub now: Timestamp,
+}
+
+/// The latest use of a tool outside of the family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastUse {
+    /// The tool.
+    pub tool: ToolName,
+    /// Whose use it was.
+    pub within: ConflictScope,
+    /// When it was granted.
+    pub at: Timestamp,
+    /// Position of the event in which it was.
+    pub position: u64,
 }
 
 /// What is being judged.
@@ -120,8 +141,9 @@ fn entry(
     })
 }
 
-/// Tools that must not be combined with this one and that the family has used. What a task does, its agent and its initiator
-/// do, so conflicts of wider scope hold here too, and any use within the task counts, however long ago.
+/// Tools that must not be combined with this one and that were used: by the family, for what a task does, its agent and its
+/// initiator do, and any use within it counts, however long ago; or by the same agent or initiator elsewhere, within the
+/// window.
 fn conflicts(tool: Option<&Tool>, grounds: &Grounds<'_>) -> Vec<ConflictFacts> {
     let mut out: Vec<ConflictFacts> = Vec::new();
     for conflict in tool.map_or(&[][..], |t| t.conflicts.as_slice()) {
@@ -134,6 +156,15 @@ fn conflicts(tool: Option<&Tool>, grounds: &Grounds<'_>) -> Vec<ConflictFacts> {
             };
             let within = conflict.within.as_str().to_owned();
             out.push(ConflictFacts { with: conflict.with.clone(), within, position });
+        }
+        let window = Duration::from_secs(conflict.window_s.unwrap_or(DUTY_WINDOW_SECONDS_MAX));
+        let counts =
+            |p: &&PastUse| p.tool == conflict.with && p.within == conflict.within && p.at.after(window) > grounds.now;
+        if let Some(past) = grounds.past.iter().find(counts)
+            && out.iter().all(|c| c.with != conflict.with)
+        {
+            let within = conflict.within.as_str().to_owned();
+            out.push(ConflictFacts { with: conflict.with.clone(), within, position: past.position });
         }
     }
     out

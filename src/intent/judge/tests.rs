@@ -50,6 +50,8 @@ fn ceiling(json: &str) -> Ceiling {
     serde_json::from_str(json).unwrap()
 }
 
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
 struct Family {
     session: Session,
     usage: Usage,
@@ -89,6 +91,8 @@ impl Family {
             declared: ceilings,
             session: &self.session,
             usage: &self.usage,
+            past: &[],
+            now: NOW,
         };
         entries(accesses, &catalogue(), &grounds, asked).unwrap()
     }
@@ -135,8 +139,15 @@ fn what_an_agent_wrote_bounds_and_neither_grounds_nor_declares() {
     let asked = |to: &str| access("pay", &format!(r#"{{"to":"{to}","amount":77}}"#));
     let judge = |to: &str, bounds: &[&Ceiling], declared: &[&Ceiling]| {
         let intent = "Pay the rent";
-        let grounds =
-            Grounds { intent: &intent.into(), bounds, declared, session: &family.session, usage: &family.usage };
+        let grounds = Grounds {
+            intent: &intent.into(),
+            bounds,
+            declared,
+            session: &family.session,
+            usage: &family.usage,
+            past: &[],
+            now: NOW,
+        };
         entries(&[asked(to)], &catalogue(), &grounds, Asked::New).unwrap().remove(0)
     };
     for (name, bounds, declared, expected) in [
@@ -189,12 +200,42 @@ fn duties_that_the_catalogue_keeps_apart_conflict_in_either_order() {
 }
 
 #[test]
+fn what_was_done_in_another_task_conflicts_within_its_window() {
+    let window = |with: &str, within, window_s| Conflict { with: with.parse().unwrap(), within, window_s };
+    let mut pay = tool("pay", Effect::Spend, &[], &[]);
+    pay.conflicts = vec![window("add_payee", ConflictScope::Initiator, Some(3600))];
+    let catalogue = Catalogue::from_tools(vec![pay, tool("add_payee", Effect::Write, &[], &[])]).unwrap();
+    let family = Family::new();
+    let rows = [
+        ("in time", ConflictScope::Initiator, 3599, 1),
+        ("too long ago", ConflictScope::Initiator, 3600, 0),
+        ("of another scope", ConflictScope::Agent, 10, 0),
+    ];
+    for (name, within, ago, expected) in rows {
+        let at = Timestamp::from_secs(NOW.as_secs() - ago);
+        let past = [PastUse { tool: "add_payee".parse().unwrap(), within, at, position: 9 }];
+        let (session, usage) = (&family.session, &family.usage);
+        let grounds = Grounds { intent: &"".into(), bounds: &[], declared: &[], session, usage, past: &past, now: NOW };
+        let found = entries(&[access("pay", "{}")], &catalogue, &grounds, Asked::New).unwrap().remove(0).conflicts;
+        assert_eq!(found.len(), expected, "{name}: {found:?}");
+        assert!(found.iter().all(|c| (c.within.as_str(), c.position) == ("initiator", 9)));
+    }
+}
+
+#[test]
 fn too_many_values_are_an_error() {
     let many: Vec<String> = (0..SINK_VALUES_MAX).map(|i| format!("\"ACME-{i}\"")).collect();
     let one = access("add_payee", &format!(r#"{{"account":[{}]}}"#, many.join(",")));
     let family = Family::new();
-    let grounds =
-        Grounds { intent: &"".into(), bounds: &[], declared: &[], session: &family.session, usage: &family.usage };
+    let grounds = Grounds {
+        intent: &"".into(),
+        bounds: &[],
+        declared: &[],
+        session: &family.session,
+        usage: &family.usage,
+        past: &[],
+        now: NOW,
+    };
     assert!(entries(std::slice::from_ref(&one), &catalogue(), &grounds, Asked::New).is_ok());
     assert_eq!(entries(&[one.clone(), one], &catalogue(), &grounds, Asked::New), Err(SinkError::TooMany));
     let broken = access("pay", r#"{"amount":"much"}"#);

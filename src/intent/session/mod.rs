@@ -6,29 +6,27 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::echo::{OwnWords, Sent};
 use super::leaves::{Leaves, Standing};
 use super::trace::{self, Ground};
-use super::{spelling, walk};
+use super::walk;
 use crate::catalogue::tool::Tool;
 use crate::model::ceiling::Ceiling;
 use crate::model::facts::SessionFacts;
 use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
+use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
 
 /// Most text that a session keeps, in bytes: two results of the longest kind, or a long task of small ones.
 pub const SESSION_BYTES_MAX: usize = 512 << 10;
 /// Most calls whose values a session keeps.
 pub const SESSION_CALLS_MAX: usize = 4096;
-/// Most words that a session keeps of what the agent sent without ground.
-const SENT_WORDS_MAX: usize = 64 << 10;
 /// Most different tools that a session counts calls of: more than any catalogue.
 const TOOLS_MAX: usize = u16::MAX as usize;
 /// Different tools beyond which none is counted that the catalogue does not know: whoever reports may make names up.
 const TOOLS_WITH_UNKNOWN_MAX: usize = 64;
-/// Longest value, in bytes, that is checked for being an echo word by word: what is longer is no value of a sink.
-const ECHO_BYTES_MAX: usize = 512;
 
 /// Who reported a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,8 +65,8 @@ pub struct Session {
     leaves: Leaves,
     calls: Vec<Call>,
     tools: Vec<Seen>,
-    // Fingerprints of what the agent sent without ground, whole and word by word; sorted.
-    sent: Vec<u32>,
+    // What the agent sent without ground.
+    sent: Sent,
     carries: BTreeSet<DataClass>,
     reported: u32,
     untrusted_input: bool,
@@ -98,7 +96,7 @@ impl Session {
     /// tasks above it, as far as an orchestrator wrote them: an argument that they ground at this moment is ground later.
     pub fn report(&mut self, call: &ReportedCall<'_>, intent: &str, declared: &[&Ceiling]) {
         self.reported = self.reported.saturating_add(1);
-        self.taint(call);
+        self.taint(call.spec, call.failed);
         let Some(tool) = self.count(call) else { return };
         let Ok(index) = u16::try_from(self.calls.len()) else { return };
         if self.calls.len() >= SESSION_CALLS_MAX {
@@ -106,12 +104,42 @@ impl Session {
             return;
         }
         self.calls.push(Call { position: call.position, tool });
-        let arguments = self.arguments(call, &Ground { intent, declared, session: self });
-        let fits = self.keep(call, index, arguments);
+        let spoken = spoken(call.tool, call.spec, call.arguments, &Ground { intent, declared, session: self });
+        let fits = self.keep(call, index, &spoken);
         self.overflowed |= !fits;
         self.leaves.tighten();
-        self.sent.shrink_to_fit();
         self.calls.shrink_to(self.calls.len() + 8);
+    }
+
+    /// Takes in that a call was granted. From now on its result counts as read, and what it carries as sent: a call is made
+    /// before it is reported, and of some nobody ever reports. `sent` is what [`Session::sent`] gave for it.
+    pub fn grant(&mut self, spec: Option<&Tool>, sent: &Sent) {
+        self.taint(spec, false);
+        self.overflowed |= !self.sent.merge(sent);
+    }
+
+    /// True when [`Session::grant`] would change nothing.
+    #[must_use]
+    pub fn knows_grant(&self, spec: Option<&Tool>, sent: &Sent) -> bool {
+        let reads_outsiders = spec.is_none_or(Tool::reads_outsiders);
+        let mut sensitive = spec.into_iter().flat_map(|s| &s.sensitive);
+        sent.is_empty()
+            && (self.untrusted_input || !reads_outsiders)
+            && sensitive.all(|class| self.carries.contains(class))
+    }
+
+    /// What a call would send without ground, as far as it was not sent before. `intent` and `declared` as for
+    /// [`Session::report`].
+    #[must_use]
+    pub fn sent(
+        &self,
+        tool: &ToolName,
+        spec: Option<&Tool>,
+        arguments: &Json,
+        intent: &str,
+        declared: &[&Ceiling],
+    ) -> Sent {
+        spoken(tool, spec, arguments, &Ground { intent, declared, session: self }).sent.without(&self.sent)
     }
 
     /// What policy is told of it.
@@ -147,7 +175,7 @@ impl Session {
             + self.calls.capacity() * size_of::<Call>()
             + self.tools.capacity() * size_of::<Seen>()
             + self.tools.iter().map(|t| t.tool.as_str().len()).sum::<usize>()
-            + self.sent.capacity() * size_of::<u32>()
+            + self.sent.memory_bytes()
     }
 
     pub(super) const fn leaves(&self) -> &Leaves {
@@ -160,13 +188,13 @@ impl Session {
         Some((&self.tools.get(usize::from(call.tool))?.tool, call.position))
     }
 
-    fn taint(&mut self, call: &ReportedCall<'_>) {
-        match call.spec {
+    fn taint(&mut self, spec: Option<&Tool>, failed: bool) {
+        match spec {
             // Nobody answers for what an unknown tool returns.
             None => self.untrusted_input = true,
             Some(spec) => {
                 self.untrusted_input |= spec.reads_outsiders();
-                if !call.failed {
+                if !failed {
                     self.carries.extend(spec.sensitive.iter().cloned());
                 }
             }
@@ -191,35 +219,15 @@ impl Session {
         u16::try_from(index).ok()
     }
 
-    /// The arguments, each with whether it is grounded now.
-    fn arguments<'a>(&self, call: &ReportedCall<'a>, ground: &Ground<'_>) -> Vec<(String, &'a str, bool)> {
-        let mut out = Vec::new();
-        walk::leaves(call.arguments, &mut |path, text| {
-            // Beyond what a request may be judged for, nothing is ground.
-            let judged = out.len() < SINK_VALUES_MAX;
-            let spec = call.spec.and_then(|s| s.sink(path));
-            let other = SinkSpec { name: path.to_owned(), kind: SinkKind::Other };
-            let sink = spec.unwrap_or(&other);
-            let value = sink.canonical_text(text);
-            let grounded = judged && value.is_ok_and(|v| trace::ground(sink, &v, call.tool, ground).is_some());
-            out.push((path.to_owned(), text, grounded));
-        });
-        out
-    }
-
     /// Keeps what was sent and what came back; false when there was no room for all of it.
-    fn keep(&mut self, call: &ReportedCall<'_>, index: u16, arguments: Vec<(String, &str, bool)>) -> bool {
-        let mut fits = true;
-        for (_, text, _) in arguments.iter().filter(|(.., grounded)| !grounded) {
-            fits &= self.send(text);
-        }
-        self.sent.sort_unstable();
-        self.sent.dedup();
+    fn keep(&mut self, call: &ReportedCall<'_>, index: u16, spoken: &Spoken) -> bool {
+        let mut fits = self.sent.merge(&spoken.sent);
         let (calls, sent) = (&self.calls, &self.sent);
         let tool_of = |call: u16| calls.get(usize::from(call)).map_or(u16::MAX, |c| c.tool);
         let mut adding = self.leaves.adding(&tool_of);
-        for (path, text, _) in arguments.iter().filter(|(.., grounded)| *grounded) {
-            fits &= adding.keep(path, text, index, Standing::Argument, SESSION_BYTES_MAX);
+        // An agent's own report is evidence, never ground.
+        for (sink, value) in spoken.grounded.iter().filter(|_| call.reporter != Reporter::Agent) {
+            fits &= adding.keep(&sink.name, value, index, Standing::Argument(sink.kind), SESSION_BYTES_MAX);
         }
         let proven = !call.failed && call.reporter != Reporter::Agent;
         walk::leaves(call.result, &mut |path, text| {
@@ -228,8 +236,10 @@ impl Session {
                     // A bare value of such a tool has no field that could be told apart.
                     if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
                         Standing::Outsider
-                    } else if is_echo(sent, text) {
+                    } else if sent.is_echoed_by(text) {
                         Standing::Echo
+                    } else if spec.effect.is_effectful() {
+                        Standing::Done
                     } else {
                         Standing::Field
                     }
@@ -240,27 +250,48 @@ impl Session {
         });
         fits
     }
-
-    fn send(&mut self, text: &str) -> bool {
-        self.sent.push(spelling::fingerprint(text));
-        for word in spelling::tokens(text) {
-            if self.sent.len() >= SENT_WORDS_MAX {
-                return false;
-            }
-            self.sent.push(spelling::fingerprint(word));
-        }
-        true
-    }
 }
 
-/// True when a value is what the agent sent without ground, or is made of its words only.
-fn is_echo(sent: &[u32], text: &str) -> bool {
-    let was_sent = |part: &str| sent.binary_search(&spelling::fingerprint(part)).is_ok();
-    if was_sent(text) {
-        return true;
+/// What a call says: the values of sinks that are grounded as what they are, and what nothing grounds.
+struct Spoken {
+    grounded: Vec<(SinkSpec, String)>,
+    sent: Sent,
+}
+
+/// Only a sink makes ground of what it carries, because only sinks are judged. An argument that is none is left out of what
+/// was sent when the intent or a ceiling holds it, and is known whole when a field does: repeating it makes it no more than
+/// it was.
+fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>) -> Spoken {
+    let mut out = Spoken { grounded: Vec::new(), sent: Sent::default() };
+    let mut own: Option<OwnWords> = None;
+    for sink in spec.map_or(&[][..], |s| s.sinks.as_slice()) {
+        // What can't be read was refused, or is judged as no sink below.
+        for value in sink.values(arguments).unwrap_or_default() {
+            if out.grounded.len() < SINK_VALUES_MAX && trace::ground(sink, &value, tool, ground).is_some() {
+                out.grounded.push((sink.clone(), value));
+            } else {
+                out.sent.add(&value, own.get_or_insert_with(|| OwnWords::of(ground.intent)));
+            }
+        }
     }
-    let mut words = spelling::tokens(text).peekable();
-    text.len() <= ECHO_BYTES_MAX && words.peek().is_some() && words.all(was_sent)
+    let mut looked_at = 0_usize;
+    walk::leaves(arguments, &mut |path, text| {
+        let same = |(sink, value): &(SinkSpec, String)| sink.canonical_text(text).is_ok_and(|t| t == *value);
+        if out.grounded.iter().any(same) {
+            return;
+        }
+        looked_at += 1;
+        let other = SinkSpec { name: path.to_owned(), kind: SinkKind::Other };
+        // Beyond what a request may be judged for, nothing is ground.
+        let value = other.canonical_text(text).ok().filter(|_| looked_at <= SINK_VALUES_MAX);
+        match value.and_then(|value| trace::ground(&other, &value, tool, ground)) {
+            Some((Provenance::Intent | Provenance::Ceiling, _)) => {}
+            Some(_) => out.sent.add_whole(text),
+            None => out.sent.add(text, own.get_or_insert_with(|| OwnWords::of(ground.intent))),
+        }
+    });
+    out.sent.settle();
+    out
 }
 
 #[cfg(test)]

@@ -99,6 +99,39 @@ fn an_unknown_tool_taints_and_a_failed_read_carries_nothing() {
 }
 
 #[test]
+fn what_is_granted_counts_as_read_and_as_sent() {
+    let (inbox, draft) = (tool("inbox", OutsiderFields::All, &["pii"]), tool("save_draft", OutsiderFields::None, &[]));
+    let mut s = Session::new();
+    let none = Sent::default();
+    assert!(!s.knows_grant(Some(&inbox), &none) && s.knows_grant(Some(&draft), &none));
+    s.grant(Some(&inbox), &none);
+    assert!(s.facts().untrusted_input && s.knows_grant(Some(&inbox), &none));
+    assert_eq!((s.facts().calls, s.facts().carries), (0, vec!["pii".parse().unwrap()]));
+
+    let arguments = json(r#"{"to":"eve@evil.test","text":"bob@acme.test"}"#);
+    let sent = s.sent(&draft.name, Some(&draft), &arguments, "Write to bob@acme.test", &[]);
+    assert!(!sent.is_empty() && !s.knows_grant(Some(&draft), &sent));
+    s.grant(Some(&draft), &sent);
+    assert!(s.sent(&draft.name, Some(&draft), &arguments, "Write to bob@acme.test", &[]).is_empty(), "it is known now");
+    report(
+        &mut s,
+        &tool("get_draft", OutsiderFields::None, &[]),
+        "{}",
+        r#"{"to":"eve@evil.test","by":"ann@acme.test"}"#,
+    );
+    let ground = |s: &Session, value: &str| {
+        s.leaves().whole(SinkKind::Address, value).any(|l| l.standing.grounds(SinkKind::Address))
+    };
+    assert!(!ground(&s, "eve@evil.test") && ground(&s, "ann@acme.test"));
+    let again = s.sent(&draft.name, Some(&draft), &json(r#"{"text":"bob@acme.test"}"#), "Write to bob@acme.test", &[]);
+    assert!(again.is_empty(), "what the intent holds is no echo of the agent");
+    let mut s = Session::new();
+    assert!(!s.knows_grant(None, &none), "nobody answers for what an unknown tool returns");
+    s.grant(None, &none);
+    assert!(s.facts().untrusted_input && s.knows_grant(None, &none));
+}
+
+#[test]
 fn a_full_session_says_so_and_keeps_what_it_has() {
     let listing = tool("list", OutsiderFields::None, &[]);
     let mut s = Session::new();

@@ -14,6 +14,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use crate::model::decimal::Decimal;
 use crate::model::sink::SinkKind;
 
@@ -73,13 +75,42 @@ pub(crate) fn fingerprint(text: &str) -> u32 {
     folded.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193))
 }
 
+/// The form in which it is told whether a tool repeats what it was sent: percent-decoded, in compatibility form (NFKC), in lower
+/// case, and nothing but letters and digits. It merges what no target would: good for doubt, never for ground.
+pub(crate) fn folded(text: &str) -> String {
+    if text.is_ascii() && !text.contains('%') {
+        return text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    }
+    let decoded = percent_decoded(text);
+    decoded.nfkc().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| *first == b'%').and_then(|d| std::str::from_utf8(d).ok());
+        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = behind.get(2..).unwrap_or(&[]);
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// True when `value` (canonical, of that kind) stands in prose on its own.
 pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
     if value.is_empty() || value.len() > prose.len() + 64 {
         return false;
     }
     match kind {
-        SinkKind::Amount => amounts(prose).any(|amount| amount.to_string() == value),
+        SinkKind::Amount => amounts(prose, false).any(|amount| amount.to_string() == value),
         SinkKind::Address | SinkKind::Url => {
             let wanted = key(kind, value);
             tokens(prose).any(|token| key(kind, token) == wanted) || find_alone(prose, kind, value).next().is_some()
@@ -171,6 +202,10 @@ fn begins(before: &str, kind: SinkKind, value: &str) -> bool {
 }
 
 fn ends(after: &str, kind: SinkKind) -> bool {
+    // The query of a URL is part of it; a question mark at the end of a sentence is not.
+    if kind == SinkKind::Url && after.strip_prefix('?').is_some_and(|rest| rest.starts_with(char::is_alphanumeric)) {
+        return false;
+    }
     // Punctuation that ends a sentence or a clause does not belong to the value; inside a name it does.
     let rest = after.trim_start_matches(['.', ':', '-']);
     if rest.len() < after.len() {
@@ -185,19 +220,94 @@ fn joins(c: char, kind: SinkKind) -> bool {
         || kind != SinkKind::Other && matches!(c, '/' | '\\' | '%' | '+' | '=' | '&' | '~' | ':' | '#')
 }
 
-/// Every number of a text that can be an amount: not part of a word, a date, a time or a version.
-fn amounts(prose: &str) -> impl Iterator<Item = Decimal> + '_ {
-    prose.split(|c: char| c.is_whitespace() || "\"'`<>()[]{};|".contains(c)).filter_map(|word| {
-        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
-        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
-        let digits = word.trim_end_matches(|c: char| c.is_alphabetic());
-        let digits = digits.trim_start_matches(|c: char| c.is_alphabetic());
-        if digits.contains(',') && !has_thousands(digits) {
-            return None;
-        }
-        digits.replace(',', "").parse().ok()
-    })
+/// True when `value` (canonical) stands in prose as a number of things, which needs no currency.
+pub(crate) fn quantity_stands_in(prose: &str, value: &str) -> bool {
+    amounts(prose, true).any(|amount| amount.to_string() == value)
 }
+
+/// Every number of a text that can be an amount: not part of a word, a date, a time or a version, and not the name of
+/// something (`invoice 9876`, `#9876`). Where the text says of some numbers that they are money, the others are none, unless
+/// it is a `quantity` that is looked for.
+fn amounts(prose: &str, quantity: bool) -> impl Iterator<Item = Decimal> + '_ {
+    let words: Vec<&str> =
+        prose.split(|c: char| c.is_whitespace() || "\"'`<>()[]{};|".contains(c)).filter(|w| !w.is_empty()).collect();
+    let found: Vec<(Decimal, bool, bool)> = (0..words.len())
+        .filter_map(|at| {
+            let word = |at: Option<usize>| at.and_then(|at| words.get(at)).copied().unwrap_or("");
+            let (before, after) = (word(at.checked_sub(1)), word(Some(at + 1)));
+            let (number, marked) = number(word(Some(at)))?;
+            let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+            let is_money = marked
+                || is_currency(before)
+                || is_currency(after)
+                || before.ends_with(CURRENCY_SIGNS)
+                || after.starts_with(CURRENCY_SIGNS);
+            let is_name = NUMBERED.contains(&plain(before).as_str()) || word(Some(at)).starts_with('#');
+            Some((number, is_money, is_name))
+        })
+        .collect();
+    let says_money = !quantity && found.iter().any(|(_, is_money, _)| *is_money);
+    let kept = found.into_iter().filter(move |(_, is_money, is_name)| *is_money || !(says_money || *is_name));
+    kept.map(|(number, ..)| number)
+}
+
+/// The number that a word is, and whether it carries a currency.
+fn number(word: &str) -> Option<(Decimal, bool)> {
+    // A dash before it begins an item of a list.
+    let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '.');
+    let bare = bare.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let digits = bare.trim_start_matches(char::is_alphabetic).trim_end_matches(char::is_alphabetic);
+    let letters = [bare.strip_suffix(digits), bare.strip_prefix(digits)];
+    let letters = letters.into_iter().flatten().find(|l| !l.is_empty()).unwrap_or("");
+    let coded = is_currency(letters);
+    if digits.len() < bare.len() && !coded || digits.contains(',') && !has_thousands(digits) {
+        return None;
+    }
+    Some((digits.replace(',', "").parse().ok()?, coded || word.contains(CURRENCY_SIGNS)))
+}
+
+fn is_currency(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    CURRENCIES.contains(&word) || CURRENCY_WORDS.contains(&word.to_lowercase().as_str())
+}
+
+const CURRENCY_SIGNS: &[char] = &['$', '\u{20ac}', '\u{a3}', '\u{a5}', '\u{20b9}', '\u{20bf}'];
+/// ISO 4217 codes of what is traded most; only in capitals, because some are words.
+const CURRENCIES: &[&str] = &[
+    "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF",
+    "RON", "TRY", "ILS", "AED", "SAR", "ZAR", "BRL", "MXN", "SGD", "HKD", "KRW", "TWD", "THB", "IDR",
+];
+const CURRENCY_WORDS: &[&str] =
+    &["dollar", "dollars", "euro", "euros", "pound", "pounds", "cent", "cents", "francs", "yen", "rupees", "bucks"];
+/// Nouns before a number that names one of them.
+const NUMBERED: &[&str] = &[
+    "id",
+    "no",
+    "nr",
+    "number",
+    "invoice",
+    "bill",
+    "order",
+    "ticket",
+    "case",
+    "issue",
+    "account",
+    "booking",
+    "reservation",
+    "customer",
+    "reference",
+    "ref",
+    "item",
+    "file",
+    "page",
+    "room",
+    "flight",
+    "gate",
+    "version",
+    "chapter",
+    "line",
+    "step",
+];
 
 fn has_thousands(digits: &str) -> bool {
     let whole = digits.split('.').next().unwrap_or("");

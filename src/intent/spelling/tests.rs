@@ -47,6 +47,8 @@ fn a_value_has_to_stand_on_its_own() {
         ("with a dash before", "to x-bob@acme.test", Address, "bob@acme.test", false),
         ("a URL with a slash", "see https://Acme.test/.", Url, "https://acme.test", true),
         ("host of a longer URL", "see https://acme.test/deep", Url, "https://acme.test", false),
+        ("a longer query", "see https://acme.test/a?b=1", Url, "https://acme.test/a", false),
+        ("a question", "is it https://acme.test/a?", Url, "https://acme.test/a", true),
         ("host inside a longer host", "see www.acme.test.evil.example/", Url, "www.acme.test", false),
         ("end of a number", "order 1234", Id, "34", false),
         ("an id with a mark", "Cancel #W5995614, please", Id, "#W5995614", true),
@@ -76,10 +78,40 @@ fn amounts_in_prose_are_numbers_and_not_parts_of_dates() {
         ("a time", "at 12:00", "12", false),
         ("part of a number", "pay 1300", "300", false),
         ("a list", "1,2,3", "123", false),
-        ("negative", "book -5", "-5", true),
+        ("below zero", "book -5", "-5", false),
+        ("an item of a list", "-500 EUR for the rent", "500", true),
+        ("a quarter", "Pay the Q3 bill", "3", false),
+        ("a version", "for v2 of it", "2", false),
+        ("a short form", "pay $1.5k", "1.5", false),
+        ("a currency joined", "pay EUR12.50 or 20CHF", "20", true),
+        ("a code that is no currency", "use ABC123", "123", false),
+        ("the number of an invoice", "Pay invoice 9876 to ACME", "9876", false),
+        ("a number sign", "Pay #9876", "9876", false),
+        ("beside money", "Pay 20 EUR for 3 of them", "3", false),
+        ("where no money is named", "Pay 20 for it", "20", true),
     ];
     for (name, prose, value, expected) in rows {
         assert_eq!(stands_in(prose, SinkKind::Amount, value), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_number_of_things_needs_no_currency() {
+    assert!(quantity_stands_in("Buy 3 shares for 20 EUR", "3"));
+    assert!(!quantity_stands_in("Buy shares of the Q3 fund", "3"));
+}
+
+#[test]
+fn texts_are_folded_for_doubt_alone() {
+    let rows = [
+        ("DE89 3704-0044", "de8937040044"),
+        ("Eve%40Evil.test", "eveeviltest"),
+        ("100%", "100"),
+        ("%zz\u{ff45}", "zze"),
+        ("\u{1f600}", ""),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(folded(text), expected, "{text}");
     }
 }
 

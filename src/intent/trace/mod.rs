@@ -1,7 +1,7 @@
 //! Where the value of a sink came from: the intent, the ceiling, a field, an argument, text, or nowhere.
 
 use super::fit;
-use super::leaves::Leaf;
+use super::leaves::{Leaf, Standing};
 use super::session::Session;
 use super::{spelling, words};
 use crate::model::ceiling::Ceiling;
@@ -22,6 +22,8 @@ pub(super) struct Ground<'a> {
 
 /// Shortest argument, in bytes, that counts as content: shorter ones stand in any text by chance.
 pub(super) const DICTATED_BYTES_MIN: usize = 20;
+/// Most sentences of one argument that are looked for: a bound on work.
+const SENTENCES_MAX: usize = 64;
 
 /// One value of a sink with its origin and what speaks about it.
 pub(super) fn sink(sink: &SinkSpec, value: String, tool: &ToolName, ground: &Ground<'_>) -> SinkFacts {
@@ -50,6 +52,8 @@ pub(super) fn ground(
     let counts = sink.kind == SinkKind::Id && spelling::is_counter(value);
     let in_intent = if counts {
         spelling::counter_stands_in(ground.intent, value, &nouns)
+    } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(noun)) {
+        spelling::quantity_stands_in(ground.intent, value)
     } else {
         spelling::stands_in(ground.intent, sink.kind, value)
     };
@@ -59,10 +63,10 @@ pub(super) fn ground(
     if ground.declared.iter().any(|c| lists(c, tool, sink, value)) {
         return Some((Provenance::Ceiling, None));
     }
-    let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.is_ground());
+    let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.grounds(sink.kind));
     let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
-    let provenance =
-        if leaf.standing == super::leaves::Standing::Field { Provenance::Field } else { Provenance::Argument };
+    let was_sent = matches!(leaf.standing, Standing::Argument(_));
+    let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
     Some((provenance, Some(evidence(&leaf, ground.session))))
 }
 
@@ -76,14 +80,22 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     }
 }
 
-/// Content that was dictated: an argument that stands word for word in what was read. `None` when it does not, when it is
-/// short, when the intent holds it, or when only the agent itself had said it.
+/// Content that was dictated: an argument that stands word for word in what was read, or of which a sentence does: a greeting
+/// put before it makes it no less so. `None` when none does, when they are short, when the intent holds them, or when only the
+/// agent itself had said them.
 pub(super) fn dictated(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFacts> {
-    use super::leaves::Standing;
+    let lines = text.split('\n').flat_map(|line| line.split(". "));
+    let sentences = lines.flat_map(|s| s.split("! ")).flat_map(|s| s.split("? ")).map(str::trim);
+    let sentences = sentences.filter(|s| s.len() < text.len());
+    let mut parts = std::iter::once(text).chain(sentences.take(SENTENCES_MAX));
+    parts.find_map(|part| said_before(name, part, ground))
+}
+
+fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFacts> {
     if text.len() < DICTATED_BYTES_MIN || ground.intent.contains(text) {
         return None;
     }
-    let read = |l: &Leaf<'_>| !matches!(l.standing, Standing::Echo | Standing::Argument);
+    let read = |l: &Leaf<'_>| !matches!(l.standing, Standing::Echo | Standing::Argument(_));
     let mut first = None;
     for leaf in ground.session.leaves().holding(text).filter(read) {
         if matches!(leaf.standing, Standing::Outsider | Standing::Unproven) {
@@ -93,7 +105,7 @@ pub(super) fn dictated(name: &str, text: &str, ground: &Ground<'_>) -> Option<Di
         first = first.or(Some(leaf));
     }
     let leaf = first?;
-    let by_outsiders = leaf.standing != Standing::Field;
+    let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done);
     Some(DictatedFacts { name: name.to_owned(), evidence: evidence(&leaf, ground.session), by_outsiders })
 }
 
@@ -113,31 +125,50 @@ fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bo
         && limits.per_call_max.is_some_and(|max| amount().is_some_and(|a| a <= max && !a.is_negative()))
 }
 
-/// True when a field or an argument speaks of what the sink names. Two kinds of values need it:
-/// * short numbers are counted anew for every kind of object, so message 13 is no ground for file 13;
+/// True when a field or an argument speaks of what the sink names. Three kinds of values need it:
+/// * short numbers are counted anew for every kind of object, so message 13 is no ground for file 13, nor is page 13 of files;
 /// * a tool that has no business knowing accounts is no ground for one, so the field or its tool has to speak of accounts.
+///   An argument was held to that when it was sent as an account;
+/// * ids, years and counts are numbers too, so the field of an amount has to be named like one.
 fn knows(sink: &SinkSpec, counts: bool, nouns: &[&str], leaf: &Leaf<'_>, session: &Session) -> bool {
-    if !counts && sink.kind != SinkKind::Account {
+    if !counts && !matches!(sink.kind, SinkKind::Account | SinkKind::Amount) {
         return true;
     }
     let tool = session.call(leaf.call).map_or("", |(t, _)| t.as_str());
-    let mut said = words::name_words(leaf.path).into_iter().chain(words::name_words(tool));
     if counts {
-        nouns.is_empty() || said.any(|w| nouns.contains(&words::singular(&w)))
-    } else {
-        said.any(|w| ACCOUNT_WORDS.contains(&words::singular(&w)))
+        return nouns.is_empty() || named(leaf.path, tool).iter().any(|w| nouns.contains(&w.as_str()));
+    }
+    if sink.kind == SinkKind::Amount {
+        let said = words::name_words(if leaf.path.is_empty() { tool } else { leaf.path });
+        return said
+            .iter()
+            .any(|w| [AMOUNT_WORDS, QUANTITY_WORDS].iter().any(|list| list.contains(&words::singular(w))));
+    }
+    let mut said = words::name_words(leaf.path).into_iter().chain(words::name_words(tool));
+    matches!(leaf.standing, Standing::Argument(_)) || said.any(|w| ACCOUNT_WORDS.contains(&words::singular(&w)))
+}
+
+/// What a number in a field counts: the noun of the field's own name (`page`, `file_id`); where that has none (`id`), what
+/// stands above it or the tool's name.
+fn named(path: &str, tool: &str) -> Vec<String> {
+    let (above, own) = path.rsplit_once('.').unwrap_or(("", path));
+    match meaningful(own).pop() {
+        Some(noun) => vec![noun],
+        None => meaningful(above).into_iter().chain(meaningful(tool)).collect(),
     }
 }
 
 /// What the sink names, from its own name; where that says nothing, from the tool's.
 fn nouns(sink: &SinkSpec, tool: &ToolName) -> Vec<String> {
-    let meaningful = |name: &str| -> Vec<String> {
-        let words = words::name_words(name).into_iter().map(|w| words::singular(&w).to_owned());
-        words.filter(|w| !ID_WORDS.contains(&w.as_str()) && !fit::is_generic(w)).collect()
-    };
     let last = sink.name.rsplit('.').next().unwrap_or(&sink.name);
     let own = meaningful(last);
     if own.is_empty() { meaningful(tool.as_str()) } else { own }
+}
+
+/// The words of a name that say what is meant, in their order.
+fn meaningful(name: &str) -> Vec<String> {
+    let words = words::name_words(name).into_iter().map(|w| words::singular(&w).to_owned());
+    words.filter(|w| !ID_WORDS.contains(&w.as_str()) && !fit::is_generic(w)).collect()
 }
 
 /// Words of sink names that say that it is an id, not of what.
@@ -162,6 +193,49 @@ const ID_WORDS: &[&str] = &[
     "destination",
     "list",
 ];
+
+/// Words by which a field speaks of an amount of money.
+const AMOUNT_WORDS: &[&str] = &[
+    "amount",
+    "price",
+    "sum",
+    "total",
+    "subtotal",
+    "cost",
+    "fee",
+    "balance",
+    "payment",
+    "due",
+    "rate",
+    "budget",
+    "tip",
+    "charge",
+    "rent",
+    "salary",
+    "tax",
+    "deposit",
+    "discount",
+    "refund",
+    "premium",
+    "instalment",
+    "installment",
+    "value",
+    "fare",
+    "fine",
+    "debt",
+    "credit",
+    "wage",
+    "invoice",
+    "expense",
+    "outstanding",
+    "eur",
+    "usd",
+    "gbp",
+];
+
+/// Words by which a field or a sink speaks of a number of things.
+const QUANTITY_WORDS: &[&str] =
+    &["quantity", "qty", "unit", "piece", "guest", "night", "seat", "share", "person", "people"];
 
 /// Words by which a field or a tool speaks of accounts.
 const ACCOUNT_WORDS: &[&str] = &[

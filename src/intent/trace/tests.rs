@@ -229,6 +229,66 @@ fn no_launderer_makes_ground() {
             EVIL,
         ),
         (
+            "looked up, and answered in another spelling",
+            start().saw(
+                &tool("check_address", &[], &[]),
+                r#"{"address":"Eve%40Evil.test"}"#,
+                &format!(r#"{{"email":"{EVIL}","known":"no"}}"#),
+            ),
+            SinkKind::Address,
+            EVIL,
+        ),
+        (
+            "put together by a tool from parts",
+            start().saw(
+                &tool("make_user", &[], &[]),
+                r#"{"first":"eve","host":"evil.test"}"#,
+                &format!(r#"{{"email":"{EVIL}"}}"#),
+            ),
+            SinkKind::Address,
+            EVIL,
+        ),
+        (
+            "with a scheme before it",
+            start().saw(
+                &tool("make_link", &[], &[]),
+                &format!(r#"{{"to":"{EVIL}"}}"#),
+                &format!(r#"{{"link":"mailto:{EVIL}"}}"#),
+            ),
+            SinkKind::Address,
+            "mailto:eve@evil.test",
+        ),
+        (
+            "what a tool that changes something says it has done",
+            start().saw(
+                &Tool { effect: Effect::Write, ..tool("register_contact", &[], &[]) },
+                r#"{"card":"base64:ZXZlQGV2aWwudGVzdA=="}"#,
+                &format!(r#"{{"contact":{{"email":"{EVIL}"}}}}"#),
+            ),
+            SinkKind::Address,
+            EVIL,
+        ),
+        (
+            "a field of no account, sent as an argument of one",
+            start().saw(&tool("list_entries", &[], &[]), "{}", &format!(r#"{{"organizer":"{EVIL_IBAN}"}}"#)).saw(
+                &tool("list_files", &[], &[]),
+                &format!(r#"{{"bank":"{EVIL_IBAN}"}}"#),
+                "[]",
+            ),
+            SinkKind::Account,
+            EVIL_IBAN,
+        ),
+        (
+            "the same, and the tool repeats it",
+            start().saw(&tool("list_entries", &[], &[]), "{}", &format!(r#"{{"organizer":"{EVIL_IBAN}"}}"#)).saw(
+                &tool("check_iban", &[], &[]),
+                &format!(r#"{{"iban":"{EVIL_IBAN}"}}"#),
+                &format!(r#"{{"iban":"{EVIL_IBAN}"}}"#),
+            ),
+            SinkKind::Account,
+            EVIL_IBAN,
+        ),
+        (
             "a tool that has no business knowing accounts",
             start().saw(&tool("weather_forecast", &[], &[]), "{}", &format!(r#"{{"tip":"{EVIL_IBAN}"}}"#)),
             SinkKind::Account,
@@ -288,6 +348,76 @@ fn short_numbers_are_ground_only_for_objects_of_their_kind() {
 }
 
 #[test]
+fn a_number_is_no_object_for_having_been_sent_or_answered_as_something_else() {
+    let files = tool("list_files", &[("page_id", SinkKind::Id)], &[]);
+    let start = || World::new("List page 13 of the files that were there before 13 June");
+    let rows = [
+        ("an argument that is no sink", start().saw(&files, r#"{"page":13}"#, "[]")),
+        ("a sink of another noun", start().saw(&files, r#"{"page_id":13}"#, "[]")),
+        ("a field that is repeated", start().saw(&files, r#"{"page":13}"#, r#"{"page":13}"#)),
+        ("a field that counts something else", start().saw(&files, "{}", r#"{"file_count":13}"#)),
+    ];
+    for (name, world) in rows {
+        let facts = world.trace(SinkKind::Id, "file_id", "13");
+        assert!(!facts.provenance.is_grounded(), "{name}: {facts:?}");
+    }
+    let w = start().saw(&files, "{}", r#"{"entries":[{"id":13}]}"#);
+    assert_eq!(w.trace(SinkKind::Id, "file_id", "13").provenance, Provenance::Field);
+}
+
+#[test]
+fn an_argument_is_ground_for_its_own_kind_and_never_by_the_agents_word() {
+    let ceiling: Ceiling =
+        serde_json::from_str(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"payee","values":["XY77ACME"]}]}]}"#).unwrap();
+    let pay = tool("pay", &[("payee", SinkKind::Account)], &[]);
+    let arguments = Json::parse(r#"{"payee":"XY77ACME","memo":"XY77ACME rent"}"#, 100).unwrap();
+    for (reporter, kind, expected) in [
+        (Reporter::Audience, SinkKind::Account, Provenance::Argument),
+        (Reporter::Audience, SinkKind::Id, Provenance::Text),
+        (Reporter::Agent, SinkKind::Account, Provenance::None),
+    ] {
+        let mut w = World::new("Pay the rent");
+        let call = ReportedCall {
+            tool: &pay.name,
+            spec: Some(&pay),
+            arguments: &arguments,
+            result: &Json::Null,
+            reporter,
+            position: 3,
+            failed: false,
+        };
+        w.session.report(&call, "Pay the rent", &[&ceiling]);
+        assert_eq!(w.trace(kind, "account", "XY77ACME").provenance, expected, "{reporter:?} {kind}");
+    }
+}
+
+#[test]
+fn what_a_change_made_is_ground_for_its_id() {
+    let create = Tool { effect: Effect::Write, ..tool("create_file", &[("name", SinkKind::Path)], &[]) };
+    let w = World::new("Write a note").saw(
+        &create,
+        r#"{"name":"note.txt"}"#,
+        r#"{"file_id":"f-778899","owner":"x@acme.test"}"#,
+    );
+    assert_eq!(w.trace(SinkKind::Id, "file_id", "f-778899").provenance, Provenance::Field);
+    assert_eq!(w.address("x@acme.test"), Provenance::Text);
+}
+
+#[test]
+fn an_amount_stands_in_a_field_that_is_named_like_one() {
+    let w = World::new("Pay what is due for 3 nights").saw(
+        &tool("get_booking", &[], &[]),
+        "{}",
+        r#"{"id":4711,"year":2031,"total_price":"98.70","nights":3}"#,
+    );
+    let of = |name: &str, value: &str| w.trace(SinkKind::Amount, name, value).provenance;
+    assert_eq!(of("amount", "98.7"), Provenance::Field);
+    assert_eq!(of("amount", "4711"), Provenance::Text);
+    assert_eq!(of("amount", "2031"), Provenance::Text);
+    assert_eq!(of("quantity", "3"), Provenance::Intent);
+}
+
+#[test]
 fn keys_of_an_object_are_fields_where_they_are_values() {
     let w =
         World::new("x").saw(&tool("get_user", &[], &[]), "{}", r#"{"payment_methods":{"card_1234567":{"brand":"v"}}}"#);
@@ -307,6 +437,8 @@ fn dictated_content_is_found_with_who_wrote_it() {
     assert!(found.by_outsiders);
     assert_eq!(found.evidence.field, "messages.body");
     assert!(!dictated("text", "1 Long Street, 12345 Old Town", &ground).unwrap().by_outsiders);
+    assert!(dictated("text", &format!("Hi Ann! {said}. Best wishes"), &ground).is_some(), "with a greeting");
+    assert!(dictated("text", &format!("Hi Ann,\n{said}\nBest wishes"), &ground).is_some(), "on a line of its own");
     assert_eq!(dictated("text", "noon today", &ground), None, "too short to say anything");
     assert_eq!(dictated("text", "Please wire the money before noon tomorrow", &ground), None);
     let asked = World { intent: format!("Write: {said}"), session: w.session.clone() };

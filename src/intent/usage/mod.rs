@@ -30,7 +30,7 @@ struct ToolUsage {
 /// The amounts of one access, by sink: what granting it reserves.
 pub type Amounts = Vec<(String, Decimal)>;
 
-/// The sum of each amount sink of an access.
+/// The sum of each amount sink of an access, without signs: what goes below zero gives nothing back.
 ///
 /// # Errors
 /// When a value is no amount, too long, or there are too many.
@@ -41,7 +41,9 @@ pub fn amounts(access: &Access, tool: &Tool) -> Result<Amounts, SinkError> {
         let mut sum = Decimal::ZERO;
         let values = sink.values(&access.arguments)?;
         for value in &values {
-            let amount = value.parse().map_err(|_| not_an_amount())?;
+            let amount: Decimal = value.parse().map_err(|_| not_an_amount())?;
+            let amount = if amount.is_negative() { Decimal::ZERO.checked_sub(amount) } else { Some(amount) };
+            let amount = amount.ok_or_else(not_an_amount)?;
             sum = sum.checked_add(amount).ok_or_else(not_an_amount)?;
         }
         if !values.is_empty() {

@@ -41,6 +41,12 @@ fn amounts_are_summed_exactly() {
     let a = access(r#"{"to":"x","parts":[{"amount":0.1},{"amount":"0.20"}]}"#);
     assert_eq!(amounts(&a, &pay()).unwrap(), [("parts.amount".to_owned(), "0.3".parse().unwrap())]);
     assert_eq!(amounts(&access("{}"), &pay()).unwrap(), []);
+    let back = access(r#"{"parts":[{"amount":-5},{"amount":2}]}"#);
+    assert_eq!(
+        amounts(&back, &pay()).unwrap(),
+        [("parts.amount".to_owned(), "7".parse().unwrap())],
+        "nothing is given back"
+    );
     assert!(amounts(&access(r#"{"parts":{"amount":"ten"}}"#), &pay()).is_err());
 }
 

@@ -85,6 +85,12 @@ impl OpenTask {
         self.step("mail.send", &mail)
     }
 
+    /// Asks to write the file that the intent names: no way out, so nothing that is read puts it in doubt.
+    pub fn writing(&self) -> v1::RequestCredentialRequest {
+        let file = serde_json::json!({ "path": "/reports/t-1000.md", "content": "It is solved." });
+        self.step("files.write", &file)
+    }
+
     pub fn renewal(&self, grant_id: &str) -> v1::RenewCredentialRequest {
         v1::RenewCredentialRequest {
             request_id: unique("renewal"),

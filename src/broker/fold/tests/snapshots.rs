@@ -22,6 +22,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
         policy,
         changes: _,
         retired,
+        duties,
         by,
         tallies: _,
     } = is;
@@ -60,7 +61,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
         })
     };
     assert_eq!(policy_of(policy), policy_of(&was.policy), "{when}");
-    assert_eq!(retired, &was.retired, "{when}");
+    assert_eq!((retired, duties), (&was.retired, &was.duties), "{when}");
     assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
     assert_eq!(tasks_of_initiator, &was.by.tasks_of_initiator, "{when}");
     assert_eq!(tasks_of_orchestrator, &was.by.tasks_of_orchestrator, "{when}");
@@ -91,14 +92,17 @@ fn call(world: &mut World, at_s: u64, request: &str, result: &str) {
 /// A grant that draws on what its ceiling caps, until `expires_s` after the start.
 fn payment(world: &mut World, of: TaskId, id: GrantId, jti: u8, expires_s: u64) {
     let jti = Jti::new([jti; 16]).to_string();
-    let draws: Vec<Amounts> = vec![vec![("amount".into(), "12.50".parse().unwrap())]];
+    let draws = Draws {
+        amounts: vec![vec![("amount".into(), "12.50".parse().unwrap())]],
+        sent: crate::intent::echo::Sent::default(),
+    };
     let context = Context { kind: "draws", id: &jti };
     let granted = pb::Grant {
         grant_id: id.to_string(),
         jti: jti.clone(),
         issued_s: START / 1000,
         expires_s: START / 1000 + expires_s,
-        tools: vec!["payments.send".into()],
+        tools: vec!["payments.pay".into()],
         sealed_draws: seal(&world.means.sealer, task(1), context, &draws).unwrap(),
         ..Default::default()
     };
@@ -140,7 +144,7 @@ fn amend(world: &mut World, at_s: u64, of: TaskId) {
         decision: Some(decision(v1::Outcome::Granted)),
         applied: true,
         deadline_ms: START + 1_800_000,
-        sealed: seal(&world.means.sealer, task(1), context, &AmendWords { ceiling }).unwrap(),
+        sealed: seal(&world.means.sealer, task(1), context, &AmendWords { ceiling, by_orchestrator: true }).unwrap(),
         ..Default::default()
     };
     world.event(at_s, Payload::TaskAmended(amended));

@@ -1,0 +1,64 @@
+//! What a grant takes from its family, and leaves in it: the amounts that count against totals, and what its calls send
+//! without ground. Recorded sealed with the grant, so that a fold needs nothing else.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::error::BrokerError;
+use crate::broker::gather::View;
+use crate::broker::state::Family;
+use crate::catalogue::tool::Catalogue;
+use crate::intent::echo::Sent;
+use crate::intent::usage::{Amounts, amounts};
+use crate::model::access::Access;
+use crate::model::id::ToolName;
+
+/// What the entries of a grant draw, in their order, and what they send.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::broker) struct Draws {
+    pub(in crate::broker) amounts: Vec<Amounts>,
+    pub(in crate::broker) sent: Sent,
+}
+
+impl Draws {
+    /// What granting these draws, as the family is seen now.
+    ///
+    /// # Errors
+    /// When the arguments of an entry cannot be read as its tool's sinks.
+    pub(in crate::broker) fn of(view: &View, granted: &[Access]) -> Result<Self, BrokerError> {
+        let (mut out, declared) = (Self::default(), view.declared());
+        for one in granted {
+            let tool = view.bundle.catalogue().tool(&one.tool);
+            out.amounts.push(tool.map_or(Ok(Vec::new()), |t| amounts(one, t)).map_err(BrokerError::internal)?);
+            let _fits = out.sent.merge(&view.session.sent(&one.tool, tool, &one.arguments, view.intent(), &declared));
+        }
+        Ok(out)
+    }
+
+    /// True when there is nothing to record.
+    pub(in crate::broker) fn is_empty(&self) -> bool {
+        self.amounts.iter().all(Vec::is_empty) && self.sent.is_empty()
+    }
+
+    /// Takes a recorded grant of these tools into what its family was granted and has seen.
+    pub(in crate::broker) fn take_in(
+        &self,
+        family: &mut Family,
+        tools: &[ToolName],
+        catalogue: Option<&Catalogue>,
+        position: u64,
+    ) {
+        let usage = Arc::make_mut(&mut family.usage);
+        for (i, tool) in tools.iter().enumerate() {
+            usage.reserve(tool, self.amounts.get(i).map(Vec::as_slice).unwrap_or_default(), position);
+        }
+        for tool in tools {
+            let spec = catalogue.and_then(|c| c.tool(tool));
+            // Most grants teach nothing new, and a session is large.
+            if !family.session.knows_grant(spec, &self.sent) {
+                Arc::make_mut(&mut family.session).grant(spec, &self.sent);
+            }
+        }
+    }
+}
