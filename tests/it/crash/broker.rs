@@ -216,7 +216,7 @@ async fn one_task(
     };
     let read = Granted::of(agent.request_credential(task.reading()).await.ok()?);
     tell_grant(&read);
-    tell_grant(&Granted::of(agent.request_credential(task.sending()).await.ok()?));
+    tell_grant(&Granted::of(agent.request_credential(task.writing()).await.ok()?));
     tell_grant(&Granted::renewed(agent.renew_credential(task.renewal(read.id())).await.ok()?));
     if ends {
         orchestrator.complete_task(task.complete()).await.ok()?;
