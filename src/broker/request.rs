@@ -23,7 +23,7 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
-use crate::model::limits::{ACCESS_ENTRIES_MAX, OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX};
+use crate::model::limits::{ACCESS_ENTRIES_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
 use crate::model::time::Ttl;
@@ -101,7 +101,7 @@ impl Broker {
                 Some(answer) => Err((*answer, task.root)),
                 None => {
                     let now = self.now_to_grant(&state)?;
-                    let more = asking.renews.is_none() && task.open_count(now) >= OPEN_GRANTS_PER_TASK_MAX;
+                    let more = asking.renews.is_none() && task.is_full(now);
                     if more || task.answers.len() >= ANSWERS_PER_TASK_MAX {
                         return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
                     }

@@ -20,6 +20,7 @@ use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId, ToolName};
 use crate::model::identity::Initiator;
+use crate::model::limits::OPEN_GRANTS_PER_TASK_MAX;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::TaskState;
@@ -279,6 +280,13 @@ impl Task {
     /// How many of its grants neither an event nor the clock has ended.
     pub(in crate::broker) fn open_count(&self, now: Timestamp) -> usize {
         self.open.iter().rev().take_while(|(expires, _)| *expires > now).count()
+    }
+
+    /// It has as many grants as a task may that neither an event nor the clock has ended.
+    pub(in crate::broker) fn is_full(&self, now: Timestamp) -> bool {
+        // The one with room for just so many that end later, if there is one: it is open when they all are.
+        self.open.len() >= OPEN_GRANTS_PER_TASK_MAX
+            && self.open.iter().rev().nth(OPEN_GRANTS_PER_TASK_MAX - 1).is_some_and(|(expires, _)| *expires > now)
     }
 }
 

@@ -10,6 +10,7 @@ use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use super::cases::{Case, TestReport};
 use super::error::{BundleError, Problem};
 use super::names::{Kind, Types};
+use super::reads::Reads;
 use super::rules::Rule;
 use super::slices::Slices;
 use super::{cases, rules, schema, words};
@@ -160,6 +161,7 @@ pub struct PolicyBundle {
     cases: Vec<Case>,
     types: Types,
     slices: Slices,
+    reads: Reads,
     /// Every tool and every action.
     entities: Entities,
     /// The actions and the tools that policies name, to put a principal and the tool asked for beside them.
@@ -213,6 +215,8 @@ impl PolicyBundle {
             return Err(BundleError::Invalid(problems));
         };
         let slices = Slices::new(&all, &schema, &catalogue, &types);
+        let parsed: Vec<_> = all.iter().map(|rule| rule.cedar.to_json().ok()).collect();
+        let reads = Reads::of(parsed.iter().map(Option::as_ref));
         let Stores { entities, named, tools } = Stores::of(&schema, &catalogue, &all, &types)?;
         let digest = files.digest();
         let rules = all.into_iter().map(|r| (r.id.clone(), r)).collect();
@@ -226,6 +230,7 @@ impl PolicyBundle {
             cases: tests,
             types,
             slices,
+            reads,
             entities,
             named,
             tools,
@@ -283,6 +288,10 @@ impl PolicyBundle {
 
     pub(in crate::policy) fn slices(&self) -> &Slices {
         &self.slices
+    }
+
+    pub(in crate::policy) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     pub(in crate::policy) fn entities(&self) -> &Entities {

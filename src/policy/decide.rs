@@ -41,7 +41,7 @@ pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Deci
 }
 
 fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
-    let shared = Shared::of_use(facts, risk);
+    let shared = Shared::of_use(facts, risk, bundle.reads());
     let principals = principals(bundle, facts);
     for (number, entry) in facts.entries.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -73,7 +73,7 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
         ));
     };
     sheet.findings.extend(structure::registration(asked, bundle.catalogue()));
-    let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types());
+    let context = registration::of(facts, asked, risk, bundle.catalogue(), bundle.types(), bundle.reads());
     let resource = bundle.types().uid(Kind::Task, &facts.task.id.to_string());
     let answer =
         ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context: Some(context), tool: None });

@@ -15,6 +15,7 @@ mod detail;
 mod expression;
 mod monotone;
 mod names;
+mod reads;
 mod registration;
 mod schema;
 mod slices;

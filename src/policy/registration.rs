@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use cedar_policy_core::ast::{Context, EntityUID, Value};
 
-use super::context::{caller, context, flag, initiator, long, record, risk_record, text, texts};
+use super::context::{Members, caller, flag, initiator, long, risk_record, text, texts};
 use super::names::{Kind, Types};
+use super::reads::Reads;
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Effect;
 use crate::model::ceiling::ToolCeiling;
@@ -20,22 +21,23 @@ pub(in crate::policy) fn of(
     risk: &Assessment,
     catalogue: &Catalogue,
     types: &Types,
+    reads: &Reads,
 ) -> Context {
-    context([
-        ("caller", caller(&facts.principal)),
-        ("initiator", initiator(facts)),
-        ("depth", long(u64::from(facts.task.depth))),
-        ("agent", text(facts.task.agent.as_str())),
-        ("agent_class", text(asked.agent_class.map_or("", |c| c.as_str()))),
-        ("audiences", texts(asked.audiences.iter().map(|a| a.as_str()))),
-        ("life_s", long(asked.life_s)),
-        ("ceiling", ceiling(asked, catalogue, types)),
-        ("widens", flag(asked.widens)),
-        ("risk", risk_record(risk)),
-    ])
+    Members::of_context(reads)
+        .with("caller", || caller(&facts.principal, reads))
+        .with("initiator", || initiator(facts, reads))
+        .with("depth", || long(u64::from(facts.task.depth)))
+        .with("agent", || text(facts.task.agent.as_str()))
+        .with("agent_class", || text(asked.agent_class.map_or("", |c| c.as_str())))
+        .with("audiences", || texts(asked.audiences.iter().map(|a| a.as_str())))
+        .with("life_s", || long(asked.life_s))
+        .with("ceiling", || ceiling(asked, catalogue, types, reads))
+        .with("widens", || flag(asked.widens))
+        .with("risk", || risk_record(risk, reads))
+        .context()
 }
 
-fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Types) -> Value {
+fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Types, reads: &Reads) -> Value {
     let asked = registration.ceiling.as_ref();
     let grows = asked.is_some() && (registration.first_ceiling || registration.widens);
     let entries = asked.map_or(&[] as &[ToolCeiling], |c| &c.tools);
@@ -44,15 +46,15 @@ fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Type
     let effects: BTreeSet<_> = known.iter().map(|(_, t)| t.effect.as_str()).collect();
     let sensitive: BTreeSet<_> = known.iter().flat_map(|(_, t)| &t.sensitive).map(|c| c.as_str()).collect();
     let privilege_max = known.iter().map(|(_, t)| t.privilege).max().unwrap_or(0);
-    record([
-        ("declared", flag(asked.is_some())),
-        ("grows", flag(grows)),
-        ("tools", Value::set(tools, None)),
-        ("effects", texts(effects)),
-        ("sensitive", texts(sensitive)),
-        ("privilege_max", long(u64::from(privilege_max))),
-        ("spend_uncapped", flag(known.iter().any(|(e, t)| t.effect == Effect::Spend && !is_capped(e, t)))),
-    ])
+    Members::of("ceiling", reads)
+        .with("declared", || flag(asked.is_some()))
+        .with("grows", || flag(grows))
+        .with("tools", || Value::set(tools, None))
+        .with("effects", || texts(effects))
+        .with("sensitive", || texts(sensitive))
+        .with("privilege_max", || long(u64::from(privilege_max)))
+        .with("spend_uncapped", || flag(known.iter().any(|(e, t)| t.effect == Effect::Spend && !is_capped(e, t))))
+        .record()
 }
 
 /// True when there is a most that the tool can spend: the total of each of its amounts is capped, or the amounts of one call

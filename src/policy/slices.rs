@@ -1,8 +1,9 @@
 //! The policies of a bundle, cut up when it is loaded, so that a decision evaluates only those whose scope can match:
-//! by action, by the class of the principal or the entity that it is or belongs to, and by tool. Cedar still checks
-//! every scope that it is given, so a slice that holds too much is slow and never wrong.
+//! by action, by the class of the principal or the entity that it is or belongs to, and by tool. Where a slice holds less
+//! than a scope says, Cedar checks the scope, too.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cedar_policy::{
     ActionConstraint, Effect, Entities, EntityUid, Policy, PrincipalConstraint, Request, ResourceConstraint, Schema,
@@ -40,11 +41,12 @@ struct Cell {
     forbids: Vec<Condition>,
 }
 
-/// A policy as one expression: its scope and its conditions.
+/// What is left to be evaluated of a policy in its cell.
 #[derive(Debug, Clone)]
 struct Condition {
     id: String,
-    holds: Expr,
+    /// Its conditions, with its scope before them where that can fail in the cell; `None` when it applies there in any case.
+    holds: Option<Arc<Expr>>,
 }
 
 /// What is asked of the slices.
@@ -85,8 +87,9 @@ impl Slices {
             slices.principal_groups |= named.iter().any(|uid| groups.contains(&uid.type_name().to_string().as_str()));
             for action in actions {
                 let reach = world.reach(&rule.cedar, action);
+                let condition = Condition::of(&rule.cedar, World::decides_scope(&rule.cedar, action));
                 for branch in slices.branches(&rule.cedar, action) {
-                    branch.add(&rule.cedar, &reach);
+                    branch.add(rule.cedar.effect(), &condition, &reach);
                 }
             }
         }
@@ -165,15 +168,20 @@ impl Slices {
 }
 
 impl Condition {
-    fn of(policy: &Policy) -> Self {
+    fn of(policy: &Policy, scope_holds: bool) -> Self {
         let parsed: &cedar_policy_core::ast::Policy = policy.as_ref();
-        Self { id: policy.id().to_string(), holds: parsed.condition() }
+        let holds = match scope_holds {
+            true => parsed.non_scope_constraints_arc().cloned(),
+            false => Some(Arc::new(parsed.condition())),
+        };
+        Self { id: policy.id().to_string(), holds }
     }
 
     /// Whether the policy applies; `None` when its evaluation failed.
     fn holds(&self, evaluator: &Evaluator<'_>) -> Option<bool> {
+        let Some(holds) = &self.holds else { return Some(true) };
         // The loader takes no templates, so there are no slots to fill.
-        match evaluator.interpret(&self.holds, &SlotEnv::new()).ok()?.value {
+        match evaluator.interpret(holds, &SlotEnv::new()).ok()?.value {
             ValueKind::Lit(Literal::Bool(holds)) => Some(holds),
             _ => None,
         }
@@ -181,12 +189,12 @@ impl Condition {
 }
 
 impl Branch {
-    fn add(&mut self, policy: &Policy, reach: &Reach) {
+    fn add(&mut self, effect: Effect, condition: &Condition, reach: &Reach) {
         match reach {
-            Reach::Any => self.any.add(policy),
+            Reach::Any => self.any.add(effect, condition),
             Reach::Tools(tools) => {
                 for tool in tools {
-                    self.by_tool.entry(tool.clone()).or_default().add(policy);
+                    self.by_tool.entry(tool.clone()).or_default().add(effect, condition);
                 }
             }
             Reach::Nothing => {}
@@ -195,12 +203,12 @@ impl Branch {
 }
 
 impl Cell {
-    fn add(&mut self, policy: &Policy) {
-        let policies = match policy.effect() {
+    fn add(&mut self, effect: Effect, condition: &Condition) {
+        let policies = match effect {
             Effect::Permit => &mut self.permits,
             Effect::Forbid => &mut self.forbids,
         };
-        policies.push(Condition::of(policy));
+        policies.push(condition.clone());
     }
 }
 
@@ -255,6 +263,25 @@ impl World {
             // A single task is named by an id that nobody knows beforehand: Cedar compares it.
             _ => Reach::Any,
         }
+    }
+
+    /// True when the policy's scope holds wherever a slice finds it. A slice holds a policy for whom it names and for whoever
+    /// belongs to that, which is more than `==` says of a group, or `is … in` of another type.
+    fn decides_scope(policy: &Policy, action: Action) -> bool {
+        let of = |uid: &EntityUid, kinds: &[Kind]| kinds.iter().any(|k| k.as_str() == uid.type_name().to_string());
+        let principal = match policy.principal_constraint() {
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) | PrincipalConstraint::In(_) => true,
+            PrincipalConstraint::Eq(uid) => of(&uid, &[Kind::Agent, Kind::ServiceAccount, Kind::Orchestrator]),
+            PrincipalConstraint::IsIn(..) => false,
+        };
+        let of_use = matches!(action, Action::Use(_));
+        let resource = match policy.resource_constraint() {
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => true,
+            ResourceConstraint::In(_) => of_use,
+            ResourceConstraint::Eq(uid) => of_use && of(&uid, &[Kind::Tool]),
+            ResourceConstraint::IsIn(..) => false,
+        };
+        principal && resource
     }
 }
 

@@ -19,6 +19,7 @@ use crate::model::task::{ProfilePart, TaskState};
 use crate::model::time::Timestamp;
 use crate::policy::bundle::tests::load;
 use crate::policy::cases::in_band;
+use crate::policy::reads::Reads;
 
 fn shipped() -> &'static PolicyBundle {
     static BUNDLE: OnceLock<PolicyBundle> = OnceLock::new();
@@ -259,7 +260,7 @@ fn contexts_conform_to_the_schema() {
     let mut asked = facts(&["mail.send"]);
     asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::Text)];
     let tool = shipped().catalogue().tool(&asked.entries[0].tool).unwrap();
-    let context = Shared::of_use(&asked, &risk).entry(&asked.entries[0], tool, &[]).unwrap();
+    let context = Shared::of_use(&asked, &risk, &Reads::everything()).entry(&asked.entries[0], tool, &[]).unwrap();
     let context = cedar_policy::Context::from(context);
     context.validate(&schema, &shipped().types().action(Action::Use(tool.effect))).unwrap();
     let ceiling = r#"{"tools": [{"tool": "mail.send"}]}"#;
@@ -272,7 +273,8 @@ fn contexts_conform_to_the_schema() {
         first_ceiling: true,
         beyond_parent: Vec::new(),
     };
-    let context = registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types());
+    let context =
+        registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types(), &Reads::everything());
     let context = cedar_policy::Context::from(context);
     for action in [Action::Register, Action::Amend] {
         context.validate(&schema, &shipped().types().action(action)).unwrap();
@@ -397,6 +399,20 @@ proptest! {
         let (low, high) = (low.min(high), low.max(high));
         let at = |band: usize| decide_at(shipped(), &f, in_band(Band::ALL[band]));
         assert_no_milder(&at(low), &at(high))?;
+    }
+
+    #[test]
+    fn what_no_policy_reads_is_left_out_and_changes_nothing(f in any_facts()) {
+        static WHOLE: OnceLock<PolicyBundle> = OnceLock::new();
+        let whole = WHOLE.get_or_init(|| {
+            // It never applies, and reads whole records.
+            let differs = |of: &str| format!("context.{of} != context.{of}");
+            let differing: Vec<_> = ["caller", "initiator", "task", "session", "call", "sinks"].map(differs).into();
+            let scope = "principal, action in Carnet::Action::\"use\", resource";
+            load(&[("x.cedar", &format!("@id(\"x\") @reason(\"FORBIDDEN\") forbid ({scope}) when {{ {} }};", differing.join(" || ")))])
+        });
+        prop_assert!(whole.reads().inner("sinks", "ids") && !shipped().reads().inner("sinks", "ids"));
+        prop_assert_eq!(decide(shipped(), &f), decide(whole, &f));
     }
 
     #[test]

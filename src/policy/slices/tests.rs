@@ -40,6 +40,8 @@ fn scopes() -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>) {
         "principal in Carnet::Owner::\"team\"",
         "principal is Carnet::Agent in Carnet::TrustDomain::\"td\"",
         "principal in Carnet::TrustDomain::\"elsewhere\"",
+        "principal == Carnet::Owner::\"team\"",
+        "principal is Carnet::ServiceAccount in Carnet::Owner::\"team\"",
     ];
     let actions = vec![
         "action",
@@ -56,6 +58,10 @@ fn scopes() -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>) {
         "resource == Carnet::Tool::\"a\"",
         "resource in Carnet::Owner::\"o1\"",
         "resource is Carnet::Tool in Carnet::Audience::\"aud1\"",
+        "resource == Carnet::Owner::\"o1\"",
+        "resource is Carnet::Task in Carnet::Owner::\"o1\"",
+        "resource in Carnet::Task::\"task_1\"",
+        "resource == Carnet::Task::\"task_2\"",
     ];
     (principals, actions, resources)
 }
@@ -83,10 +89,10 @@ fn ids(set: &PolicySet, request: &Request, entities: &Entities) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_sliced_bundle_answers_as_the_whole_would(
-        picks in prop::collection::vec((0_usize..7, 0_usize..6, 0_usize..6, any::<bool>()), 1..20),
+        picks in prop::collection::vec((0_usize..9, 0_usize..6, 0_usize..10, any::<bool>()), 1..20),
         class in prop::sample::select(vec![IdentityClass::AiAgent, IdentityClass::ServiceAccount]),
         who in prop::sample::select(vec!["spiffe://td/x", "spiffe://td/y", "spiffe://elsewhere/x"]),
         owned in any::<bool>(),
@@ -165,7 +171,7 @@ proptest! {
         let ours = context::context([
             ("n", context::long(n.unsigned_abs())),
             ("words", context::texts(words.iter().copied())),
-            ("record", context::record([("flag", context::flag(flag))])),
+            ("record", cedar_policy_core::ast::Value::record([("flag", context::flag(flag))], None)),
             ("amount", context::decimal(units).unwrap()),
             ("tools", cedar_policy_core::ast::Value::set(uids.map(|u| cedar_policy_core::ast::EntityUID::from(u).into()), None)),
         ]);
