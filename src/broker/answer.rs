@@ -221,13 +221,16 @@ pub enum WatchEvent {
     },
     /// What was told before is void; what follows is the whole.
     Reset {
-        /// The position that the whole stands for.
-        position: u64,
         /// When.
         time: Timestamp,
     },
     /// A token's standing changed.
-    Change(GrantChange),
+    Change {
+        /// Everything up to here has been told. The position of the event itself with the last of its changes only.
+        told: u64,
+        /// The change.
+        change: GrantChange,
+    },
 }
 
 /// A token's standing changed.

@@ -1,12 +1,15 @@
 //! Following revocations: what is in force first, then what happens, with heartbeats in between so that a receiver knows
 //! how fresh its view is.
 
+use std::iter;
+
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::broker::Broker;
 use crate::broker::answer::{GrantChange, WatchEvent};
 use crate::broker::caller::Caller;
+use crate::broker::changes::Followed;
 use crate::broker::error::BrokerError;
 use crate::model::id::Audience;
 use crate::model::reason::ReasonCode;
@@ -16,8 +19,9 @@ use crate::model::time::Timestamp;
 const QUEUE_MAX: usize = 256;
 
 impl Broker {
-    /// Follows the standing of the tokens of `audiences` (all of the caller's own when empty) from the event after `after`. With
-    /// 0, or when what lies between is no longer held, the stream begins with a reset and what is in force.
+    /// Follows the standing of the tokens of `audiences` (all of the caller's own when empty, a gateway's being all there are)
+    /// from the event after `after`. With 0, or when what lies between is no longer held, the stream begins with a reset and
+    /// what is in force.
     ///
     /// # Errors
     /// `NotFound` for an audience that is not the caller's, `NotPermitted` when it has none.
@@ -27,16 +31,23 @@ impl Broker {
         after: u64,
         audiences: Vec<Audience>,
     ) -> Result<ReceiverStream<WatchEvent>, BrokerError> {
-        let own = &caller.workload()?.audiences;
-        if own.is_empty() {
+        let _place = self.enter(caller)?;
+        let follower = caller.workload()?;
+        let followed = match (audiences.is_empty(), follower.gateway) {
+            (true, true) => Followed::All,
+            (true, false) => Followed::These(follower.audiences.clone()),
+            (false, gateway) => {
+                if !gateway && !audiences.iter().all(|a| follower.audiences.contains(a)) {
+                    return Err(BrokerError::NotFound { what: "audience" });
+                }
+                Followed::These(audiences)
+            }
+        };
+        if followed.is_nothing() {
             return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
         }
-        if !audiences.iter().all(|a| own.contains(a)) {
-            return Err(BrokerError::NotFound { what: "audience" });
-        }
-        let audiences = if audiences.is_empty() { own.clone() } else { audiences };
         let (send, receive) = mpsc::channel(QUEUE_MAX);
-        let follower = Follower { broker: self.clone(), audiences, next: after.saturating_add(1), begun: after > 0 };
+        let follower = Follower { broker: self.clone(), followed, next: after.saturating_add(1), begun: after > 0 };
         tokio::spawn(follower.run(send));
         Ok(ReceiverStream::new(receive))
     }
@@ -44,7 +55,7 @@ impl Broker {
 
 struct Follower {
     broker: Broker,
-    audiences: Vec<Audience>,
+    followed: Followed,
     /// The position from which on nothing was told yet.
     next: u64,
     /// False until the whole was told once.
@@ -86,22 +97,34 @@ impl Follower {
         let state = self.broker.0.known.look();
         let now = self.broker.now(&state);
         let told =
-            if self.begun && self.next <= state.next { state.changes.since(self.next, &self.audiences) } else { None };
+            if self.begun && self.next <= state.next { state.changes.since(self.next, &self.followed) } else { None };
         let news = match told {
-            Some(changes) => changes.into_iter().map(WatchEvent::Change).collect(),
-            None => self.whole(state.standing_refusals(&self.audiences), state.next, now),
+            Some(changes) => in_order(changes),
+            None => whole(state.standing_refusals(&self.followed), state.next, now),
         };
         self.begun = true;
         self.next = state.next;
         news
     }
+}
 
-    fn whole(&self, refusals: Vec<GrantChange>, next: u64, time: Timestamp) -> Vec<WatchEvent> {
-        let position = next.saturating_sub(1);
-        let mut all = vec![WatchEvent::Reset { position, time }];
-        all.extend(refusals.into_iter().map(WatchEvent::Change));
-        // The receiver's view is whole from here on.
-        all.push(WatchEvent::Heartbeat { position, time });
-        all
-    }
+/// One event may change many tokens. Until the last of them is told, only what lies before the event has been told, so that a
+/// receiver whose stream breaks in between is told all of them again.
+fn in_order(changes: Vec<GrantChange>) -> Vec<WatchEvent> {
+    let following = changes.iter().skip(1).map(|change| Some(change.position)).chain(iter::once(None));
+    let following: Vec<Option<u64>> = following.collect();
+    let message = |(change, following): (GrantChange, Option<u64>)| {
+        let is_last = following != Some(change.position);
+        let told = if is_last { change.position } else { change.position.saturating_sub(1) };
+        WatchEvent::Change { told, change }
+    };
+    changes.into_iter().zip(following).map(message).collect()
+}
+
+/// What is in force, after which the receiver's view is whole; before, nothing is.
+fn whole(refusals: Vec<GrantChange>, next: u64, time: Timestamp) -> Vec<WatchEvent> {
+    let mut all = vec![WatchEvent::Reset { time }];
+    all.extend(refusals.into_iter().map(|change| WatchEvent::Change { told: 0, change }));
+    all.push(WatchEvent::Heartbeat { position: next.saturating_sub(1), time });
+    all
 }

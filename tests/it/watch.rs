@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use carnet::broker::limit::CallerLimits;
 use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::watch_response::Body;
 use carnet::pb::v1::{GrantChange, GrantState, WatchResponse};
 use tonic::{Code, Streaming};
 
-use super::support::ask::{AGENT, Granted, INTENT, SCORER, TICKETS_SERVER, revocation};
-use super::support::broker::TestBroker;
+use super::support::ask::{AGENT, GATEWAY, Granted, INTENT, SCORER, TICKETS_SERVER, revocation};
+use super::support::broker::{Setup, TestBroker};
 use super::support::pki::soon;
 
 /// The next change of standing.
@@ -149,6 +150,94 @@ async fn a_receiver_resumes_where_it_was() {
         assert!(told, "{} is missing in {seen:?}", granted.grant.jti);
     }
     assert!(seen.last().unwrap().position >= second);
+}
+
+/// One event ends many grants. Wherever the stream breaks, the receiver that resumes is told of all of them.
+#[tokio::test]
+async fn a_stream_that_breaks_inside_one_event_loses_none_of_its_revocations() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let server = broker.resource_server().await;
+    let mut watches = Vec::new();
+    let mut grants = Vec::new();
+    for _ in 0..4 {
+        grants.push(agent.granted(task.reading()).await.grant.jti);
+        let mut watch = server.watch(0, &[]).await.unwrap();
+        until_heartbeat(&mut watch).await;
+        watches.push(watch);
+    }
+    let ended = orchestrator.complete_task(task.complete()).await.unwrap();
+    grants.sort();
+    for (broken_after, mut watch) in watches.into_iter().enumerate() {
+        let (mut told, mut position) = (Vec::new(), 0);
+        while told.len() <= broken_after {
+            let message = soon(watch.message()).await.unwrap().unwrap();
+            position = message.position;
+            told.extend(revoked(message));
+        }
+        assert_eq!(position == ended.position, told.len() == grants.len(), "what was told of {told:?} is {position}");
+        drop(watch);
+        let mut resumed = server.watch(position, &[]).await.unwrap();
+        told.extend(until_heartbeat(&mut resumed).await.into_iter().filter_map(revoked));
+        told.sort();
+        told.dedup();
+        assert_eq!(told, grants, "broken after {}", broken_after + 1);
+    }
+}
+
+fn revoked(message: WatchResponse) -> Option<String> {
+    match message.body {
+        Some(Body::Change(change)) if change.state() == GrantState::Revoked => Some(change.jti),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_follows_whatever_it_stands_before() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let (sent, read) = (agent.granted(task.sending()).await, agent.granted(task.reading()).await);
+    let gateway = broker.caller(GATEWAY).await;
+    let mut all = gateway.watch(0, &[]).await.unwrap();
+    let mut mail = gateway.watch(0, &["https://mail.dev.carnet.test"]).await.unwrap();
+    until_heartbeat(&mut all).await;
+    until_heartbeat(&mut mail).await;
+    revoke(&broker, &read).await;
+    revoke(&broker, &sent).await;
+    assert_eq!([change(&mut all).await.jti, change(&mut all).await.jti], [read.grant.jti, sent.grant.jti.clone()]);
+    assert_eq!(change(&mut mail).await.jti, sent.grant.jti);
+}
+
+#[tokio::test]
+async fn streams_of_one_caller_have_a_greatest_number() {
+    let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let server = broker.resource_server().await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(server.watch(0, &[]).await.unwrap());
+    }
+    let refused = server.watch(0, &[]).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    broker.caller(TICKETS_SERVER).await.watch(0, &[]).await.unwrap();
+    open.pop();
+    soon(async {
+        while server.watch(0, &[]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn opening_streams_is_held_against_the_callers_rate() {
+    let limits = CallerLimits { per_second: 1, burst: 3, in_flight: 100 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let server = broker.resource_server().await;
+    for _ in 0..3 {
+        server.watch(0, &[]).await.unwrap();
+    }
+    assert_eq!(server.watch(0, &[]).await.unwrap_err().reason, "RATE_LIMITED");
 }
 
 #[tokio::test]

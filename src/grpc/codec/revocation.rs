@@ -48,16 +48,17 @@ pub(in crate::grpc) fn block(block: BlockView) -> v1::Block {
 pub(in crate::grpc) fn watched(event: WatchEvent) -> v1::WatchResponse {
     let (position, at, body) = match event {
         WatchEvent::Heartbeat { position, time } => (position, time, Body::Heartbeat(v1::Heartbeat {})),
-        WatchEvent::Reset { position, time } => (position, time, Body::Reset(v1::Reset {})),
-        WatchEvent::Change(change) => {
+        WatchEvent::Reset { time } => (0, time, Body::Reset(v1::Reset {})),
+        WatchEvent::Change { told, change } => {
             let body = Body::Change(v1::GrantChange {
                 jti: change.jti.to_string(),
                 grant_id: change.grant.to_string(),
                 task_id: change.task.to_string(),
                 state: grant_state(&change.standing, false).into(),
                 expires: Some(time(change.expires)),
+                position: change.position,
             });
-            (change.position, change.time, body)
+            (told, change.time, body)
         }
     };
     v1::WatchResponse { position, time: Some(time(at)), body: Some(body) }

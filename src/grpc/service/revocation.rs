@@ -9,7 +9,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::broker::answer::WatchEvent;
-use crate::broker::caller::Caller;
+use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::field::{ids, text};
 use crate::grpc::codec::revocation::{block, target, watched};
@@ -86,10 +86,14 @@ impl Edge {
         let (WatchEvent::Heartbeat { .. }, Caller::Workload(opened)) = (event, caller.as_ref()) else { return Ok(()) };
         let now = self.broker.authenticate(&opened.peer).map_err(|e| self.refuse(e))?;
         match now {
-            Caller::Workload(now) if now.class == opened.class && now.audiences == opened.audiences => Ok(()),
+            Caller::Workload(now) if may_follow_as_before(&now, opened) => Ok(()),
             _ => Err(self.refuse(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })),
         }
     }
+}
+
+fn may_follow_as_before(now: &WorkloadCaller, opened: &WorkloadCaller) -> bool {
+    (now.class, &now.audiences, now.gateway) == (opened.class, &opened.audiences, opened.gateway)
 }
 
 /// A stream of results that is over with its first error, or when something else is.
