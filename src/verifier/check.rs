@@ -55,13 +55,13 @@ pub struct Accepted {
 }
 
 impl Verifier {
-    /// A verifier that knows no keys and no revocations yet, and so refuses everything. Grants from before now are counted
-    /// as used up where uses are limited: nobody remembers.
+    /// A verifier that knows no keys and no revocations yet, and so refuses everything. Grants from before it first hears of
+    /// its issuer's revocations are counted as used up where uses are limited: nobody remembers.
     #[must_use]
     pub fn new(settings: Settings, clock: Clock, audit: AuditSink) -> Self {
-        let keys = IssuerKeys::new(settings.keys_age_max, settings.refresh_cooldown, clock.clone());
+        let keys = IssuerKeys::new(&settings, clock.clone());
         let view = RevocationView::new(settings.view_age_max, settings.skew, clock.clone());
-        let uses = Uses::new(clock.now(), settings.uses_memory, settings.uses_max);
+        let uses = Uses::new(settings.uses_memory, settings.uses_max);
         Self { settings, keys: Arc::new(keys), view: Arc::new(view), uses, audit, clock }
     }
 
@@ -185,7 +185,7 @@ impl Verifier {
             return Ok(None);
         };
         let one = Use { grant: claims.task.grant, key: detail.use_key(), calls_max, expires: claims.exp.timestamp() };
-        self.uses.take(one, self.clock.now()).map(Some)
+        self.uses.take(one, self.view.heard_since(), self.clock.now()).map(Some)
     }
 }
 

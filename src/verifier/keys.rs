@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::refusal::Refusal;
+use super::settings::Settings;
 use crate::clock::Clock;
 use crate::jose::error::KeySetError;
 use crate::jose::key::PublicKey;
@@ -46,6 +47,7 @@ pub struct IssuerKeys {
     known: RwLock<Option<Known>>,
     /// Milliseconds since 1970 of the last attempt.
     tried: AtomicU64,
+    every: Duration,
     age_max: Duration,
     cooldown: Duration,
     clock: Clock,
@@ -59,8 +61,15 @@ struct Known {
 impl IssuerKeys {
     /// No keys yet.
     #[must_use]
-    pub const fn new(age_max: Duration, cooldown: Duration, clock: Clock) -> Self {
-        Self { known: RwLock::new(None), tried: AtomicU64::new(0), age_max, cooldown, clock }
+    pub const fn new(settings: &Settings, clock: Clock) -> Self {
+        Self {
+            known: RwLock::new(None),
+            tried: AtomicU64::new(0),
+            every: settings.keys_every,
+            age_max: settings.keys_age_max,
+            cooldown: settings.refresh_cooldown,
+            clock,
+        }
     }
 
     /// Takes a document that was fetched just now in place of what was known. One without usable keys is taken as well: the
@@ -93,11 +102,15 @@ impl IssuerKeys {
             if let Err(error) = self.refresh(source).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the issuer's keys were not renewed");
             }
-            let failed = self.age().is_none_or(|age| age >= self.age_max / 2);
-            let pause = if failed { self.cooldown } else { self.age_max / 2 };
             // Never in a tight loop, whatever is configured.
-            tokio::time::sleep(pause.max(Duration::from_secs(1))).await;
+            tokio::time::sleep(self.pause().max(Duration::from_secs(1))).await;
         }
+    }
+
+    /// How long to wait until the next attempt: what is young need not be asked for again, what failed is tried again soon.
+    fn pause(&self) -> Duration {
+        let every = self.every.min(self.age_max / 2);
+        self.age().and_then(|age| every.checked_sub(age)).unwrap_or(self.cooldown)
     }
 
     /// The age of what is known; `None` when nothing is, or when the clock went back behind it.

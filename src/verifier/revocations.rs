@@ -31,6 +31,8 @@ struct State {
     rebuilding: Option<HashMap<Jti, Told>>,
     /// Everything up to here is in `standings`.
     position: u64,
+    /// The issuer's time when it was first heard: what it granted later, nobody can have used before.
+    heard_since: Option<Timestamp>,
     fresh_at: Option<Timestamp>,
     swept: Timestamp,
 }
@@ -77,7 +79,12 @@ impl RevocationView {
         let sent = message.time.as_ref().map(|t| timestamp(t.seconds, t.nanos)).ok_or(UnknownMessageError)?;
         let fresh_at = now.min(sent.after(self.skew));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        match message.body.as_ref().ok_or(UnknownMessageError)? {
+        let body = message.body.as_ref().ok_or(UnknownMessageError)?;
+        // A change bears the time of its event, which may be long past; the others say what time it is.
+        if !matches!(body, Body::Change(_)) {
+            state.heard_since.get_or_insert(sent);
+        }
+        match body {
             Body::Heartbeat(_) => {
                 if let Some(rebuilt) = state.rebuilding.take() {
                     state.standings = rebuilt;
@@ -105,6 +112,11 @@ impl RevocationView {
         let fresh_at = self.state.read().unwrap_or_else(PoisonError::into_inner).fresh_at?;
         let now = self.clock.now();
         (fresh_at <= now).then(|| now.since(fresh_at))
+    }
+
+    /// The issuer's time when this view first heard of it, by the issuer's own clock; `None` before.
+    pub(super) fn heard_since(&self) -> Option<Timestamp> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).heard_since
     }
 
     /// How many tokens it knows to be dead or asleep.

@@ -20,7 +20,10 @@ pub struct Settings {
     pub life_max: Duration,
     /// How far the issuer's clock may be ahead or behind.
     pub skew: Duration,
-    /// How old its copy of the issuer's keys may be.
+    /// How often it fetches the issuer's keys. This is the longest that a key which the issuer distrusts is still good here,
+    /// as long as the issuer can be reached.
+    pub keys_every: Duration,
+    /// How old its copy of the issuer's keys may be when they cannot be fetched.
     pub keys_age_max: Duration,
     /// How long it waits between two attempts to fetch them, whoever shows it unknown keys.
     pub refresh_cooldown: Duration,
@@ -54,7 +57,8 @@ impl Settings {
             kind: TokenType::AccessToken,
             life_max: Duration::from_secs(TTL_SECONDS_MAX),
             skew: Duration::from_secs(NOT_BEFORE_SKEW_SECONDS),
-            keys_age_max: Duration::from_secs(3600),
+            keys_every: Duration::from_secs(60),
+            keys_age_max: Duration::from_secs(600),
             refresh_cooldown: Duration::from_secs(30),
             view_age_max: Duration::from_secs(15),
             binding: Binding::Required,

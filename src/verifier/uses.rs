@@ -15,7 +15,6 @@ use crate::model::time::Timestamp;
 /// The counted uses.
 pub struct Uses {
     counts: Mutex<Counts>,
-    known_since: Timestamp,
     memory: Duration,
     grants_max: usize,
 }
@@ -41,14 +40,15 @@ pub(super) struct Use {
 }
 
 impl Uses {
-    /// Counts from `known_since` on: grants from before may have been used while nobody counted.
+    /// Nothing is counted yet.
     #[must_use]
-    pub fn new(known_since: Timestamp, memory: Duration, grants_max: usize) -> Self {
-        Self { counts: Mutex::default(), known_since, memory, grants_max }
+    pub fn new(memory: Duration, grants_max: usize) -> Self {
+        Self { counts: Mutex::default(), memory, grants_max }
     }
 
-    /// Takes one use, and tells how many are left.
-    pub(super) fn take(&self, one: Use, now: Timestamp) -> Result<u32, Refusal> {
+    /// Takes one use, and tells how many are left. Grants from before `counting_since` may have been used while nobody counted;
+    /// it is a time of the issuer's clock, as a grant's is, so that clocks that differ bring no use back.
+    pub(super) fn take(&self, one: Use, counting_since: Option<Timestamp>, now: Timestamp) -> Result<u32, Refusal> {
         // The time of a grant stands in its id; the issuer's clock made both.
         let granted = one.grant.timestamp();
         let remembered_until = granted.after(self.memory);
@@ -61,7 +61,7 @@ impl Uses {
             count.keep_until = count.keep_until.max(one.expires);
             return Ok(left);
         }
-        if granted < self.known_since || remembered_until <= now {
+        if counting_since.is_none_or(|since| granted < since) || remembered_until <= now {
             return Err(Refusal::UsesUnknown);
         }
         let left = one.calls_max.checked_sub(1).ok_or(Refusal::Spent)?;

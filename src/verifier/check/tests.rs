@@ -40,7 +40,14 @@ impl Scene {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let clock = Clock::manual(Timestamp::from_secs(NOW));
+        let scene = Self::unheard(NOW, change);
+        scene.watch(Body::Heartbeat(Heartbeat {}));
+        scene
+    }
+
+    /// A verifier that starts at that time of its own, and has heard nothing of its issuer yet.
+    fn unheard(now: u64, change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Clock::manual(Timestamp::from_secs(now));
         let mut settings = Settings::new("https://carnet.test".parse().unwrap(), "https://mail.test".parse().unwrap());
         change(&mut settings);
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -51,12 +58,16 @@ impl Scene {
         verifier.keys().install(&jwks::document([&published])).unwrap();
         let scene = Self { verifier, clock, pair, published, told };
         scene.verifier.revocations().begin();
-        scene.watch(Body::Heartbeat(Heartbeat {}));
         scene
     }
 
     fn watch(&self, body: Body) {
-        let seconds = i64::try_from(self.clock.now().as_secs()).unwrap();
+        self.watch_at(self.clock.now().as_secs(), body);
+    }
+
+    /// A message that the issuer sent at that time of its clock.
+    fn watch_at(&self, secs: u64, body: Body) {
+        let seconds = i64::try_from(secs).unwrap();
         let time = Some(prost_types::Timestamp { seconds, nanos: 0 });
         self.verifier.revocations().apply(&WatchResponse { position: 1, time, body: Some(body) }).unwrap();
     }
@@ -122,6 +133,18 @@ fn changed(from: &str, to: &str) -> String {
 
 fn once() -> String {
     changed(r#"{"sinks""#, r#"{"max_calls":1,"sinks""#)
+}
+
+/// The issuer's clock is ahead by as much as is borne: what it granted before a restart must not look as if it came after.
+#[test]
+fn a_restart_gives_no_second_use_when_clocks_differ() {
+    let token = |scene: &Scene| scene.sign(&once());
+    let first = Scene::unheard(NOW - 5, |_| {});
+    first.watch_at(NOW, Body::Heartbeat(Heartbeat {}));
+    assert_eq!(first.call(&token(&first)), "ACCEPTED");
+    let restarted = Scene::unheard(NOW - 4, |_| {});
+    restarted.watch_at(NOW + 1, Body::Heartbeat(Heartbeat {}));
+    assert_eq!(restarted.call(&token(&restarted)), "USES_UNKNOWN");
 }
 
 #[test]

@@ -30,9 +30,16 @@ impl FetchKeys for Source {
 const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a","use":"sig","alg":"Ed25519"}]}"#;
 const COOLDOWN: Duration = Duration::from_secs(30);
 
+fn settings() -> Settings {
+    let mut settings = Settings::new("https://carnet.test".parse().unwrap(), "https://mail.test".parse().unwrap());
+    settings.keys_age_max = Duration::from_secs(3600);
+    settings.refresh_cooldown = COOLDOWN;
+    settings
+}
+
 fn keys() -> (IssuerKeys, Clock) {
     let clock = Clock::manual(Timestamp::from_secs(1_790_000_000));
-    (IssuerKeys::new(Duration::from_secs(3600), COOLDOWN, clock.clone()), clock)
+    (IssuerKeys::new(&settings(), clock.clone()), clock)
 }
 
 #[tokio::test]
@@ -74,6 +81,18 @@ async fn an_issuer_without_keys_is_believed_and_nonsense_is_not() {
     clock.advance(COOLDOWN);
     keys.refresh(&Source::new(Ok(r#"{"keys":[]}"#))).await.unwrap();
     assert!(matches!(keys.find("a"), Err(Refusal::KeyUnknown)));
+}
+
+#[test]
+fn keys_are_fetched_again_within_a_minute_so_that_a_distrusted_one_is_gone() {
+    let (keys, clock) = keys();
+    assert_eq!(keys.pause(), COOLDOWN, "nothing is known yet");
+    keys.install(KEY).unwrap();
+    assert_eq!(keys.pause(), Duration::from_secs(60));
+    clock.advance(Duration::from_secs(20));
+    assert_eq!(keys.pause(), Duration::from_secs(40), "somebody else fetched them meanwhile");
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(keys.pause(), COOLDOWN, "the last attempts failed");
 }
 
 #[test]
