@@ -35,6 +35,8 @@ use crate::server::start::{Parts, Running, start};
 const DOMAIN: &str = "dev.carnet.test";
 /// Longer than any run.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// More than any run opens: it is not the limits that are measured.
+const CONNECTIONS_MAX: usize = 1 << 20;
 /// How long requests in flight may take at the end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -122,7 +124,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
     };
     let parts = Parts {
         broker: parts,
-        workloads: WorkloadDoor { listener, limits: ListenLimits::default() },
+        workloads: WorkloadDoor { listener, limits: ListenLimits { connections_max: CONNECTIONS_MAX, ..ListenLimits::default() } },
         https: None,
         operator: None,
         metrics: Metrics::new().map_err(BenchError::start("the metrics"))?,

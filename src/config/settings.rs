@@ -11,7 +11,7 @@ use crate::config::file::{File, Format, Https, Journal, Limits, Log, Tokens, Wor
 use crate::config::quantity::{Size, Span};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
-use crate::model::limits::{TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::model::limits::{CONNECTIONS_DEFAULT, HANDSHAKE_SECONDS_DEFAULT, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Ttl;
 use crate::token::claims::{Issuer, ParseIssuerError};
@@ -280,7 +280,7 @@ impl Check {
             self.within(name, written.unwrap_or(default), Span(second)..=Span(Duration::from_secs(max))).0
         };
         let connect_timeout = span("workloads.connect_timeout", written.connect_timeout, 30, 600);
-        let handshake_timeout = span("workloads.handshake_timeout", written.handshake_timeout, 10, 60);
+        let handshake_timeout = span("workloads.handshake_timeout", written.handshake_timeout, HANDSHAKE_SECONDS_DEFAULT, 60);
         let drain_timeout = span("workloads.drain_timeout", written.drain_timeout, 20, 600);
         let connections = written.connections_max.unwrap_or(CONNECTIONS_DEFAULT);
         let connections = self.within("workloads.connections_max", connections, 1..=CONNECTIONS_MAX);
@@ -428,8 +428,6 @@ fn issuer_url(text: &str) -> Result<Issuer, String> {
     text.parse().map_err(|e: ParseIssuerError| e.to_string())
 }
 
-/// Connections when the file does not say: each costs some tens of KiB.
-const CONNECTIONS_DEFAULT: u32 = 4096;
 /// Most connections: beyond it a process runs out of file descriptors on common systems.
 const CONNECTIONS_MAX: u32 = 500_000;
 /// Most that any one caller may be allowed: above this a limit is none.

@@ -21,8 +21,19 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
 
-/// Serves connections until `ending` turns true or its sender is gone, then lets what was begun finish.
-pub async fn serve<S, C>(connections: S, router: Router, mut ending: watch::Receiver<bool>)
+/// How long a client may take when there are many: enough for who means to ask.
+const HEAD_WITHIN_WHEN_BUSY: Duration = Duration::from_secs(2);
+
+/// How much there is to do when a connection comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Load {
+    Usual,
+    High,
+}
+
+/// Serves connections until `ending` turns true or its sender is gone, then lets what was begun finish. Above `busy_above`
+/// connections, a new one is for one request, and has little time to send it.
+pub async fn serve<S, C>(connections: S, busy_above: usize, router: Router, mut ending: watch::Receiver<bool>)
 where
     S: Stream<Item = io::Result<C>>,
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -39,7 +50,10 @@ where
             tokio::select! {
                 () = &mut ended => break,
                 next = connections.next() => match next {
-                    Some(Ok(connection)) => drop(open.spawn(answer(connection, router.clone(), ending.clone()))),
+                    Some(Ok(connection)) => {
+                        let load = if open.len() < busy_above { Load::Usual } else { Load::High };
+                        drop(open.spawn(answer(connection, load, router.clone(), ending.clone())));
+                    }
                     Some(Err(error)) => tracing::debug!(%error, "no connection can be accepted"),
                     None => break,
                 },
@@ -52,7 +66,7 @@ where
     while open.join_next().await.is_some() {}
 }
 
-async fn answer<C>(connection: C, router: Router, mut ending: watch::Receiver<bool>)
+async fn answer<C>(connection: C, load: Load, router: Router, mut ending: watch::Receiver<bool>)
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -60,7 +74,8 @@ where
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(if load == Load::High { HEAD_WITHIN_WHEN_BUSY } else { HEAD_WITHIN })
+        .keep_alive(load == Load::Usual)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
     let serving = builder.serve_connection(TokioIo::new(connection), service);

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::crowd::Seat;
 use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
+use super::listen::Accepted;
 use super::peer::VerifiedPeer;
 use super::trust::Trust;
 use crate::clock::LOOK_AGAIN;
+use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
 /// How long a connection outlives the withdrawal of trust in it: its requests are refused meanwhile and are told why, and its
@@ -31,7 +34,7 @@ pub struct PeerConnection<IO = TcpStream> {
     tls: Guarded<Gathered<TlsStream<IO>>>,
     peer: Arc<VerifiedPeer>,
     retirement: Option<oneshot::Receiver<Infallible>>,
-    slot: Option<OwnedSemaphorePermit>,
+    seat: Option<Seat>,
 }
 
 impl<IO> PeerConnection<IO> {
@@ -40,12 +43,7 @@ impl<IO> PeerConnection<IO> {
         let (tls, end) = Guarded::new(Gathered::new(tls));
         let (retire, retirement) = oneshot::channel();
         tokio::spawn(watch(trust, Arc::clone(&peer), retire, end));
-        Self { tls, peer, retirement: Some(retirement), slot: None }
-    }
-
-    /// Keeps a place among the connections occupied for as long as this one lives.
-    pub(in crate::identity) fn occupy(&mut self, slot: OwnedSemaphorePermit) {
-        self.slot = Some(slot);
+        Self { tls, peer, retirement: Some(retirement), seat: None }
     }
 
     /// Who is on the other side.
@@ -111,6 +109,16 @@ async fn withdrawn(trust: &Trust, peer: &Arc<VerifiedPeer>) {
         } else {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+impl Accepted for PeerConnection {
+    fn identity(&self) -> Option<&SpiffeId> {
+        Some(self.peer.spiffe_id())
+    }
+
+    fn occupy(&mut self, seat: Seat) {
+        self.seat = Some(seat);
     }
 }
 

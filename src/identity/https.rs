@@ -17,16 +17,17 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 use zeroize::Zeroizing;
 
+use super::crowd::Seat;
 use super::error::IdentityError;
-use super::listen::{Incoming, ListenLimits, spawn};
+use super::listen::{Accepted, Incoming, ListenLimits, spawn};
 use super::trust::{Trust, server_tls};
 use super::view::provider;
+use crate::model::spiffe_id::SpiffeId;
 
 /// How often the files of a certificate are looked at.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
@@ -139,7 +140,7 @@ fn read(chain: &Path, key: &Path) -> Result<Loaded, IdentityError> {
 pub struct ServerConnection {
     tls: TlsStream<TcpStream>,
     address: SocketAddr,
-    _slot: OwnedSemaphorePermit,
+    seat: Option<Seat>,
 }
 
 /// Where a connection over server TLS came from.
@@ -158,11 +159,11 @@ impl ServerConnection {
 pub fn listen_tls(listener: TcpListener, tls: Arc<ServerConfig>, limits: ListenLimits) -> Incoming<ServerConnection> {
     let acceptor = TlsAcceptor::from(tls);
     let full = |address| tracing::debug!(%address, "a connection was refused: there are too many");
-    spawn(listener, limits, full, move |tcp, address, slot| {
+    spawn(listener, limits, full, move |tcp, address| {
         let acceptor = acceptor.clone();
         async move {
             match tokio::time::timeout(limits.handshake_within, acceptor.accept(tcp)).await {
-                Ok(Ok(tls)) => Some(ServerConnection { tls, address, _slot: slot }),
+                Ok(Ok(tls)) => Some(ServerConnection { tls, address, seat: None }),
                 Ok(Err(error)) => {
                     tracing::debug!(%address, %error, "a TLS handshake failed");
                     None
@@ -174,6 +175,16 @@ pub fn listen_tls(listener: TcpListener, tls: Arc<ServerConfig>, limits: ListenL
             }
         }
     })
+}
+
+impl Accepted for ServerConnection {
+    fn identity(&self) -> Option<&SpiffeId> {
+        None
+    }
+
+    fn occupy(&mut self, seat: Seat) {
+        self.seat = Some(seat);
+    }
 }
 
 impl Connected for ServerConnection {

@@ -3,46 +3,70 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::Stream;
 
 use super::accept::{PeerAcceptor, Refusal};
 use super::connection::PeerConnection;
+use super::crowd::{Places, Seat, UnderWay, host};
 use super::error::HandshakeError;
+use crate::model::limits::{CONNECTIONS_DEFAULT, HANDSHAKE_SECONDS_DEFAULT};
+use crate::model::spiffe_id::SpiffeId;
 
-/// How long a handshake may take: two round trips and a signature, with room for a bad network.
-pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-/// Most handshakes at a time; others wait in the kernel's queue. Each costs a peer nothing and us some memory until it ends.
+/// How long a handshake may take.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(HANDSHAKE_SECONDS_DEFAULT);
+/// Most handshakes at a time. Each costs a peer nothing and us some memory until it ends; above it the oldest is given up.
 pub const HANDSHAKES_MAX: usize = 512;
-/// Most connections at a time. Workloads keep theirs, so this bounds workloads rather than requests.
-pub const CONNECTIONS_MAX: usize = 10_000;
+/// Most handshakes at a time with one host: a fraction of all, and enough for a node whose workloads all come back at once.
+pub const HANDSHAKES_PER_HOST_MAX: usize = 64;
+/// The part of all connections that one SPIFFE ID may have: its replicas share it.
+pub const IDENTITY_PART: usize = 4;
 /// How long accepting pauses when the system has no resources for another connection.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// Accepted connections that may wait to be taken up.
 const ACCEPTED_QUEUE: usize = 64;
 
-/// Limits on what nobody has identified yet.
+/// Limits on connections, and on what nobody has identified yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenLimits {
     /// [`HANDSHAKE_WITHIN`] by default.
     pub handshake_within: Duration,
     /// [`HANDSHAKES_MAX`] by default.
     pub handshakes_max: usize,
-    /// [`CONNECTIONS_MAX`] by default.
+    /// [`HANDSHAKES_PER_HOST_MAX`] by default.
+    pub handshakes_per_host_max: usize,
+    /// [`CONNECTIONS_DEFAULT`] by default.
     pub connections_max: usize,
+    /// No limit by default: where an SVID is asked for, connections are limited by identity.
+    pub connections_per_host_max: usize,
 }
 
 impl Default for ListenLimits {
     fn default() -> Self {
-        Self { handshake_within: HANDSHAKE_WITHIN, handshakes_max: HANDSHAKES_MAX, connections_max: CONNECTIONS_MAX }
+        Self {
+            handshake_within: HANDSHAKE_WITHIN,
+            handshakes_max: HANDSHAKES_MAX,
+            handshakes_per_host_max: HANDSHAKES_PER_HOST_MAX,
+            connections_max: CONNECTIONS_DEFAULT as usize,
+            connections_per_host_max: usize::MAX,
+        }
     }
+}
+
+/// A connection that came of a handshake.
+pub(in crate::identity) trait Accepted: Send + 'static {
+    /// Who proved itself by it, where somebody did.
+    fn identity(&self) -> Option<&SpiffeId>;
+
+    /// Keeps a seat for as long as the connection lives.
+    fn occupy(&mut self, seat: Seat);
 }
 
 /// Accepted connections as they come: what `serve_with_incoming` takes.
@@ -68,7 +92,7 @@ pub fn listen(listener: TcpListener, acceptor: PeerAcceptor, limits: ListenLimit
         move |address| {
             full.refuse(Refusal { address: Some(address), shown: None, error: HandshakeError::TooManyConnections });
         },
-        move |tcp, address, slot| {
+        move |tcp, address| {
             let acceptor = acceptor.clone();
             async move {
                 let handshake = acceptor.accept(tcp, Some(address));
@@ -76,39 +100,34 @@ pub fn listen(listener: TcpListener, acceptor: PeerAcceptor, limits: ListenLimit
                     acceptor.refuse(Refusal { address: Some(address), shown: None, error: HandshakeError::TimedOut });
                     return None;
                 };
-                let mut connection = accepted?;
-                connection.occupy(slot);
-                Some(connection)
+                accepted
             }
         },
     )
 }
 
-/// Accepts, shakes hands in a task for each peer, and passes on what comes of it. `full` is told of connections above the limit.
+/// Accepts, shakes hands in a task for each peer, and passes on what comes of it. `full` is told of connections above a limit.
 pub(in crate::identity) fn spawn<C, H, F>(
     listener: TcpListener,
     limits: ListenLimits,
-    full: impl Fn(SocketAddr) + Send + 'static,
+    full: impl Fn(SocketAddr) + Send + Sync + 'static,
     handshake: H,
 ) -> Incoming<C>
 where
-    C: Send + 'static,
-    H: Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F + Send + 'static,
+    C: Accepted,
+    H: Fn(TcpStream, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Option<C>> + Send + 'static,
 {
     let (pass, accepted) = mpsc::channel(ACCEPTED_QUEUE);
-    let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
-    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let seats = Arc::new(Seats::new(limits));
+    let under_way = UnderWay::default();
+    let shaking = Places::new(limits.handshakes_per_host_max);
+    let full = Arc::new(full);
     tokio::spawn(async move {
-        loop {
-            let next = async {
-                // INVARIANT: neither semaphore is ever closed.
-                let turn = Arc::clone(&handshakes).acquire_owned().await.ok();
-                (turn, listener.accept().await)
-            };
-            let (turn, tcp) = tokio::select! {
+        for n in 0.. {
+            let tcp = tokio::select! {
                 () = pass.closed() => return,
-                next = next => next,
+                next = listener.accept() => next,
             };
             let (tcp, address) = match tcp {
                 Ok(accepted) => accepted,
@@ -118,21 +137,67 @@ where
                     continue;
                 }
             };
-            let Ok(slot) = Arc::clone(&connections).try_acquire_owned() else {
+            let (Some(place), true) = (shaking.take(host(address)), seats.are_left(address)) else {
                 full(address);
                 continue;
             };
+            if let Some(given_up) = under_way.make_room(limits.handshakes_max) {
+                full(given_up);
+            }
             // Without it, small answers would wait for acknowledgements; a socket that refuses it is merely slower.
             let _slower = tcp.set_nodelay(true);
-            let (handshake, pass) = (handshake(tcp, address, slot), pass.clone());
-            tokio::spawn(async move {
+            let (handshake, pass) = (handshake(tcp, address), pass.clone());
+            let (seats, full, ending) = (Arc::clone(&seats), Arc::clone(&full), under_way.clone());
+            let shake = async move {
                 let connection = handshake.await;
-                drop(turn);
-                if let Some(connection) = connection {
-                    let _nobody_listens = pass.send(connection).await;
+                ending.ended(n);
+                drop(place);
+                match connection.map(|connection| seats.seat(connection, address)) {
+                    Some(Ok(connection)) => {
+                        let _nobody_listens = pass.send(connection).await;
+                    }
+                    Some(Err(NoSeatError)) => full(address),
+                    None => {}
                 }
-            });
+            };
+            under_way.begin(n, address, || tokio::spawn(shake).abort_handle());
         }
     });
     Incoming { accepted }
+}
+
+/// What open connections take up.
+struct Seats {
+    connections: Arc<Semaphore>,
+    hosts: Places<IpAddr>,
+    identities: Places<SpiffeId>,
+}
+
+/// There are as many connections as are allowed: in all, from this host, or of this identity.
+struct NoSeatError;
+
+impl Seats {
+    fn new(limits: ListenLimits) -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            hosts: Places::new(limits.connections_per_host_max),
+            identities: Places::new((limits.connections_max / IDENTITY_PART).max(1)),
+        }
+    }
+
+    /// False when a handshake would be for nothing.
+    fn are_left(&self, address: SocketAddr) -> bool {
+        self.connections.available_permits() > 0 && self.hosts.take(host(address)).is_some()
+    }
+
+    fn seat<C: Accepted>(&self, mut connection: C, address: SocketAddr) -> Result<C, NoSeatError> {
+        let identity = match connection.identity() {
+            Some(id) => Some(self.identities.take(id.clone()).ok_or(NoSeatError)?),
+            None => None,
+        };
+        let host = self.hosts.take(host(address)).ok_or(NoSeatError)?;
+        let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(|_| NoSeatError)?;
+        connection.occupy(Seat { _connection: permit, _host: host, _identity: identity });
+        Ok(connection)
+    }
 }

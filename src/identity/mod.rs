@@ -6,6 +6,7 @@ pub mod accept;
 pub mod caller;
 pub mod client;
 pub mod connection;
+mod crowd;
 pub mod error;
 pub mod get;
 pub mod guarded;

@@ -5,7 +5,12 @@
 pub const SPIFFE_ID_BYTES_MAX: usize = 2048;
 /// Longest trust domain name, in bytes (SPIFFE-ID §2.1).
 pub const TRUST_DOMAIN_BYTES_MAX: usize = 255;
-/// Largest gRPC message that is decoded: a request with the longest arguments and results fits twice.
+/// How long a TLS handshake may take, in seconds: two round trips and a signature, with room for a bad network.
+pub const HANDSHAKE_SECONDS_DEFAULT: u64 = 5;
+/// Most connections of workloads at a time: each costs some tens of KiB. Workloads keep theirs, so this bounds workloads.
+pub const CONNECTIONS_DEFAULT: u32 = 4096;
+/// Largest gRPC message that is decoded: a report with the longest arguments and result fits twice. It bounds a request as a
+/// whole too: not every entry of the longest list can have the longest arguments.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Largest policy bundle, all files together.
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;

@@ -11,7 +11,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::server::Connected;
 
 use crate::broker::Broker;
-use crate::broker::caller::Refusal;
+use crate::broker::caller::UnprovenRefusal;
 use crate::grpc::door::Door;
 use crate::http::{pages, serve};
 use crate::identity::accept::{PeerAcceptor, RefusalHook};
@@ -43,15 +43,17 @@ pub struct HttpsDoor {
 
 /// How long a unary request may take, or a stream to begin: far longer than any commit, shorter than a client's patience.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
-/// Streams of one connection at a time; above it a client waits.
-const STREAMS_MAX: u32 = 1024;
+/// Streams of one connection at a time; above it a client waits. Each may hold a message that is still being read.
+const STREAMS_MAX: u32 = 256;
 /// Largest list of request headers, in bytes: tokens do not travel in them here.
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
 /// How often a silent peer is asked whether it is still there, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// Connections to the HTTPS door at a time: a few scrapers, probes and verifiers.
-const HTTPS_CONNECTIONS_MAX: usize = 1024;
+pub(in crate::server) const HTTPS_CONNECTIONS_MAX: usize = 1024;
+/// Of these, connections of one host: nobody has proven anything at that door.
+const HTTPS_CONNECTIONS_PER_HOST_MAX: usize = 64;
 
 /// Serves workloads until `ending`; returns when their requests have finished. Each connection is served by itself: it is wound
 /// down in good time before its SVID ends, so that its client opens the next one without losing a request.
@@ -99,12 +101,19 @@ pub(in crate::server) fn https(
     ending: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, ServerError> {
     let tls = door.certificate.tls(&[b"http/1.1"])?;
-    let limits = ListenLimits { connections_max: HTTPS_CONNECTIONS_MAX, ..ListenLimits::default() };
+    let limits = ListenLimits {
+        connections_max: HTTPS_CONNECTIONS_MAX,
+        connections_per_host_max: HTTPS_CONNECTIONS_PER_HOST_MAX,
+        ..ListenLimits::default()
+    };
     let router = pages::router(pages);
-    Ok(async move { serve::serve(listen_tls(door.listener, tls, limits), router, ending).await })
+    Ok(async move {
+        let connections = listen_tls(door.listener, tls, limits);
+        serve::serve(connections, HTTPS_CONNECTIONS_MAX / 2, router, ending).await;
+    })
 }
 
-/// Shakes hands with workloads. What a refusal says about an identity goes on record; all of them are counted.
+/// Shakes hands with workloads. Refused certificates go on record, counted together; all refusals are counted.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -119,14 +128,10 @@ pub(in crate::server) fn acceptor(
         metrics.refused(refusal.reason());
         tracing::debug!(address = ?refusal.address, error = %refusal.error, "a connection was refused");
         if let HandshakeError::Svid(_) = refusal.error {
-            let shown = refusal.shown.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
-            broker.note_refusal(Refusal {
-                // It proves nothing: anybody can write a certificate.
-                subject: format!("unverified:{shown}"),
-                rpc: "handshake",
+            broker.note_unproven(&UnprovenRefusal {
+                shown: refusal.shown.as_ref().map(ToString::to_string),
                 code: refusal.reason(),
                 peer_address: refusal.address,
-                task: None,
             });
         }
     });

@@ -1,5 +1,6 @@
 //! Workloads prove themselves by mutual TLS with X.509-SVIDs: over real sockets, against a live Workload API.
 
+mod crowd;
 mod defects;
 mod live;
 
