@@ -6,6 +6,7 @@ use crate::broker::ask::AmendTask;
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::{UnexpectedEventError, ceiling_bytes, request_id_reused};
 use crate::broker::state::Answer;
@@ -40,7 +41,8 @@ impl Broker {
             let look = {
                 let state = self.0.known.look();
                 let task = state.tasks.get(&ask.task).filter(|_| caller.orchestrates(&state, ask.task));
-                let task = task.ok_or(BrokerError::NotFound { what: "task" })?;
+                let sought = Sought { rpc: "AmendTask", what: "task" };
+                let task = task.ok_or_else(|| self.hidden(&state, caller, ask.task, sought))?;
                 match task.answers.get(ask.request_id.as_str()) {
                     Some(answer) => Err((*answer, task.root)),
                     None => {

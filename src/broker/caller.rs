@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::error::BrokerError;
-use crate::broker::state::{Grant, State, Task};
+use crate::broker::state::{Grant, State};
 use crate::identity::peer::VerifiedPeer;
 use crate::model::id::{Audience, Owner, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
@@ -45,9 +45,9 @@ pub struct WorkloadCaller {
 /// Something that was refused and says something about an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {
-    /// The SPIFFE ID where one was proven; otherwise what was shown, marked so.
+    /// The SPIFFE ID that was proven.
     pub subject: String,
-    /// The method, or `handshake`.
+    /// The method.
     pub rpc: &'static str,
     /// Why.
     pub code: ReasonCode,
@@ -82,6 +82,17 @@ impl WorkloadCaller {
             certificate_digest: self.peer.certificate_thumbprint().to_string(),
         }
     }
+}
+
+/// A handshake that was refused before anything was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnprovenRefusal {
+    /// The SPIFFE ID that was shown: anybody can write a certificate.
+    pub shown: Option<String>,
+    /// Why.
+    pub code: ReasonCode,
+    /// The peer's address.
+    pub peer_address: Option<SocketAddr>,
 }
 
 impl Caller {
@@ -141,7 +152,7 @@ impl Caller {
     }
 
     /// True when the caller may see the task without its handle.
-    pub(in crate::broker) fn may_see(&self, state: &State, id: TaskId, _task: &Task) -> bool {
+    pub(in crate::broker) fn may_see(&self, state: &State, id: TaskId) -> bool {
         matches!(self, Self::Operator { .. }) || self.orchestrates(state, id)
     }
 }

@@ -4,6 +4,7 @@ use crate::broker::answer::Ended;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::words::Context;
 use crate::broker::{Broker, ending};
@@ -44,8 +45,9 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let entry = {
                 let state = self.0.known.look();
+                let rpc = if end == TaskState::Completed { "CompleteTask" } else { "CancelTask" };
                 let task = state.tasks.get(&id).filter(|_| caller.orchestrates(&state, id));
-                let task = task.ok_or(BrokerError::NotFound { what: "task" })?;
+                let task = task.ok_or_else(|| self.hidden(&state, caller, id, Sought { rpc, what: "task" }))?;
                 if task.state.is_ended() {
                     // A retry of the same end is answered alike; another end than the one that happened is not pretended.
                     if task.state != end {

@@ -39,10 +39,12 @@ mod fold;
 mod forget;
 mod gather;
 mod grants;
+mod hidden;
 mod hours;
 mod known;
 pub mod limit;
 pub mod open;
+pub mod open_calls;
 pub mod pause;
 pub mod read;
 mod reason;
@@ -91,8 +93,8 @@ struct Inner {
     limiter: Limiter,
     /// Of ends: who asks for too much else can still end it.
     ends: Limiter,
+    open_calls: open_calls::OpenCalls,
     refusals: Refusals,
-    refused: tokio::sync::Notify,
     repeats: repeat::Repeats,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,

@@ -10,6 +10,7 @@ use crate::broker::gather::no_context;
 use crate::broker::hours::Hours;
 use crate::broker::known::Known;
 use crate::broker::limit::Limiter;
+use crate::broker::open_calls::OpenCalls;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
 use crate::broker::repeat::Repeats;
@@ -87,6 +88,7 @@ impl Broker {
         let broker = Self(Arc::new(Inner {
             limiter: Limiter::new(parts.settings.limits),
             ends: Limiter::new(parts.settings.limits),
+            open_calls: OpenCalls::default(),
             settings: parts.settings,
             clock: parts.clock,
             hours,
@@ -99,7 +101,6 @@ impl Broker {
             journal,
             bundles,
             refusals: Refusals::default(),
-            refused: tokio::sync::Notify::new(),
             repeats: Repeats::default(),
             signing: std::sync::Mutex::default(),
             torn_bytes: report.torn_bytes,

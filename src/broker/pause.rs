@@ -4,6 +4,7 @@ use crate::broker::answer::TaskView;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::words::Context;
 use crate::broker::{Broker, ending, ordinary};
@@ -44,8 +45,9 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let (root, expects) = {
                 let state = self.0.known.look();
+                let rpc = if to == TaskState::Paused { "PauseTask" } else { "ResumeTask" };
                 let task = state.tasks.get(&id).filter(|_| caller.orchestrates(&state, id));
-                let task = task.ok_or(BrokerError::NotFound { what: "task" })?;
+                let task = task.ok_or_else(|| self.hidden(&state, caller, id, Sought { rpc, what: "task" }))?;
                 if task.state.is_ended() {
                     return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });
                 }

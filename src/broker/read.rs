@@ -8,6 +8,7 @@ use crate::broker::answer::{GrantView, TaskView};
 use crate::broker::ask::{ListTasks, ShownHandle};
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
+use crate::broker::hidden::Sought;
 use crate::broker::record::family_stream;
 use crate::broker::state::{State, Task};
 use crate::broker::words::{self, Context, TaskWords};
@@ -38,10 +39,10 @@ impl Broker {
         let _place = self.enter(caller)?;
         let state = self.0.known.look();
         let task = state.tasks.get(&id).ok_or(BrokerError::NotFound { what: "task" })?;
-        let seen = caller.may_see(&state, id, task)
+        let seen = caller.may_see(&state, id)
             || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(id, &h)));
         if !seen {
-            return Err(BrokerError::NotFound { what: "task" });
+            return Err(self.hidden(&state, caller, id, Sought { rpc: "GetTask", what: "task" }));
         }
         Ok(view(&state, id, task, self.now(&state)))
     }
@@ -103,12 +104,11 @@ impl Broker {
             let state = self.0.known.look();
             let grant = state.grants.get(&id).ok_or(BrokerError::NotFound { what: "grant" })?;
             let task = state.tasks.get(&grant.task).ok_or(BrokerError::NotFound { what: "grant" })?;
-            let seen = matches!(caller, Caller::Operator { .. })
-                || caller.orchestrates(&state, grant.task)
+            let seen = caller.may_see(&state, grant.task)
                 || caller.serves(grant)
                 || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(grant.task, &h)));
             if !seen {
-                return Err(BrokerError::NotFound { what: "grant" });
+                return Err(self.hidden(&state, caller, grant.task, Sought { rpc: "GetGrant", what: "grant" }));
             }
         }
         self.reading(move |this| this.grant_view(id)).await

@@ -5,6 +5,7 @@ use crate::broker::ask::RegisterTask;
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active};
+use crate::broker::hidden::Sought;
 use crate::broker::record::{self, asked_digest, event, family_of, family_stream};
 use crate::broker::state::{Answer, State};
 use crate::broker::words::{self, Context, DecisionWords, TaskWords};
@@ -186,7 +187,7 @@ impl Broker {
         if caller.orchestrates(state, parent) || (caller.is(&task.agent) && shown) {
             return Ok(());
         }
-        Err(BrokerError::NotFound { what: "task" })
+        Err(self.hidden(state, caller, parent, Sought { rpc: "RegisterTask", what: "task" }))
     }
 
     fn new_task_id(&self) -> Result<TaskId, BrokerError> {

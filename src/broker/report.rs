@@ -12,6 +12,7 @@ use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::evidence::{Counted, call_digest, has_room, signal_digest, take_in};
 use crate::broker::gather::View;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::register::request_id_reused;
 use crate::broker::state::{Grant, State, Tally};
@@ -61,9 +62,6 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let (root, looked) = {
                 let state = self.0.known.look();
-                if !may_signal(&state, caller, reporter, ask.task) {
-                    return Err(BrokerError::NotFound { what: "task" });
-                }
                 look(&state, ask.task, key)?
             };
             let (expect, mut signals) = match looked {
@@ -151,17 +149,17 @@ impl Broker {
         reporter: &WorkloadCaller,
         ask: &ReportToolCall,
     ) -> Result<&'static str, BrokerError> {
-        const HIDDEN: BrokerError = BrokerError::NotFound { what: "task" };
-        let task = state.tasks.get(&ask.task).ok_or(HIDDEN)?;
+        let hidden = || self.hidden(state, caller, ask.task, Sought { rpc: "ReportToolCall", what: "task" });
+        let task = state.tasks.get(&ask.task).ok_or_else(hidden)?;
         let grant = match ask.grant {
-            Some(id) => Some(state.grants.get(&id).filter(|g| g.task == ask.task).ok_or(HIDDEN)?),
+            Some(id) => Some(state.grants.get(&id).filter(|g| g.task == ask.task).ok_or_else(hidden)?),
             None => None,
         };
         let role = if reporter.class == IdentityClass::ResourceServer {
-            served_role(state, caller, reporter, grant, &ask.tool).ok_or(HIDDEN)?
+            served_role(state, caller, reporter, grant, &ask.tool).ok_or_else(hidden)?
         } else {
             let own = caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
-            if own { "agent" } else { return Err(HIDDEN) }
+            if own { "agent" } else { return Err(hidden()) }
         };
         // Whoever serves one tool of a task could otherwise make ground in the name of any other.
         if grant.is_some_and(|grant| !grant.tools.contains(&ask.tool)) {
@@ -261,17 +259,6 @@ fn served_role(
         (true, _) => Some("audience"),
         (false, true) => Some("gateway"),
         (false, false) => None,
-    }
-}
-
-fn may_signal(state: &State, caller: &Caller, reporter: &WorkloadCaller, task: TaskId) -> bool {
-    match reporter.class {
-        IdentityClass::Scorer => state.tasks.contains_key(&task),
-        IdentityClass::ResourceServer => {
-            let grants = state.tasks.get(&task).into_iter().flat_map(|t| &t.grants);
-            grants.filter_map(|g| state.grants.get(g)).any(|g| caller.serves(g))
-        }
-        _ => caller.orchestrates(state, task),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::broker::draws::Draws;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{Asked, View};
 use crate::broker::grants::covered;
+use crate::broker::hidden::Sought;
 use crate::broker::ordinary;
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::{ceiling_bytes, hash, request_id_reused};
@@ -372,21 +373,12 @@ impl Broker {
         rpc: &'static str,
     ) -> Result<&'a WorkloadCaller, BrokerError> {
         let workload = caller.workload()?;
-        let agent = self.0.known.look().tasks.get(&id).map(|t| t.agent.clone());
-        let code = match agent {
-            None => return Err(BrokerError::NotFound { what: "task" }),
-            Some(agent) if agent != *workload.peer.spiffe_id() => ReasonCode::NotFound,
-            Some(_) if !self.handle_fits(id, handle) => ReasonCode::HandleWrong,
-            Some(_) => return Ok(workload),
-        };
-        self.note_refusal(Refusal {
-            subject: workload.peer.spiffe_id().to_string(),
-            rpc,
-            code,
-            peer_address: workload.peer.address(),
-            task: Some(id),
-        });
-        Err(BrokerError::NotFound { what: "task" })
+        let state = self.0.known.look();
+        let is_agent = state.tasks.get(&id).is_some_and(|task| caller.is(&task.agent));
+        if is_agent && self.handle_fits(id, handle) {
+            return Ok(workload);
+        }
+        Err(self.hidden(&state, caller, id, Sought { rpc, what: "task" }))
     }
 
     fn note_repeat(&self, asking: &Asking<'_>, decided: &Decided) {

@@ -5,6 +5,7 @@ use crate::broker::ask::Target;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
 use crate::broker::state::{Block, State};
 use crate::broker::words::Context;
@@ -29,7 +30,7 @@ impl Broker {
         }
         let stream = {
             let state = self.0.known.look();
-            let task = may_revoke(&state, caller, &target)?;
+            let task = self.may_revoke(&state, caller, &target)?;
             let root = task.and_then(|id| state.tasks.get(&id)).map(|t| t.root);
             root.map_or_else(|| stream_of(&target), family_stream)
         };
@@ -86,28 +87,24 @@ impl Broker {
         };
         blocks.into_iter().map(view).collect()
     }
-}
 
-/// The task that the target belongs to, when the caller may revoke it.
-fn may_revoke(state: &State, caller: &Caller, target: &Target) -> Result<Option<TaskId>, BrokerError> {
-    let operator = matches!(caller, Caller::Operator { .. });
-    match target {
-        Target::Grant(id) => {
-            let grant = state.grants.get(id);
-            let grant = grant.filter(|g| operator || caller.orchestrates(state, g.task) || caller.serves(g));
-            Ok(Some(grant.ok_or(BrokerError::NotFound { what: "grant" })?.task))
-        }
-        Target::Task(id) => {
-            let known = state.tasks.contains_key(id) && (operator || caller.orchestrates(state, *id));
-            if known { Ok(Some(*id)) } else { Err(BrokerError::NotFound { what: "task" }) }
-        }
-        Target::Agent(_) | Target::Initiator(_) | Target::Audience(_) | Target::Everything => {
-            if operator {
-                Ok(None)
-            } else {
-                Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })
+    /// The task that the target belongs to, when the caller may revoke it.
+    fn may_revoke(&self, state: &State, caller: &Caller, target: &Target) -> Result<Option<TaskId>, BrokerError> {
+        let (task, what) = match target {
+            Target::Grant(id) => (state.grants.get(id).map(|grant| grant.task), "grant"),
+            Target::Task(id) => (state.tasks.contains_key(id).then_some(*id), "task"),
+            Target::Agent(_) | Target::Initiator(_) | Target::Audience(_) | Target::Everything => {
+                return match caller {
+                    Caller::Operator { .. } => Ok(None),
+                    Caller::Workload(_) => Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
+                };
             }
+        };
+        let task = task.ok_or(BrokerError::NotFound { what })?;
+        if caller.may_see(state, task) {
+            return Ok(Some(task));
         }
+        Err(self.hidden(state, caller, task, Sought { rpc: "Revoke", what }))
     }
 }
 

@@ -88,7 +88,9 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         Some(Payload::Refused(e)) => {
             out.reasons = vec![e.code.clone()];
             let times = if e.count == 1 { String::new() } else { format!(" {} times", e.count) };
-            about(&mut out, &e.task_id, &format!("refused {} to {}{times}: {}", e.rpc, e.subject, e.code));
+            let shown =
+                if e.shown.is_empty() { String::new() } else { format!(", which showed {}", e.shown.join(", ")) };
+            about(&mut out, &e.task_id, &format!("refused {} to {}{times}: {}{shown}", e.rpc, e.subject, e.code));
         }
         None => {}
     }

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::broker::caller::{Refusal, broker_actor};
+use crate::broker::caller::{Refusal, UnprovenRefusal, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
@@ -24,21 +24,21 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const SWEEP_MAX: usize = 256;
 
 impl Broker {
-    /// Counts something that was refused and says something about an identity. The first of a kind is recorded soon, repeats
-    /// are counted and recorded together. Never blocks.
+    /// Counts something that was refused and says something about an identity. The first of a kind is recorded with the next
+    /// sweep, repeats are counted and recorded together. Never blocks.
     pub fn note_refusal(&self, refusal: Refusal) {
-        if self.0.refusals.note(&refusal) {
-            self.0.refused.notify_one();
-        }
+        self.0.refusals.note(&refusal);
+    }
+
+    /// Counts a handshake that was refused and proved nothing. Never blocks.
+    pub fn note_unproven(&self, refusal: &UnprovenRefusal) {
+        self.0.refusals.note_unproven(refusal);
     }
 
     /// Sweeps until the future is dropped.
     pub async fn run_sweeps(self) {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = self.0.refused.notified() => {}
-            }
+            tokio::time::sleep(INTERVAL).await;
             if let Err(error) = self.sweep().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep did not finish");
             }

@@ -19,8 +19,10 @@ use tracing::Instrument as _;
 use crate::broker::Broker;
 use crate::broker::caller::{Caller, Refusal};
 use crate::broker::error::BrokerError;
+use crate::broker::open_calls::OpenCall;
 use crate::clock::Stopwatch;
 use crate::grpc::access::{self, Class, Row};
+use crate::grpc::held::holding;
 use crate::grpc::panics::Caught;
 use crate::grpc::service::{self, Edge};
 use crate::grpc::status;
@@ -135,7 +137,7 @@ impl tower::Service<http::Request<Body>> for Door {
         };
         let admitted = self.admit(row, &request);
         let span = match &admitted {
-            Ok(caller) if tracing::enabled!(tracing::Level::DEBUG) => {
+            Ok((caller, _)) if tracing::enabled!(tracing::Level::DEBUG) => {
                 tracing::debug_span!("rpc", method = row.path, caller = caller.id())
             }
             _ => tracing::Span::none(),
@@ -143,9 +145,9 @@ impl tower::Service<http::Request<Body>> for Door {
         let answer = async move {
             let in_flight = (services.metrics.rpc_began(), services.broker.attend());
             let response = match admitted {
-                Ok(caller) => {
+                Ok((caller, open)) => {
                     request.extensions_mut().insert(Arc::new(caller));
-                    services.answer(row, request).await
+                    holding(services.answer(row, request).await, open)
                 }
                 Err(refused) => refused.into_http(),
             };
@@ -159,8 +161,8 @@ impl tower::Service<http::Request<Body>> for Door {
 }
 
 impl Door {
-    /// Says who calls, and holds that against the row.
-    fn admit(&self, row: &'static Row, request: &http::Request<Body>) -> Result<Caller, Status> {
+    /// Says who calls, and holds that against the row and against what the caller has open already: its message is not read yet.
+    fn admit(&self, row: &'static Row, request: &http::Request<Body>) -> Result<(Caller, OpenCall), Status> {
         let peer = request.extensions().get::<Arc<VerifiedPeer>>();
         let services = &self.services;
         let caller = match self.entrance {
@@ -175,11 +177,17 @@ impl Door {
                 Caller::Operator { uid: uid.ok_or_else(|| services.refuse(row, None, &unauthenticated()))? }
             }
         };
-        if row.admits(Class::of(&caller)) {
-            return Ok(caller);
+        if !row.admits(Class::of(&caller)) {
+            let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
+            return Err(services.refuse(row, peer, &error));
         }
-        let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
-        Err(services.refuse(row, peer, &error))
+        let open = services.broker.open_call(&caller).and_then(|open| {
+            // Verbs look at the rate themselves.
+            let is_ours = row.path.starts_with(OURS);
+            if is_ours { Ok(()) } else { services.broker.charge(&caller.id()) }.map(|()| open)
+        });
+        let open = open.map_err(|error| services.refuse(row, peer, &error))?;
+        Ok((caller, open))
     }
 }
 
@@ -202,6 +210,8 @@ impl Services {
 
     /// A refusal at the door. What it says about an identity goes on record, counted.
     fn refuse(&self, row: &'static Row, peer: Option<&Arc<VerifiedPeer>>, error: &BrokerError) -> Status {
+        let above_rate = peer.and_then(|peer| self.broker.charge(peer.spiffe_id().as_str()).err());
+        let error = above_rate.as_ref().unwrap_or(error);
         self.metrics.refused(error.code());
         status::log(error);
         if let Some(peer) = peer
@@ -219,6 +229,9 @@ impl Services {
     }
 }
 
+/// How the paths of our own services begin.
+const OURS: &str = "/carnet.";
+
 const fn unauthenticated() -> BrokerError {
     BrokerError::Unauthenticated { code: ReasonCode::Unauthenticated }
 }
@@ -227,7 +240,7 @@ const fn unauthenticated() -> BrokerError {
 /// went out, for the count; a stream counts by how it began.
 fn explained(response: http::Response<Body>, row: &Row) -> (http::Response<Body>, Code) {
     let Some(said) = Status::from_header_map(response.headers()) else { return (response, Code::Ok) };
-    if said.code() == Code::Ok || !said.details().is_empty() || !row.path.starts_with("/carnet.") {
+    if said.code() == Code::Ok || !said.details().is_empty() || !row.path.starts_with(OURS) {
         let code = said.code();
         return (response, code);
     }

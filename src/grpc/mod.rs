@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod door;
+mod held;
 pub mod status;
 
 mod codec;

@@ -181,6 +181,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
         }
         Some(Payload::Refused(refused)) => {
             tell(TermKind::Agent, &refused.subject);
+            refused.shown.iter().for_each(|shown| tell(TermKind::Agent, shown));
             tell(TermKind::Task, &refused.task_id);
             tell(TermKind::Reason, &refused.code);
         }

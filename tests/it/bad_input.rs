@@ -2,6 +2,7 @@
 
 mod identities;
 mod messages;
+mod strangers;
 
 use std::time::Duration;
 

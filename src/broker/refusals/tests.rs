@@ -1,9 +1,108 @@
-//! Refusals are counted until they are recorded.
+//! However many are refused, from wherever: few events, and every refusal counted in one of them.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::net::SocketAddr;
 
 use super::*;
+use crate::model::id::TaskId;
 use crate::model::reason::ReasonCode;
 
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const START: Timestamp = Timestamp::from_secs(1_790_000_000);
+
+fn unproven(shown: &str, address: IpAddr) -> UnprovenRefusal {
+    let peer_address = Some(SocketAddr::new(address, 5000));
+    UnprovenRefusal { shown: Some(shown.to_owned()), code: ReasonCode::SvidInvalid, peer_address }
+}
+
+/// What is due and is recorded then.
+fn recorded(refusals: &Refusals, now: Timestamp) -> Vec<pb::Refused> {
+    let due = refusals.due(now, false);
+    refusals.settle(&due, Some(now));
+    refused(due.events)
+}
+
+fn refused(events: Vec<pb::Event>) -> Vec<pb::Refused> {
+    let refused = |event: pb::Event| match event.payload {
+        Some(Payload::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    };
+    events.into_iter().map(refused).collect()
+}
+
+#[test]
+fn what_proves_nothing_is_counted_by_reason_and_network() {
+    let refusals = Refusals::default();
+    let mut noted = 0;
+    let mut note = |n: u32| {
+        let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, u8::try_from(n % 250).unwrap()));
+        refusals.note_unproven(&unproven(&format!("spiffe://made.up/{n}"), address));
+        noted += 1;
+    };
+    (0..300).for_each(&mut note);
+    let first = recorded(&refusals, START);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert_eq!((first[0].subject.as_str(), first[0].peer_address.as_str()), ("unverified", "203.0.113.0/24"));
+    assert_eq!(first[0].shown.len(), SHOWN_MAX);
+    (300..600).for_each(&mut note);
+    assert!(recorded(&refusals, START.after(UNPROVEN_WINDOW / 2)).is_empty(), "repeats wait");
+    let then = recorded(&refusals, START.after(UNPROVEN_WINDOW));
+    assert_eq!(then.len(), 1);
+    assert_eq!(first[0].count + then[0].count, noted);
+}
+
+#[test]
+fn strangers_from_everywhere_leave_few_events_a_day() {
+    let refusals = Refusals::default();
+    let (mut events, mut counted, mut noted) = (0, 0, 0);
+    let minutes = 24 * 60;
+    for minute in 0..minutes {
+        for n in 0..200_u32 {
+            let address = IpAddr::V6(Ipv6Addr::from_bits(u128::from(minute * 1000 + n) << 80));
+            refusals.note_unproven(&unproven(&format!("spiffe://made.up/{n}"), address));
+            noted += 1;
+        }
+        let due = recorded(&refusals, START.after(Duration::from_secs(60) * minute));
+        events += due.len();
+        counted += due.iter().map(|r| r.count).sum::<u64>();
+    }
+    let windows = usize::try_from(minutes).unwrap() / 5;
+    assert!(events <= windows * (ORIGINS_MAX + 1), "{events} events");
+    counted += recorded(&refusals, START.after(Duration::from_secs(200_000))).iter().map(|r| r.count).sum::<u64>();
+    assert_eq!(counted, noted, "none is lost");
+}
+
+#[test]
+fn one_identity_cannot_take_up_all_kinds() {
+    let refusals = Refusals::default();
+    for n in 0..200 {
+        refusals.note(&Refusal {
+            subject: "spiffe://a.test/agent".to_owned(),
+            rpc: "GetTask",
+            code: ReasonCode::NotFound,
+            peer_address: None,
+            task: Some(TaskId::new(START, [n; 10])),
+        });
+    }
+    let due = recorded(&refusals, START);
+    assert_eq!(due.len(), KINDS_OF_SUBJECT_MAX + 1);
+    assert_eq!(due.iter().map(|r| r.count).sum::<u64>(), 200);
+}
+
+#[test]
+fn no_sweep_writes_without_measure() {
+    let refusals = Refusals::default();
+    for n in 0..1000 {
+        refusals.note(&Refusal {
+            subject: format!("spiffe://a.test/agent/{n}"),
+            rpc: "GetTask",
+            code: ReasonCode::IdentityUnknown,
+            peer_address: None,
+            task: None,
+        });
+    }
+    let counts = [(); 5].map(|()| recorded(&refusals, START).len());
+    assert_eq!(counts, [256, 256, 256, 232, 0], "the others wait, and none is lost");
+}
 
 fn refusal(subject: &str) -> Refusal {
     let (subject, code) = (subject.to_owned(), ReasonCode::HandleWrong);
@@ -11,11 +110,7 @@ fn refusal(subject: &str) -> Refusal {
 }
 
 fn counts(due: &Due) -> Vec<u64> {
-    let count = |event: &pb::Event| match &event.payload {
-        Some(Payload::Refused(refused)) => refused.count,
-        other => panic!("{other:?}"),
-    };
-    due.events.iter().map(count).collect()
+    refused(due.events.clone()).iter().map(|refused| refused.count).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use carnet::dev::ca::{IssuedSvid, Shape};
 use carnet::dev::workload_api::Offer;
+use carnet::pb::journal::Refused;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
@@ -14,11 +15,12 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::support::ask::{AGENT, STRANGER};
 use crate::support::broker::{Setup, TestBroker};
-use crate::support::caller::{Caller, Refused};
+use crate::support::caller;
+use crate::support::caller::Caller;
 use crate::support::pki::{HOUR, client_config, foreign_id, id, soon};
 
 /// Calls the broker with whatever certificate this is.
-async fn call_with(broker: &TestBroker, svid: Option<&IssuedSvid>) -> Refused {
+async fn call_with(broker: &TestBroker, svid: Option<&IssuedSvid>) -> caller::Refused {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client_config(svid)));
     let address = broker.address().to_owned();
     let dial = tower::service_fn(move |_: Uri| {
@@ -34,13 +36,14 @@ async fn call_with(broker: &TestBroker, svid: Option<&IssuedSvid>) -> Refused {
     soon(CredentialServiceClient::new(channel).get_grant(request)).await.unwrap_err().into()
 }
 
-/// Waits for a note of that reason about what was shown.
+/// Waits for a note of that reason about somebody who proved to be that, or showed it.
 async fn noted(broker: &TestBroker, subject: &str, reason: &str) {
     soon(async {
         loop {
             broker.sweep().await;
             let refusals = broker.record.refusals().await;
-            if refusals.iter().any(|r| r.subject.contains(subject) && r.code == reason) {
+            let about = |r: &Refused| subject.is_empty() || r.subject == subject || r.shown.contains(&subject.to_owned());
+            if refusals.iter().any(|r| about(r) && r.code == reason) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -48,6 +51,9 @@ async fn noted(broker: &TestBroker, subject: &str, reason: &str) {
     })
     .await;
 }
+
+/// Longer than those who prove nothing are counted together.
+const UNPROVEN_WINDOW: Duration = Duration::from_secs(301);
 
 #[tokio::test]
 async fn a_certificate_that_is_no_svid_is_refused_and_noted() {
@@ -96,6 +102,7 @@ async fn a_certificate_that_is_no_svid_is_refused_and_noted() {
         let refused = call_with(&broker, Some(&svid)).await;
         assert!(matches!(refused.code, Code::Unavailable | Code::Unknown | Code::Cancelled), "{name}: {refused:?}");
         noted(&broker, &subject, reason).await;
+        broker.advance(UNPROVEN_WINDOW);
     }
     let refused = call_with(&broker, None).await;
     assert!(matches!(refused.code, Code::Unavailable | Code::Unknown | Code::Cancelled), "no certificate: {refused:?}");
@@ -105,6 +112,27 @@ async fn a_certificate_that_is_no_svid_is_refused_and_noted() {
     }
     let (_, agent, task) = broker.at_work().await;
     agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn strangers_cannot_fill_the_record() {
+    let broker = TestBroker::start().await;
+    let pki = &broker.pki;
+    let before = broker.record.size().await;
+    for n in 0..60 {
+        let made_up = foreign_id(&format!("/made-up/{n}"));
+        call_with(&broker, Some(&pki.foreign.issue(&made_up, pki.now(), HOUR).unwrap())).await;
+        if n % 10 == 0 {
+            broker.sweep().await;
+        }
+    }
+    broker.sweep().await;
+    assert_eq!(broker.record.size().await, before + 1, "sixty handshakes that proved nothing");
+    broker.advance(UNPROVEN_WINDOW);
+    broker.sweep().await;
+    let refusals = broker.record.refusals().await;
+    assert_eq!(refusals.iter().map(|r| r.count).sum::<u64>(), 60, "{refusals:?}");
+    assert_eq!(refusals.len(), 2, "one for each window");
 }
 
 #[tokio::test]
