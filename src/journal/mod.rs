@@ -6,6 +6,7 @@ pub mod error;
 pub mod follow;
 pub mod guard_table;
 pub mod guards;
+pub mod in_use;
 pub mod open;
 pub mod options;
 pub mod projection;

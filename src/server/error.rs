@@ -9,6 +9,7 @@ use crate::entropy::EntropyError;
 use crate::entropy::secret_file::SecretFileError;
 use crate::grpc::door::ReflectionError;
 use crate::identity::error::IdentityError;
+use crate::journal::error::JournalError;
 use crate::metrics::MetricsError;
 use crate::mint::error::KeyRingError;
 use crate::policy::error::BundleError;
@@ -50,6 +51,9 @@ pub enum ServerError {
     /// The keys of the words cannot be used.
     #[error("the keys that seal what is stored cannot be used")]
     Seal(#[from] SealError),
+    /// The journal cannot be opened.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] JournalError),
     /// The signing keys cannot be used.
     #[error("the signing keys cannot be used")]
     Keys(#[from] KeyRingError),
@@ -73,6 +77,17 @@ pub enum ServerError {
         /// Why.
         #[source]
         cause: io::Error,
+    },
+    /// The system allows too few open files for the connections that are allowed.
+    #[error(
+        "`workloads.connections_max` needs {needed} open files and the system allows {allowed}; raise its limit \
+         (`ulimit -Hn`, LimitNOFILE=) or lower the setting"
+    )]
+    Descriptors {
+        /// What all connections and files need.
+        needed: u64,
+        /// What the system allows.
+        allowed: u64,
     },
     /// The operator's socket cannot be made.
     #[error("the operator's socket `{}`: {problem}", path.display())]

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::disk::{Disk, RealDisk};
 use crate::entropy::Entropy;
 use crate::entropy::secret_file;
+use crate::entropy::secret_file::SecretFileError;
 use crate::journal;
 use crate::journal::options::Options;
 use crate::mint::ring::{KeyRing, KeySettings};
@@ -124,7 +125,7 @@ impl DataFolder {
     /// When others may write in the folder, or a key cannot be made, read or used.
     pub fn open(&self, options: FolderOptions, clock: &Clock, entropy: &Entropy) -> Result<Contents, ServerError> {
         secret_file::folder(&self.root).map_err(ServerError::Folder)?;
-        let files = KeyFiles { master_key: self.master_key.clone(), task_keys: self.root.join("task-keys") };
+        let files = self.key_files();
         self.refuse_loss(&files)?;
         let sealer = Sealer::load(&files, Arc::clone(&self.disk), entropy.clone())?;
         let handles = HandleKey::load_or_create(&self.handle_key(), entropy)?;
@@ -158,12 +159,54 @@ impl DataFolder {
         gone.into_iter().next().map_or(Ok(()), |path| Err(ServerError::KeyGone { path, journal }))
     }
 
+    fn key_files(&self) -> KeyFiles {
+        KeyFiles { master_key: self.master_key.clone(), task_keys: self.root.join("task-keys") }
+    }
+
     fn handle_key(&self) -> PathBuf {
         self.root.join("handle.key")
     }
 
     fn checkpoint_key_path(&self) -> PathBuf {
         self.root.join("checkpoint.key")
+    }
+
+    /// Looks whether the folder could be opened, and makes and changes nothing. Blocking I/O.
+    ///
+    /// # Errors
+    /// When others may use it, it is somebody else's or in use, or a key that is there cannot be used.
+    pub fn inspect(&self, issuer: &str, entropy: &Entropy) -> Result<(), ServerError> {
+        match secret_file::check_folder(&self.root) {
+            Err(error) if error.is_absent() => return self.could_be_made(),
+            looked => looked.map_err(ServerError::Folder)?,
+        }
+        self.refuse_loss(&self.key_files())?;
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        if is_there(&self.master_key) {
+            HandleKey::load_or_create(&self.master_key, entropy)?;
+        }
+        if is_there(&self.handle_key()) {
+            HandleKey::load_or_create(&self.handle_key(), entropy)?;
+        }
+        if is_there(&self.signing_keys()) {
+            KeyRing::open_kept(&self.signing_keys())?;
+        }
+        if is_there(&self.checkpoint_key_path()) {
+            self.checkpoint_key(issuer, entropy)?;
+        }
+        Ok(journal::in_use::check(&self.journal())?)
+    }
+
+    fn could_be_made(&self) -> Result<(), ServerError> {
+        let above = self.root.ancestors().skip(1).find(|above| above.as_os_str().is_empty() || above.exists());
+        let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let may = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
+        let cause = match nix::unistd::access(above, may) {
+            Ok(()) if above.is_dir() => return Ok(()),
+            Ok(()) => std::io::ErrorKind::NotADirectory.into(),
+            Err(error) => error.into(),
+        };
+        Err(ServerError::Folder(SecretFileError::Io { path: self.root.clone(), cause }))
     }
 
     /// The key that signs checkpoints; its name is the log's origin, which is the issuer without its scheme.

@@ -17,6 +17,8 @@ use crate::server::error::ServerError;
 const PATH_BYTES_MAX: usize = 103;
 /// Name of the folder in which the socket is made.
 const NURSERY: &str = ".carnet-operator";
+/// Its name there.
+const DRAFT: &str = "s";
 
 /// The operator's socket, removed when it is dropped.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ pub struct OperatorSocket {
 /// When the folder may be written by others, is absent, or something else stands at the path.
 pub async fn check(path: &Path) -> Result<(), ServerError> {
     let refuse = |problem, cause| ServerError::Operator { path: path.to_owned(), problem, cause };
-    if path.as_os_str().len() + NURSERY.len() > PATH_BYTES_MAX {
+    let draft = path.with_file_name(NURSERY).join(DRAFT);
+    if path.as_os_str().len().max(draft.as_os_str().len()) > PATH_BYTES_MAX {
         return Err(refuse("the path is too long for a socket", None));
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -46,6 +49,14 @@ pub async fn check(path: &Path) -> Result<(), ServerError> {
     }
     if !is_trusted(metadata.uid()) {
         return Err(refuse("its folder belongs to somebody else", None));
+    }
+    // Who may rename a folder above it could put another in its place.
+    let real = fs::canonicalize(folder).map_err(|e| refuse("its folder cannot be used", Some(e)))?;
+    for above in real.ancestors().skip(1) {
+        let metadata = fs::metadata(above).map_err(|e| refuse("a folder above it cannot be used", Some(e)))?;
+        if (metadata.mode() & 0o022 != 0 && metadata.mode() & STICKY == 0) || !is_trusted(metadata.uid()) {
+            return Err(refuse("a folder above it may be changed by others", None));
+        }
     }
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -66,7 +77,7 @@ pub async fn bind(path: &Path) -> Result<OperatorSocket, ServerError> {
     check(path).await?;
     let refuse = |problem| move |cause| ServerError::Operator { path: path.to_owned(), problem, cause: Some(cause) };
     let nursery = path.with_file_name(NURSERY);
-    let draft = nursery.join("s");
+    let draft = nursery.join(DRAFT);
     // What an earlier start left behind.
     drop(fs::remove_file(&draft));
     drop(fs::remove_dir(&nursery));
@@ -110,6 +121,9 @@ impl Drop for OperatorSocket {
         }
     }
 }
+
+/// What others made in such a folder they alone may rename, as in `/tmp`.
+const STICKY: u32 = 0o1000;
 
 fn is_trusted(uid: u32) -> bool {
     uid == 0 || Uid::from_raw(uid) == geteuid()

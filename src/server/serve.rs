@@ -1,11 +1,11 @@
-//! `carnet serve`: from settings to a running broker. `--check` is the same up to the point where something would be written
-//! or listened at.
+//! `carnet serve`: from settings to a running broker. `--check` is the same up to the point where something would be written;
+//! it listens for a moment, and answers nobody.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
@@ -20,6 +20,7 @@ use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::server::descriptors;
 use crate::server::doors::{HttpsDoor, WorkloadDoor};
 use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
@@ -36,13 +37,22 @@ pub struct Checked {
     certificate: Option<ServerCertificate>,
 }
 
-/// Checks the settings against the world: the folder, the policy bundle with its tests, the certificate, the Workload API.
+/// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
+/// files, addresses, the operator's socket, the Workload API. It makes and changes nothing.
 ///
 /// # Errors
 /// When any of it cannot be used.
 pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let folder = DataFolder::new(&settings.data_dir).with_master_key(&settings.tokens.master_key_file);
     folder.refuse_dev()?;
+    let (looked, issuer) = (folder.clone(), settings.issuer.as_str().to_owned());
+    let looked = spawn_blocking(move || looked.inspect(&issuer, &Entropy::system()));
+    looked.await.map_err(ServerError::Thread)??;
+    descriptors::check(settings.workloads.connections_max, settings.https.is_some())?;
+    for address in [Some(settings.workloads.listen), settings.https.as_ref().map(|https| https.listen)] {
+        address.map_or(Ok(()), could_listen)?;
+    }
+    could_hold_socket(&settings).await?;
     let policy_dir = settings.policy_dir.clone();
     let policy = spawn_blocking(move || checked_policy(&policy_dir)).await.map_err(ServerError::Thread)??;
     let options = TrustOptions {
@@ -59,6 +69,27 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let svid = || ServerCertificate::Svid(trust.clone());
     let certificate = settings.https.as_ref().map(|_| files.map_or_else(svid, ServerCertificate::Files));
     Ok(Checked { settings, folder, policy, trust, certificate })
+}
+
+fn could_listen(address: SocketAddr) -> Result<(), ServerError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the listener does: what an ended broker leaves in the kernel for a while is no obstacle.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        // Two may be bound to an address at a time, but not listen.
+        socket.listen(1).map(drop)
+    };
+    bound().map_err(|cause| ServerError::Listen { address, cause })
+}
+
+async fn could_hold_socket(settings: &Settings) -> Result<(), ServerError> {
+    let folder = settings.operator_socket.parent();
+    // The data folder is made at the start, for nobody else.
+    if folder == Some(settings.data_dir.as_path()) && !settings.data_dir.exists() {
+        return Ok(());
+    }
+    operator::check(&settings.operator_socket).await
 }
 
 fn checked_policy(folder: &std::path::Path) -> Result<BundleFiles, ServerError> {
@@ -138,7 +169,7 @@ impl Checked {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then ends in good order.
+/// Serves until SIGTERM or SIGINT, then ends in good order; a second one cuts off what is still under way.
 ///
 /// # Errors
 /// As [`check`] and [`Checked::start`].
@@ -147,7 +178,9 @@ pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
     // Before the start, so that a signal during it is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(log)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(log)?;
-    let running = check(settings).await?.start().await?;
+    let checked = check(settings).await?;
+    descriptors::raise();
+    let running = checked.start().await?;
     let at = running.addresses();
     tracing::info!(workloads = %at.workloads, https = ?at.https, operator = ?at.operator, "serving");
     tokio::select! {
@@ -155,7 +188,13 @@ pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("ending: nobody new is let in, what was begun finishes");
-    let drained = running.shutdown().await;
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let drained = running.shutdown_unless(again).await;
     tracing::info!("ended");
     Ok(drained)
 }

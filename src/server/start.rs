@@ -137,17 +137,23 @@ impl Running {
     }
 
     /// Ends it in good order: nobody new is let in, streams end, requests in flight finish, the journal is closed.
-    pub async fn shutdown(mut self) -> Drained {
+    pub async fn shutdown(self) -> Drained {
+        self.shutdown_unless(std::future::pending()).await
+    }
+
+    /// The same, but does not wait for requests in flight any longer when `hurry` returns.
+    pub async fn shutdown_unless(mut self, hurry: impl Future<Output = ()>) -> Drained {
         self.ending.send_replace(true);
         let drained = async { while self.doors.join_next().await.is_some() {} };
-        let drained = match tokio::time::timeout(self.drain_timeout, drained).await {
-            Ok(()) => Drained::Whole,
-            Err(_) => {
-                tracing::warn!(after = ?self.drain_timeout, "requests that took too long were cut off");
-                self.doors.shutdown().await;
-                Drained::CutOff
-            }
+        let drained = tokio::select! {
+            () = drained => Drained::Whole,
+            () = tokio::time::sleep(self.drain_timeout) => Drained::CutOff,
+            () = hurry => Drained::CutOff,
         };
+        if drained == Drained::CutOff {
+            tracing::warn!("requests that took too long were cut off");
+            self.doors.shutdown().await;
+        }
         for task in self.keeping.drain(..) {
             task.abort();
             drop(task.await);

@@ -1,7 +1,9 @@
 //! `serve`: what a check finds and leaves alone, what a start opens, what the pages and the health service tell, and the end.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +28,10 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::ask::{ORCHESTRATOR, RESOURCE_SERVER};
+use crate::support::ask::{AGENT, Granted, INTENT, ORCHESTRATOR, RESOURCE_SERVER};
+use crate::support::caller::Caller;
 use crate::support::pki::{DOMAIN, Pki, client_config, id, soon};
+use crate::support::record::Record;
 
 /// A machine on which a broker could be started: a Workload API, a policy bundle, folders.
 struct Machine {
@@ -119,6 +123,108 @@ async fn a_check_finds_what_would_keep_a_broker_from_starting() {
     let error = soon(check(machine.settings())).await.unwrap_err();
     assert!(matches!(error, ServerError::Identity(_)), "{error:?}");
     soon(check_is_ok_after_all(machine)).await;
+}
+
+#[tokio::test]
+async fn a_check_looks_at_folder_keys_addresses_and_socket_and_changes_none() {
+    let machine = Machine::new();
+    let running = machine.start().await;
+    let refused = async |settings: Settings| soon(check(settings)).await.unwrap_err();
+    let in_use = refused(machine.settings()).await;
+    assert!(matches!(in_use, ServerError::Journal(_)), "a broker has the folder: {in_use:?}");
+
+    let mut elsewhere = machine.settings();
+    elsewhere.data_dir = machine.pki.path("other");
+    elsewhere.tokens.master_key_file = machine.pki.path("other/master.key");
+    soon(check(elsewhere.clone())).await.unwrap_err();
+    elsewhere.operator_socket = machine.pki.path("other/operator.sock");
+    soon(check(elsewhere.clone())).await.unwrap();
+    let at = running.addresses().clone();
+    for change in
+        [(|s: &mut Settings, at| s.workloads.listen = at) as fn(&mut Settings, std::net::SocketAddr), |s, at| {
+            s.https.as_mut().unwrap().listen = at
+        }]
+    {
+        let mut taken = elsewhere.clone();
+        change(&mut taken, at.workloads);
+        let error = refused(taken).await;
+        assert!(matches!(error, ServerError::Listen { .. }), "{error:?}");
+    }
+    let mut many = elsewhere.clone();
+    many.workloads.connections_max = usize::MAX >> 8;
+    let error = refused(many).await;
+    assert!(matches!(error, ServerError::Descriptors { .. }), "{error:?}");
+    assert!(!machine.pki.path("other").exists(), "a check makes no folder");
+    soon(running.shutdown()).await;
+
+    soon(check(machine.settings())).await.unwrap();
+    let before = listing(&machine.pki.path("data"));
+    let mode = |path: &str, mode| {
+        fs::set_permissions(machine.pki.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("data", 0o755);
+    assert!(matches!(refused(machine.settings()).await, ServerError::Folder(_)));
+    mode("data", 0o700);
+    for (file, spoiled) in [("master.key", "garbage"), ("handle.key", ""), ("checkpoint.key", "short")] {
+        let path = machine.pki.path("data").join(file);
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, spoiled).unwrap();
+        refused(machine.settings()).await;
+        fs::write(&path, &kept).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        refused(machine.settings()).await;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let ring = machine.pki.path("data/keys/keyring.json");
+    let kept = fs::read(&ring).unwrap();
+    fs::write(&ring, "{}").unwrap();
+    assert!(matches!(refused(machine.settings()).await, ServerError::Keys(_)));
+    fs::write(&ring, kept).unwrap();
+    soon(check(machine.settings())).await.unwrap();
+    assert_eq!(listing(&machine.pki.path("data")), before, "nothing was made, removed or written");
+    assert_eq!(soon(machine.start().await.shutdown()).await, Drained::Whole);
+}
+
+/// Every file of a folder, with what is in it.
+fn listing(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(listing(&path));
+        } else if path.is_file() {
+            let content = fs::read(&path).unwrap();
+            all.insert(path, content);
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn no_token_outlives_what_the_settings_say() {
+    let machine = Machine::new();
+    let settings = machine.settings_with("[tokens]\nttl_default = \"30s\"\nttl_max = \"1m\"");
+    let running = soon(soon(check(settings)).await.unwrap().start()).await.unwrap();
+    let record = Arc::new(Record::new(soon(connect_unix(running.operator_socket().unwrap())).await.unwrap()));
+    let (_orchestrator_api, orchestrator) = machine.channel(&running, ORCHESTRATOR).await;
+    let (_agent_api, agent) = machine.channel(&running, AGENT).await;
+    let agent = Caller::new(agent, Arc::clone(&record));
+    let deadline = i64::try_from(machine.pki.now().as_secs() + 1800).unwrap();
+    let registration = v1::RegisterTaskRequest {
+        request_id: "task".to_owned(),
+        intent: INTENT.to_owned(),
+        initiator: "user:ann@example.org".to_owned(),
+        agent: id(AGENT).to_string(),
+        deadline: Some(prost_types::Timestamp { seconds: deadline, nanos: 0 }),
+        ..v1::RegisterTaskRequest::default()
+    };
+    let task = Caller::new(orchestrator, record).open(registration).await;
+    let life = |granted: Granted| granted.claims()["exp"].as_u64().unwrap() - granted.claims()["iat"].as_u64().unwrap();
+    assert_eq!(life(agent.granted(task.reading()).await), 30, "what nobody asked for");
+    let ttl = Some(prost_types::Duration { seconds: 300, nanos: 0 });
+    let longer = v1::RequestCredentialRequest { ttl, ..task.reading() };
+    assert_eq!(life(agent.granted(longer).await), 60, "what the agent asked for is cut");
+    soon(running.shutdown()).await;
 }
 
 async fn check_is_ok_after_all(machine: Machine) {

@@ -69,3 +69,32 @@ async fn it_is_made_only_where_nobody_else_may_write_and_over_no_file() {
     let long = folder.path().join("x".repeat(200));
     assert_eq!(problem(bind(&long).await.unwrap_err()), "the path is too long for a socket");
 }
+
+#[tokio::test]
+async fn a_path_that_is_accepted_can_be_made() {
+    let folder = folder();
+    let mut accepted = 0;
+    for length in 60..110_usize {
+        let name = "d".repeat(length.saturating_sub(folder.path().as_os_str().len() + 3));
+        let path = folder.path().join(name).join("s");
+        DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap()).unwrap();
+        if check(&path).await.is_ok() {
+            drop(bind(&path).await.unwrap());
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 0);
+}
+
+#[tokio::test]
+async fn nobody_else_may_change_a_folder_above_it() {
+    let folder = folder();
+    let inner = folder.path().join("shared/own");
+    DirBuilder::new().recursive(true).mode(0o700).create(&inner).unwrap();
+    let path = inner.join("operator.sock");
+    let shared = folder.path().join("shared");
+    fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(problem(bind(&path).await.unwrap_err()), "a folder above it may be changed by others");
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    bind(&path).await.unwrap();
+}

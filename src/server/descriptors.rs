@@ -1,0 +1,44 @@
+//! File descriptors: every connection takes one, and so does every file of the journal. Connections must not take those of the
+//! journal, for what cannot be written ends the process.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::identity::listen::HANDSHAKES_MAX;
+use crate::server::doors::HTTPS_CONNECTIONS_MAX;
+use crate::server::error::ServerError;
+
+/// Descriptors that are kept for what is no connection: segments, index, snapshots, keys, sockets, the Workload API.
+const FILES: u64 = 256;
+
+/// What so many connections of workloads need, with those of the other door when it is open, and everything else.
+fn needed(connections_max: usize, https: bool) -> u64 {
+    let workloads = (connections_max + HANDSHAKES_MAX) as u64;
+    let pages = if https { (HTTPS_CONNECTIONS_MAX + HANDSHAKES_MAX) as u64 } else { 0 };
+    workloads.saturating_add(pages).saturating_add(FILES)
+}
+
+/// Looks whether the system allows so many.
+///
+/// # Errors
+/// When it does not.
+pub(in crate::server) fn check(connections_max: usize, https: bool) -> Result<(), ServerError> {
+    // A system that tells no limit refuses by itself.
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    suffices(needed(connections_max, https), allowed)
+}
+
+fn suffices(needed: u64, allowed: u64) -> Result<(), ServerError> {
+    if needed > allowed { Err(ServerError::Descriptors { needed, allowed }) } else { Ok(()) }
+}
+
+/// Takes as many as the system allows: the usual soft limit is that of programs that cannot handle more.
+pub(in crate::server) fn raise() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit on open files cannot be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! The sum, and what it is held against.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use super::*;
+
+#[test]
+fn connections_leave_room_for_files() {
+    let both = needed(4096, true);
+    assert_eq!(both, 4096 + 512 + 1024 + 512 + 256);
+    assert!(suffices(both, both).is_ok());
+    assert!(matches!(suffices(both, both - 1), Err(ServerError::Descriptors { .. })));
+    assert_eq!(both - needed(4096, false), 1024 + 512);
+}
+
+#[test]
+fn the_soft_limit_is_raised() {
+    raise();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert_eq!(soft, hard);
+}
