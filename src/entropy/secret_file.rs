@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -20,6 +20,16 @@ pub enum SecretFileError {
         mode: u32,
         /// What they should be.
         expected: u32,
+    },
+    /// It is somebody else's, who could put another in its place.
+    #[error("`{}` belongs to another user (uid {owner}, and this is uid {own})", path.display())]
+    NotOwned {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        own: u32,
     },
     /// A folder, a socket, a device.
     #[error("`{}` is not an ordinary file", path.display())]
@@ -79,6 +89,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, SecretFil
     if mode & 0o077 != 0 {
         return Err(SecretFileError::TooOpen { path: path.to_owned(), mode, expected: FILE_MODE });
     }
+    refuse_others(path, metadata.uid(), &[0])?;
     if metadata.len() > bytes_max {
         return Err(SecretFileError::TooLarge { path: path.to_owned(), max: bytes_max });
     }
@@ -111,19 +122,40 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), SecretFileError> {
     sync_folder_of(path)
 }
 
-/// Makes a folder for secrets (0700) unless it is there, and refuses one in which others may write.
+/// Makes a folder for secrets (0700) unless it is there, and refuses one that others may use.
 ///
 /// # Errors
-/// When it can't be made, is no folder, or others may write in it.
+/// When it can't be made, is no folder, is somebody else's, or may be used by others.
 pub fn folder(path: &Path) -> Result<(), SecretFileError> {
     let io = |cause| SecretFileError::Io { path: path.to_owned(), cause };
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path).map_err(io)?;
+    check_folder(path)
+}
+
+/// Looks whether a folder may hold secrets, and makes none.
+///
+/// # Errors
+/// When it is absent, no folder, somebody else's, or may be used by others.
+pub fn check_folder(path: &Path) -> Result<(), SecretFileError> {
+    let io = |cause| SecretFileError::Io { path: path.to_owned(), cause };
     let metadata = fs::metadata(path).map_err(io)?;
+    if !metadata.is_dir() {
+        return Err(io(io::ErrorKind::NotADirectory.into()));
+    }
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o022 != 0 {
+    if mode & 0o077 != 0 {
         return Err(SecretFileError::TooOpen { path: path.to_owned(), mode, expected: FOLDER_MODE });
     }
-    Ok(())
+    refuse_others(path, metadata.uid(), &[])
+}
+
+/// Refuses what belongs neither to us nor to one of `besides`.
+fn refuse_others(path: &Path, owner: u32, besides: &[u32]) -> Result<(), SecretFileError> {
+    let own = nix::unistd::geteuid().as_raw();
+    if owner == own || besides.contains(&owner) {
+        return Ok(());
+    }
+    Err(SecretFileError::NotOwned { path: path.to_owned(), owner, own })
 }
 
 fn write_draft(path: &Path, content: &[u8]) -> Result<PathBuf, SecretFileError> {

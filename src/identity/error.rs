@@ -230,6 +230,14 @@ pub enum IdentityError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// Others may use the file of a private key.
+    #[error("`{}` may be used by others (mode {mode:o}); a private key must not be (0600, or 0640 for a group of its own)", path.display())]
+    KeyTooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A file holds no certificate or key in PEM.
     #[error("`{}` holds no {what} in PEM", path.display())]
     Pem {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +30,8 @@ use super::trust::{Trust, server_tls};
 use super::view::provider;
 use crate::model::spiffe_id::SpiffeId;
 
+/// Bits that the file of a private key may not have: others may do nothing, a group may read it at most (as `ssl-cert` does).
+const KEY_MODE_REFUSED: u32 = 0o037;
 /// How often the files of a certificate are looked at.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
 
@@ -123,6 +126,12 @@ fn read(chain: &Path, key: &Path) -> Result<Loaded, IdentityError> {
     let file = |path: &Path| {
         std::fs::read(path).map_err(|error| IdentityError::File { path: path.to_owned(), source: Arc::new(error) })
     };
+    let mode = std::fs::metadata(key).map(|m| m.permissions().mode() & 0o777);
+    if let Ok(mode) = mode
+        && mode & KEY_MODE_REFUSED != 0
+    {
+        return Err(IdentityError::KeyTooOpen { path: key.to_owned(), mode });
+    }
     let pem = |path: &Path, what| IdentityError::Pem { path: path.to_owned(), what };
     let from = (file(chain)?, Zeroizing::new(file(key)?));
     let certificates: Vec<CertificateDer<'static>> =

@@ -89,6 +89,7 @@ impl KeyRing {
         let empty = Loaded { state: RingState::new(), keys: HashMap::new() };
         let ring = Self { folder: folder.to_owned(), settings, loaded: RwLock::new(Arc::new(empty)) };
         ring.change(now, |ring, loaded| {
+            loaded.state.lead_ms = u64::try_from(ring.settings.lead.as_millis()).ok();
             for algorithm in ring.algorithms() {
                 if loaded.state.current(algorithm, now).is_none() && loaded.state.scheduled(algorithm, now).is_none() {
                     // Nobody has a copy of a key set without any: the first key need not wait.
@@ -107,6 +108,23 @@ impl KeyRing {
     #[must_use]
     pub fn list_path(folder: &Path) -> PathBuf {
         folder.join("keyring.json")
+    }
+
+    /// Opens the keys that a broker keeps in the folder, for work beside it: with the lead that the broker was told, and without
+    /// making or changing anything.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`], and when there are none.
+    pub fn open_kept(folder: &Path) -> Result<Self, KeyRingError> {
+        secret_file::check_folder(folder)?;
+        let empty = Loaded { state: RingState::new(), keys: HashMap::new() };
+        let (settings, loaded) = (KeySettings::default(), RwLock::new(Arc::new(empty)));
+        let mut ring = Self { folder: folder.to_owned(), settings, loaded };
+        let state = ring.read_list()?;
+        let keys = ring.load_keys(&state)?;
+        ring.settings.lead = state.lead_ms.map_or(LEAD_DEFAULT, Duration::from_millis);
+        ring.swap(Loaded { state, keys });
+        Ok(ring)
     }
 
     /// The algorithms in use: ES256, and those that audiences are configured for.

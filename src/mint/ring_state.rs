@@ -18,6 +18,9 @@ use crate::token::jwks::KeyId;
 #[serde(deny_unknown_fields)]
 pub(super) struct RingState {
     pub(super) version: u32,
+    /// How long a key is published before it signs, as the broker was told: who works on the list beside it keeps to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lead_ms: Option<u64>,
     /// In the order in which they were made.
     pub(super) keys: Vec<KeyRecord>,
 }
@@ -40,7 +43,7 @@ impl RingState {
     pub(super) const VERSION: u32 = 1;
 
     pub(super) const fn new() -> Self {
-        Self { version: Self::VERSION, keys: Vec::new() }
+        Self { version: Self::VERSION, lead_ms: None, keys: Vec::new() }
     }
 
     /// The key that signs now.

@@ -1,10 +1,8 @@
 //! `carnet key distrust`.
 
-use std::path::PathBuf;
-
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given::rfc3339;
-use crate::cli::key::{Folder, settings};
+use crate::cli::key::Folder;
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::clock::Clock;
@@ -16,14 +14,11 @@ pub(in crate::cli) struct Args {
     key: String,
     #[command(flatten)]
     folder: Folder,
-    /// The broker's settings.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
     let key: KeyId = args.key.parse().map_err(|error| CliError::because(format!("`{}`", args.key), error))?;
-    let ring = args.folder.open(settings(args.config.as_deref())?)?;
+    let ring = args.folder.open()?;
     let rotation = ring
         .distrust(&key, Clock::system().now())
         .map_err(|error| CliError::because("the key cannot be distrusted", error))?;

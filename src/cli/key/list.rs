@@ -6,7 +6,6 @@ use crate::cli::key::Folder;
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::clock::Clock;
-use crate::mint::ring::KeySettings;
 use crate::mint::view::KeyView;
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +15,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
-    let ring = args.folder.open(KeySettings::default())?;
+    let ring = args.folder.open()?;
     let keys = ring.keys(Clock::system().now());
     out.rows(&["key", "algorithm", "state", "published", "signs_from"], keys.iter().map(key).collect())?;
     Ok(Exit::Done)

@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::door::DATA_DIR_DEFAULT;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
-use crate::cli::serve::environment;
-use crate::clock::Clock;
-use crate::config;
-use crate::mint::ring::{KeyRing, KeySettings, TokenFormat};
+use crate::mint::ring::KeyRing;
 use crate::server::folder::DataFolder;
 
 #[derive(Debug, clap::Subcommand)]
@@ -21,7 +18,7 @@ pub(in crate::cli) enum Command {
     List(list::Args),
     /// Let the next key take over, as soon as it has been published long enough.
     Rotate(rotate::Args),
-    /// Trust a key no more, from now on: tokens that it signed are refused as soon as verifiers fetch the keys again.
+    /// Trust a key no more, from now on: tokens that it signed are refused as soon as verifiers fetch the keys again, ours each minute.
     Distrust(distrust::Args),
 }
 
@@ -42,26 +39,12 @@ struct Folder {
 }
 
 impl Folder {
-    /// Opens the keys that are there; it makes none.
-    fn open(&self, settings: KeySettings) -> Result<KeyRing, CliError> {
+    /// Opens the keys that are there, with what the broker uses them for; it makes none.
+    fn open(&self) -> Result<KeyRing, CliError> {
         let folder = DataFolder::new(&self.data_dir).signing_keys();
         if !Path::new(&folder).is_dir() {
             return Err(CliError::local(format!("`{}` holds no keys; is it a broker's?", self.data_dir.display())));
         }
-        KeyRing::open(&folder, settings, Clock::system().now())
-            .map_err(|error| CliError::because("the keys cannot be used", error))
+        KeyRing::open_kept(&folder).map_err(|error| CliError::because("the keys cannot be used", error))
     }
-}
-
-/// What the keys are used for, as the broker's settings say.
-fn settings(config: Option<&Path>) -> Result<KeySettings, CliError> {
-    let Some(path) = config else { return Ok(KeySettings::default()) };
-    let refused = |error| CliError::because("the settings are refused", error);
-    let settings = config::read(path, &environment()).map_err(refused)?;
-    let formats = settings
-        .tokens
-        .formats
-        .into_iter()
-        .map(|(audience, form)| (audience, TokenFormat { algorithm: form.algorithm, kind: form.kind }));
-    Ok(KeySettings { lead: settings.tokens.next_key_lead, formats: formats.collect() })
 }

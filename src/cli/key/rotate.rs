@@ -1,10 +1,8 @@
 //! `carnet key rotate`.
 
-use std::path::PathBuf;
-
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given::rfc3339;
-use crate::cli::key::{Folder, settings};
+use crate::cli::key::Folder;
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::clock::Clock;
@@ -17,13 +15,10 @@ pub(in crate::cli) struct Args {
     /// Which of the keys: ES256, RS256 or Ed25519.
     #[arg(long, value_name = "NAME", default_value = "ES256", value_parser = algorithm)]
     algorithm: SigningAlgorithm,
-    /// The broker's settings, which say how long a key is published before it signs [default: an hour].
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
-    let ring = args.folder.open(settings(args.config.as_deref())?)?;
+    let ring = args.folder.open()?;
     let rotation = ring
         .rotate(args.algorithm, Clock::system().now())
         .map_err(|error| CliError::because("the keys cannot be rotated", error))?;

@@ -59,11 +59,25 @@ fn absence_folders_and_excess_are_told_apart() {
 }
 
 #[test]
-fn a_folder_in_which_others_may_write_is_refused() {
+fn a_folder_that_others_may_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b");
+    assert!(check_folder(&path).unwrap_err().is_absent(), "a look makes none");
     folder(&path).unwrap();
+    check_folder(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    set_mode(&path, 0o770);
-    assert!(matches!(folder(&path), Err(SecretFileError::TooOpen { .. })));
+    for mode in [0o770, 0o755, 0o701, 0o740] {
+        set_mode(&path, mode);
+        assert!(matches!(folder(&path), Err(SecretFileError::TooOpen { .. })), "{mode:o}");
+        assert!(matches!(check_folder(&path), Err(SecretFileError::TooOpen { .. })), "{mode:o}");
+    }
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_refused() {
+    let own = nix::unistd::geteuid().as_raw();
+    let path = Path::new("/var/lib/carnet");
+    assert!(refuse_others(path, own, &[]).is_ok());
+    assert!(matches!(refuse_others(path, own + 1, &[]), Err(SecretFileError::NotOwned { .. })));
+    assert!(refuse_others(path, own + 1, &[own + 1]).is_ok(), "a secret that root has put there");
 }

@@ -70,6 +70,22 @@ fn keys_survive_a_restart() {
 }
 
 #[test]
+fn work_beside_the_broker_keeps_to_its_lead_and_makes_nothing() {
+    let home = Home::new();
+    assert!(KeyRing::open_kept(&home.folder()).is_err(), "there is no broker");
+    assert!(!home.folder().exists());
+    let day = KeySettings { lead: Duration::from_secs(24 * HOUR), ..KeySettings::default() };
+    let ring = KeyRing::open(&home.folder(), day, at(0)).unwrap();
+    let beside = KeyRing::open_kept(&home.folder()).unwrap();
+    assert_eq!(beside.jwks(at(0)), ring.jwks(at(0)));
+    assert_eq!(beside.rotate(ES, at(60)).unwrap().signs_from, at(24 * HOUR), "as the broker was told");
+    assert!(ring.reload().unwrap());
+    let mode = |mode| fs::set_permissions(home.folder(), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o750);
+    assert!(matches!(KeyRing::open_kept(&home.folder()), Err(KeyRingError::SecretFile(_))));
+}
+
+#[test]
 fn a_key_is_published_before_it_signs() {
     let home = Home::new();
     let ring = home.ring(at(0));

@@ -69,7 +69,8 @@ async fn one_host_has_a_part_of_the_handshakes() {
     let dialer = Dialer::new(&format!("127.0.0.1:{port}"), &agent, broker()).unwrap();
     soon(async {
         loop {
-            let (dialed, _) = tokio::join!(dialer.dial(), tokio::time::timeout(Duration::from_millis(100), incoming.next()));
+            let (dialed, _) =
+                tokio::join!(dialer.dial(), tokio::time::timeout(Duration::from_millis(100), incoming.next()));
             if dialed.is_ok() {
                 break;
             }

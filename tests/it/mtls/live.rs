@@ -1,5 +1,7 @@
 //! What happens while connections are open: rotation, withdrawal, expiry, loss of the Workload API, and limits.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::Offer;
 use carnet::identity::accept::{PeerAcceptor, Refusal};
 use carnet::identity::client::Dialer;
-use carnet::identity::error::{CallerError, HandshakeError, Unready};
+use carnet::identity::error::{CallerError, HandshakeError, IdentityError, Unready};
 use carnet::identity::https::{CertificateFiles, ServerCertificate, listen_tls};
 use carnet::identity::listen::{ListenLimits, listen};
 use carnet::model::reason::ReasonCode;
@@ -393,6 +395,7 @@ async fn a_certificate_from_files_is_presented_and_replaced_while_running() {
         let made = rcgen::generate_simple_self_signed(["carnet.test".to_owned()]).unwrap();
         std::fs::write(&chain, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         made.cert.der().clone()
     };
     assert!(CertificateFiles::load(&chain, &key).is_err(), "there are none yet");
@@ -418,6 +421,13 @@ async fn a_certificate_from_files_is_presented_and_replaced_while_running() {
     let second = write();
     assert!(files.reload().unwrap());
     assert_eq!(presented().await, second);
+
+    for mode in [0o644, 0o604, 0o660] {
+        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(files.reload(), Err(IdentityError::KeyTooOpen { .. })), "{mode:o}");
+    }
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    assert!(!files.reload().unwrap(), "a group of its own may read it");
 
     std::fs::write(&key, "no key").unwrap();
     assert!(files.reload().is_err());
