@@ -82,8 +82,11 @@ pub enum VerifyError {
     /// The kept checkpoint.
     #[error("the kept checkpoint does not hold")]
     Kept(#[source] NoteError),
-    /// The log is shorter than it was.
-    #[error("the log was cut short: a kept checkpoint signs for {kept} events, the export for {signed}")]
+    /// The log is shorter than it was, or the export was made before the checkpoint.
+    #[error(
+        "a kept checkpoint signs for {kept} events, the export for {signed}: it was made before the checkpoint, or the log \
+         was cut short"
+    )]
     CutShort {
         /// What the kept checkpoint signs for.
         kept: u64,

@@ -101,7 +101,11 @@ pub fn next_steps(program: &Path, broker: &DevBroker) -> Result<Vec<NextStep>, D
         [["audit", "checkpoint", "--save", &kept, "--save-key", &key].as_slice(), &operator].concat(),
         Vec::new(),
     );
-    step("you take the record away", [["audit", "export", &export].as_slice(), &operator].concat(), Vec::new());
+    step(
+        "you take the record away",
+        [["audit", "export", &export, "--force"].as_slice(), &operator].concat(),
+        Vec::new(),
+    );
     step(
         "and check it without the broker: not a byte was changed",
         vec!["audit", "verify", &export, "--key", &key, "--checkpoint", &kept],

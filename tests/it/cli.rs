@@ -231,6 +231,14 @@ fn printed_commands_work_as_they_are_printed() {
     again(" credential request ", 3);
     // An end can be asked for again: it changes nothing.
     again(" task complete ", 0);
+    // From the first to the last they work a second time, in the same folder.
+    for command in &commands {
+        let output = shell(command);
+        assert!(output.status.success(), "the second time: {command}\n{}", told(&output));
+    }
+    let export = commands.iter().find(|command| command.contains(" audit export ")).unwrap().replace(" --force", "");
+    let output = shell(&export);
+    assert_eq!(output.status.code(), Some(1), "what is there is kept unless one says otherwise: {}", told(&output));
     let folder = dev.value("data");
     assert!(dev.end(), "it did not end in good order");
     assert!(!Path::new(&folder).exists(), "`{folder}` stays behind");

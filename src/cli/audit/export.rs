@@ -1,7 +1,7 @@
 //! `carnet audit export`.
 
-use std::fs::OpenOptions;
-use std::io::BufWriter;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ use crate::pb::v1::{ExportBeginning, ExportEventsRequest, ExportEventsResponse};
 pub(in crate::cli) struct Args {
     /// The file to write; it must not exist yet.
     file: PathBuf,
+    /// Write it in place of one that exists.
+    #[arg(long)]
+    force: bool,
     /// Without the first N events, of which an earlier export is kept.
     #[arg(long, value_name = "N", default_value_t = 0)]
     from: u64,
@@ -33,19 +36,62 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
     let request = ExportEventsRequest { from: args.from, size: args.size };
+    let existing = if args.force { Existing::Replaced } else { Existing::Kept };
     let mut client = AuditServiceClient::new(args.door.channel().await?);
-    let events = write(client.export_events(request).await?.into_inner(), &args.file).await?;
+    let events = write(client.export_events(request).await?.into_inner(), &args.file, existing).await?;
     out.record(&Value::Fields(vec![("file", args.file.display().to_string().into()), ("events", events.into())]))?;
     Ok(Exit::Done)
 }
 
-/// Writes an export from what the broker streams, and tells how many events there were.
+/// What becomes of a file that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Existing {
+    /// It stays, and nothing is written.
+    Kept,
+    /// The export takes its place, once it is whole.
+    Replaced,
+}
+
+/// Writes an export from what the broker streams, and tells how many events there were. The file is there whole or not at all.
 ///
 /// # Errors
 /// When the stream breaks or ends before its checkpoint, or the file is there already or cannot be written.
-pub(in crate::cli) async fn write(mut parts: Streaming<ExportEventsResponse>, path: &Path) -> Result<u64, CliError> {
+pub(in crate::cli) async fn write(
+    parts: Streaming<ExportEventsResponse>,
+    path: &Path,
+    existing: Existing,
+) -> Result<u64, CliError> {
+    let unwritable = |error| CliError::because(format!("`{}` cannot be written", path.display()), error);
+    if existing == Existing::Kept && path.symlink_metadata().is_ok() {
+        return Err(unwritable(io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".part");
+    let draft = Draft(PathBuf::from(draft));
+    let events = fill(parts, &draft.0).await?;
+    match existing {
+        // A link, not a rename: it never takes the place of a file that was made meanwhile.
+        Existing::Kept => fs::hard_link(&draft.0, path),
+        Existing::Replaced => fs::rename(&draft.0, path),
+    }
+    .map_err(unwritable)?;
+    Ok(events)
+}
+
+/// A file that is removed when it is dropped, unless it has another name by then.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+async fn fill(mut parts: Streaming<ExportEventsResponse>, path: &Path) -> Result<u64, CliError> {
     let unwritable = |error| CliError::because(format!("`{}` cannot be written", path.display()), error);
     // What agents and people wrote is sealed, but who asked for what is nobody's business either.
+    // What an earlier one that was killed left behind.
+    drop(fs::remove_file(path));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
     let cut_short = |what: &str| CliError::remote(format!("the export has no {what}"), "the stream ended before it");
     let beginning = match parts.message().await?.and_then(|message| message.part) {
