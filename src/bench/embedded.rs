@@ -124,7 +124,10 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
     };
     let parts = Parts {
         broker: parts,
-        workloads: WorkloadDoor { listener, limits: ListenLimits { connections_max: CONNECTIONS_MAX, ..ListenLimits::default() } },
+        workloads: WorkloadDoor {
+            listener,
+            limits: ListenLimits { connections_max: CONNECTIONS_MAX, ..ListenLimits::default() },
+        },
         https: None,
         operator: None,
         metrics: Metrics::new().map_err(BenchError::start("the metrics"))?,

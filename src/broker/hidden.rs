@@ -18,7 +18,13 @@ pub(in crate::broker) struct Sought {
 impl Broker {
     /// Refuses what belongs to a task that is not the caller's, or whose handle the caller does not show. What does not exist is
     /// refused alike, and says nothing about anybody.
-    pub(in crate::broker) fn hidden(&self, state: &State, caller: &Caller, task: TaskId, sought: Sought) -> BrokerError {
+    pub(in crate::broker) fn hidden(
+        &self,
+        state: &State,
+        caller: &Caller,
+        task: TaskId,
+        sought: Sought,
+    ) -> BrokerError {
         if let (Some(known), Caller::Workload(workload)) = (state.tasks.get(&task), caller) {
             let is_agent = caller.is(&known.agent);
             self.note_refusal(Refusal {

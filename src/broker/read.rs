@@ -39,8 +39,8 @@ impl Broker {
         let _place = self.enter(caller)?;
         let state = self.0.known.look();
         let task = state.tasks.get(&id).ok_or(BrokerError::NotFound { what: "task" })?;
-        let seen = caller.may_see(&state, id)
-            || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(id, &h)));
+        let seen =
+            caller.may_see(&state, id) || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(id, &h)));
         if !seen {
             return Err(self.hidden(&state, caller, id, Sought { rpc: "GetTask", what: "task" }));
         }

@@ -280,7 +280,8 @@ impl Check {
             self.within(name, written.unwrap_or(default), Span(second)..=Span(Duration::from_secs(max))).0
         };
         let connect_timeout = span("workloads.connect_timeout", written.connect_timeout, 30, 600);
-        let handshake_timeout = span("workloads.handshake_timeout", written.handshake_timeout, HANDSHAKE_SECONDS_DEFAULT, 60);
+        let handshake_timeout =
+            span("workloads.handshake_timeout", written.handshake_timeout, HANDSHAKE_SECONDS_DEFAULT, 60);
         let drain_timeout = span("workloads.drain_timeout", written.drain_timeout, 20, 600);
         let connections = written.connections_max.unwrap_or(CONNECTIONS_DEFAULT);
         let connections = self.within("workloads.connections_max", connections, 1..=CONNECTIONS_MAX);

@@ -29,7 +29,11 @@ fn a_grant_for_one_use_is_used_once() {
     assert_eq!(code(uses.take(one(g, 1, 300), SINCE, at(2))), Ok(0));
     assert_eq!(code(uses.take(one(g, 1, 300), SINCE, at(3))), Err("CALLS_SPENT"));
     assert_eq!(code(uses.take(one(grant(1, 2), 1, 300), SINCE, at(3))), Ok(0), "another grant");
-    assert_eq!(code(uses.take(Use { key: [1; 32], ..one(g, 1, 300) }, SINCE, at(3))), Ok(0), "another entry of the grant");
+    assert_eq!(
+        code(uses.take(Use { key: [1; 32], ..one(g, 1, 300) }, SINCE, at(3))),
+        Ok(0),
+        "another entry of the grant"
+    );
     assert_eq!(code(uses.take(one(grant(1, 3), 0, 300), SINCE, at(3))), Err("CALLS_SPENT"));
 }
 
@@ -74,7 +78,11 @@ fn memory_is_bounded_and_full_means_no() {
         assert_eq!(code(uses.take(one(grant(1, n), 1, 300), SINCE, at(2))), Ok(0));
     }
     assert_eq!(code(uses.take(one(grant(1, 9), 1, 300), SINCE, at(10))), Err("USES_FULL"));
-    assert_eq!(code(uses.take(one(grant(1, 0), 1, 300), SINCE, at(10))), Err("CALLS_SPENT"), "what is counted stays counted");
+    assert_eq!(
+        code(uses.take(one(grant(1, 0), 1, 300), SINCE, at(10))),
+        Err("CALLS_SPENT"),
+        "what is counted stays counted"
+    );
     assert_eq!(code(uses.take(one(grant(3601, 9), 1, 3900), SINCE, at(3602))), Ok(0), "what is over makes room");
     assert_eq!(uses.counts.lock().unwrap().by_grant.len(), 1);
 }
