@@ -12,11 +12,13 @@ use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{GrantState, ListTasksRequest};
 use serde_json::json;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::support::ask::{AGENT, Granted, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker};
 use super::support::caller::Refused;
-use super::support::pki::id;
+use super::support::pki::{id, soon};
 
 #[tokio::test]
 async fn invariant_10_everything_has_a_limit() {
@@ -124,6 +126,56 @@ async fn requests_in_flight_are_bounded_for_each_caller() {
     assert!(!refused.is_empty(), "64 at once, and at most 2 in flight");
     assert!(answers.iter().any(Result::is_ok));
     agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn calls_that_reach_no_verb_are_held_against_the_rate() {
+    let limits = CallerLimits { per_second: 1, burst: 3, in_flight: 100 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let server = broker.resource_server().await;
+    let everything = || revocation(Named::Everything(carnet::pb::v1::Everything {}));
+    for n in 0..10 {
+        let refused = server.unchecked().revoke(everything()).await.unwrap_err();
+        assert_eq!(refused.reason, if n < 3 { "METHOD_NOT_ALLOWED" } else { "RATE_LIMITED" }, "{n}");
+    }
+    let mut health = HealthClient::new(broker.caller(AGENT).await.channel());
+    for n in 0..10 {
+        let answer = health.check(HealthCheckRequest { service: String::new() }).await;
+        assert_eq!(answer.is_ok(), n < 3, "{n}: {answer:?}");
+    }
+}
+
+/// Messages that never come to their end are held, too.
+#[tokio::test]
+async fn calls_that_are_never_finished_have_a_greatest_number() {
+    let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };
+    let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let mut held = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut client = tonic::client::Grpc::new(agent.channel());
+        held.spawn(async move {
+            client.ready().await.unwrap();
+            let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
+            let codec = tonic_prost::ProstCodec::<(), ()>::default();
+            client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await.map(|_| ())
+        });
+    }
+    soon(async {
+        while agent.unchecked().request_credential(task.reading()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let refused = agent.unchecked().request_credential(task.reading()).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    held.shutdown().await;
+    soon(async {
+        while agent.unchecked().request_credential(task.reading()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

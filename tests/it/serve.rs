@@ -320,6 +320,29 @@ async fn the_end_closes_streams_and_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_asked_for_twice_waits_for_nobody() {
+    let machine = Machine::new();
+    let running = machine.start().await;
+    let (_api, channel) = machine.channel(&running, AGENT).await;
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    // A request whose message never ends.
+    let unfinished = tokio::spawn(async move {
+        let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await.map(|_| ())
+    });
+    soon(async {
+        while running.metrics().render().unwrap().contains("carnet_rpcs_in_flight 0") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert_eq!(soon(running.shutdown_unless(std::future::ready(()))).await, Drained::CutOff);
+    assert!(soon(unfinished).await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn reflection_describes_the_contract_and_health_and_nothing_of_the_journal() {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
