@@ -34,7 +34,14 @@ pub struct PeerConnection<IO = TcpStream> {
     tls: Guarded<Gathered<TlsStream<IO>>>,
     peer: Arc<VerifiedPeer>,
     retirement: Option<oneshot::Receiver<Infallible>>,
+    tether: Option<Tether>,
     seat: Option<Seat>,
+}
+
+/// The connection ends itself when this is dropped.
+#[derive(Debug)]
+pub(in crate::identity) struct Tether {
+    _held: oneshot::Sender<Infallible>,
 }
 
 impl<IO> PeerConnection<IO> {
@@ -42,8 +49,9 @@ impl<IO> PeerConnection<IO> {
     pub(in crate::identity) fn new(tls: TlsStream<IO>, peer: Arc<VerifiedPeer>, trust: Trust) -> Self {
         let (tls, end) = Guarded::new(Gathered::new(tls));
         let (retire, retirement) = oneshot::channel();
-        tokio::spawn(watch(trust, Arc::clone(&peer), retire, end));
-        Self { tls, peer, retirement: Some(retirement), seat: None }
+        let (tether, cut) = oneshot::channel();
+        tokio::spawn(watch(trust, Arc::clone(&peer), retire, cut, end));
+        Self { tls, peer, retirement: Some(retirement), tether: Some(Tether { _held: tether }), seat: None }
     }
 
     /// Who is on the other side.
@@ -62,6 +70,11 @@ impl<IO> PeerConnection<IO> {
             }
         }
     }
+
+    /// Ties the connection to what is given back. To be taken once.
+    pub(in crate::identity) const fn tether(&mut self) -> Option<Tether> {
+        self.tether.take()
+    }
 }
 
 /// Sees to retirement and end; gone with the connection.
@@ -69,6 +82,7 @@ async fn watch(
     trust: Trust,
     peer: Arc<VerifiedPeer>,
     retire: oneshot::Sender<Infallible>,
+    cut: oneshot::Receiver<Infallible>,
     mut end: oneshot::Sender<Ended>,
 ) {
     let now = trust.clock().now();
@@ -85,6 +99,7 @@ async fn watch(
         () = end.closed() => return,
         () = trust.clock().reach(peer.expires_at()) => Ended::Expired,
         () = withdrawn(&trust, &peer) => Ended::Withdrawn,
+        _ = cut => Ended::Cut,
         never = retired => match never {},
     };
     tracing::debug!(peer = %peer.spiffe_id(), %why, "the connection is closed");

@@ -17,6 +17,9 @@ pub enum Ended {
     /// Trust in it was withdrawn.
     #[error("the peer is no longer trusted")]
     Withdrawn,
+    /// Whoever served it does so no longer.
+    #[error("the connection is no longer served")]
+    Cut,
 }
 
 /// A stream, and whoever may end it.

@@ -27,7 +27,7 @@ impl<C: Unpin> Stream for Alone<C> {
 pub type WindDown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves every connection by a call of `serve` with the connection and the sign to wind it down: it is retired, or `stop` has
-/// come. Returns when `stop` has come and every call has returned. With tonic:
+/// come. Returns when `stop` has come and every call has returned; dropped before, it ends every connection. With tonic:
 ///
 /// ```text
 /// serve::each(incoming, stop, |connection, wind_down| {
@@ -67,7 +67,13 @@ where
                 _ = stopping.wait_for(|stopping| *stopping) => {}
             }
         };
-        serving.spawn(serve(Alone(Some(connection)), Box::pin(wind_down)));
+        // What serves may have handed the connection to a task of its own, as tonic does.
+        let tether = connection.tether();
+        let served = serve(Alone(Some(connection)), Box::pin(wind_down));
+        serving.spawn(async move {
+            let _until_then = tether;
+            served.await;
+        });
     }
     // Whoever connects from now on is told that nobody listens.
     drop(connections);

@@ -151,14 +151,18 @@ async fn calls_that_are_never_finished_have_a_greatest_number() {
     let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };
     let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
     let (_, agent, task) = broker.at_work().await;
-    let mut held = tokio::task::JoinSet::new();
+    let mut held: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let mut client = tonic::client::Grpc::new(agent.channel());
+        // Refused while another call has its place, it comes again.
         held.spawn(async move {
-            client.ready().await.unwrap();
-            let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
-            let codec = tonic_prost::ProstCodec::<(), ()>::default();
-            client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await.map(|_| ())
+            loop {
+                client.ready().await.unwrap();
+                let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
+                let codec = tonic_prost::ProstCodec::<(), ()>::default();
+                let messages = tonic::Request::new(tokio_stream::pending());
+                drop(client.client_streaming(messages, path, codec).await);
+            }
         });
     }
     soon(async {
