@@ -94,6 +94,7 @@ struct Inner {
     /// Of ends: who asks for too much else can still end it.
     ends: Limiter,
     open_calls: open_calls::OpenCalls,
+    open_ends: open_calls::OpenCalls,
     refusals: Refusals,
     repeats: repeat::Repeats,
     /// The key that signs, by algorithm, as it was last seen.

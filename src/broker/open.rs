@@ -89,6 +89,7 @@ impl Broker {
             limiter: Limiter::new(parts.settings.limits),
             ends: Limiter::new(parts.settings.limits),
             open_calls: OpenCalls::default(),
+            open_ends: OpenCalls::default(),
             settings: parts.settings,
             clock: parts.clock,
             hours,

@@ -54,10 +54,22 @@ impl Broker {
     /// # Errors
     /// `RateLimited` when it has too many.
     pub fn open_call(&self, caller: &Caller) -> Result<OpenCall, BrokerError> {
+        self.open_among(&self.0.open_calls, caller)
+    }
+
+    /// The same for a call that ends something: whatever else the caller has open does not stand in its way.
+    ///
+    /// # Errors
+    /// `RateLimited` when it has too many of these.
+    pub fn open_end(&self, caller: &Caller) -> Result<OpenCall, BrokerError> {
+        self.open_among(&self.0.open_ends, caller)
+    }
+
+    fn open_among(&self, calls: &OpenCalls, caller: &Caller) -> Result<OpenCall, BrokerError> {
         let max = self.0.settings.limits.in_flight.saturating_mul(OPEN_FOR_EACH_IN_FLIGHT);
         match caller {
-            Caller::Workload(w) => self.0.open_calls.open(w.peer.spiffe_id().as_str(), max),
-            Caller::Operator { .. } => self.0.open_calls.open("operator", max),
+            Caller::Workload(w) => calls.open(w.peer.spiffe_id().as_str(), max),
+            Caller::Operator { .. } => calls.open("operator", max),
         }
     }
 

@@ -62,6 +62,12 @@ impl Row {
     pub fn admits(&self, class: Class) -> bool {
         self.admitted.contains(&class)
     }
+
+    /// True when the RPC ends or holds up something. Such calls have limits of their own.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        ENDING.contains(&self.path)
+    }
 }
 
 /// The row of that path; `None` refuses everybody.
@@ -71,6 +77,15 @@ pub fn row(path: &str) -> Option<&'static Row> {
         LazyLock::new(|| ROWS.iter().map(|row| (row.path, row)).collect());
     BY_PATH.get(path).copied()
 }
+
+/// The RPCs that end or hold up something.
+const ENDING: [&str; 5] = [
+    "/carnet.v1.TaskService/PauseTask",
+    "/carnet.v1.TaskService/CompleteTask",
+    "/carnet.v1.TaskService/CancelTask",
+    "/carnet.v1.CredentialService/ReleaseCredential",
+    "/carnet.v1.RevocationService/Revoke",
+];
 
 const SERVICE_ACCOUNT: Class = Class::Identity(IdentityClass::ServiceAccount);
 const AI_AGENT: Class = Class::Identity(IdentityClass::AiAgent);

@@ -181,10 +181,12 @@ impl Door {
             let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
             return Err(services.refuse(row, peer, &error));
         }
-        let open = services.broker.open_call(&caller).and_then(|open| {
+        let broker = &services.broker;
+        let open = if row.ends() { broker.open_end(&caller) } else { broker.open_call(&caller) };
+        let open = open.and_then(|open| {
             // Verbs look at the rate themselves.
             let is_ours = row.path.starts_with(OURS);
-            if is_ours { Ok(()) } else { services.broker.charge(&caller.id()) }.map(|()| open)
+            if is_ours { Ok(()) } else { broker.charge(&caller.id()) }.map(|()| open)
         });
         let open = open.map_err(|error| services.refuse(row, peer, &error))?;
         Ok((caller, open))

@@ -151,6 +151,7 @@ async fn calls_that_are_never_finished_have_a_greatest_number() {
     let limits = CallerLimits { per_second: 1_000_000, burst: 1_000_000, in_flight: 2 };
     let broker = TestBroker::with(Setup { limits, ..Setup::default() }).await;
     let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
     let mut held: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let mut client = tonic::client::Grpc::new(agent.channel());
@@ -173,6 +174,11 @@ async fn calls_that_are_never_finished_have_a_greatest_number() {
     .await;
     let refused = agent.unchecked().request_credential(task.reading()).await.unwrap_err();
     assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    agent
+        .unchecked()
+        .release_credential(task.release(&granted.grant.grant_id))
+        .await
+        .expect("ends have places of their own");
     held.shutdown().await;
     soon(async {
         while agent.unchecked().request_credential(task.reading()).await.is_err() {

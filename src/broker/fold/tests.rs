@@ -1,6 +1,7 @@
 //! What events amount to: causes of suspension, cascades, renewals, blocks, and that a snapshot says the same as the log.
 
 use super::*;
+use crate::broker::changes::Followed;
 use crate::broker::known::Known;
 use crate::broker::words::{Sentence, TaskWords, seal};
 use crate::entropy::Entropy;
@@ -315,7 +316,7 @@ fn a_family_owes_another_look_until_the_event_says_that_it_was_had() {
 #[test]
 fn what_the_clock_has_ended_here_is_suspended_and_ended_all_the_same() {
     let mut world = family();
-    let told = |w: &World| w.known.look().changes.since(0, &["https://files.test".parse().unwrap()]).unwrap().len();
+    let told = |w: &World| w.known.look().changes.since(0, &Followed::All).unwrap().len();
     world.event(400, Payload::TaskPaused(pb::TaskPaused { task_id: task(2).to_string(), ..Default::default() }));
     assert_eq!(world.causes(grant(2)), [SuspensionCause::Paused]);
     assert_eq!(told(&world), 1);
