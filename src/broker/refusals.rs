@@ -127,15 +127,20 @@ impl Refusals {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
         let is_over = |count: &Count, window| last || count.written.is_none_or(|at| now.since(at) >= window);
-        let proven = take(&mut kinds.proven, |count| is_over(count, WINDOW), &mut events, |kind, count| pb::Refused {
-            subject: kind.subject.clone(),
-            rpc: kind.rpc.to_owned(),
-            code: kind.code.to_owned(),
-            count: count.unwritten,
-            peer_address: kind.address.clone(),
-            task_id: kind.task.clone(),
-            shown: Vec::new(),
-        });
+        let proven = take(
+            &mut kinds.proven,
+            |count| is_over(count, WINDOW),
+            &mut events,
+            |kind, count| pb::Refused {
+                subject: kind.subject.clone(),
+                rpc: kind.rpc.to_owned(),
+                code: kind.code.to_owned(),
+                count: count.unwritten,
+                peer_address: kind.address.clone(),
+                task_id: kind.task.clone(),
+                shown: Vec::new(),
+            },
+        );
         let is_over = |count: &Count| is_over(count, UNPROVEN_WINDOW);
         let unproven = take(&mut kinds.unproven, is_over, &mut events, |origin, count| pb::Refused {
             subject: UNPROVEN.to_owned(),

@@ -37,6 +37,26 @@ impl KeyFiles {
     pub fn in_use(&self, disk: &dyn Disk) -> bool {
         folder::in_use(&self.task_keys, disk, COMMON)
     }
+
+    /// Looks whether the master key can be used, and makes none.
+    ///
+    /// # Errors
+    /// When it is damaged, or absent though keys were made under it.
+    pub fn check_master(&self, disk: &dyn Disk) -> Result<(), SealError> {
+        match self.master(disk) {
+            Err(SealError::SecretFile(e)) if e.is_absent() => Ok(()),
+            read => read.map(drop),
+        }
+    }
+
+    fn master(&self, disk: &dyn Disk) -> Result<MasterKey, SealError> {
+        MasterKey::load(&self.master_key).map_err(|error| match error {
+            SealError::SecretFile(e) if e.is_absent() && self.in_use(disk) => {
+                SealError::MasterKeyAbsent { keys: self.task_keys.clone(), master: self.master_key.clone() }
+            }
+            other => other,
+        })
+    }
 }
 
 /// The family of what is of no task: refusals to register one, reasons that concern an identity. Its key is made first.
@@ -57,15 +77,9 @@ impl Sealer {
     /// When a file may be used by others, is of another kind, or can't be used; when the master key is not the one that
     /// wraps the keys, or is absent while there are keys.
     pub fn load(files: &KeyFiles, disk: Arc<dyn Disk>, entropy: Entropy) -> Result<Self, SealError> {
-        let master = if files.in_use(&*disk) {
-            MasterKey::load(&files.master_key).map_err(|e| match e {
-                SealError::SecretFile(e) if e.is_absent() => {
-                    SealError::MasterKeyAbsent { keys: files.task_keys.clone(), master: files.master_key.clone() }
-                }
-                other => other,
-            })?
-        } else {
-            MasterKey::load_or_create(&files.master_key, &entropy)?
+        let master = match files.master(&*disk) {
+            Err(SealError::SecretFile(e)) if e.is_absent() => MasterKey::load_or_create(&files.master_key, &entropy)?,
+            read => read?,
         };
         let wrapping = aes(&master.derive("carnet task key wrap v1"))?;
         let check = *master.derive("carnet task key check v1");

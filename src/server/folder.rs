@@ -180,11 +180,10 @@ impl DataFolder {
             Err(error) if error.is_absent() => return self.could_be_made(),
             looked => looked.map_err(ServerError::Folder)?,
         }
-        self.refuse_loss(&self.key_files())?;
+        let files = self.key_files();
+        self.refuse_loss(&files)?;
+        files.check_master(&*self.disk)?;
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
-        if is_there(&self.master_key) {
-            HandleKey::load_or_create(&self.master_key, entropy)?;
-        }
         if is_there(&self.handle_key()) {
             HandleKey::load_or_create(&self.handle_key(), entropy)?;
         }

@@ -174,6 +174,11 @@ async fn a_check_looks_at_folder_keys_addresses_and_socket_and_changes_none() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         refused(machine.settings()).await;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let away = path.with_extension("away");
+        fs::rename(&path, &away).unwrap();
+        refused(machine.settings()).await;
+        assert!(!path.exists(), "none is made in place of {file}");
+        fs::rename(&away, &path).unwrap();
     }
     let ring = machine.pki.path("data/keys/keyring.json");
     let kept = fs::read(&ring).unwrap();
