@@ -10,9 +10,12 @@ fn reads(conditions: &str) -> Reads {
     Reads::of([Some(&Policy::parse(None, text).unwrap().to_json().unwrap())])
 }
 
+/// Conditions, the members that they read whole, and those of which they read a member.
+type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn what_a_policy_names_is_read_wherever_it_stands() {
-    let rows: [(&str, &[&str], &[(&str, &str)]); 9] = [
+    let rows: [Row<'_>; 9] = [
         ("", &[], &[]),
         ("when { context.depth > 2 }", &["depth"], &[]),
         (
