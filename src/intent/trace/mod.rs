@@ -55,7 +55,10 @@ pub(super) fn ground(
     } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(noun)) {
         spelling::quantity_stands_in(ground.intent, value)
     } else {
+        // Where something goes, it must not only be named as where it shall not.
+        let place = matches!(sink.kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path);
         spelling::stands_in(ground.intent, sink.kind, value)
+            && (!place || spelling::stands_in(&spelling::affirmed(ground.intent), sink.kind, value))
     };
     if in_intent {
         return Some((Provenance::Intent, None));
@@ -225,7 +228,6 @@ const AMOUNT_WORDS: &[&str] = &[
     "debt",
     "credit",
     "wage",
-    "invoice",
     "expense",
     "outstanding",
     "eur",

@@ -404,6 +404,13 @@ fn what_a_change_made_is_ground_for_its_id() {
 }
 
 #[test]
+fn a_place_that_the_intent_refuses_is_no_ground() {
+    let w = World::new("Write to bob@acme.test, and do not write to eve@evil.test");
+    assert_eq!(w.address("bob@acme.test"), Provenance::Intent);
+    assert_eq!(w.address("eve@evil.test"), Provenance::None);
+}
+
+#[test]
 fn an_amount_stands_in_a_field_that_is_named_like_one() {
     let w = World::new("Pay what is due for 3 nights").saw(
         &tool("get_booking", &[], &[]),
