@@ -201,6 +201,12 @@ const SOURCES: &str = "email e-mail mail message file document doc page website 
     notice channel thread ticket issue review article recipe minutes attachment spreadsheet sheet readme post comment \
     instruction list inbox text report conversation chat transcript paper guide manual calendar event";
 
+/// Nouns of [`SOURCES`] in which one also keeps things: what is put into them is not taken from them.
+const KEPT: &str = "calendar event channel list inbox";
+
+/// Pointers that say no more than where something is.
+const PLACES: &str = "in on at of with";
+
 /// Words by which one points at a source.
 const POINTERS: &str = "from in on per by of with at as using based follow";
 
@@ -221,7 +227,8 @@ pub(super) fn source(sentence: &[Word]) -> Option<String> {
         let noun = words::singular(&word.text);
         let is_source = holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text);
         let before = sentence.get(at.saturating_sub(3)..at).unwrap_or(&[]);
-        let pointer = before.iter().find(|w| holds(POINTERS, &w.text));
+        let kept = holds(KEPT, noun);
+        let pointer = before.iter().find(|w| holds(POINTERS, &w.text) && !(kept && holds(PLACES, &w.text)));
         if let (true, Some(pointer)) = (is_source, pointer) {
             return Some(format!("{} … {}", pointer.text, word.text));
         }

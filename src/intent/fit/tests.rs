@@ -107,6 +107,9 @@ fn what_is_left_to_something_that_is_read_is_noticed() {
         ("Pay what is mentioned in the notice", true),
         ("Add the items from shopping.txt to my list", true),
         ("Send Ann a greeting", false),
+        ("Put dinner with Ann in my calendar", false),
+        ("Write a list of what we need", false),
+        ("Write to Ann what is due from the list", true),
         ("Do the following tasks: send Ann a greeting", false),
     ];
     for (intent, expected) in rows {
