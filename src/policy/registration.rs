@@ -41,6 +41,7 @@ fn ceiling(registration: &RegistrationFacts, catalogue: &Catalogue, types: &Type
     let asked = registration.ceiling.as_ref();
     let grows = asked.is_some() && (registration.first_ceiling || registration.widens);
     let entries = asked.map_or(&[] as &[ToolCeiling], |c| &c.tools);
+    // A ceiling with a tool that the catalogue does not know is denied whatever policies say of the others.
     let known: Vec<_> = entries.iter().filter_map(|e| Some((e, catalogue.tool(&e.tool)?))).collect();
     let tools = known.iter().map(|(_, t)| Value::from(EntityUID::from(types.uid(Kind::Tool, t.name.as_str()))));
     let effects: BTreeSet<_> = known.iter().map(|(_, t)| t.effect.as_str()).collect();

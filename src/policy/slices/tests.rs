@@ -118,7 +118,11 @@ proptest! {
         let resource = tool.map_or(types.uid(Kind::Task, "task_1"), |t| types.uid(Kind::Tool, t.name.as_str()));
         let request = Request::new(principals[0].clone(), types.action(action), resource, Context::empty(), None).unwrap();
         let name = tool.map(|t| t.name.clone());
-        let query = Query { action, class, principals: &principals, tool: name.as_ref(), request: &request, entities: &store };
+        // Groups are handed in, and stand in the store, only where the slices say that a policy names one.
+        let plain = schema.action_entities().unwrap();
+        let plain = plain.add_entities(tool.map(|t| types.tool_entity(t).unwrap()), None).unwrap();
+        let (asked, entities) = if slices.principal_groups { (&principals[..], &store) } else { (&principals[..1], &plain) };
+        let query = Query { action, class, principals: asked, tool: name.as_ref(), request: &request, entities };
         let answer = slices.evaluate(&query);
 
         let of = |effect| {
