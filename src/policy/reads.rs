@@ -1,7 +1,7 @@
 //! Which members of the context the policies of a bundle read. Most bundles read a third of what could be said; to say the rest
 //! would cost more than to evaluate the policies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -12,10 +12,16 @@ use super::expression::{conditions, operation, parts};
 pub(in crate::policy) struct Reads {
     /// A policy reads the context as a whole, or in a way that is not understood.
     whole: bool,
-    /// Members that are read as they are, whatever they hold.
-    members: BTreeSet<String>,
-    /// Members of those that are records, by the record's name and their own.
-    inner: BTreeSet<(String, String)>,
+    members: BTreeMap<String, Extent>,
+}
+
+/// How much of a member is read.
+#[derive(Debug, PartialEq, Eq)]
+enum Extent {
+    /// As it is, whatever it holds.
+    Whole,
+    /// These members of a record.
+    Inner(BTreeSet<String>),
 }
 
 impl Reads {
@@ -33,12 +39,17 @@ impl Reads {
 
     /// Some policy may read this member, or what it holds.
     pub(in crate::policy) fn member(&self, name: &str) -> bool {
-        self.whole || self.members.contains(name) || self.inner.iter().any(|(of, _)| of == name)
+        self.whole || self.members.contains_key(name)
     }
 
     /// Some policy may read this member of a record.
     pub(in crate::policy) fn inner(&self, record: &str, name: &str) -> bool {
-        self.whole || self.members.contains(record) || self.inner.iter().any(|(of, own)| of == record && own == name)
+        self.whole
+            || match self.members.get(record) {
+                Some(Extent::Whole) => true,
+                Some(Extent::Inner(names)) => names.contains(name),
+                None => false,
+            }
     }
 
     #[cfg(test)]
@@ -49,8 +60,13 @@ impl Reads {
     fn visit(&mut self, expr: &Value) {
         match path(expr).as_deref() {
             Some([]) => self.whole = true,
-            Some([member]) => drop(self.members.insert((*member).to_owned())),
-            Some([record, member, ..]) => drop(self.inner.insert(((*record).to_owned(), (*member).to_owned()))),
+            Some([member]) => drop(self.members.insert((*member).to_owned(), Extent::Whole)),
+            Some([record, member, ..]) => {
+                let extent = self.members.entry((*record).to_owned()).or_insert(Extent::Inner(BTreeSet::new()));
+                if let Extent::Inner(names) = extent {
+                    names.insert((*member).to_owned());
+                }
+            }
             None => match parts(expr) {
                 Some(parts) => parts.into_iter().for_each(|part| self.visit(part)),
                 None => self.whole = true,
