@@ -58,7 +58,7 @@ impl fmt::Display for SinkKind {
 ///
 /// Canonical form, by kind. Only spellings that every target treats as the same are merged:
 /// * `amount`: the decimal number without exponent or trailing zeros, read from a JSON number or a string that is one.
-/// * `address`: white space around it is dropped and the part after the last `@` is in lower case.
+/// * `address`: white space around it (ASCII) is dropped and the part after the last `@` is in lower case.
 /// * all others: the string as it stands; a JSON number as it was spelled; `true` or `false`.
 ///
 /// `null`, an empty string and an empty array are the absence of a value. A value that stands where the path would go on is
@@ -133,11 +133,11 @@ impl SinkSpec {
         }
         match self.kind {
             SinkKind::Amount => {
-                let amount = text.trim().parse::<Decimal>();
+                let amount = text.trim_ascii().parse::<Decimal>();
                 amount.map(|a| a.to_string()).map_err(|_| SinkError::NotAnAmount { name: self.name.clone() })
             }
             SinkKind::Address => {
-                let text = text.trim();
+                let text = text.trim_ascii();
                 Ok(match text.rsplit_once('@') {
                     Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
                     None => text.to_owned(),

@@ -43,6 +43,14 @@ fn amounts_are_decimal_and_nothing_else() {
 }
 
 #[test]
+fn white_space_is_what_everybody_calls_so() {
+    let args = "{\"to\":[\"\\t a@x.test\\r\\n\",\"\u{a0}a@x.test\",\"\u{feff}a@x.test\",\"\\u000ba@x.test\"],\"n\":\"\u{a0}1\"}";
+    let read = values("to", SinkKind::Address, args).unwrap();
+    assert_eq!(read, ["a@x.test", "\u{a0}a@x.test", "\u{feff}a@x.test", "\u{b}a@x.test"]);
+    assert!(values("n", SinkKind::Amount, args).is_err());
+}
+
+#[test]
 fn other_kinds_merge_nothing() {
     assert_eq!(values("p", SinkKind::Path, r#"{"p":"/A/../b "}"#).unwrap(), ["/A/../b "]);
 }
