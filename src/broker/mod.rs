@@ -118,28 +118,31 @@ pub struct Settings {
     pub heartbeat: std::time::Duration,
 }
 
+/// A request that was let in, for as long as its verb holds this. Those that are on their way share a sync.
+struct Entered<'a> {
+    _place: Place<'a>,
+    _attending: Attending,
+}
+
 impl Broker {
     /// Takes a place among the caller's requests.
-    fn enter(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
+    fn enter(&self, caller: &caller::Caller) -> Result<Entered<'_>, BrokerError> {
         self.enter_at(&self.0.limiter, caller)
     }
 
     /// Takes a place among the caller's ends, which whatever else it asks for does not use up.
-    fn enter_to_end(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
+    fn enter_to_end(&self, caller: &caller::Caller) -> Result<Entered<'_>, BrokerError> {
         self.enter_at(&self.0.ends, caller)
     }
 
-    fn enter_at<'a>(&self, limiter: &'a Limiter, caller: &caller::Caller) -> Result<Place<'a>, BrokerError> {
+    fn enter_at<'a>(&self, limiter: &'a Limiter, caller: &caller::Caller) -> Result<Entered<'a>, BrokerError> {
         let now = self.0.clock.now();
-        match caller {
+        let place = match caller {
             caller::Caller::Workload(w) => limiter.enter(w.peer.spiffe_id().as_str(), now),
             caller::Caller::Operator { .. } => limiter.enter("operator", now),
-        }
-    }
-
-    /// Says that a request is being served, for as long as the answer is held: requests that are on their way share a sync.
-    pub(crate) fn attend(&self) -> Attending {
-        self.0.journal.attend()
+        }?;
+        // Not before: who has yet to send its message could keep everybody waiting.
+        Ok(Entered { _place: place, _attending: self.0.journal.attend() })
     }
 
     /// Appends what relied on guards. `Ok(None)` when a guard no longer held; what is known has caught up by then, and the verb

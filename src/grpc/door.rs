@@ -143,7 +143,7 @@ impl tower::Service<http::Request<Body>> for Door {
             _ => tracing::Span::none(),
         };
         let answer = async move {
-            let in_flight = (services.metrics.rpc_began(), services.broker.attend());
+            let in_flight = services.metrics.rpc_began();
             let response = match admitted {
                 Ok((caller, open)) => {
                     request.extensions_mut().insert(Arc::new(caller));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::broker::limit::CallerLimits;
+use carnet::journal::options::Options;
 use carnet::model::limits::{
     ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, MESSAGE_BYTES_MAX,
     OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, REQUEST_ID_BYTES_MAX,
@@ -12,13 +13,14 @@ use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{GrantState, ListTasksRequest};
 use serde_json::json;
 use tonic::Code;
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::support::ask::{AGENT, Granted, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker};
 use super::support::caller::Refused;
-use super::support::pki::{id, soon};
+use super::support::pki::{eventually, id, soon};
 
 #[tokio::test]
 async fn invariant_10_everything_has_a_limit() {
@@ -145,6 +147,15 @@ async fn calls_that_reach_no_verb_are_held_against_the_rate() {
     }
 }
 
+/// Makes a request whose message never comes to its end; returns when it is refused.
+async fn never_finished(channel: Channel) {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    drop(client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await);
+}
+
 /// Messages that never come to their end are held, too.
 #[tokio::test]
 async fn calls_that_are_never_finished_have_a_greatest_number() {
@@ -154,15 +165,11 @@ async fn calls_that_are_never_finished_have_a_greatest_number() {
     let granted = agent.granted(task.reading()).await;
     let mut held: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let mut client = tonic::client::Grpc::new(agent.channel());
+        let channel = agent.channel();
         // Refused while another call has its place, it comes again.
         held.spawn(async move {
             loop {
-                client.ready().await.unwrap();
-                let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
-                let codec = tonic_prost::ProstCodec::<(), ()>::default();
-                let messages = tonic::Request::new(tokio_stream::pending());
-                drop(client.client_streaming(messages, path, codec).await);
+                never_finished(channel.clone()).await;
             }
         });
     }
@@ -186,6 +193,18 @@ async fn calls_that_are_never_finished_have_a_greatest_number() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_message_that_does_not_come() {
+    // Whoever is on the way is waited for, so long that it would show.
+    let journal = Arc::new(|options: &mut Options| options.linger = Duration::from_secs(3600));
+    let broker = TestBroker::with(Setup { journal, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let held = tokio::spawn(never_finished(agent.channel()));
+    eventually(|| !broker.metrics().render().unwrap().contains("carnet_rpcs_in_flight 0")).await;
+    soon(agent.granted(task.reading())).await;
+    held.abort();
 }
 
 #[tokio::test]
@@ -285,7 +304,7 @@ async fn invariant_1_no_token_leaves_before_its_evidence_is_durable() {
 
 #[tokio::test]
 async fn on_a_full_disk_signals_are_taken_that_suspend_or_end_something() {
-    let journal = |options: &mut carnet::journal::options::Options| {
+    let journal = |options: &mut Options| {
         options.total_bytes_max = Some(FULL_AFTER + 8 * HELD_BACK);
         options.space_floor_bytes = 8 * HELD_BACK;
     };
@@ -340,7 +359,7 @@ async fn fill(broker: &TestBroker, task: &OpenTask) -> Refused {
 
 /// A journal that is soon full, but for what is held back.
 fn small_disk() -> Setup {
-    let journal = |options: &mut carnet::journal::options::Options| {
+    let journal = |options: &mut Options| {
         options.total_bytes_max = Some(FULL_AFTER + HELD_BACK);
         options.space_floor_bytes = HELD_BACK;
     };
