@@ -1,5 +1,8 @@
 //! Whom we trust, live: one source of SVID and trust bundles, its revisions, and the recheck of a peer at each request. The
 //! source's own revision is read every time, so that nothing superseded is relied upon, not even for the length of a wake-up.
+//!
+//! Certificate revocation lists, which a Workload API may send along, are not looked at (the `spiffe` crate drops them): an SVID
+//! is good until it expires or its authority leaves the trust bundle. Revoke the agent to shut it out sooner.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -39,6 +39,8 @@ pub struct HttpsDoor {
     pub listener: TcpListener,
     /// What it presents.
     pub certificate: ServerCertificate,
+    /// How long a handshake may take.
+    pub handshake_within: Duration,
 }
 
 /// How long a unary request may take, or a stream to begin: far longer than any commit, shorter than a client's patience.
@@ -102,6 +104,7 @@ pub(in crate::server) fn https(
 ) -> Result<impl Future<Output = ()> + Send + 'static, ServerError> {
     let tls = door.certificate.tls(&[b"http/1.1"])?;
     let limits = ListenLimits {
+        handshake_within: door.handshake_within,
         connections_max: HTTPS_CONNECTIONS_MAX,
         connections_per_host_max: HTTPS_CONNECTIONS_PER_HOST_MAX,
         ..ListenLimits::default()

@@ -136,7 +136,8 @@ impl Checked {
                     let files = Arc::clone(files);
                     tokio::spawn(async move { files.follow().await });
                 }
-                Some(HttpsDoor { listener: bind(https.listen).await?, certificate })
+                let handshake_within = settings.workloads.handshake_timeout;
+                Some(HttpsDoor { listener: bind(https.listen).await?, certificate, handshake_within })
             }
             _ => None,
         };
