@@ -118,7 +118,7 @@ impl RequestSlot {
 impl Slot for RequestSlot {
     async fn prepare(&mut self) -> Result<(), Problem> {
         if let Some(task) = self.task.take_if(|task| task.grants >= GRANTS_PER_TASK) {
-            self.tasks.complete_task(v1::CompleteTaskRequest { task_id: task.id }).await?;
+            self.tasks.complete_task(v1::CompleteTaskRequest { task_id: task.id, task_handle: String::new() }).await?;
         }
         let task = match self.task.take() {
             Some(task) => task,

@@ -40,7 +40,7 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let look = {
                 let state = self.0.known.look();
-                let task = state.tasks.get(&ask.task).filter(|_| caller.orchestrates(&state, ask.task));
+                let task = state.tasks.get(&ask.task).filter(|_| self.orchestrates(&state, caller, ask.task, None));
                 let sought = Sought { rpc: "AmendTask", what: "task" };
                 let task = task.ok_or_else(|| self.hidden(&state, caller, ask.task, sought))?;
                 match task.answers.get(ask.request_id.as_str()) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::error::BrokerError;
-use crate::broker::state::{Grant, State};
+use crate::broker::state::Grant;
 use crate::identity::peer::VerifiedPeer;
 use crate::model::id::{Audience, Owner, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
@@ -140,20 +140,10 @@ impl Caller {
         matches!(self, Self::Workload(w) if w.peer.spiffe_id() == id)
     }
 
-    /// True when the caller registered the task or one above it.
-    pub(in crate::broker) fn orchestrates(&self, state: &State, task: TaskId) -> bool {
-        state.lineage(task).iter().any(|(_, t)| self.is(&t.orchestrator))
-    }
-
     /// True when the caller is a resource server that owns the grant's audience.
     pub(in crate::broker) fn serves(&self, grant: &Grant) -> bool {
         matches!(self, Self::Workload(w) if w.class == IdentityClass::ResourceServer
             && w.audiences.contains(&grant.audience))
-    }
-
-    /// True when the caller may see the task without its handle.
-    pub(in crate::broker) fn may_see(&self, state: &State, id: TaskId) -> bool {
-        matches!(self, Self::Operator { .. }) || self.orchestrates(state, id)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Complete and cancel: one event, from which the ends of all grants below follow.
 
 use crate::broker::answer::Ended;
+use crate::broker::ask::ShownHandle;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
@@ -23,30 +24,48 @@ impl Broker {
     /// ended task changes nothing.
     ///
     /// # Errors
-    /// `NotFound` when the caller did not register the task or one above it.
-    pub async fn complete_task(&self, caller: &Caller, id: TaskId) -> Result<Ended, BrokerError> {
+    /// `NotFound` when the caller did not register the task or one above it, or is an agent that shows no handle of these.
+    pub async fn complete_task(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        handle: Option<ShownHandle>,
+    ) -> Result<Ended, BrokerError> {
         let _place = self.enter_to_end(caller)?;
-        self.end(caller, id, TaskState::Completed, "").await
+        self.end(caller, (id, handle), TaskState::Completed, "").await
     }
 
     /// Ends a task as given up, otherwise like [`Broker::complete_task`].
     ///
     /// # Errors
     /// As [`Broker::complete_task`], and when the reason is too long.
-    pub async fn cancel_task(&self, caller: &Caller, id: TaskId, reason: String) -> Result<Ended, BrokerError> {
+    pub async fn cancel_task(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        handle: Option<ShownHandle>,
+        reason: String,
+    ) -> Result<Ended, BrokerError> {
         let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }
-        self.end(caller, id, TaskState::Cancelled, &reason).await
+        self.end(caller, (id, handle), TaskState::Cancelled, &reason).await
     }
 
-    async fn end(&self, caller: &Caller, id: TaskId, end: TaskState, reason: &str) -> Result<Ended, BrokerError> {
+    async fn end(
+        &self,
+        caller: &Caller,
+        (id, handle): (TaskId, Option<ShownHandle>),
+        end: TaskState,
+        reason: &str,
+    ) -> Result<Ended, BrokerError> {
         for _ in 0..super::TRIES_MAX {
             let entry = {
                 let state = self.0.known.look();
                 let rpc = if end == TaskState::Completed { "CompleteTask" } else { "CancelTask" };
-                let task = state.tasks.get(&id).filter(|_| caller.orchestrates(&state, id));
+                let registered = self.orchestrates(&state, caller, id, handle.as_ref());
+                let task = state.tasks.get(&id).filter(|_| registered);
                 let task = task.ok_or_else(|| self.hidden(&state, caller, id, Sought { rpc, what: "task" }))?;
                 if task.state.is_ended() {
                     // A retry of the same end is answered alike; another end than the one that happened is not pretended.

@@ -2,10 +2,12 @@
 //! knows an id that it should not know, or guesses at a handle.
 
 use crate::broker::Broker;
+use crate::broker::ask::ShownHandle;
 use crate::broker::caller::{Caller, Refusal};
 use crate::broker::error::BrokerError;
 use crate::broker::state::State;
 use crate::model::id::TaskId;
+use crate::model::identity::IdentityClass;
 use crate::model::reason::ReasonCode;
 
 /// What was asked for, and by which RPC.
@@ -16,6 +18,38 @@ pub(in crate::broker) struct Sought {
 }
 
 impl Broker {
+    /// True when the caller registered the task or one above it. An agent that opened a sub-task shows the handle of what it
+    /// opened, or of a task above that: its replicas have the same SPIFFE ID.
+    pub(in crate::broker) fn orchestrates(
+        &self,
+        state: &State,
+        caller: &Caller,
+        task: TaskId,
+        handle: Option<&ShownHandle>,
+    ) -> bool {
+        let line = state.lineage(task);
+        let mut registered = line.iter().skip_while(|(_, task)| !caller.is(&task.orchestrator)).peekable();
+        match caller {
+            Caller::Operator { .. } => false,
+            Caller::Workload(w) if w.class == IdentityClass::Orchestrator => registered.peek().is_some(),
+            Caller::Workload(_) => handle.is_some_and(|h| registered.any(|(id, _)| self.handle_fits(*id, h))),
+        }
+    }
+
+    /// True when the caller may see the task: the operator, who registered it or one above it, or its agent with its handle.
+    pub(in crate::broker) fn may_see(
+        &self,
+        state: &State,
+        caller: &Caller,
+        task: TaskId,
+        handle: Option<&ShownHandle>,
+    ) -> bool {
+        let is_agent = state.tasks.get(&task).is_some_and(|known| caller.is(&known.agent));
+        matches!(caller, Caller::Operator { .. })
+            || self.orchestrates(state, caller, task, handle)
+            || (is_agent && handle.is_some_and(|h| self.handle_fits(task, h)))
+    }
+
     /// Refuses what belongs to a task that is not the caller's, or whose handle the caller does not show. What does not exist is
     /// refused alike, and says nothing about anybody.
     pub(in crate::broker) fn hidden(
@@ -26,11 +60,12 @@ impl Broker {
         sought: Sought,
     ) -> BrokerError {
         if let (Some(known), Caller::Workload(workload)) = (state.tasks.get(&task), caller) {
-            let is_agent = caller.is(&known.agent);
+            let opened = state.lineage(task).iter().any(|(_, task)| caller.is(&task.orchestrator));
+            let lacks_handle = opened || caller.is(&known.agent);
             self.note_refusal(Refusal {
                 subject: workload.peer.spiffe_id().to_string(),
                 rpc: sought.rpc,
-                code: if is_agent { ReasonCode::HandleWrong } else { ReasonCode::NotFound },
+                code: if lacks_handle { ReasonCode::HandleWrong } else { ReasonCode::NotFound },
                 peer_address: workload.peer.address(),
                 task: Some(task),
             });

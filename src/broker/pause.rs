@@ -46,7 +46,7 @@ impl Broker {
             let (root, expects) = {
                 let state = self.0.known.look();
                 let rpc = if to == TaskState::Paused { "PauseTask" } else { "ResumeTask" };
-                let task = state.tasks.get(&id).filter(|_| caller.orchestrates(&state, id));
+                let task = state.tasks.get(&id).filter(|_| self.orchestrates(&state, caller, id, None));
                 let task = task.ok_or_else(|| self.hidden(&state, caller, id, Sought { rpc, what: "task" }))?;
                 if task.state.is_ended() {
                     return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });

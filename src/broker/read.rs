@@ -39,9 +39,7 @@ impl Broker {
         let _place = self.enter(caller)?;
         let state = self.0.known.look();
         let task = state.tasks.get(&id).ok_or(BrokerError::NotFound { what: "task" })?;
-        let seen =
-            caller.may_see(&state, id) || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(id, &h)));
-        if !seen {
+        if !self.may_see(&state, caller, id, handle.as_ref()) {
             return Err(self.hidden(&state, caller, id, Sought { rpc: "GetTask", what: "task" }));
         }
         Ok(view(&state, id, task, self.now(&state)))
@@ -103,11 +101,7 @@ impl Broker {
         {
             let state = self.0.known.look();
             let grant = state.grants.get(&id).ok_or(BrokerError::NotFound { what: "grant" })?;
-            let task = state.tasks.get(&grant.task).ok_or(BrokerError::NotFound { what: "grant" })?;
-            let seen = caller.may_see(&state, grant.task)
-                || caller.serves(grant)
-                || (caller.is(&task.agent) && handle.is_some_and(|h| self.handle_fits(grant.task, &h)));
-            if !seen {
+            if !caller.serves(grant) && !self.may_see(&state, caller, grant.task, handle.as_ref()) {
                 return Err(self.hidden(&state, caller, grant.task, Sought { rpc: "GetGrant", what: "grant" }));
             }
         }

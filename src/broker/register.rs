@@ -183,8 +183,9 @@ impl Broker {
     fn may_delegate(&self, state: &State, caller: &Caller, ask: &RegisterTask) -> Result<(), BrokerError> {
         let Some(parent) = ask.parent else { return Ok(()) };
         let task = state.tasks.get(&parent).ok_or(BrokerError::NotFound { what: "task" })?;
-        let shown = ask.parent_handle.as_ref().is_some_and(|h| self.handle_fits(parent, h));
-        if caller.orchestrates(state, parent) || (caller.is(&task.agent) && shown) {
+        let shown = ask.parent_handle.as_ref();
+        let is_agents = caller.is(&task.agent) && shown.is_some_and(|h| self.handle_fits(parent, h));
+        if is_agents || self.orchestrates(state, caller, parent, shown) {
             return Ok(());
         }
         Err(self.hidden(state, caller, parent, Sought { rpc: "RegisterTask", what: "task" }))

@@ -15,13 +15,13 @@ use crate::broker::gather::View;
 use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::register::request_id_reused;
-use crate::broker::state::{Grant, State, Tally};
+use crate::broker::state::{Grant, State, Tally, Task};
 use crate::broker::words::{self, CallWords, Context, Sentence};
 use crate::broker::{Broker, ordinary};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
-use crate::model::id::{TaskId, ToolName};
+use crate::model::id::{Audience, TaskId, ToolName};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::risk::{Assessment, Signal};
@@ -156,7 +156,7 @@ impl Broker {
             None => None,
         };
         let role = if reporter.class == IdentityClass::ResourceServer {
-            served_role(state, caller, reporter, grant, &ask.tool).ok_or_else(hidden)?
+            served_role(state, caller, reporter, (task, grant), &ask.tool).ok_or_else(hidden)?
         } else {
             let own = caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
             if own { "agent" } else { return Err(hidden()) }
@@ -246,11 +246,16 @@ fn served_role(
     state: &State,
     caller: &Caller,
     reporter: &WorkloadCaller,
-    grant: Option<&Grant>,
+    (task, grant): (&Task, Option<&Grant>),
     tool: &ToolName,
 ) -> Option<&'static str> {
     let bundle = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
     let own = || bundle?.catalogue().tool(tool)?.audience.as_ref();
+    // Where no grant says so, the task must be one that could have had it.
+    let is_allowed = |audience: &Audience| task.audiences.is_empty() || task.audiences.contains(audience);
+    if grant.is_none() && !own().is_none_or(is_allowed) {
+        return None;
+    }
     let serves = match grant {
         Some(grant) => caller.serves(grant),
         None => own().is_some_and(|audience| reporter.audiences.contains(audience)),

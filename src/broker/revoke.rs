@@ -101,7 +101,7 @@ impl Broker {
             }
         };
         let task = task.ok_or(BrokerError::NotFound { what })?;
-        if caller.may_see(state, task) {
+        if self.may_see(state, caller, task, None) {
             return Ok(Some(task));
         }
         Err(self.hidden(state, caller, task, Sought { rpc: "Revoke", what }))

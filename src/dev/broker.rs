@@ -18,7 +18,7 @@ use crate::dev::identities::BROKER;
 use crate::dev::world::World;
 use crate::entropy::Entropy;
 use crate::identity::https::ServerCertificate;
-use crate::identity::listen::ListenLimits;
+use crate::identity::listen::{HANDSHAKE_WITHIN, ListenLimits};
 use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use crate::identity::workload::FIRST_SVID_WITHIN;
 use crate::metrics::Metrics;
@@ -95,7 +95,11 @@ impl DevBroker {
         let running = start(Parts {
             broker,
             workloads: WorkloadDoor { listener: workloads.0, limits: ListenLimits::default() },
-            https: Some(HttpsDoor { listener: https.0, certificate: ServerCertificate::Svid(trust) }),
+            https: Some(HttpsDoor {
+                listener: https.0,
+                certificate: ServerCertificate::Svid(trust),
+                handshake_within: HANDSHAKE_WITHIN,
+            }),
             operator: Some(operator::bind(&folder.path().join(OPERATOR_SOCKET)).await?),
             metrics: Metrics::new().map_err(crate::server::error::ServerError::from)?,
             drain_timeout: DRAIN_TIMEOUT,

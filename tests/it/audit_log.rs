@@ -149,7 +149,11 @@ async fn invariant_9_no_secret_is_written_down() {
     }
     let second = orchestrator.open(broker.task("Read ticket T-1000.")).await;
     orchestrator
-        .cancel_task(carnet::pb::v1::CancelTaskRequest { task_id: second.id, reason: "jabberwocky".to_owned() })
+        .cancel_task(carnet::pb::v1::CancelTaskRequest {
+            task_id: second.id,
+            reason: "jabberwocky".to_owned(),
+            task_handle: String::new(),
+        })
         .await
         .unwrap();
     let signature = granted.token.rsplit('.').next().unwrap().to_owned();

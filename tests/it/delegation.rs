@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use carnet::pb::v1::{Ceiling, GrantState, Outcome, RegisterTaskRequest, SinkCeiling, TaskState, ToolCeiling};
+use carnet::pb::v1::{
+    CancelTaskRequest, Ceiling, CompleteTaskRequest, GrantState, Outcome, RegisterTaskRequest, SinkCeiling, TaskState,
+    ToolCeiling,
+};
 use serde_json::json;
 use tonic::Code;
 
@@ -210,7 +213,46 @@ async fn an_agent_opens_tasks_below_its_own_alone() {
     assert_eq!(other.register_task(without).await.unwrap_err().code, Code::NotFound, "another orchestrator");
     let child = agent.open(below(&broker, &parent)).await;
     helper.granted(child.reading()).await;
-    agent.complete_task(child.complete()).await.unwrap();
+    let complete = CompleteTaskRequest { task_handle: child.handle.clone(), ..child.complete() };
+    agent.complete_task(complete).await.unwrap();
+}
+
+#[tokio::test]
+async fn replicas_of_an_agent_have_no_hold_on_each_others_sub_tasks() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let child = agent.open(below(&broker, &parent)).await;
+    // What another replica has: the same SPIFFE ID, and a task of its own.
+    let other = orchestrator.open(broker.task(INTENT)).await;
+    let grant = broker.caller(SECOND_AGENT).await.granted(child.reading()).await;
+    for handle in ["", &other.handle] {
+        let mut beneath = below(&broker, &child);
+        handle.clone_into(&mut beneath.parent_task_handle);
+        let complete = CompleteTaskRequest { task_handle: handle.to_owned(), ..child.complete() };
+        let cancel = CancelTaskRequest { task_handle: handle.to_owned(), ..child.cancel() };
+        let refused = [
+            ("GetTask", agent.task(&child.id, handle).await.map(drop)),
+            ("GetGrant", agent.grant(grant.id(), handle).await.map(drop)),
+            ("RegisterTask", agent.register_task(beneath).await.map(drop)),
+            ("CompleteTask", agent.complete_task(complete).await.map(drop)),
+            ("CancelTask", agent.cancel_task(cancel).await.map(drop)),
+        ];
+        for (rpc, answer) in refused {
+            assert_eq!(answer.unwrap_err().code, Code::NotFound, "{rpc} with `{handle}`");
+        }
+    }
+    broker.sweep().await;
+    let refusals = broker.record.refusals().await;
+    let noted = refusals.iter().any(|r| (r.rpc.as_str(), r.code.as_str()) == ("CompleteTask", "HANDLE_WRONG"));
+    assert!(noted, "{refusals:?}");
+    // The one that opened it holds its handle, and that of the task above.
+    for handle in [&child.handle, &parent.handle] {
+        agent.task(&child.id, handle).await.unwrap();
+        agent.grant(grant.id(), handle).await.unwrap();
+    }
+    let complete = CompleteTaskRequest { task_handle: parent.handle.clone(), ..child.complete() };
+    agent.complete_task(complete).await.unwrap();
 }
 
 #[tokio::test]

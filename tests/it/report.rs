@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use super::pause::drift;
-use super::support::ask::{AGENT, GATEWAY, OpenTask, RESOURCE_SERVER, SCORER, SECOND_AGENT, TICKETS_SERVER};
+use super::support::ask::{
+    AGENT, GATEWAY, INTENT, OpenTask, RESOURCE_SERVER, SCORER, SECOND_AGENT, TICKETS_SERVER, audience_of,
+};
 use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Caller;
 use super::support::pki::{id, soon};
@@ -121,6 +123,23 @@ async fn nobody_makes_ground_for_a_tool_that_the_grant_does_not_cover() {
     assert_eq!(refused.code, Code::NotFound, "nor without a grant for a tool of somebody else");
     let mail = json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" });
     assert_eq!(provenance(&broker, &agent, &task, "mail.send", &mail).await, Provenance::None);
+}
+
+#[tokio::test]
+async fn without_a_grant_a_report_needs_a_task_that_may_use_the_audience() {
+    let broker = TestBroker::start().await;
+    let orchestrator = broker.orchestrator().await;
+    let open = orchestrator.open(broker.task(INTENT)).await;
+    let mut registration = broker.task(INTENT);
+    registration.audiences = vec![audience_of("tickets.read")];
+    let tickets_only = orchestrator.open(registration).await;
+    let result = json!({ "entries": [{ "organizer": "eve@evil.test" }] });
+    for reporter in [RESOURCE_SERVER, GATEWAY] {
+        let reporter = broker.caller(reporter).await;
+        reporter.report_tool_call(open.report("", "calendar.list", &json!({}), &result)).await.unwrap();
+        let elsewhere = tickets_only.report("", "calendar.list", &json!({}), &result);
+        assert_eq!(reporter.report_tool_call(elsewhere).await.unwrap_err().code, Code::NotFound);
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request = CancelTaskRequest { task_id: args.task.known()?.id, reason: args.reason };
+    let task = args.task.known()?;
+    let request = CancelTaskRequest { task_id: task.id, reason: args.reason, task_handle: task.handle.to_string() };
     let answer = TaskServiceClient::new(args.door.channel().await?).cancel_task(request).await?.into_inner();
     show_end(answer.task.as_ref(), answer.grants_revoked, answer.position, out)
 }

@@ -17,7 +17,8 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request = CompleteTaskRequest { task_id: args.task.known()?.id };
+    let task = args.task.known()?;
+    let request = CompleteTaskRequest { task_id: task.id, task_handle: task.handle.to_string() };
     let answer = TaskServiceClient::new(args.door.channel().await?).complete_task(request).await?.into_inner();
     show_end(answer.task.as_ref(), answer.grants_revoked, answer.position, out)
 }

@@ -149,7 +149,10 @@ impl Cast {
     /// Completes a task as the orchestrator.
     pub(in crate::dev::demo) async fn complete(&self, task: &HeldTask) -> Result<v1::CompleteTaskResponse, DemoError> {
         let mut client = TaskServiceClient::new(self.orchestrator.channel.clone());
-        Ok(client.complete_task(v1::CompleteTaskRequest { task_id: task.id.clone() }).await?.into_inner())
+        Ok(client
+            .complete_task(v1::CompleteTaskRequest { task_id: task.id.clone(), task_handle: String::new() })
+            .await?
+            .into_inner())
     }
 
     /// What becomes of the stranger's attempt to ask for anything at all: why not, if he is refused.

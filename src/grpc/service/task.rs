@@ -94,8 +94,10 @@ impl TaskService for Tasks {
     ) -> Result<Response<CompleteTaskResponse>, Status> {
         let edge = &self.0;
         let caller = edge.caller(&request)?;
-        let task = id("task_id", &request.get_ref().task_id).map_err(|e| edge.refuse(e))?;
-        let done = edge.broker.complete_task(&caller, task).await.map_err(|e| edge.refuse(e))?;
+        let request = request.into_inner();
+        let task = id("task_id", &request.task_id).map_err(|e| edge.refuse(e))?;
+        let handle = handle_if_shown("task_handle", request.task_handle).map_err(|e| edge.refuse(e))?;
+        let done = edge.broker.complete_task(&caller, task, handle).await.map_err(|e| edge.refuse(e))?;
         Ok(Response::new(CompleteTaskResponse {
             task: Some(answer::task(done.task)),
             grants_revoked: done.grants_revoked,
@@ -109,7 +111,8 @@ impl TaskService for Tasks {
         let request = request.into_inner();
         let task = id("task_id", &request.task_id).map_err(|e| edge.refuse(e))?;
         let reason = text("reason", request.reason, REASON_BYTES_MAX).map_err(|e| edge.refuse(e))?;
-        let done = edge.broker.cancel_task(&caller, task, reason).await.map_err(|e| edge.refuse(e))?;
+        let handle = handle_if_shown("task_handle", request.task_handle).map_err(|e| edge.refuse(e))?;
+        let done = edge.broker.cancel_task(&caller, task, handle, reason).await.map_err(|e| edge.refuse(e))?;
         Ok(Response::new(CancelTaskResponse {
             task: Some(answer::task(done.task)),
             grants_revoked: done.grants_revoked,

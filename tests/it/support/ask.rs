@@ -144,11 +144,11 @@ impl OpenTask {
     }
 
     pub fn complete(&self) -> v1::CompleteTaskRequest {
-        v1::CompleteTaskRequest { task_id: self.id.clone() }
+        v1::CompleteTaskRequest { task_id: self.id.clone(), task_handle: String::new() }
     }
 
     pub fn cancel(&self) -> v1::CancelTaskRequest {
-        v1::CancelTaskRequest { task_id: self.id.clone(), reason: "not needed".to_owned() }
+        v1::CancelTaskRequest { task_id: self.id.clone(), reason: "not needed".to_owned(), task_handle: String::new() }
     }
 }
 

@@ -233,6 +233,11 @@ impl TestBroker {
         channel
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        self.running.as_ref().unwrap().metrics()
+    }
+
     /// Another connection of an identity.
     pub async fn connect(&self, workload: &Workload) -> Channel {
         soon(connect(&self.address, workload, ServerIdentity::Exact(id(BROKER)))).await.unwrap()
