@@ -70,6 +70,7 @@ impl VerifiedCaller {
             spiffe_id: spiffe_id.parse().unwrap(),
             not_before: Timestamp::EPOCH,
             not_after: Timestamp::MAX,
+            authority_key: None,
         };
         let chain = vec![rustls_pki_types::CertificateDer::from(spiffe_id.as_bytes().to_vec())];
         let peer = VerifiedPeer::assertion(leaf, chain, Timestamp::MAX, None, 0);

@@ -22,8 +22,8 @@ use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
 use super::svid::read_leaf;
 use super::view::provider;
-use super::workload::Workload;
-use crate::clock::Clock;
+use super::workload::{GONE_BRIEFLY, Workload};
+use crate::clock::{Clock, Stopwatch};
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 
@@ -193,9 +193,10 @@ impl Dialer {
         Ok(settings(endpoint).origin(origin))
     }
 
-    /// Waits out the moment between a rotation and its conversion.
+    /// Waits out the moment between a rotation and its conversion, and one in which there is no SVID.
     async fn presentable(&self) -> Result<(), Arc<spiffe_rustls::Error>> {
         let mut status = self.status.clone();
+        let waiting = Stopwatch::start();
         loop {
             match status.current().error {
                 None => return Ok(()),
@@ -204,7 +205,12 @@ impl Dialer {
                         return Err(error);
                     }
                 }
-                Some(error) => return Err(error),
+                Some(error) => {
+                    let left = GONE_BRIEFLY.saturating_sub(waiting.elapsed());
+                    if !tokio::time::timeout(left, status.changed()).await.is_ok_and(|changed| changed.is_ok()) {
+                        return Err(error);
+                    }
+                }
             }
         }
     }

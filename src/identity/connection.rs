@@ -26,6 +26,10 @@ use crate::model::time::Timestamp;
 pub const WITHDRAWN_AFTER: Duration = Duration::from_secs(2);
 /// How long before its end a connection is wound down at the latest: workloads have had their next SVID for long then.
 pub const RETIRED_BEFORE_MAX: Duration = Duration::from_secs(60);
+/// How soon after our own SVID came from another authority than the one before a connection is wound down, at the earliest;
+/// and over how long those of all peers are spread. An authority that has a successor may soon be gone from the trust bundle,
+/// and with it whoever still shows an SVID of it: peers have their next ones at about the same time as we do.
+pub const SUPERSEDED_AFTER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
 /// The part of its life that a connection is wound down before its end, when that is shorter than [`RETIRED_BEFORE_MAX`].
 const RETIRED_BEFORE_PART: u32 = 4;
 
@@ -87,11 +91,17 @@ async fn watch(
 ) {
     let now = trust.clock().now();
     // Our own SVID is what the other side trusts: a connection that outlived it would be ended from there.
-    let own = trust.view().readiness(now).map_or(Timestamp::MAX, |own| own.not_after);
-    let until = peer.expires_at().min(own);
+    let (own_end, authority) = match trust.view().readiness(now) {
+        Ok(own) => (own.not_after, own.authority_key.clone()),
+        Err(_) => (Timestamp::MAX, None),
+    };
+    let until = peer.expires_at().min(own_end);
     let before = (until.since(now) / RETIRED_BEFORE_PART).min(RETIRED_BEFORE_MAX);
     let retired = async {
-        trust.clock().reach(now.after(until.since(now) - before)).await;
+        tokio::select! {
+            () = trust.clock().reach(now.after(until.since(now) - before)) => {}
+            () = superseded(&trust, &peer, authority.as_ref()) => {}
+        }
         drop(retire);
         std::future::pending::<Infallible>().await
     };
@@ -106,6 +116,20 @@ async fn watch(
     let _connection_gone = end.send(why);
 }
 
+/// Returns some time after our own SVID has come to be signed by another authority than `authority`.
+async fn superseded(trust: &Trust, peer: &VerifiedPeer, authority: Option<&Vec<u8>>) {
+    let mut changes = trust.changes();
+    while trust.view().own.as_ref().map_or(authority, |own| own.authority_key.as_ref()) == authority {
+        if !changes.changed().await {
+            return std::future::pending().await;
+        }
+    }
+    let (least, spread) = SUPERSEDED_AFTER;
+    let part = peer.certificate_thumbprint().as_bytes().first().copied().unwrap_or_default();
+    let clock = trust.clock();
+    clock.reach(clock.now().after(least + spread * u32::from(part) / 256)).await;
+}
+
 /// Returns when trust in the peer is gone and has not come back for a moment. Besides changes, time ends trust too (our own
 /// SVID expires), so that it looks again now and then.
 async fn withdrawn(trust: &Trust, peer: &Arc<VerifiedPeer>) {
@@ -113,6 +137,7 @@ async fn withdrawn(trust: &Trust, peer: &Arc<VerifiedPeer>) {
     let mut changes = trust.changes();
     let mut open = true;
     loop {
+        trust.settled().await;
         if !holds() {
             tokio::time::sleep(WITHDRAWN_AFTER).await;
             if !holds() {

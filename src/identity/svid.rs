@@ -4,7 +4,7 @@
 use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::time::ASN1Time;
 
 use super::error::SvidError;
@@ -26,6 +26,8 @@ pub struct UnverifiedLeaf {
     pub not_before: Timestamp,
     /// The end of its validity.
     pub not_after: Timestamp,
+    /// Which key signed it (RFC 5280 §4.2.1.1), where it says so.
+    pub authority_key: Option<Vec<u8>>,
 }
 
 /// Reads a leaf certificate and checks that it has the shape of an X.509-SVID.
@@ -52,7 +54,12 @@ pub fn read_leaf(der: &[u8]) -> Result<UnverifiedLeaf, SvidError> {
         return Err(SvidError::NoDigitalSignature);
     }
     let validity = certificate.validity();
-    Ok(UnverifiedLeaf { spiffe_id, not_before: time(validity.not_before), not_after: time(validity.not_after) })
+    let authority_key = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(found) => found.key_identifier.as_ref().map(|key| key.0.to_vec()),
+        _ => None,
+    });
+    let (not_before, not_after) = (time(validity.not_before), time(validity.not_after));
+    Ok(UnverifiedLeaf { spiffe_id, not_before, not_after, authority_key })
 }
 
 /// What a refused certificate claims, for the record: its URI SANs as they stand there, shortened and made printable.

@@ -4,7 +4,7 @@
 //! Certificate revocation lists, which a Workload API may send along, are not looked at (the `spiffe` crate drops them): an SVID
 //! is good until it expires or its authority leaves the trust bundle. Revoke the agent to shut it out sooner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::error::{CallerError, IdentityError, Unready};
 use super::peer::{Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
 use super::view::{View, provider};
-use super::workload::{IdentityChanges, Workload};
+use super::workload::{GONE_BRIEFLY, IdentityChanges, Workload};
 use crate::clock::Clock;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Timestamp;
@@ -41,7 +41,12 @@ pub struct OwnSvid {
     pub not_before: Timestamp,
     /// The end of its validity.
     pub not_after: Timestamp,
+    /// Which key of its trust domain signed it, where it says so.
+    pub authority_key: Option<Vec<u8>>,
 }
+
+/// The X.509 authorities that are trusted of each accepted trust domain, as SHA-256 of their certificates.
+pub type Authorities = BTreeMap<TrustDomain, Arc<BTreeSet<[u8; 32]>>>;
 
 /// What trust is made from.
 #[derive(Debug, Clone)]
@@ -111,7 +116,7 @@ impl Trust {
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
-        let view = RwLock::new(Arc::new(View::of(&workload.source().state(), &accepted)));
+        let view = RwLock::new(Arc::new(View::of(&workload, &workload.source().state(), &accepted)));
         let resolver = Arc::clone(&config.cert_resolver);
         Ok(Self { shared: Arc::new(Shared { workload, accepted, clock, resolver, tls, view }) })
     }
@@ -167,6 +172,37 @@ impl Trust {
         view.readiness(self.shared.clock.now()).is_ok() && view.domains.contains_key(name)
     }
 
+    /// Whom we trust: trust domains that are missing are not trusted, or no longer. `None` while the Workload API has taken
+    /// everything back, for that says nothing about any one of them.
+    #[must_use]
+    pub fn authorities(&self) -> Option<Authorities> {
+        let view = self.view();
+        let authorities = view.domains.iter().map(|(name, domain)| (name.clone(), Arc::clone(&domain.digests)));
+        view.told.then(|| authorities.collect())
+    }
+
+    /// True while the Workload API has taken the identity back and may be about to give the next one: whoever asks is worth
+    /// waiting for [`Trust::settled`].
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        let view = self.view();
+        view.own == Err(Unready::Withdrawn) && view.known.elapsed() < GONE_BRIEFLY
+    }
+
+    /// Waits while [`Trust::is_unsettled`]. Afterwards there is an identity again, or there is none.
+    pub async fn settled(&self) {
+        if !self.is_unsettled() {
+            return;
+        }
+        let mut changes = self.changes();
+        while self.is_unsettled() {
+            let left = GONE_BRIEFLY.saturating_sub(self.view().known.elapsed());
+            if !tokio::time::timeout(left, changes.changed()).await.unwrap_or(true) {
+                return;
+            }
+        }
+    }
+
     /// Tells of changes from now on.
     #[must_use]
     pub fn changes(&self) -> IdentityChanges {
@@ -216,13 +252,14 @@ impl Trust {
         }
         let mut held = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         if !current(&held) {
-            *held = Arc::new(View::of(&state, &self.shared.accepted));
+            *held = Arc::new(View::of(&self.shared.workload, &state, &self.shared.accepted));
         }
         Arc::clone(&held)
     }
 
     /// Waits until the own certificate of the present revision can be presented: a conversion takes a moment after a rotation.
     pub(in crate::identity) async fn presentable(&self) -> Result<(), Unready> {
+        self.settled().await;
         let mut tls = self.shared.tls.clone();
         loop {
             match tls.current().error.as_deref() {

@@ -1,7 +1,7 @@
 //! One revision of trust, made ready for use: the own SVID's standing and, for each accepted trust domain, a verifier over the
 //! authorities of that trust domain alone. Roots are never pooled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::CryptoProvider;
@@ -16,6 +16,9 @@ use super::error::{SvidError, Unready};
 use super::peer::Verdict;
 use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, not_after, read_leaf};
 use super::trust::{AcceptedDomains, OwnSvid};
+use super::workload::Workload;
+use crate::clock::Stopwatch;
+use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Timestamp;
 
@@ -23,6 +26,10 @@ use crate::model::time::Timestamp;
 pub(in crate::identity) struct View {
     pub(in crate::identity) revision: u64,
     pub(in crate::identity) closed: bool,
+    /// Since when it is known.
+    pub(in crate::identity) known: Stopwatch,
+    /// The source says what is trusted; otherwise it has taken everything back, or has ended.
+    pub(in crate::identity) told: bool,
     pub(in crate::identity) own: Result<OwnSvid, Unready>,
     own_bundle: bool,
     accepted: AcceptedDomains,
@@ -33,13 +40,17 @@ pub(in crate::identity) struct View {
 pub(in crate::identity) struct Domain {
     verifier: Arc<dyn ClientCertVerifier>,
     pub(in crate::identity) authorities: usize,
+    /// SHA-256 of each authority.
+    pub(in crate::identity) digests: Arc<BTreeSet<[u8; 32]>>,
 }
 
 impl View {
-    pub(in crate::identity) fn of(state: &X509SourceState, accepted: &AcceptedDomains) -> Self {
+    pub(in crate::identity) fn of(workload: &Workload, state: &X509SourceState, accepted: &AcceptedDomains) -> Self {
         let mut view = Self {
             revision: state.revision() + 1,
             closed: state.is_closed(),
+            known: Stopwatch::start(),
+            told: false,
             own: Err(Unready::Withdrawn),
             own_bundle: false,
             accepted: accepted.clone(),
@@ -53,10 +64,16 @@ impl View {
             }
             Err(_) => return view,
         };
-        view.own = context
-            .default_svid()
+        view.told = !view.closed;
+        view.own = workload
+            .own(&context)
             .and_then(|svid| read_leaf(svid.leaf().as_bytes()).ok())
-            .map(|leaf| OwnSvid { spiffe_id: leaf.spiffe_id, not_before: leaf.not_before, not_after: leaf.not_after })
+            .map(|UnverifiedLeaf { spiffe_id, not_before, not_after, authority_key }| OwnSvid {
+                spiffe_id,
+                not_before,
+                not_after,
+                authority_key,
+            })
             .ok_or(Unready::OwnSvidExpired);
         for (name, bundle) in context.bundle_set().iter() {
             let Ok(name) = name.to_string().parse::<TrustDomain>() else { continue };
@@ -132,12 +149,15 @@ impl View {
 impl Domain {
     fn of(bundle: &X509Bundle) -> Option<Self> {
         let mut roots = RootCertStore::empty();
-        let authorities =
-            bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der));
-        let (authorities, _ignored) =
-            roots.add_parsable_certificates(authorities.map(|der| CertificateDer::from(der.to_vec())));
+        let (mut authorities, mut digests) = (0, BTreeSet::new());
+        for der in bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der)) {
+            if roots.add(CertificateDer::from(der.to_vec())).is_ok() {
+                authorities += 1;
+                digests.insert(*Thumbprint::of(der).as_bytes());
+            }
+        }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()?;
-        Some(Self { verifier, authorities })
+        Some(Self { verifier, authorities, digests: Arc::new(digests) })
     }
 }
 

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use spiffe::transport::Endpoint;
-use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder};
-use spiffe::{WorkloadApiClient, X509ResourceLimits, X509Source, X509SourceError, X509SourceUpdates};
+use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder, SvidPicker};
+use spiffe::{
+    WorkloadApiClient, X509Context, X509ResourceLimits, X509Source, X509SourceError, X509SourceUpdates, X509Svid,
+};
 
 use super::error::IdentityError;
 use crate::model::identity::Thumbprint;
@@ -18,14 +22,22 @@ use crate::model::spiffe_id::SpiffeId;
 pub const FIRST_SVID_WITHIN: Duration = Duration::from_secs(10);
 /// Shortest and longest pause between attempts to reach the Workload API: a restart of its agent is noticed within seconds.
 pub const RECONNECT_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long an identity may be gone before that is told: SPIRE's agent gives none for a moment between the SVIDs of a tainted
+/// authority and their successors, and the client that is refused in that moment asks again after two seconds. Nobody is trusted
+/// meanwhile; who asks is kept waiting.
+pub const GONE_BRIEFLY: Duration = Duration::from_secs(3);
 /// Most SVIDs, trust bundles and bytes of one trust bundle that are taken from the Workload API.
 pub const MATERIAL_MAX: (usize, usize, usize) = (64, 256, 1 << 20);
+/// Characters of a line (RFC 7468 §2).
+const PEM_LINE: usize = 64;
 
 /// A client of the SPIFFE Workload API that keeps its SVID and trust bundles current. Clones share them.
 #[derive(Clone)]
 pub struct Workload {
     source: X509Source,
     link: Arc<Link>,
+    /// Which of several identities it is; the first when nothing is said.
+    chosen: Option<Arc<str>>,
 }
 
 impl Workload {
@@ -38,17 +50,36 @@ impl Workload {
         Self::from_endpoint(&format!("unix://{text}"), FIRST_SVID_WITHIN).await
     }
 
-    /// The identity that the Workload API at an endpoint (`unix:///path` or `tcp://ip:port`) gives to this process.
+    /// The identity that the Workload API at an endpoint (`unix:///path` or `tcp://ip:port`) gives to this process: the first,
+    /// where it gives several.
     ///
     /// # Errors
     /// When the endpoint is malformed, or no SVID comes within the time.
     pub async fn from_endpoint(endpoint: &str, within: Duration) -> Result<Self, IdentityError> {
+        Self::open(endpoint, within, None).await
+    }
+
+    /// One of the identities that the Workload API at an endpoint gives to this process: while it gives no such one, there is
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Workload::from_endpoint`].
+    pub async fn from_endpoint_as(endpoint: &str, within: Duration, id: &SpiffeId) -> Result<Self, IdentityError> {
+        Self::open(endpoint, within, Some(id)).await
+    }
+
+    async fn open(endpoint: &str, within: Duration, chosen: Option<&SpiffeId>) -> Result<Self, IdentityError> {
         let parsed = Endpoint::parse(endpoint)
             .map_err(|source| IdentityError::Endpoint { endpoint: endpoint.to_owned(), source: Box::new(source) })?;
         let link = Arc::new(Link::default());
         let seen = Arc::clone(&link);
         let (svids, bundles, bytes) = MATERIAL_MAX;
-        let source = X509Source::builder()
+        let mut builder = X509Source::builder();
+        let chosen: Option<Arc<str>> = chosen.map(|id| id.as_str().into());
+        if let Some(id) = &chosen {
+            builder = builder.picker(Chosen(Arc::clone(id)));
+        }
+        let source = builder
             .client_factory(Arc::new(move || {
                 let (endpoint, seen) = (parsed.clone(), Arc::clone(&seen));
                 Box::pin(async move {
@@ -64,7 +95,7 @@ impl Workload {
             .build()
             .await;
         match source {
-            Ok(source) => Ok(Self { source, link }),
+            Ok(source) => Ok(Self { source, link, chosen }),
             Err(X509SourceError::InitialSyncTimeout) => {
                 Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
             }
@@ -78,10 +109,32 @@ impl Workload {
         self.source.svid().ok().and_then(|svid| svid.spiffe_id().to_string().parse().ok())
     }
 
+    /// Every identity that the Workload API gives to this process at present, the default first.
+    #[must_use]
+    pub fn spiffe_ids(&self) -> Vec<SpiffeId> {
+        let state = self.source.state();
+        let Ok(context) = state.context() else { return Vec::new() };
+        context.svids().iter().filter_map(|svid| svid.spiffe_id().to_string().parse().ok()).collect()
+    }
+
     /// The thumbprint of the certificate that is presented at present; `None` while there is none.
     #[must_use]
     pub fn certificate_thumbprint(&self) -> Option<Thumbprint> {
         self.source.svid().ok().map(|svid| Thumbprint::of(svid.leaf().as_bytes()))
+    }
+
+    /// The certificate that is presented at present, in PEM (RFC 7468); `None` while there is none.
+    #[must_use]
+    pub fn certificate_pem(&self) -> Option<String> {
+        let svid = self.source.svid().ok()?;
+        let text = STANDARD.encode(svid.leaf().as_bytes());
+        let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        for line in text.as_bytes().chunks(PEM_LINE) {
+            pem.extend(line.iter().copied().map(char::from));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        Some(pem)
     }
 
     /// Whether the Workload API can be reached at the moment.
@@ -110,6 +163,14 @@ impl Workload {
     pub(in crate::identity) const fn source(&self) -> &X509Source {
         &self.source
     }
+
+    /// Which SVID of a context is ours, also when it has expired.
+    pub(in crate::identity) fn own<'a>(&self, context: &'a X509Context) -> Option<&'a Arc<X509Svid>> {
+        match &self.chosen {
+            None => context.default_svid(),
+            Some(id) => context.svids().iter().find(|svid| svid.spiffe_id().to_string() == **id),
+        }
+    }
 }
 
 impl fmt::Debug for Workload {
@@ -129,6 +190,16 @@ impl IdentityChanges {
     /// Waits for the next change; `false` when there will be none any more.
     pub async fn changed(&mut self) -> bool {
         self.updates.changed().await.is_ok()
+    }
+}
+
+/// Picks an SVID by its SPIFFE ID.
+#[derive(Debug)]
+struct Chosen(Arc<str>);
+
+impl SvidPicker for Chosen {
+    fn pick_svid(&self, svids: &[Arc<X509Svid>]) -> Option<usize> {
+        svids.iter().position(|svid| svid.spiffe_id().to_string() == *self.0)
     }
 }
 

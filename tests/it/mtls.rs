@@ -3,6 +3,7 @@
 mod crowd;
 mod defects;
 mod live;
+mod rotation;
 
 use std::sync::Arc;
 
