@@ -28,6 +28,7 @@ use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
 mod reports;
+mod trust;
 
 use reports::is_tainted_since;
 
@@ -47,7 +48,7 @@ pub(in crate::broker) struct Means {
 pub(in crate::broker) enum FoldError {
     #[error("an id does not parse")]
     Id(#[from] ParseIdError),
-    #[error("a SPIFFE ID does not parse")]
+    #[error("a SPIFFE ID or a trust domain does not parse")]
     SpiffeId(#[from] crate::model::spiffe_id::ParseSpiffeIdError),
     #[error("no {0} that this version knows")]
     Value(&'static str),
@@ -115,6 +116,8 @@ impl Step<'_> {
                 self.state.blocks.remove(&target);
                 Ok(())
             }
+            Some(Payload::TrustWithdrawn(e)) => self.trust_withdrawn(e),
+            Some(Payload::TrustRestored(e)) => self.trust_restored(e),
             Some(Payload::SignalReported(e)) => self.signal(e, actor),
             Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
             Some(Payload::PolicyActivated(e)) => {
@@ -301,6 +304,8 @@ impl Step<'_> {
         let GrantStanding::Open(causes) = &old.standing else { return };
         let mut causes = causes.clone();
         causes.remove(&SuspensionCause::Drift);
+        // Its agent has proven itself to whom we trust now, or nothing would have been granted.
+        causes.remove(&SuspensionCause::TrustWithdrawn);
         entry.standing = GrantStanding::Open(causes);
         if let Some(task) = self.state.tasks.get_mut(&entry.task) {
             task.open.remove(&(old.expires, id));

@@ -10,7 +10,7 @@ use crate::broker::limit::{CallerLimits, Limiter, Place};
 use crate::broker::refusals::Refusals;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::identity::trust::Trust;
+use crate::identity::trust::{Authorities, Trust};
 use crate::journal::entry::{Committed, Entry, Record};
 use crate::journal::error::AppendError;
 use crate::journal::{Attending, Journal};
@@ -62,6 +62,7 @@ mod saved;
 mod state;
 pub mod summary;
 pub mod sweep;
+mod trust;
 pub mod watch;
 mod words;
 
@@ -99,6 +100,8 @@ struct Inner {
     repeats: repeat::Repeats,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
+    /// Whom we trusted when it was last held against the record.
+    trusted: std::sync::Mutex<Authorities>,
     /// Bytes of a torn last group that were cut off at the start.
     torn_bytes: u64,
 }

@@ -104,6 +104,7 @@ impl Broker {
             refusals: Refusals::default(),
             repeats: Repeats::default(),
             signing: std::sync::Mutex::default(),
+            trusted: std::sync::Mutex::default(),
             torn_bytes: report.torn_bytes,
         }));
         broker.begin(parts.policy, parts.activate, report.torn_bytes).await?;
@@ -142,6 +143,7 @@ impl Broker {
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
         // From what is held back, if need be: a broker that did not start on a full disk could not revoke either.
         self.append(ending(started, Vec::new())).await.map_err(OpenError::Record)?;
+        self.record_trust(true).await.map_err(OpenError::Record)?;
         self.resume_reconsidering(true).await;
         Ok(())
     }
@@ -176,10 +178,33 @@ impl Broker {
         Ok(Caller::Workload(WorkloadCaller::under(&bundle, peer)?))
     }
 
+    /// Waits while the broker's own identity is gone for a moment; `None` when it is not.
+    #[must_use]
+    pub fn settling(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        self.0.trust.is_unsettled().then(|| {
+            let trust = self.0.trust.clone();
+            async move { trust.settled().await }
+        })
+    }
+
     /// The keys that verify tokens, as a JWK Set.
     #[must_use]
     pub fn jwks(&self) -> String {
         self.0.keys.jwks(self.0.clock.now())
+    }
+
+    /// What is amiss and does not keep the broker from answering: it goes on with what is still valid, and without those that it
+    /// has no trust bundle of.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let status = self.0.trust.status();
+        let mut remarks = Vec::new();
+        if !status.connected {
+            let left = status.own.map(|own| own.not_after.since(self.0.clock.now()).as_secs()).unwrap_or_default();
+            remarks.push(format!("the Workload API cannot be reached; the own SVID is valid for another {left} s"));
+        }
+        remarks.extend(status.missing.iter().map(|name| format!("there is no trust bundle of `{name}`")));
+        remarks
     }
 
     /// What keeps the broker from answering; empty when it is ready.

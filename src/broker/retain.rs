@@ -16,7 +16,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active, no_context};
 use crate::broker::grants::covered;
 use crate::broker::record::{self, event, family_stream};
-use crate::broker::state::{State, Tally};
+use crate::broker::state::{State, TRUST_BLOCK, Tally};
 use crate::broker::words::DecisionWords;
 use crate::intent::judge::Asked as Judged;
 use crate::journal::entry::{Entry, EntryClass};
@@ -423,7 +423,8 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         entry
     });
     let mut task = view.task_facts(then.audience.as_ref());
-    // A pause suspends by itself, and a block has revoked: neither is a reason to end a grant here.
+    // A pause and trust that was withdrawn suspend by themselves, and a block has revoked: none is a reason to end a grant here.
+    task.blocks.retain(|kind| kind != TRUST_BLOCK);
     if task.state == TaskState::Paused {
         task.state = TaskState::Active;
     }

@@ -22,12 +22,12 @@ use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, GrantId, Jti, TaskId};
 use crate::model::identity::Initiator;
 use crate::model::risk::Signal;
-use crate::model::spiffe_id::SpiffeId;
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 4;
+pub(in crate::broker) const FORMAT: u32 = 5;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -43,6 +43,7 @@ struct Saved {
     retired: Vec<SavedRetired>,
     ended: Vec<(Timestamp, TaskId)>,
     duties: Duties,
+    withdrawn: BTreeMap<TrustDomain, BTreeSet<Vec<u8>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,6 +150,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         retired: state.retired.iter().map(save_retired).collect(),
         ended: state.by.ended.iter().copied().collect(),
         duties: state.duties.clone(),
+        withdrawn: state.withdrawn.clone(),
     };
     postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
@@ -202,6 +204,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.blocks = saved.blocks;
     state.by.ended = saved.ended.into_iter().collect();
     state.duties = saved.duties;
+    state.withdrawn = saved.withdrawn;
     state.retired = saved.retired.into_iter().map(load_retired).collect();
     state.policy = saved.policy.map(|p| load_policy(p, means));
     state.changes.begin_at(saved.next);

@@ -22,11 +22,14 @@ use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId
 use crate::model::identity::Initiator;
 use crate::model::limits::OPEN_GRANTS_PER_TASK_MAX;
 use crate::model::risk::Signal;
-use crate::model::spiffe_id::SpiffeId;
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal::BundleFile;
 use crate::policy::bundle::PolicyBundle;
+
+/// How it is named among blocks that the trust domain of an agent is no longer trusted.
+pub(in crate::broker) const TRUST_BLOCK: &str = "trust_domain";
 
 /// Everything that the events so far amount to.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub(in crate::broker) struct State {
     /// Answers to registrations, by who asked.
     pub(in crate::broker) registrations: HashMap<SpiffeId, HashMap<String, Answer>>,
     pub(in crate::broker) policy: Option<ActivePolicy>,
+    /// Trust domains that are no longer trusted, each with the SHA-256 of the authorities that were trusted of it.
+    pub(in crate::broker) withdrawn: BTreeMap<TrustDomain, BTreeSet<Vec<u8>>>,
     /// What receivers of revocations are told.
     pub(in crate::broker) changes: Changes,
     /// Tokens that a renewal replaced, by the end of their life: dead, though their grant lives.
@@ -232,20 +237,29 @@ impl State {
         Some(if paused { TaskState::Paused } else { own.state })
     }
 
-    /// The kinds of block that stand against any of those agents, an initiator or an audience.
+    /// The kinds of block that stand against any of those agents, an initiator or an audience. That an agent's trust domain is
+    /// no longer trusted counts as one.
     pub(in crate::broker) fn blocks_against<'a>(
         &self,
         agents: impl IntoIterator<Item = &'a SpiffeId>,
         initiator: &InitiatorName,
         audience: Option<&Audience>,
     ) -> Vec<String> {
+        let agents: Vec<&SpiffeId> = agents.into_iter().collect();
+        let untrusted = self.has_withdrawn(agents.iter().copied());
         let mut targets: Vec<Target> = agents.into_iter().cloned().map(Target::Agent).collect();
         targets.extend([Target::Initiator(initiator.clone()), Target::Everything]);
         targets.extend(audience.cloned().map(Target::Audience));
         let standing = targets.iter().filter(|t| self.blocks.contains_key(t));
         let mut kinds: Vec<String> = standing.map(|t| t.kind().to_owned()).collect();
         kinds.dedup();
+        kinds.extend(untrusted.then(|| TRUST_BLOCK.to_owned()));
         kinds
+    }
+
+    /// True when the trust domain of one of those is no longer trusted.
+    pub(in crate::broker) fn has_withdrawn<'a>(&self, agents: impl IntoIterator<Item = &'a SpiffeId>) -> bool {
+        !self.withdrawn.is_empty() && agents.into_iter().any(|id| self.withdrawn.contains_key(&id.trust_domain()))
     }
 
     /// Grants of a task and all below it that no event has ended. The clock is not asked: what it has ended here may still be

@@ -66,6 +66,14 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             out.summary = format!("revoked {} {}{block}", e.target_kind, e.target);
         }
         Some(Payload::BlockLifted(e)) => out.summary = format!("lifted block on {} {}", e.target_kind, e.target),
+        Some(Payload::TrustWithdrawn(e)) => {
+            out.reasons = vec![e.code.clone()];
+            out.summary = format!("`{}` is no longer trusted: grants of its agents are suspended", e.trust_domain);
+        }
+        Some(Payload::TrustRestored(e)) => {
+            let grants = if e.lifts { "are live again" } else { "stay suspended until they are renewed" };
+            out.summary = format!("`{}` is trusted again: grants of its agents {grants}", e.trust_domain);
+        }
         Some(Payload::SignalReported(e)) => {
             about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));
         }

@@ -1,5 +1,5 @@
 //! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
-//! revoked, what was left half decided is decided, counted refusals are written.
+//! revoked, what was left half decided is decided, counted refusals are written. Whom we trust changes by itself too.
 
 use std::mem;
 use std::sync::PoisonError;
@@ -50,6 +50,7 @@ impl Broker {
     /// # Errors
     /// When the journal cannot be written.
     pub async fn sweep(&self) -> Result<(), BrokerError> {
+        self.record_trust(false).await?;
         let (now, late, drifted): (_, Vec<TaskId>, Vec<GrantId>) = {
             let state = self.0.known.look();
             let now = self.now(&state);

@@ -127,7 +127,22 @@ impl tower::Service<http::Request<Body>> for Door {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Answer {
+    fn call(&mut self, request: http::Request<Body>) -> Answer {
+        match self.services.broker.settling().filter(|_| matches!(self.entrance, Entrance::Workloads)) {
+            None => self.answer(request),
+            Some(settling) => {
+                let door = self.clone();
+                Box::pin(async move {
+                    settling.await;
+                    door.answer(request).await
+                })
+            }
+        }
+    }
+}
+
+impl Door {
+    fn answer(&self, mut request: http::Request<Body>) -> Answer {
         let began = Stopwatch::start();
         let services = Arc::clone(&self.services);
         let Some(row) = access::row(request.uri().path()) else {
@@ -158,9 +173,7 @@ impl tower::Service<http::Request<Body>> for Door {
         };
         Box::pin(answer.instrument(span))
     }
-}
 
-impl Door {
     /// Says who calls, and holds that against the row and against what the caller has open already: its message is not read yet.
     fn admit(&self, row: &'static Row, request: &http::Request<Body>) -> Result<(Caller, OpenCall), Status> {
         let peer = request.extensions().get::<Arc<VerifiedPeer>>();

@@ -43,15 +43,15 @@ async fn livez() -> Response {
     ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, FRESH)], "alive\n").into_response()
 }
 
-/// Ready when requests can be decided; otherwise one problem a line.
+/// Ready when requests can be decided; otherwise one problem a line. What else is amiss follows either way.
 async fn readyz(State(pages): State<Pages>) -> Response {
-    let problems = pages.broker.problems();
-    let (status, body) = if problems.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n")
-    };
-    (status, [(CONTENT_TYPE, TEXT), (CACHE_CONTROL, FRESH)], body).into_response()
+    let mut lines = pages.broker.problems();
+    let status = if lines.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if lines.is_empty() {
+        lines.push("ready".to_owned());
+    }
+    lines.extend(pages.broker.remarks());
+    (status, [(CONTENT_TYPE, TEXT), (CACHE_CONTROL, FRESH)], lines.join("\n") + "\n").into_response()
 }
 
 async fn scrape(State(pages): State<Pages>) -> Response {

@@ -54,7 +54,7 @@ impl GuardKey {
         Self::of(AUDIENCE, &[audience.as_str()])
     }
 
-    /// The block of everything.
+    /// The block of everything, and whom we trust.
     #[must_use]
     pub fn everything() -> Self {
         Self::of(EVERYTHING, &[])
@@ -197,6 +197,10 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
         Some(Payload::SignalReported(signal)) => out.report(event, &signal.task_id, &signal.request_id),
         Some(Payload::ToolCallReported(call)) => out.report(event, &call.task_id, &call.request_id),
+        // Whatever is being granted is decided again with it in mind.
+        Some(Payload::TrustWithdrawn(_) | Payload::TrustRestored(_)) => {
+            out.bump(GuardKey::everything(), Life::Lasting);
+        }
         Some(Payload::PolicyActivated(_)) => out.bump(GuardKey::policy(), Life::Lasting),
         Some(
             Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::FamilyReconsidered(_),

@@ -95,6 +95,8 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::KeyRotated(_)) => "key_rotated",
         Some(Payload::Refused(_)) => "refused",
         Some(Payload::FamilyReconsidered(_)) => "family_reconsidered",
+        Some(Payload::TrustWithdrawn(_)) => "trust_withdrawn",
+        Some(Payload::TrustRestored(_)) => "trust_restored",
         None => "",
     }
 }
@@ -186,7 +188,14 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Reason, &refused.code);
         }
         Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
-        Some(Payload::BrokerStarted(_) | Payload::PolicyActivated(_) | Payload::KeyRotated(_)) | None => {}
+        Some(Payload::TrustWithdrawn(withdrawn)) => tell(TermKind::Reason, &withdrawn.code),
+        Some(
+            Payload::BrokerStarted(_)
+            | Payload::PolicyActivated(_)
+            | Payload::KeyRotated(_)
+            | Payload::TrustRestored(_),
+        )
+        | None => {}
     }
 }
 

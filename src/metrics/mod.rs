@@ -1,5 +1,5 @@
-//! Counters, gauges and histograms with their names, in a registry of their own. Labels come from closed lists only: no value
-//! that a caller chose ever becomes a label. It knows no room that it measures; they, or the wiring, tell it.
+//! Counters, gauges and histograms with their names, in a registry of their own. Labels come from closed lists and from the
+//! operator's settings only: no value that a caller chose ever becomes a label. It knows no room that it measures; they, or the wiring, tell it.
 
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub struct Metrics {
     disk_free_bytes: IntGauge,
     svid_expiry_seconds: IntGauge,
     trust_domains: IntGauge,
+    trust_authorities: IntGaugeVec,
+    workload_api_connected: IntGauge,
+    workload_api_failures: IntGauge,
     policy_revision: IntGauge,
     connections: IntCounterVec,
 }
@@ -67,6 +70,12 @@ pub struct Reading {
     pub svid_expires_in: Option<Duration>,
     /// Trust domains whose trust bundle is present.
     pub trust_domains: Option<u64>,
+    /// Authorities that are trusted of each accepted trust domain, by its name as the operator configured it.
+    pub trust_authorities: Vec<(String, u64)>,
+    /// Whether the Workload API can be reached.
+    pub workload_api_connected: Option<bool>,
+    /// How often reaching the Workload API, or using what it sent, has failed.
+    pub workload_api_failures: Option<u64>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
 }
@@ -131,6 +140,21 @@ impl Metrics {
             disk_free_bytes: gauge(r, "carnet_disk_free_bytes", "Space left where the journal lies.")?,
             svid_expiry_seconds: gauge(r, "carnet_svid_expiry_seconds", "Life that is left of the broker's own SVID.")?,
             trust_domains: gauge(r, "carnet_trust_domains", "Trust domains whose trust bundle is present.")?,
+            trust_authorities: {
+                let help =
+                    "X.509 authorities that are trusted of an accepted trust domain; 0 when there is no trust bundle.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_trust_authorities", help), &["trust_domain"])?)?
+            },
+            workload_api_connected: gauge(
+                r,
+                "carnet_workload_api_connected",
+                "1 while the SPIFFE Workload API can be reached.",
+            )?,
+            workload_api_failures: gauge(
+                r,
+                "carnet_workload_api_failures",
+                "Failures to reach the SPIFFE Workload API, or to use what it sent, since the start.",
+            )?,
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
             registry,
@@ -216,6 +240,11 @@ impl Metrics {
         set(&self.disk_free_bytes, reading.disk_free_bytes);
         set(&self.svid_expiry_seconds, reading.svid_expires_in.map(|life| life.as_secs()));
         set(&self.trust_domains, reading.trust_domains);
+        for (name, authorities) in &reading.trust_authorities {
+            set(&self.trust_authorities.with_label_values(&[name.as_str()]), Some(*authorities));
+        }
+        set(&self.workload_api_connected, reading.workload_api_connected.map(u64::from));
+        set(&self.workload_api_failures, reading.workload_api_failures);
         set(&self.policy_revision, reading.policy_revision);
     }
 

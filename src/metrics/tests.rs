@@ -36,11 +36,16 @@ fn a_reading_leaves_what_it_does_not_know() {
     metrics.read(&Reading {
         grants_live: Some(4),
         svid_expires_in: Some(Duration::from_secs(60)),
+        trust_authorities: vec![("a.test".to_owned(), 2), ("b.test".to_owned(), 0)],
+        workload_api_connected: Some(false),
         ..Reading::default()
     });
     metrics.read(&Reading { grants_live: Some(u64::MAX), ..Reading::default() });
     let text = metrics.render().unwrap();
     assert!(text.contains("carnet_svid_expiry_seconds 60\n"));
+    assert!(text.contains("carnet_trust_authorities{trust_domain=\"a.test\"} 2\n"), "{text}");
+    assert!(text.contains("carnet_trust_authorities{trust_domain=\"b.test\"} 0\n"), "{text}");
+    assert!(text.contains("carnet_workload_api_connected 0\n"), "{text}");
     assert!(text.contains("carnet_grants{standing=\"live\"} 922337"), "what is too large stays at the most: {text}");
 }
 

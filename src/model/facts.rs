@@ -143,7 +143,8 @@ pub struct TaskFacts {
     /// Where it stands; anything but active is denied (`TASK_ENDED`, `TASK_PAUSED`).
     #[serde(default)]
     pub state: TaskState,
-    /// The blocks that stand against what it needs: `agent`, `initiator`, `audience`, `everything`. Any is denied (`BLOCKED`).
+    /// The blocks that stand against what it needs: `agent`, `initiator`, `audience`, `everything`; and `trust_domain` when that
+    /// of an agent is no longer trusted. Any is denied (`BLOCKED`).
     #[serde(default)]
     pub blocks: Vec<String>,
     /// False when the task names its audiences and the one asked for is not among them (`AUDIENCE_NOT_IN_TASK`).

@@ -130,6 +130,8 @@ reasons! {
     GrantExpired = 605, "GRANT_EXPIRED", "The grant has expired.", "The grant had expired or was released.";
     /// The deadline has passed.
     DeadlinePassed = 606, "DEADLINE_PASSED", "The deadline of the task has passed.", "The deadline of the task had passed.";
+    /// The trust domain of an agent is no longer trusted.
+    TrustWithdrawn = 607, "TRUST_WITHDRAWN", "The trust domain is not accepted at present.", "The trust bundle of the agent's trust domain was withdrawn, or the trust domain is no longer accepted.";
 
     // --- callers: 700..
     /// No identity was proven.

@@ -16,7 +16,7 @@ use crate::broker::open;
 use crate::clock::Stopwatch;
 use crate::grpc::door::{Entrance, Services};
 use crate::http::pages::Pages;
-use crate::identity::trust::Trust;
+use crate::identity::trust::{Trust, TrustStatus};
 use crate::journal::options::Stage;
 use crate::metrics::{Metrics, Reading};
 use crate::server::doors::{self, HttpsDoor, WorkloadDoor, ended};
@@ -227,6 +227,12 @@ fn measured(mut parts: open::Parts, metrics: &Metrics) -> open::Parts {
     parts
 }
 
+/// How many authorities are trusted of each accepted trust domain.
+fn authorities(status: &TrustStatus) -> Vec<(String, u64)> {
+    let present = status.domains.iter().map(|(name, authorities)| (name.to_string(), *authorities as u64));
+    present.chain(status.missing.iter().map(|name| (name.to_string(), 0))).collect()
+}
+
 /// What stands now, for a scrape.
 fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Reading + Send + Sync> {
     let (broker, trust) = (broker.clone(), trust.clone());
@@ -243,8 +249,11 @@ fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Rea
             journal_waiting: Some(figures.waiting),
             journal_bytes: Some(figures.bytes),
             disk_free_bytes: free.ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size())),
-            svid_expires_in: Some(status.own.map(|own| own.not_after.since(now)).unwrap_or_default()),
+            svid_expires_in: Some(status.own.as_ref().map(|own| own.not_after.since(now)).unwrap_or_default()),
             trust_domains: Some(status.domains.len() as u64),
+            trust_authorities: authorities(&status),
+            workload_api_connected: Some(status.connected),
+            workload_api_failures: Some(status.failures),
             policy_revision: Some(figures.policy_revision),
         }
     })

@@ -38,6 +38,7 @@ mod revoke;
 mod search_index;
 mod serve;
 mod support;
+mod trust;
 mod watch;
 mod witnesses;
 mod workload_api;

@@ -259,6 +259,8 @@ async fn the_pages_tell_keys_health_and_figures() {
         "carnet_rpcs_total{code=\"INVALID_ARGUMENT\",method=\"/carnet.v1.TaskService/GetTask\"} 1",
         "carnet_refusals_total{code=\"INVALID_ARGUMENT\"} 1",
         "carnet_trust_domains 1",
+        "carnet_workload_api_connected 1",
+        &format!("carnet_trust_authorities{{trust_domain=\"{DOMAIN}\"}} 1"),
         "carnet_policy_revision 1",
         "carnet_tasks_open 0",
     ] {
@@ -273,6 +275,40 @@ async fn the_pages_tell_keys_health_and_figures() {
     let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     let (head, _) = ask(at, &huge).await;
     assert!(head.starts_with("HTTP/1.1 431"), "{head}");
+    soon(running.shutdown()).await;
+}
+
+#[tokio::test]
+async fn a_broker_without_its_workload_api_goes_on_and_says_so() {
+    let machine = Machine::new();
+    let running = machine.start().await;
+    let at = running.addresses().https.unwrap();
+    let (_api, channel) = machine.channel(&running, ORCHESTRATOR).await;
+    let Machine { pki, own } = machine;
+    let (socket, offer) = (own.socket().to_owned(), pki.offer("/carnet", &[]));
+    drop(own);
+    let says = |path: &'static str, line: &'static str| async move {
+        soon(async {
+            loop {
+                let (head, body) = get(at, path).await;
+                if body.lines().any(|found| found.starts_with(line)) {
+                    return (head, body);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    };
+    let (head, body) = says("/readyz", "the Workload API cannot be reached").await;
+    assert!(head.starts_with("HTTP/1.1 200") && body.starts_with("ready\n"), "it serves what is still valid: {body}");
+    says("/metrics", "carnet_workload_api_connected 0").await;
+    let unknown = v1::GetTaskRequest { task_id: "x".into(), task_handle: String::new() };
+    let refused = TaskServiceClient::new(channel).get_task(unknown).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "what is asked is answered");
+
+    let _back = WorkloadApi::serve(&socket, offer, pki.clock.clone()).unwrap();
+    says("/metrics", "carnet_workload_api_connected 1").await;
+    assert_eq!(get(at, "/readyz").await.1, "ready\n");
     soon(running.shutdown()).await;
 }
 

@@ -132,6 +132,8 @@ fn each_event_touches_what_decisions_rely_on() {
         ("a report", Payload::ToolCallReported(call), vec![report(), usage()]),
         ("the end of a reconsideration", Payload::FamilyReconsidered(FamilyReconsidered::default()), vec![]),
         ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
+        ("trust withdrawn", Payload::TrustWithdrawn(TrustWithdrawn::default()), vec![GuardKey::everything()]),
+        ("trust restored", Payload::TrustRestored(TrustRestored::default()), vec![GuardKey::everything()]),
         ("a refusal", Payload::Refused(Refused::default()), vec![]),
         ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),
     ];

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use carnet::broker;
 use carnet::broker::limit::CallerLimits;
-use carnet::dev::workload_api::WorkloadApi;
+use carnet::dev::ca::DevCa;
+use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
 use carnet::entropy::Entropy;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
@@ -271,7 +272,27 @@ impl TestBroker {
 
     /// Takes the other trust domain's bundle from the broker.
     pub fn withdraw_foreign(&self) {
-        self.own.offer(self.pki.offer(BROKER, &[]));
+        self.federate_with(&[]);
+    }
+
+    /// Gives the broker these trust bundles beside its own, and no others.
+    pub fn federate_with(&self, others: &[Arc<DevCa>]) {
+        self.offer_itself(self.pki.offer(BROKER, others));
+    }
+
+    /// Gives the broker another SVID and other trust bundles.
+    pub fn offer_itself(&self, offer: Offer) {
+        self.own.offer(offer);
+    }
+
+    /// Counts up with every change of whom the broker trusts.
+    pub fn trust_revision(&self) -> u64 {
+        self.trust.revision()
+    }
+
+    /// Gives the broker nothing any more.
+    pub fn refuse_itself(&self) {
+        self.own.refuse();
     }
 
     /// Puts a bundle in force.

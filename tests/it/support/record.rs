@@ -158,5 +158,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::KeyRotated(_) => "key_rotated",
         Payload::Refused(_) => "refused",
         Payload::FamilyReconsidered(_) => "family_reconsidered",
+        Payload::TrustWithdrawn(_) => "trust_withdrawn",
+        Payload::TrustRestored(_) => "trust_restored",
     }
 }

@@ -20,6 +20,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
         blocks,
         registrations,
         policy,
+        withdrawn,
         changes: _,
         retired,
         duties,
@@ -46,6 +47,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
     assert_eq!(grants, &was.grants, "{when}");
     assert_eq!(blocks, &was.blocks, "{when}");
     assert_eq!(registrations, &was.registrations, "{when}");
+    assert_eq!(withdrawn, &was.withdrawn, "{when}");
     let policy_of = |policy: &Option<ActivePolicy>| {
         policy.clone().map(|p| {
             let files: Vec<_> = p.files.iter().map(|file| file.path.clone()).collect();
@@ -189,6 +191,16 @@ fn eventful() -> World {
     world.event(10, Payload::TaskResumed(pb::TaskResumed { task_id: task(3).to_string() }));
     world.reconsider(grant(2), Effect::Suspended);
     amend(&mut world, 11, task(2));
+    let withdrawn = |name: &str| pb::TrustWithdrawn {
+        trust_domain: name.into(),
+        authorities: vec![vec![7; 32].into()],
+        ..Default::default()
+    };
+    for name in ["td.test", "other.test"] {
+        world.event(11, Payload::TrustWithdrawn(withdrawn(name)));
+    }
+    let restored = pb::TrustRestored { trust_domain: "td.test".into(), lifts: true };
+    world.event(11, Payload::TrustRestored(restored));
     for target in [
         Target::Grant(grant(3)),
         Target::Agent("spiffe://td.test/agent/other".parse().unwrap()),
