@@ -172,11 +172,13 @@ impl Askers {
         Ok(Costs { here: cost::of_process().saturating_sub(asking), there: self.watched.and_then(cost::of_other) })
     }
 
-    /// Keeps every slot busy for `time`, after a while that is not measured. A slot comes with the number of its agent.
+    /// Keeps every slot busy for `time`, after a while that is not measured, with a request in `every` so long when that is
+    /// given. A slot comes with the number of its agent.
     pub(in crate::bench) async fn steadily<S: Slot>(
         &self,
         slots: Vec<(usize, S)>,
         time: Duration,
+        every: Option<Duration>,
     ) -> Result<(Vec<(usize, S)>, Measured), BenchError> {
         let phase = Arc::new(AtomicU8::new(WARMING));
         let mut tallies = Vec::new();
@@ -185,7 +187,7 @@ impl Askers {
             let tally = Arc::new(Mutex::new(Tally::new()?));
             tallies.push(Arc::clone(&tally));
             let handle = self.of(agent).ok_or(BenchError::Ended)?;
-            running.push((agent, handle.spawn(keep_busy(slot, Arc::clone(&phase), tally))));
+            running.push((agent, handle.spawn(keep_busy(slot, every, Arc::clone(&phase), tally))));
         }
         tokio::time::sleep((time / 5).min(WARM_UP_MAX)).await;
         let before = self.costs().await?;
@@ -246,7 +248,7 @@ impl Askers {
     }
 }
 
-async fn keep_busy<S: Slot>(mut slot: S, phase: Arc<AtomicU8>, tally: Arc<Mutex<Tally>>) -> S {
+async fn keep_busy<S: Slot>(mut slot: S, every: Option<Duration>, phase: Arc<AtomicU8>, tally: Arc<Mutex<Tally>>) -> S {
     loop {
         let prepared = slot.prepare().await;
         let watch = Stopwatch::start();
@@ -269,6 +271,9 @@ async fn keep_busy<S: Slot>(mut slot: S, phase: Arc<AtomicU8>, tally: Arc<Mutex<
         }
         if failed {
             tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+        }
+        if let Some(every) = every {
+            tokio::time::sleep(every.saturating_sub(watch.elapsed())).await;
         }
     }
 }

@@ -92,7 +92,7 @@ impl Echo {
 
     /// Keeps it busy for so long.
     pub(in crate::bench) async fn measure(&mut self, askers: &Askers, time: Duration) -> Result<Measured, BenchError> {
-        let (slots, measured) = askers.steadily(std::mem::take(&mut self.slots), time).await?;
+        let (slots, measured) = askers.steadily(std::mem::take(&mut self.slots), time, None).await?;
         self.slots = slots;
         if measured.tally.answers == 0 {
             let problem = measured.tally.problems.first().cloned().unwrap_or_default();

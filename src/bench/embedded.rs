@@ -213,7 +213,7 @@ impl Issuing {
         apis: &mut Vec<WorkloadApi>,
         askers: &Askers,
     ) -> Result<Member, BenchError> {
-        member(n, &self.serve(path, apis)?, askers).await
+        member(n, &self.serve(path, apis)?, None, askers).await
     }
 }
 

@@ -44,7 +44,8 @@ pub enum Place {
     Target {
         /// `host:port` of its door for workloads.
         address: String,
-        /// A folder of Workload API sockets: one of an orchestrator, at least one of an agent.
+        /// A Workload API socket that gives this process several identities, or a folder of sockets with one each: an
+        /// orchestrator and at least one agent must be among them.
         sockets: PathBuf,
         /// Who the broker must be; `None` accepts any workload of the orchestrator's trust domain.
         server: Option<SpiffeId>,
@@ -64,8 +65,12 @@ pub struct Plan {
     pub in_flight: u32,
     /// Agents, each with a connection of its own; no more than requests in flight are used.
     pub agents: u32,
-    /// How long the broker is measured; the echo takes as long again.
+    /// How long the broker is measured.
     pub duration: Duration,
+    /// How long the echo is measured.
+    pub echo: Duration,
+    /// Requests a second at most; `None` for as many as are answered.
+    pub rate: Option<u32>,
     /// Where a line is written for every acknowledged grant.
     pub record: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! A broker that runs elsewhere: the identities come from Workload API sockets, which are told apart by what their names and
-//! SPIFFE IDs say.
+//! A broker that runs elsewhere: the identities come from Workload APIs, and are told apart by what the names of their sockets
+//! or their SPIFFE IDs say.
 
 use std::path::{Path, PathBuf};
 
@@ -13,24 +13,33 @@ use crate::model::spiffe_id::SpiffeId;
 /// Most sockets of one folder that are tried.
 const SOCKETS_MAX: usize = 4096;
 
+/// An identity that may take part.
+struct Candidate {
+    socket: PathBuf,
+    /// Which, where the socket gives several.
+    id: Option<SpiffeId>,
+    /// What tells what it is.
+    names: Vec<String>,
+}
+
 /// Finds who takes part.
 pub(in crate::bench) async fn find(
     plan: &Plan,
     address: &str,
-    folder: &Path,
+    sockets: &Path,
     server: Option<&SpiffeId>,
     askers: &Askers,
 ) -> Result<Site, BenchError> {
-    let sockets = sockets_in(folder)?;
-    let missing = |wanted| BenchError::NoSocket { path: folder.to_owned(), wanted };
-    let orchestrator = first(&sockets, "orchestrator", askers).await?.ok_or_else(|| missing("an orchestrator"))?;
+    let candidates = candidates(sockets, askers).await?;
+    let missing = |wanted| BenchError::NoSocket { path: sockets.to_owned(), wanted };
+    let orchestrator = first(&candidates, "orchestrator", askers).await?.ok_or_else(|| missing("an orchestrator"))?;
     let domain = orchestrator.id.trust_domain();
     let mut agents = Vec::new();
-    for socket in sockets.iter().filter(|s| named(s, "agent")) {
+    for candidate in candidates.iter().filter(|candidate| candidate.is("agent")) {
         if agents.len() == agents_used(plan) {
             break;
         }
-        let found = member(agents.len(), socket, askers).await?;
+        let found = candidate.member(agents.len(), askers).await?;
         if found.id.trust_domain() == domain && found.id.as_str().contains("agent") {
             agents.push(found);
         }
@@ -39,7 +48,7 @@ pub(in crate::bench) async fn find(
         return Err(missing("an agent"));
     }
     let resource_server = if needs_resource_server(plan.kind) {
-        Some(first(&sockets, "resource", askers).await?.ok_or_else(|| missing("a resource server"))?)
+        Some(first(&candidates, "resource", askers).await?.ok_or_else(|| missing("a resource server"))?)
     } else {
         None
     };
@@ -55,17 +64,38 @@ pub(in crate::bench) async fn find(
     })
 }
 
-async fn first(sockets: &[PathBuf], word: &str, askers: &Askers) -> Result<Option<Member>, BenchError> {
-    match sockets.iter().find(|s| named(s, word)) {
-        Some(socket) => Ok(Some(member(0, socket, askers).await?)),
+impl Candidate {
+    fn is(&self, what: &str) -> bool {
+        self.names.iter().any(|name| name.contains(what))
+    }
+
+    async fn member(&self, n: usize, askers: &Askers) -> Result<Member, BenchError> {
+        member(n, &self.socket, self.id.as_ref(), askers).await
+    }
+}
+
+async fn first(candidates: &[Candidate], what: &str, askers: &Askers) -> Result<Option<Member>, BenchError> {
+    match candidates.iter().find(|candidate| candidate.is(what)) {
+        Some(candidate) => Ok(Some(candidate.member(0, askers).await?)),
         None => Ok(None),
     }
 }
 
-/// True when the file's name says so, or that of its folder in the layout of one folder a workload.
-fn named(socket: &Path, word: &str) -> bool {
-    let says = |part: Option<&std::ffi::OsStr>| part.is_some_and(|name| name.to_string_lossy().contains(word));
-    says(socket.file_name()) || says(socket.parent().and_then(Path::file_name))
+/// The identities that a single Workload API gives to this process, told apart by their SPIFFE IDs; or those behind the
+/// sockets of a folder, one each, told apart by the names of the socket and, in the layout of one folder a workload, its folder.
+async fn candidates(path: &Path, askers: &Askers) -> Result<Vec<Candidate>, BenchError> {
+    if is_socket(path) {
+        let all = member(0, path, None, askers).await?.workload.spiffe_ids();
+        let candidate =
+            |id: SpiffeId| Candidate { socket: path.to_owned(), names: vec![id.as_str().to_owned()], id: Some(id) };
+        return Ok(all.into_iter().map(candidate).collect());
+    }
+    let name = |part: Option<&std::ffi::OsStr>| part.map(|name| name.to_string_lossy().into_owned());
+    let candidate = |socket: PathBuf| {
+        let names = [name(socket.file_name()), name(socket.parent().and_then(Path::file_name))];
+        Candidate { names: names.into_iter().flatten().collect(), id: None, socket }
+    };
+    Ok(sockets_in(path)?.into_iter().map(candidate).collect())
 }
 
 /// The sockets in the folder and one level below, by name.

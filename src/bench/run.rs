@@ -53,8 +53,11 @@ fn check(plan: &Plan) -> Result<(), BenchError> {
     if let Place::Embedded { policies, .. } = plan.place {
         within("policies", policies, 0, POLICIES_MAX)?;
     }
-    if plan.duration.is_zero() {
-        return Err(BenchError::Bounds { what: "the duration in seconds", min: 1, max: u32::MAX });
+    if plan.rate == Some(0) {
+        return Err(BenchError::Bounds { what: "requests a second", min: 1, max: u32::MAX });
+    }
+    if plan.duration.is_zero() || plan.echo.is_zero() {
+        return Err(BenchError::Bounds { what: "a duration in seconds", min: 1, max: u32::MAX });
     }
     Ok(())
 }
@@ -71,9 +74,9 @@ async fn measure(plan: &Plan, askers: &Askers, answering: &Handle) -> Result<Rep
     let connections = agents_used(plan).min(site.agents.len());
     let echo_plan = EchoPlan { request_bytes, answer_bytes, connections, in_flight };
     let mut echo = Echo::start(echo_plan, answering, askers).await?;
-    let before = echo.measure(askers, plan.duration / 2).await?;
-    let measured = load.measure(askers, plan.duration).await?;
-    let after = echo.measure(askers, plan.duration / 2).await?;
+    let before = echo.measure(askers, plan.echo / 2).await?;
+    let measured = load.measure(askers, plan).await?;
+    let after = echo.measure(askers, plan.echo / 2).await?;
     site.close().await;
     let here = matches!(plan.place, Place::Embedded { .. }) || plan.kind == Kind::Verify;
     report(&measured, &[before, after], fdatasync, here)
@@ -112,11 +115,12 @@ impl Load {
         }
     }
 
-    async fn measure(self, askers: &Askers, time: Duration) -> Result<Measured, BenchError> {
+    async fn measure(self, askers: &Askers, plan: &Plan) -> Result<Measured, BenchError> {
+        let (time, every) = (plan.duration, plan.rate.map(|rate| Duration::from_secs(1) * plan.in_flight / rate));
         let measured = match self {
-            Self::Request(slots) => askers.steadily(slots, time).await?.1,
+            Self::Request(slots) => askers.steadily(slots, time, every).await?.1,
             Self::Revoke(slots) => askers.in_rounds(slots, GRANTS_READY, time).await?,
-            Self::Verify(desk) => desk.measure(askers, time).await?,
+            Self::Verify(desk) => desk.measure(askers, time, every).await?,
         };
         if measured.tally.answers == 0 {
             return match measured.tally.problems.first() {

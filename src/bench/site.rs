@@ -11,7 +11,7 @@ use super::plan::{Kind, Place, Plan};
 use super::{embedded, remote};
 use crate::identity::client::{Dialer, ServerIdentity, connect};
 use crate::identity::get::get;
-use crate::identity::workload::Workload;
+use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
 use crate::model::spiffe_id::SpiffeId;
 
 /// Where the key set lies below the issuer.
@@ -84,10 +84,22 @@ impl Site {
     }
 }
 
-/// The identity behind a Workload API socket, kept current on the thread of agent number `n`.
-pub(in crate::bench) async fn member(n: usize, socket: &Path, askers: &Askers) -> Result<Member, BenchError> {
-    let path = socket.to_owned();
-    let workload = askers.run(n, async move { Workload::from_socket(&path).await }).await?;
+/// The identity behind a Workload API socket, kept current on the thread of agent number `n`; `id` says which, where it gives
+/// several.
+pub(in crate::bench) async fn member(
+    n: usize,
+    socket: &Path,
+    id: Option<&SpiffeId>,
+    askers: &Askers,
+) -> Result<Member, BenchError> {
+    let (path, id) = (socket.to_owned(), id.cloned());
+    let workload = askers.run(n, async move {
+        match id {
+            Some(id) => Workload::from_endpoint_as(&format!("unix://{}", path.display()), FIRST_SVID_WITHIN, &id).await,
+            None => Workload::from_socket(&path).await,
+        }
+    });
+    let workload = workload.await?;
     let workload = workload.map_err(BenchError::start("an identity"))?;
     let gone = || BenchError::NoSocket { path: socket.to_owned(), wanted: "a workload that has an identity" };
     let id = workload.spiffe_id().ok_or_else(gone)?;

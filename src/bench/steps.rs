@@ -1,5 +1,6 @@
 //! Agents that ask for credentials: each slot has a task of its own and one request in flight.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use tonic::transport::Channel;
@@ -16,6 +17,16 @@ use crate::pb::v1::task_service_client::TaskServiceClient;
 
 /// Grants of one task: then it is completed and the slot takes another, as tasks end in practice and brokers bound them.
 const GRANTS_PER_TASK: u64 = 512;
+
+/// Asks; once more when that was not sent.
+macro_rules! sent {
+    ($ask:expr) => {
+        match $ask.await {
+            Err(status) if is_unsent(&status) => $ask.await?,
+            answer => answer?,
+        }
+    };
+}
 
 /// A slot that asks for one credential after the other.
 #[derive(Debug)]
@@ -94,7 +105,7 @@ impl RequestSlot {
         self.tasks_opened += 1;
         let request_id = format!("{}-{}", self.name, self.tasks_opened);
         let registration = self.errand.registration(request_id, self.agent.id.as_str(), now_s);
-        let registered = self.tasks.register_task(registration).await?.into_inner();
+        let registered = sent!(self.tasks.register_task(registration.clone())).into_inner();
         let task =
             registered.task.ok_or_else(|| Problem(format!("no task: {}", reasons(registered.decision.as_ref()))))?;
         Ok(Open { id: task.task_id, handle: registered.task_handle, grants: 0 })
@@ -118,7 +129,8 @@ impl RequestSlot {
 impl Slot for RequestSlot {
     async fn prepare(&mut self) -> Result<(), Problem> {
         if let Some(task) = self.task.take_if(|task| task.grants >= GRANTS_PER_TASK) {
-            self.tasks.complete_task(v1::CompleteTaskRequest { task_id: task.id, task_handle: String::new() }).await?;
+            let complete = v1::CompleteTaskRequest { task_id: task.id, task_handle: String::new() };
+            sent!(self.tasks.complete_task(complete.clone()));
         }
         let task = match self.task.take() {
             Some(task) => task,
@@ -131,9 +143,21 @@ impl Slot for RequestSlot {
 
     async fn fire(&mut self) -> Result<(), Problem> {
         let request = self.next.take().ok_or_else(|| Problem("nothing to ask".to_owned()))?;
-        let response = self.credentials.request_credential(request).await?.into_inner();
+        let response = sent!(self.credentials.request_credential(request.clone())).into_inner();
         self.keep(response)
     }
+}
+
+/// True when the request was never sent: its connection was being wound down, and the channel opens another.
+fn is_unsent(status: &tonic::Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What a decision says, in one line.

@@ -105,9 +105,14 @@ impl Desk {
         (self.request_bytes, ANSWER.len())
     }
 
-    /// Keeps the desk busy for so long.
-    pub(in crate::bench) async fn measure(self, askers: &Askers, time: Duration) -> Result<Measured, BenchError> {
-        Ok(askers.steadily(self.slots, time).await?.1)
+    /// Keeps the desk busy for so long, each slot with a call in every so long.
+    pub(in crate::bench) async fn measure(
+        self,
+        askers: &Askers,
+        time: Duration,
+        every: Option<Duration>,
+    ) -> Result<Measured, BenchError> {
+        Ok(askers.steadily(self.slots, time, every).await?.1)
     }
 }
 

@@ -26,8 +26,9 @@ pub(in crate::cli) struct Args {
     /// A broker that runs elsewhere, by its door for workloads [default: an embedded one].
     #[arg(long, value_name = "HOST:PORT", requires = "sockets")]
     target: Option<String>,
-    /// Workload API sockets of the identities to use with `--target`, such as those of `carnet dev`.
-    #[arg(long, value_name = "DIR", requires = "target")]
+    /// The Workload API that gives this process the identities to use with `--target`; or a folder of sockets with one identity
+    /// each, such as that of `carnet dev`.
+    #[arg(long, value_name = "PATH", requires = "target")]
     sockets: Option<PathBuf>,
     /// Whose certificate the target must show [default: anybody's of the orchestrator's trust domain].
     #[arg(long, value_name = "SPIFFE-ID", requires = "target")]
@@ -50,9 +51,15 @@ pub(in crate::cli) struct Args {
     /// Where the embedded broker's journal lies [default: the folder for temporary files].
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     data_dir: Option<PathBuf>,
-    /// How long is measured; the echo takes as long again.
+    /// How long is measured.
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = given::span)]
     duration: Duration,
+    /// How long the echo is measured [default: as long as the broker].
+    #[arg(long, value_name = "SPAN", value_parser = given::span)]
+    echo: Option<Duration>,
+    /// Requests and verifications a second at most, for a load that is to last [default: as many as are answered].
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
     /// Write a line for every acknowledged grant.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -75,6 +82,8 @@ pub(in crate::cli) fn run(command: Command, out: Output) -> Result<Exit, CliErro
         in_flight: args.in_flight,
         agents: args.agents,
         duration: args.duration,
+        echo: args.echo.unwrap_or(args.duration),
+        rate: args.rate,
         record: args.record,
     };
     let failed = |error: BenchError| CliError::because("nothing was measured", error);

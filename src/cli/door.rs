@@ -43,7 +43,11 @@ impl Target {
         broker_id(&own.trust_domain())
     }
 
-    async fn channel(&self, workload: &Workload) -> Result<Channel, CliError> {
+    /// A channel to the broker as this workload.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or is not who it should be.
+    pub(in crate::cli) async fn channel(&self, workload: &Workload) -> Result<Channel, CliError> {
         let expected = ServerIdentity::Exact(self.identity(workload)?);
         Ok(connect(&self.broker, workload, expected).await?)
     }

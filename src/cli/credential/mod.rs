@@ -13,6 +13,7 @@ use crate::cli::given;
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::cli::shown;
+use crate::identity::workload::Workload;
 use crate::pb::v1;
 
 #[derive(Debug, clap::Subcommand)]
@@ -42,11 +43,21 @@ struct TokenPlace {
     /// Keep the token in this file, which only its owner may read, and do not print it.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Keep the certificate (PEM) that the token is bound to in this file, as `verify --certificate` takes it.
+    #[arg(long, value_name = "FILE")]
+    save_certificate: Option<PathBuf>,
 }
 
 impl TokenPlace {
     fn path(&self) -> Option<&Path> {
         self.save.as_deref()
+    }
+
+    /// Keeps the certificate that the answer came over, when it is asked for.
+    fn keep_certificate(&self, workload: &Workload) -> Result<(), CliError> {
+        let Some(path) = &self.save_certificate else { return Ok(()) };
+        let pem = workload.certificate_pem().ok_or_else(|| CliError::local("our own SVID was withdrawn"))?;
+        std::fs::write(path, pem).map_err(|error| CliError::because(format!("`{}`", path.display()), error))
     }
 }
 
