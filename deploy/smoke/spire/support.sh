@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# What the steps share: checks, processes that are ended by their ids, SPIRE's command lines, the broker's pages.
+# `work`, `here` and `repository` come from `run`.
+# shellcheck disable=SC2154
+
+domain="dev.carnet.test" # the trust domain that the shipped policy bundle names
+partner="partner.test"
+declare -A pids=()
+
+say() { echo "    $*"; }
+
+fail() {
+  echo "FAILED in $step: $*" >&2
+  exit 1
+}
+
+# Runs a program in the background, with its output in a log of that name.
+start() {
+  local name="$1"
+  shift
+  "$@" > "$work/log/$name" 2>&1 &
+  pids[$name]=$!
+}
+
+# Ends one that was started, and waits until it is gone.
+stop() {
+  local pid="${pids[$1]:-}"
+  [ -n "$pid" ] || return 0
+  unset "pids[$1]"
+  kill "$pid" 2> /dev/null || true
+  wait "$pid" 2> /dev/null || true
+}
+
+is_alive() { kill -0 "${pids[$1]}" 2> /dev/null || fail "$1 has ended: $(tail -n 5 "$work/log/$1")"; }
+
+finish() {
+  local code=$?
+  trap - EXIT
+  for name in "${!pids[@]}"; do
+    stop "$name"
+  done
+  if [ "$code" -ne 0 ]; then
+    for log in "$work"/log/*; do
+      echo "--- ${log##*/}: its last lines" >&2
+      tail -n 8 "$log" >&2
+    done
+  fi
+  if [ -n "${CARNET_SMOKE_KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
+  if [ "$code" -eq 0 ]; then echo "spire: passed in ${SECONDS}s"; else echo "spire: FAILED in $step after ${SECONDS}s" >&2; fi
+  exit "$code"
+}
+
+# within SECONDS COMMAND...: tries it until it succeeds.
+within() {
+  local until=$((SECONDS + $1)) seconds="$1"
+  shift
+  until "$@" > "$work/last" 2>&1; do
+    [ "$SECONDS" -lt "$until" ] || fail "not within $seconds s: $* ($(tail -n 3 "$work/last"))"
+    sleep 0.3
+  done
+}
+
+# refused CODE COMMAND...: it must fail, and say why.
+refused() {
+  local code="$1"
+  shift
+  if "$@" > "$work/last" 2>&1; then
+    fail "this was not refused: $*"
+  fi
+  grep -q "$code" "$work/last" || fail "refused for another reason than $code: $(cat "$work/last")"
+}
+
+# The value of a member of the JSON on standard input; the first of that name.
+field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
+
+free_port() {
+  local port
+  while port=$((RANDOM % 12000 + 20000)) && (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do :; done
+  echo "$port"
+}
+
+# server DOMAIN ARGUMENTS...: SPIRE's server command line for a trust domain.
+server() {
+  local name="$1"
+  shift
+  "$spire/spire-server" "$@" -socketPath "$work/$name/server.sock"
+}
+
+# Starts a SPIRE server and an agent of a trust domain.
+start_spire() {
+  local name="$1" port run="$work/$1"
+  port="$(free_port)"
+  mkdir -p "$run/server" "$run/agent"
+  cat > "$run/server.conf" << CONF
+server {
+  trust_domain = "$name"  bind_address = "127.0.0.1"  bind_port = "$port"
+  socket_path = "$run/server.sock"  data_dir = "$run/server"
+  ca_ttl = "24h"  default_x509_svid_ttl = "1h"  agent_ttl = "1h"
+  ratelimit { signing = false attestation = false }
+}
+plugins {
+  DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "$run/server/datastore.sqlite3" } }
+  KeyManager "disk" { plugin_data { keys_path = "$run/server/keys.json" } }
+  NodeAttestor "join_token" { plugin_data {} }
+}
+CONF
+  cat > "$run/agent.conf" << CONF
+agent {
+  trust_domain = "$name"  server_address = "127.0.0.1"  server_port = "$port"
+  socket_path = "$run/agent.sock"  data_dir = "$run/agent"  trust_bundle_path = "$run/bundle.pem"
+}
+plugins {
+  KeyManager "disk" { plugin_data { directory = "$run/agent" } }
+  NodeAttestor "join_token" { plugin_data {} }
+  WorkloadAttestor "unix" { plugin_data { discover_workload_path = true workload_size_limit = -1 } }
+}
+CONF
+  start "$name-server" "$spire/spire-server" run -config "$run/server.conf"
+  within 30 server "$name" healthcheck
+  server "$name" bundle show > "$run/bundle.pem"
+  local token
+  token="$(server "$name" token generate -spiffeID "spiffe://$name/node" -output json | field value)"
+  start_agent "$name" -joinToken "$token"
+}
+
+# The agent keeps its keys on disk: started again, it needs no other join token.
+start_agent() {
+  local name="$1"
+  shift
+  start "$name-agent" "$spire/spire-agent" run -config "$work/$name/agent.conf" "$@"
+  within 30 "$spire/spire-agent" healthcheck -socketPath "$work/$name/agent.sock"
+}
+
+# entry DOMAIN ID PATH PROGRAM ARGUMENTS...: the workload that runs this program has this SPIFFE ID. Each program is a link of
+# its own to `carnet`, and SPIRE attests who calls by the path that it was started from.
+entry() {
+  local name="$1" id="$2" path="$3" program="$4"
+  shift 4
+  server "$name" entry create -entryID "$id" -parentID "spiffe://$name/node" -spiffeID "spiffe://$name$path" \
+    -selector "unix:path:$work/w/$program" -x509SVIDTTL 60 "$@" > "$work/last" || fail "no entry: $(cat "$work/last")"
+  program "$program"
+}
+
+program() { [ -e "$work/w/$1" ] || ln "$CARNET" "$work/w/$1" 2> /dev/null || cp "$CARNET" "$work/w/$1"; }
+
+# as PROGRAM ARGUMENTS...: `carnet` as the workload that this program is.
+as() {
+  local program="$1" socket="$work/$domain/agent.sock"
+  shift
+  [[ "$program" != partner-* ]] || socket="$work/$partner/agent.sock"
+  SPIFFE_ENDPOINT_SOCKET="unix://$socket" CARNET_BROKER="$broker" CARNET_BROKER_ID="spiffe://$domain/carnet" \
+    "$work/w/$program" --output json "$@"
+}
+
+operator() { "$CARNET" --output json "$@" --operator-socket "$work/data/operator.sock"; }
+
+# page PATH: what the broker's HTTPS door says.
+page() { curl --silent --max-time 5 --cacert "$work/$domain/bundle.pem" "$issuer$1"; }
+
+ready_says() { page /readyz | grep -q "$1"; }
+
+metric_is() { page /metrics | grep -qF "$1 $2"; }
