@@ -41,6 +41,7 @@ finish() {
   done
   if [ "$code" -ne 0 ]; then
     for log in "$work"/log/*; do
+      [ -f "$log" ] || continue
       echo "--- ${log##*/}: its last lines" >&2
       tail -n 8 "$log" >&2
     done
