@@ -128,13 +128,16 @@ impl tower::Service<http::Request<Body>> for Door {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Answer {
-        match self.services.broker.settling().filter(|_| matches!(self.entrance, Entrance::Workloads)) {
-            None => self.answer(request),
+        let caller = self.identify(&request);
+        // Whoever cannot be judged for a moment is judged after it.
+        match caller.as_ref().err().and_then(|_| self.services.broker.settling()) {
+            None => self.answer(request, caller),
             Some(settling) => {
                 let door = self.clone();
                 Box::pin(async move {
                     settling.await;
-                    door.answer(request).await
+                    let caller = door.identify(&request);
+                    door.answer(request, caller).await
                 })
             }
         }
@@ -142,7 +145,22 @@ impl tower::Service<http::Request<Body>> for Door {
 }
 
 impl Door {
-    fn answer(&self, mut request: http::Request<Body>) -> Answer {
+    /// Says who calls.
+    fn identify(&self, request: &http::Request<Body>) -> Result<Caller, BrokerError> {
+        match self.entrance {
+            Entrance::Workloads => {
+                let peer = request.extensions().get::<Arc<VerifiedPeer>>().ok_or_else(unauthenticated)?;
+                self.services.broker.authenticate(peer)
+            }
+            Entrance::Operator => {
+                let socket = request.extensions().get::<UdsConnectInfo>();
+                let uid = socket.and_then(|s| s.peer_cred).map(|cred| cred.uid());
+                Ok(Caller::Operator { uid: uid.ok_or_else(unauthenticated)? })
+            }
+        }
+    }
+
+    fn answer(&self, mut request: http::Request<Body>, caller: Result<Caller, BrokerError>) -> Answer {
         let began = Stopwatch::start();
         let services = Arc::clone(&self.services);
         let Some(row) = access::row(request.uri().path()) else {
@@ -150,7 +168,7 @@ impl Door {
             let refused = status::refusal(Code::PermissionDenied, ReasonCode::MethodNotAllowed);
             return Box::pin(async move { Ok(refused.into_http()) });
         };
-        let admitted = self.admit(row, &request);
+        let admitted = self.admit(row, &request, caller);
         let span = match &admitted {
             Ok((caller, _)) if tracing::enabled!(tracing::Level::DEBUG) => {
                 tracing::debug_span!("rpc", method = row.path, caller = caller.id())
@@ -174,22 +192,16 @@ impl Door {
         Box::pin(answer.instrument(span))
     }
 
-    /// Says who calls, and holds that against the row and against what the caller has open already: its message is not read yet.
-    fn admit(&self, row: &'static Row, request: &http::Request<Body>) -> Result<(Caller, OpenCall), Status> {
+    /// Holds who calls against the row and against what the caller has open already: its message is not read yet.
+    fn admit(
+        &self,
+        row: &'static Row,
+        request: &http::Request<Body>,
+        caller: Result<Caller, BrokerError>,
+    ) -> Result<(Caller, OpenCall), Status> {
         let peer = request.extensions().get::<Arc<VerifiedPeer>>();
         let services = &self.services;
-        let caller = match self.entrance {
-            Entrance::Workloads => {
-                let peer = peer.ok_or_else(|| services.refuse(row, None, &unauthenticated()))?;
-                let caller = services.broker.authenticate(peer);
-                caller.map_err(|error| services.refuse(row, Some(peer), &error))?
-            }
-            Entrance::Operator => {
-                let socket = request.extensions().get::<UdsConnectInfo>();
-                let uid = socket.and_then(|s| s.peer_cred).map(|cred| cred.uid());
-                Caller::Operator { uid: uid.ok_or_else(|| services.refuse(row, None, &unauthenticated()))? }
-            }
-        };
+        let caller = caller.map_err(|error| services.refuse(row, peer, &error))?;
         if !row.admits(Class::of(&caller)) {
             let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
             return Err(services.refuse(row, peer, &error));
