@@ -1,5 +1,6 @@
 //! The yardstick: a bare tonic echo over mutual TLS, with messages of the same size, over as many connections, on the same
-//! kind of runtime. Nothing of Carnet is in it: rustls and its own certificate checks, and no layer between.
+//! kind of runtime. Nothing of Carnet answers: rustls and its own certificate checks, and no layer between. It is asked as
+//! Carnet is, through connections that gather what they write.
 
 use std::convert::Infallible;
 use std::io;
@@ -32,6 +33,7 @@ use super::drive::{Askers, Measured, Problem, Slot};
 use super::error::BenchError;
 use crate::clock::Clock;
 use crate::dev::ca::{DevCa, IssuedSvid, Shape};
+use crate::identity::gathered::Gathered;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 
 /// What the echo's certificate names it, beside its SPIFFE ID.
@@ -229,7 +231,8 @@ async fn connect(address: SocketAddr, connector: TlsConnector) -> Result<Channel
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;
             let tls = connector.connect(ServerName::try_from(HOST).map_err(io::Error::other)?, tcp).await?;
-            Ok::<_, io::Error>(TokioIo::new(tls))
+            // As Carnet is asked, so that only what answers differs.
+            Ok::<_, io::Error>(TokioIo::new(Gathered::new(tls)))
         }
     });
     Endpoint::from_static("http://localhost").connect_with_connector(dial).await

@@ -63,8 +63,9 @@ pub struct Plan {
     pub place: Place,
     /// Requests in flight, at least 1.
     pub in_flight: u32,
-    /// Agents, each with a connection of its own; no more than requests in flight are used.
-    pub agents: u32,
+    /// Agents, each with a connection of its own; no more than requests in flight are used. `None` is one for each of them: an
+    /// agent asks for one step at a time.
+    pub agents: Option<u32>,
     /// How long the broker is measured.
     pub duration: Duration,
     /// How long the echo is measured.

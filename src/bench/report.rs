@@ -24,6 +24,8 @@ pub struct Report {
     pub echo_per_second: f64,
     /// `requests_per_second` by `echo_per_second`.
     pub ratio: f64,
+    /// Connections over which both were asked.
+    pub connections: usize,
     /// Requests that failed or were answered otherwise than they should.
     pub errors: u64,
     /// Median latency of the bare echo with as much in flight, in microseconds.
@@ -44,8 +46,8 @@ impl Report {
 
     /// The report for eyes.
     #[must_use]
-    pub const fn for_eyes(&self, kind: Kind, in_flight: u32, agents: u32) -> ForEyes<'_> {
-        ForEyes { report: self, kind, in_flight, agents }
+    pub const fn for_eyes(&self, kind: Kind, in_flight: u32) -> ForEyes<'_> {
+        ForEyes { report: self, kind, in_flight }
     }
 }
 
@@ -55,14 +57,13 @@ pub struct ForEyes<'a> {
     report: &'a Report,
     kind: Kind,
     in_flight: u32,
-    agents: u32,
 }
 
 impl fmt::Display for ForEyes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let r = self.report;
         let cpu = r.cpu_us_per_request.map_or_else(|| "not known".to_owned(), |us| format!("{us:.1} µs"));
-        writeln!(f, "{:<12}{} in flight, {} agents", self.kind.as_str(), self.in_flight, self.agents)?;
+        writeln!(f, "{:<12}{} in flight over {} connections", self.kind.as_str(), self.in_flight, r.connections)?;
         writeln!(f, "{:<12}{:>12.0} /s", "rate", r.requests_per_second)?;
         writeln!(f, "{:<12}{:>12.0} /s   bare echo, p50 {} µs", "echo", r.echo_per_second, r.echo_p50_us)?;
         writeln!(f, "{:<12}{:>12.3}", "ratio", r.ratio)?;

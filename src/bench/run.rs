@@ -49,7 +49,7 @@ fn check(plan: &Plan) -> Result<(), BenchError> {
         if (min..=max).contains(&value) { Ok(()) } else { Err(BenchError::Bounds { what, min, max }) }
     };
     within("requests in flight", plan.in_flight, 1, IN_FLIGHT_MAX)?;
-    within("agents", plan.agents, 1, AGENTS_MAX)?;
+    within("agents", plan.agents.unwrap_or(1), 1, AGENTS_MAX)?;
     if let Place::Embedded { policies, .. } = plan.place {
         within("policies", policies, 0, POLICIES_MAX)?;
     }
@@ -79,7 +79,7 @@ async fn measure(plan: &Plan, askers: &Askers, answering: &Handle) -> Result<Rep
     let after = echo.measure(askers, plan.echo / 2).await?;
     site.close().await;
     let here = matches!(plan.place, Place::Embedded { .. }) || plan.kind == Kind::Verify;
-    report(&measured, &[before, after], fdatasync, here)
+    report(&measured, &[before, after], (fdatasync, connections), here)
 }
 
 /// What is driven.
@@ -146,7 +146,12 @@ async fn sync_time(folder: &Path) -> Result<Duration, BenchError> {
     tokio::task::spawn_blocking(move || cost::of_sync(&folder)).await.map_err(|_| BenchError::Ended)?
 }
 
-fn report(measured: &Measured, echoes: &[Measured; 2], fdatasync: Duration, here: bool) -> Result<Report, BenchError> {
+fn report(
+    measured: &Measured,
+    echoes: &[Measured; 2],
+    (fdatasync, connections): (Duration, usize),
+    here: bool,
+) -> Result<Report, BenchError> {
     let [before, after] = echoes;
     let echo_per_second = f64::midpoint(before.per_second(), after.per_second());
     if echo_per_second <= 0.0 {
@@ -163,6 +168,7 @@ fn report(measured: &Measured, echoes: &[Measured; 2], fdatasync: Duration, here
         cpu_us_per_request: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / count(measured.tally.answers)),
         echo_per_second,
         ratio: requests_per_second / echo_per_second,
+        connections,
         errors: measured.tally.errors,
         echo_p50_us: before.tally.quantile_us(0.5).midpoint(after.tally.quantile_us(0.5)),
         fdatasync_us: us(fdatasync),

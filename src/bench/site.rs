@@ -7,7 +7,7 @@ use tonic::transport::Channel;
 
 use super::drive::Askers;
 use super::error::BenchError;
-use super::plan::{Kind, Place, Plan};
+use super::plan::{AGENTS_MAX, Kind, Place, Plan};
 use super::{embedded, remote};
 use crate::identity::client::{Dialer, ServerIdentity, connect};
 use crate::identity::get::get;
@@ -108,7 +108,8 @@ pub(in crate::bench) async fn member(
 
 /// How many agents a run uses: more than are in flight would sit idle.
 pub(in crate::bench) fn agents_used(plan: &Plan) -> usize {
-    usize::try_from(plan.agents.min(plan.in_flight).max(1)).unwrap_or(1)
+    let agents = plan.agents.unwrap_or(plan.in_flight.min(AGENTS_MAX)).min(plan.in_flight);
+    usize::try_from(agents.max(1)).unwrap_or(1)
 }
 
 /// True when somebody has to verify.

@@ -39,9 +39,9 @@ pub(in crate::cli) struct Args {
     /// Requests in flight.
     #[arg(long, value_name = "N", default_value_t = 256)]
     in_flight: u32,
-    /// Agents, each with a connection of its own.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    agents: u32,
+    /// Agents, each with a connection of its own [default: one for each request in flight, as agents ask step by step].
+    #[arg(long, value_name = "N")]
+    agents: Option<u32>,
     /// Policies that match nothing, added to the embedded broker's bundle.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "target")]
     policies: u32,
@@ -89,7 +89,7 @@ pub(in crate::cli) fn run(command: Command, out: Output) -> Result<Exit, CliErro
     let failed = |error: BenchError| CliError::because("nothing was measured", error);
     let report: Report = crate::bench::run::run(&plan).map_err(failed)?;
     if out.is_table() {
-        out.text(&format!("{}\n", report.for_eyes(kind, plan.in_flight, plan.agents)))?;
+        out.text(&format!("{}\n", report.for_eyes(kind, plan.in_flight)))?;
     } else {
         out.record(&crate::cli::output::value::Value::json(&report.to_json()))?;
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const GATHERED_BYTES_MAX: usize = 16 << 10;
 
 /// A stream, and what waits to be written to it.
-pub(in crate::identity) struct Gathered<T> {
+pub(crate) struct Gathered<T> {
     pub(in crate::identity) io: T,
     waiting: Vec<u8>,
     /// How much of it was written.
@@ -21,7 +21,7 @@ pub(in crate::identity) struct Gathered<T> {
 }
 
 impl<T> Gathered<T> {
-    pub(in crate::identity) const fn new(io: T) -> Self {
+    pub(crate) const fn new(io: T) -> Self {
         Self { io, waiting: Vec::new(), written: 0, gave_way: false }
     }
 }

@@ -18,6 +18,6 @@ pub mod svid;
 pub mod trust;
 pub mod workload;
 
-mod gathered;
+pub(crate) mod gathered;
 mod verifier;
 mod view;
