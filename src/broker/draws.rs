@@ -10,6 +10,7 @@ use crate::broker::gather::View;
 use crate::broker::state::Family;
 use crate::catalogue::tool::Catalogue;
 use crate::intent::echo::Sent;
+use crate::intent::task::Intent;
 use crate::intent::usage::{Amounts, amounts};
 use crate::model::access::Access;
 use crate::model::id::ToolName;
@@ -27,11 +28,12 @@ impl Draws {
     /// # Errors
     /// When the arguments of an entry cannot be read as its tool's sinks.
     pub(in crate::broker) fn of(view: &View, granted: &[Access]) -> Result<Self, BrokerError> {
-        let (mut out, declared) = (Self::default(), view.declared());
+        let (mut out, declared, silent) = (Self::default(), view.declared(), Intent::default());
+        let intent = view.intent().unwrap_or(&silent);
         for one in granted {
             let tool = view.bundle.catalogue().tool(&one.tool);
             out.amounts.push(tool.map_or(Ok(Vec::new()), |t| amounts(one, t)).map_err(BrokerError::internal)?);
-            let _fits = out.sent.merge(&view.session.sent(&one.tool, tool, &one.arguments, view.intent(), &declared));
+            let _fits = out.sent.merge(&view.session.sent(&one.tool, tool, &one.arguments, intent, &declared));
         }
         Ok(out)
     }

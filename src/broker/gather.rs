@@ -251,7 +251,7 @@ impl View {
         let (bounds, declared) = (self.ceilings(), self.declared());
         let silent = Intent::default();
         let grounds = Grounds {
-            intent: self.words.last().map_or(&silent, |w| &w.intent),
+            intent: self.intent().unwrap_or(&silent),
             bounds: &bounds,
             declared: &declared,
             session: &self.session,
@@ -264,8 +264,8 @@ impl View {
     }
 
     /// The intent of the task that began the family.
-    pub(in crate::broker) fn intent(&self) -> &str {
-        self.words.last().map(|w| w.intent.as_str()).unwrap_or_default()
+    pub(in crate::broker) fn intent(&self) -> Option<&Intent> {
+        self.words.last().map(|w| &w.intent)
     }
 
     /// The ceilings that hold: the task's own and those above it.
@@ -294,7 +294,7 @@ pub(in crate::broker) fn active(state: &State) -> Result<(ActivePolicy, Arc<Poli
 /// Adds a reported call to what a family has seen.
 pub(in crate::broker) fn remember(
     family: &mut Family,
-    intent: &str,
+    intent: &Intent,
     declared: &[&Ceiling],
     bundle: Option<&PolicyBundle>,
     event: &pb::ToolCallReported,

@@ -84,6 +84,9 @@ pub(in crate::broker) struct Context<'a> {
     pub(in crate::broker) id: &'a str,
 }
 
+/// What most words need, as JSON.
+const WORDS_BYTES_USUAL: usize = 4 << 10;
+
 /// Seals `words` under the key of the family of `root`.
 ///
 /// # Errors
@@ -94,7 +97,9 @@ pub(in crate::broker) fn seal<W: Serialize>(
     context: Context<'_>,
     words: &W,
 ) -> Result<bytes::Bytes, WordsError> {
-    let json = zeroize::Zeroizing::new(serde_json::to_vec(words).map_err(WordsError::Encode)?);
+    // What moves while it grows leaves copies behind.
+    let mut json = zeroize::Zeroizing::new(Vec::with_capacity(WORDS_BYTES_USUAL));
+    serde_json::to_writer(&mut *json, words).map_err(WordsError::Encode)?;
     Ok(sealer.seal(root, &associated(context), &json).map_err(WordsError::Seal)?.into())
 }
 

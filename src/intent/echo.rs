@@ -36,6 +36,7 @@ pub struct Sent {
 }
 
 /// The words of an intent: what a value is put together from, when they are the user's own, says nothing.
+#[derive(Debug, Clone)]
 pub(super) struct OwnWords(HashSet<u32>);
 
 impl OwnWords {

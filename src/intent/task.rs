@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::echo::OwnWords;
 use super::fit::Reading;
 
 /// The intent of a task. It is read at most once, however many requests are held against it.
@@ -12,6 +13,7 @@ use super::fit::Reading;
 pub struct Intent {
     words: String,
     reading: OnceLock<Reading>,
+    own: OnceLock<OwnWords>,
 }
 
 impl Intent {
@@ -26,11 +28,16 @@ impl Intent {
     pub fn reading(&self) -> &Reading {
         self.reading.get_or_init(|| Reading::of(&self.words))
     }
+
+    /// The words that a value may be put together from without saying anything.
+    pub(super) fn own_words(&self) -> &OwnWords {
+        self.own.get_or_init(|| OwnWords::of(&self.words))
+    }
 }
 
 impl From<String> for Intent {
     fn from(words: String) -> Self {
-        Self { words, reading: OnceLock::new() }
+        Self { words, ..Self::default() }
     }
 }
 

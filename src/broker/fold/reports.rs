@@ -10,6 +10,7 @@ use crate::broker::reason::ASKED;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Due, Family};
 use crate::broker::words::{CallWords, Sentence, TaskWords, WordsError};
+use crate::intent::task::Intent;
 use crate::journal::guards::GuardKey;
 use crate::model::ceiling::Ceiling;
 use crate::model::facts::SessionFacts;
@@ -54,7 +55,8 @@ impl Step<'_> {
         let intent = line.last().and_then(|(_, t)| t.words.clone());
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let declared: Vec<&Ceiling> = above.iter().filter_map(|w| w.declared()).collect();
-        let intent = intent.as_ref().map(|w| w.intent.as_str()).unwrap_or_default();
+        let silent = Intent::default();
+        let intent = intent.as_ref().map_or(&silent, |w| &w.intent);
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
         remember(family, intent, &declared, bundle.as_deref(), e, &words, self.position)?;

@@ -115,7 +115,7 @@ fn entry(
     grounds: &Grounds<'_>,
     asked: Asked,
 ) -> Result<EntryFacts, SinkError> {
-    let ground = Ground { intent: grounds.intent.as_str(), declared: grounds.declared, session: grounds.session };
+    let ground = Ground { intent: grounds.intent, declared: grounds.declared, session: grounds.session };
     let mut sinks = Vec::new();
     for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
         for value in sink.values(&access.arguments)? {

@@ -80,7 +80,7 @@ impl Family {
             position: 8,
             failed: false,
         };
-        self.session.report(&call, "", &[]);
+        self.session.report(&call, &"".into(), &[]);
     }
 
     fn judge(&self, accesses: &[Access], ceilings: &[&Ceiling], asked: Asked) -> Vec<EntryFacts> {

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::echo::{OwnWords, Sent};
+use super::echo::Sent;
 use super::leaves::{Leaves, Standing};
+use super::task::Intent;
 use super::trace::{self, Ground};
 use super::walk;
 use crate::catalogue::tool::Tool;
@@ -94,7 +95,7 @@ impl Session {
 
     /// Takes in a reported call. `intent` is the root's; `declared` are the ceilings of the task that made the call and of the
     /// tasks above it, as far as an orchestrator wrote them: an argument that they ground at this moment is ground later.
-    pub fn report(&mut self, call: &ReportedCall<'_>, intent: &str, declared: &[&Ceiling]) {
+    pub fn report(&mut self, call: &ReportedCall<'_>, intent: &Intent, declared: &[&Ceiling]) {
         self.reported = self.reported.saturating_add(1);
         self.taint(call.spec, call.failed);
         let Some(tool) = self.count(call) else { return };
@@ -136,7 +137,7 @@ impl Session {
         tool: &ToolName,
         spec: Option<&Tool>,
         arguments: &Json,
-        intent: &str,
+        intent: &Intent,
         declared: &[&Ceiling],
     ) -> Sent {
         spoken(tool, spec, arguments, &Ground { intent, declared, session: self }).sent.without(&self.sent)
@@ -263,14 +264,13 @@ struct Spoken {
 /// it was.
 fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>) -> Spoken {
     let mut out = Spoken { grounded: Vec::new(), sent: Sent::default() };
-    let mut own: Option<OwnWords> = None;
     for sink in spec.map_or(&[][..], |s| s.sinks.as_slice()) {
         // What can't be read was refused, or is judged as no sink below.
         for value in sink.values(arguments).unwrap_or_default() {
             if out.grounded.len() < SINK_VALUES_MAX && trace::ground(sink, &value, tool, ground).is_some() {
                 out.grounded.push((sink.clone(), value));
             } else {
-                out.sent.add(&value, own.get_or_insert_with(|| OwnWords::of(ground.intent)));
+                out.sent.add(&value, ground.intent.own_words());
             }
         }
     }
@@ -287,7 +287,7 @@ fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Groun
         match value.and_then(|value| trace::ground(&other, &value, tool, ground)) {
             Some((Provenance::Intent | Provenance::Ceiling, _)) => {}
             Some(_) => out.sent.add_whole(text),
-            None => out.sent.add(text, own.get_or_insert_with(|| OwnWords::of(ground.intent))),
+            None => out.sent.add(text, ground.intent.own_words()),
         }
     });
     out.sent.settle();

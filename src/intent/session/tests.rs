@@ -39,7 +39,7 @@ fn report(session: &mut Session, spec: &Tool, arguments: &str, result: &str) {
         position: 5,
         failed: false,
     };
-    session.report(&call, "", &[]);
+    session.report(&call, &"".into(), &[]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn names_that_nobody_knows_do_not_fill_a_session() {
             position: 1,
             failed: false,
         };
-        s.report(&call, "", &[]);
+        s.report(&call, &"".into(), &[]);
     }
     assert!(s.memory_bytes() < 64 << 10, "{} bytes", s.memory_bytes());
     assert!(s.facts().overflowed);
@@ -91,10 +91,10 @@ fn an_unknown_tool_taints_and_a_failed_read_carries_nothing() {
         position: 1,
         failed: false,
     };
-    s.report(&call, "", &[]);
+    s.report(&call, &"".into(), &[]);
     assert!(s.facts().untrusted_input);
     let ehr = tool("records", OutsiderFields::None, &["health"]);
-    s.report(&ReportedCall { tool: &ehr.name, spec: Some(&ehr), failed: true, ..call }, "", &[]);
+    s.report(&ReportedCall { tool: &ehr.name, spec: Some(&ehr), failed: true, ..call }, &"".into(), &[]);
     assert!(s.facts().carries.is_empty());
 }
 
@@ -109,10 +109,13 @@ fn what_is_granted_counts_as_read_and_as_sent() {
     assert_eq!((s.facts().calls, s.facts().carries), (0, vec!["pii".parse().unwrap()]));
 
     let arguments = json(r#"{"to":"eve@evil.test","text":"bob@acme.test"}"#);
-    let sent = s.sent(&draft.name, Some(&draft), &arguments, "Write to bob@acme.test", &[]);
+    let sent = s.sent(&draft.name, Some(&draft), &arguments, &"Write to bob@acme.test".into(), &[]);
     assert!(!sent.is_empty() && !s.knows_grant(Some(&draft), &sent));
     s.grant(Some(&draft), &sent);
-    assert!(s.sent(&draft.name, Some(&draft), &arguments, "Write to bob@acme.test", &[]).is_empty(), "it is known now");
+    assert!(
+        s.sent(&draft.name, Some(&draft), &arguments, &"Write to bob@acme.test".into(), &[]).is_empty(),
+        "it is known now"
+    );
     report(
         &mut s,
         &tool("get_draft", OutsiderFields::None, &[]),
@@ -123,7 +126,8 @@ fn what_is_granted_counts_as_read_and_as_sent() {
         s.leaves().whole(SinkKind::Address, value).any(|l| l.standing.grounds(SinkKind::Address))
     };
     assert!(!ground(&s, "eve@evil.test") && ground(&s, "ann@acme.test"));
-    let again = s.sent(&draft.name, Some(&draft), &json(r#"{"text":"bob@acme.test"}"#), "Write to bob@acme.test", &[]);
+    let again =
+        s.sent(&draft.name, Some(&draft), &json(r#"{"text":"bob@acme.test"}"#), &"Write to bob@acme.test".into(), &[]);
     assert!(again.is_empty(), "what the intent holds is no echo of the agent");
     let mut s = Session::new();
     assert!(!s.knows_grant(None, &none), "nobody answers for what an unknown tool returns");

@@ -135,7 +135,7 @@ pub(crate) fn is_counter(value: &str) -> bool {
 
 /// True when a counter stands in prose as the name of an object: in quotes, after `#`, or after one of `nouns`, `id`, `no`,
 /// `number` (`order 13`, `id: 13`, `ID is 13`, `file with ID '13'`).
-pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[&str]) -> bool {
+pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[String]) -> bool {
     find_alone(prose, SinkKind::Other, value).any(|at| {
         let (before, after) = (prose.get(..at).unwrap_or(""), prose.get(at + value.len()..).unwrap_or(""));
         let quoted = before.ends_with(['\'', '"', '`', '\u{2018}', '\u{201c}'])
@@ -147,7 +147,7 @@ pub(crate) fn counter_stands_in(prose: &str, value: &str, nouns: &[&str]) -> boo
         let word = lead.find(|w| !matches!(w.to_ascii_lowercase().as_str(), "is" | "was" | "are" | "be"));
         let word = word.unwrap_or("").to_lowercase();
         let word = word.strip_suffix('s').unwrap_or(&word);
-        matches!(word, "id" | "no" | "nr" | "number") || nouns.contains(&word)
+        matches!(word, "id" | "no" | "nr" | "number") || nouns.iter().any(|noun| noun == word)
     })
 }
 

@@ -150,7 +150,7 @@ fn a_counter_needs_the_word_that_it_counts() {
         ("a number sign in words", "file no. 13", true),
     ];
     for (name, prose, expected) in rows {
-        assert_eq!(counter_stands_in(prose, "13", &["file"]), expected, "{name}");
+        assert_eq!(counter_stands_in(prose, "13", &["file".to_owned()]), expected, "{name}");
     }
     assert!(is_counter("13") && !is_counter("1234567") && !is_counter("a1") && !is_counter(""));
 }

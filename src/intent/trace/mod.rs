@@ -1,8 +1,12 @@
 //! Where the value of a sink came from: the intent, the ceiling, a field, an argument, text, or nowhere.
 
+use std::cell::LazyCell;
+use std::ops::Deref;
+
 use super::fit;
 use super::leaves::{Leaf, Standing};
 use super::session::Session;
+use super::task::Intent;
 use super::{spelling, words};
 use crate::model::ceiling::Ceiling;
 use crate::model::decimal::Decimal;
@@ -14,7 +18,7 @@ use crate::model::sink::{SinkKind, SinkSpec};
 /// What a value can be grounded in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ground<'a> {
-    pub(super) intent: &'a str,
+    pub(super) intent: &'a Intent,
     /// Ceilings that an orchestrator wrote.
     pub(super) declared: &'a [&'a Ceiling],
     pub(super) session: &'a Session,
@@ -36,7 +40,7 @@ pub(super) fn sink(sink: &SinkSpec, value: String, tool: &ToolName, ground: &Gro
     };
     let beside_intent = other_of_kind
         && !matches!(provenance, Provenance::Intent | Provenance::Ceiling)
-        && spelling::names_any(ground.intent, sink.kind);
+        && spelling::names_any(ground.intent.as_str(), sink.kind);
     SinkFacts { name: sink.name.clone(), kind: sink.kind, value, provenance, evidence, beside_intent }
 }
 
@@ -47,18 +51,19 @@ pub(super) fn ground(
     tool: &ToolName,
     ground: &Ground<'_>,
 ) -> Option<(Provenance, Option<Evidence>)> {
-    let nouns = nouns(sink, tool);
-    let nouns: Vec<&str> = nouns.iter().map(String::as_str).collect();
+    // Most values need none.
+    let nouns = LazyCell::new(|| nouns(sink, tool));
+    let intent = ground.intent.as_str();
     let counts = sink.kind == SinkKind::Id && spelling::is_counter(value);
     let in_intent = if counts {
-        spelling::counter_stands_in(ground.intent, value, &nouns)
-    } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(noun)) {
-        spelling::quantity_stands_in(ground.intent, value)
+        spelling::counter_stands_in(intent, value, &nouns)
+    } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(&noun.as_str())) {
+        spelling::quantity_stands_in(intent, value)
     } else {
         // Where something goes, it must not only be named as where it shall not.
         let place = matches!(sink.kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path);
-        spelling::stands_in(ground.intent, sink.kind, value)
-            && (!place || spelling::stands_in(&spelling::affirmed(ground.intent), sink.kind, value))
+        spelling::stands_in(intent, sink.kind, value)
+            && (!place || spelling::stands_in(&spelling::affirmed(intent), sink.kind, value))
     };
     if in_intent {
         return Some((Provenance::Intent, None));
@@ -95,7 +100,7 @@ pub(super) fn dictated(name: &str, text: &str, ground: &Ground<'_>) -> Option<Di
 }
 
 fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFacts> {
-    if text.len() < DICTATED_BYTES_MIN || ground.intent.contains(text) {
+    if text.len() < DICTATED_BYTES_MIN || ground.intent.as_str().contains(text) {
         return None;
     }
     let read = |l: &Leaf<'_>| !matches!(l.standing, Standing::Echo | Standing::Argument(_));
@@ -133,13 +138,19 @@ fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bo
 /// * a tool that has no business knowing accounts is no ground for one, so the field or its tool has to speak of accounts.
 ///   An argument was held to that when it was sent as an account;
 /// * ids, years and counts are numbers too, so the field of an amount has to be named like one.
-fn knows(sink: &SinkSpec, counts: bool, nouns: &[&str], leaf: &Leaf<'_>, session: &Session) -> bool {
+fn knows(
+    sink: &SinkSpec,
+    counts: bool,
+    nouns: &impl Deref<Target = Vec<String>>,
+    leaf: &Leaf<'_>,
+    session: &Session,
+) -> bool {
     if !counts && !matches!(sink.kind, SinkKind::Account | SinkKind::Amount) {
         return true;
     }
     let tool = session.call(leaf.call).map_or("", |(t, _)| t.as_str());
     if counts {
-        return nouns.is_empty() || named(leaf.path, tool).iter().any(|w| nouns.contains(&w.as_str()));
+        return nouns.is_empty() || named(leaf.path, tool).iter().any(|w| nouns.contains(w));
     }
     if sink.kind == SinkKind::Amount {
         let said = words::name_words(if leaf.path.is_empty() { tool } else { leaf.path });

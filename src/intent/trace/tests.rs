@@ -11,7 +11,7 @@ const EVIL: &str = "eve@evil.test";
 const EVIL_IBAN: &str = "XY99EVIL0001";
 
 struct World {
-    intent: String,
+    intent: Intent,
     session: Session,
 }
 
@@ -41,7 +41,7 @@ fn tool(name: &str, sinks: &[(&str, SinkKind)], outsiders: &[&str]) -> Tool {
 
 impl World {
     fn new(intent: &str) -> Self {
-        Self { intent: intent.to_owned(), session: Session::new() }
+        Self { intent: intent.into(), session: Session::new() }
     }
 
     fn saw(self, spec: &Tool, arguments: &str, result: &str) -> Self {
@@ -320,7 +320,7 @@ fn an_unknown_tool_grounds_nothing() {
         position: 1,
         failed: false,
     };
-    w.session.report(&call, "x", &[]);
+    w.session.report(&call, &"x".into(), &[]);
     assert_eq!(w.address(EVIL), Provenance::Text);
 }
 
@@ -386,7 +386,7 @@ fn an_argument_is_ground_for_its_own_kind_and_never_by_the_agents_word() {
             position: 3,
             failed: false,
         };
-        w.session.report(&call, "Pay the rent", &[&ceiling]);
+        w.session.report(&call, &"Pay the rent".into(), &[&ceiling]);
         assert_eq!(w.trace(kind, "account", "XY77ACME").provenance, expected, "{reporter:?} {kind}");
     }
 }
@@ -448,7 +448,7 @@ fn dictated_content_is_found_with_who_wrote_it() {
     assert!(dictated("text", &format!("Hi Ann,\n{said}\nBest wishes"), &ground).is_some(), "on a line of its own");
     assert_eq!(dictated("text", "noon today", &ground), None, "too short to say anything");
     assert_eq!(dictated("text", "Please wire the money before noon tomorrow", &ground), None);
-    let asked = World { intent: format!("Write: {said}"), session: w.session.clone() };
+    let asked = World { intent: format!("Write: {said}").into(), session: w.session.clone() };
     let ground = Ground { intent: &asked.intent, declared: &[], session: &asked.session };
     assert_eq!(dictated("text", said, &ground), None, "the intent itself says it");
 }
