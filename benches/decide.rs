@@ -172,7 +172,7 @@ fn family() -> (Catalogue, Session) {
             position: n,
             failed: false,
         };
-        session.report(&call, INTENT, &[]);
+        session.report(&call, &INTENT.into(), &[]);
     }
     (catalogue, session)
 }

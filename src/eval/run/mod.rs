@@ -222,7 +222,7 @@ impl<'a> Story<'a> {
                 failed: false,
             };
             let ceilings: Vec<&Ceiling> = self.ceiling.iter().collect();
-            self.session.report(&call, &self.intent, &ceilings);
+            self.session.report(&call, self.intent, &ceilings);
         }
     }
 
