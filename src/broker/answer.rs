@@ -160,7 +160,7 @@ pub struct Ended {
 pub struct RevokedCount {
     /// Grants that were revoked by it.
     pub grants_revoked: u32,
-    /// Position of the event.
+    /// Position of the event; of the block that stands, or 0, when there was nothing left to revoke.
     pub position: u64,
     /// True when a block stands from now on.
     pub blocked: bool,

@@ -325,20 +325,10 @@ impl Step<'_> {
 
     fn revoked(&mut self, e: &pb::Revoked) -> Result<(), FoldError> {
         let target = parse_target(&e.target_kind, &e.target)?;
-        let grants: Vec<GrantId> = match &target {
-            Target::Grant(id) => vec![*id],
-            Target::Task(id) => {
-                self.task_ended(*id, TaskState::Cancelled);
-                Vec::new()
-            }
-            Target::Agent(agent) => self.grants_of(self.state.by.tasks_of_agent.get(agent)),
-            Target::Initiator(name) => self.grants_of(self.state.by.tasks_of_initiator.get(name)),
-            Target::Audience(audience) => {
-                self.state.by.grants_of_audience.get(audience).into_iter().flatten().copied().collect()
-            }
-            Target::Everything => self.state.grants.keys().copied().collect(),
-        };
-        for grant in grants {
+        if let Target::Task(id) = &target {
+            self.task_ended(*id, TaskState::Cancelled);
+        }
+        for grant in self.state.grants_under(&target) {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         if e.blocks {
@@ -346,12 +336,6 @@ impl Step<'_> {
             self.state.blocks.insert(target, block);
         }
         Ok(())
-    }
-
-    /// The grants of those tasks and of all below them.
-    fn grants_of(&self, tasks: Option<&BTreeSet<TaskId>>) -> Vec<GrantId> {
-        let tasks = tasks.into_iter().flatten();
-        tasks.flat_map(|id| self.state.standing_grants(*id)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {

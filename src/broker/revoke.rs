@@ -18,8 +18,8 @@ use crate::pb::journal::event::Payload;
 
 impl Broker {
     /// Revokes what `target` names, with everything below it; returns when that is durable and published. Revoking an agent,
-    /// an initiator, an audience or everything leaves a block until it is lifted. Revoking what was revoked changes nothing
-    /// but is recorded.
+    /// an initiator, an audience or everything leaves a block until it is lifted. Revoking what is revoked changes nothing: it
+    /// is answered with what stands, and does not take of what is held back for ends.
     ///
     /// # Errors
     /// `NotFound` when the grant or task is not the caller's; `NotPermitted` when the caller may not revoke such a target.
@@ -31,6 +31,9 @@ impl Broker {
         let stream = {
             let state = self.0.known.look();
             let task = self.may_revoke(&state, caller, &target)?;
+            if let Some(position) = state.is_revoked(&target) {
+                return Ok(RevokedCount { grants_revoked: 0, position, blocked: target.blocks() });
+            }
             let root = task.and_then(|id| state.tasks.get(&id)).map(|t| t.root);
             root.map_or_else(|| stream_of(&target), family_stream)
         };
@@ -105,6 +108,22 @@ impl Broker {
             return Ok(Some(task));
         }
         Err(self.hidden(state, caller, task, Sought { rpc: "Revoke", what }))
+    }
+}
+
+impl State {
+    /// When nothing of it is left to revoke: the position of the block that stands for it, 0 where none is due. What is only
+    /// past its end by the clock is not revoked: another clock may not have come so far.
+    fn is_revoked(&self, target: &Target) -> Option<u64> {
+        if target.blocks() {
+            let block = self.blocks.get(target)?;
+            return self.grants_under(target).is_empty().then_some(block.position);
+        }
+        let ended = match target {
+            Target::Task(id) => self.tasks.get(id).is_some_and(|task| task.state.is_ended()),
+            _ => true,
+        };
+        (ended && self.grants_under(target).is_empty()).then_some(0)
     }
 }
 

@@ -270,6 +270,26 @@ impl State {
         grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| !g.standing.is_ended())).collect()
     }
 
+    /// Grants of those tasks, and of all below them, that no event has ended.
+    pub(in crate::broker) fn grants_of<'a>(&self, tasks: impl IntoIterator<Item = &'a TaskId>) -> BTreeSet<GrantId> {
+        tasks.into_iter().flat_map(|id| self.standing_grants(*id)).collect()
+    }
+
+    /// Grants of what `target` names, and of all below it, that no event has ended.
+    pub(in crate::broker) fn grants_under(&self, target: &Target) -> BTreeSet<GrantId> {
+        let of = |tasks: Option<&BTreeSet<TaskId>>| self.grants_of(tasks.into_iter().flatten());
+        let mut grants: BTreeSet<GrantId> = match target {
+            Target::Grant(id) => BTreeSet::from([*id]),
+            Target::Task(id) => self.grants_of([id]),
+            Target::Agent(agent) => of(self.by.tasks_of_agent.get(agent)),
+            Target::Initiator(name) => of(self.by.tasks_of_initiator.get(name)),
+            Target::Audience(audience) => self.by.grants_of_audience.get(audience).cloned().unwrap_or_default(),
+            Target::Everything => self.grants.keys().copied().collect(),
+        };
+        grants.retain(|id| self.grants.get(id).is_some_and(|grant| !grant.standing.is_ended()));
+        grants
+    }
+
     /// True when the family has a grant that neither an event nor the clock has ended.
     pub(in crate::broker) fn has_open_grants(&self, root: TaskId, now: Timestamp) -> bool {
         let members = self.families.get(&root).map(|f| f.members.as_slice()).unwrap_or_default();

@@ -111,7 +111,7 @@ async fn one_grant_is_revoked_and_its_neighbour_lives() {
     let named = Named::GrantId(first.id().to_owned());
     let answer = orchestrator.revoke(revocation(named.clone())).await.unwrap();
     assert_eq!((answer.grants_revoked, answer.blocked), (1, false));
-    assert_eq!(orchestrator.revoke(revocation(named)).await.unwrap().grants_revoked, 0);
+    assert_eq!(orchestrator.again().revoke(revocation(named)).await.unwrap().grants_revoked, 0);
     let server = broker.resource_server().await;
     assert_eq!(server.standing(first.id()).await.unwrap(), GrantState::Revoked);
     assert_eq!(server.standing(second.id()).await.unwrap(), GrantState::Live);
@@ -152,6 +152,46 @@ async fn revoking_somebody_leaves_a_block_until_it_is_lifted() {
         let refused = operator.lift_block(lifting(named.clone())).await.unwrap_err();
         assert_eq!(refused.code, Code::NotFound, "{named:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_not_recorded_again() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, operator) = (broker.orchestrator().await, broker.agent().await, broker.operator().await);
+    for nth in ["revoked", "revoked after its block was lifted"] {
+        let task = orchestrator.open(broker.task("Read ticket T-1000.")).await;
+        let granted = agent.granted(task.reading()).await;
+        let rows = [
+            (&orchestrator, Named::GrantId(granted.id().to_owned())),
+            (&orchestrator, Named::TaskId(task.id.clone())),
+            (&operator, Named::Agent(id(AGENT).to_string())),
+            (&operator, Named::Initiator(INITIATOR.to_owned())),
+            (&operator, Named::Audience("https://tickets.dev.carnet.test".to_owned())),
+            (&operator, Named::Everything(Everything {})),
+        ];
+        for (caller, named) in &rows {
+            let first = caller.revoke(revocation(named.clone())).await.unwrap();
+            for _ in 0..3 {
+                let again = caller.again().revoke(revocation(named.clone())).await.unwrap();
+                let stands = if first.blocked { first.position } else { 0 };
+                let told = (again.grants_revoked, again.position, again.blocked);
+                assert_eq!(told, (0, stands, first.blocked), "{named:?}, {nth}");
+            }
+        }
+        for (_, named) in rows.into_iter().skip(2) {
+            operator.lift_block(lifting(named)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_ended_otherwise_is_not_revoked_on_record() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    agent.granted(task.reading()).await;
+    orchestrator.complete_task(task.complete()).await.unwrap();
+    let answer = orchestrator.again().revoke(revocation(Named::TaskId(task.id.clone()))).await.unwrap();
+    assert_eq!((answer.grants_revoked, answer.blocked), (0, false));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Trust domains that come and go: what that does to the grants of their agents, and to what hangs below their tasks.
 
+use std::collections::BTreeSet;
+
 use super::{FoldError, Step};
 use crate::model::grant::SuspensionCause;
 use crate::model::id::{GrantId, TaskId};
@@ -20,7 +22,7 @@ impl Step<'_> {
     pub(super) fn trust_restored(&mut self, e: &pb::TrustRestored) -> Result<(), FoldError> {
         let name: TrustDomain = e.trust_domain.parse()?;
         self.state.withdrawn.remove(&name);
-        let grants = if e.lifts { self.grants_under(&name) } else { Vec::new() };
+        let grants = if e.lifts { self.grants_under(&name) } else { BTreeSet::new() };
         for grant in grants {
             // Another agent above it may be of a trust domain that is still not trusted.
             let task = self.state.grants.get(&grant).map(|g| g.task);
@@ -32,10 +34,9 @@ impl Step<'_> {
     }
 
     /// The grants of tasks that agents of this trust domain work on, and of all tasks below those.
-    fn grants_under(&self, name: &TrustDomain) -> Vec<GrantId> {
+    fn grants_under(&self, name: &TrustDomain) -> BTreeSet<GrantId> {
         let agents = self.state.by.tasks_of_agent.iter().filter(|(agent, _)| agent.trust_domain() == *name);
-        let tasks = agents.flat_map(|(_, tasks)| tasks).copied().collect();
-        self.grants_of(Some(&tasks))
+        self.state.grants_of(agents.flat_map(|(_, tasks)| tasks))
     }
 
     fn agents_of(&self, task: TaskId) -> impl Iterator<Item = &SpiffeId> {
