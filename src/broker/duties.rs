@@ -1,7 +1,7 @@
 //! What agents and initiators were granted of tools whose duties are kept apart beyond one task, so that nobody does in two
 //! tasks what may not be done in one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,41 +18,41 @@ use crate::model::time::Timestamp;
 /// How long a use is remembered: as long as the longest window.
 const DUTY_RETENTION: Duration = Duration::from_secs(DUTY_WINDOW_SECONDS_MAX);
 
-/// The latest use of each such tool by each agent and initiator.
+/// The latest use of each such tool by each agent and initiator: one, however often it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Duties {
     uses: BTreeMap<(Target, ToolName), (Timestamp, u64)>,
-    order: VecDeque<(Timestamp, Target, ToolName)>,
+    /// The same uses by their time.
+    order: BTreeSet<(Timestamp, Target, ToolName)>,
 }
 
 impl Duties {
-    /// Takes in a grant of `tool`. What the catalogue keeps apart within one task alone is the family's own business.
+    /// Takes in a grant of `tool`. What the catalogue keeps apart within one task alone is the family's own business. Without a
+    /// catalogue, because its bundle no longer loads, nobody can tell what is kept apart: it is taken for everything.
     pub(in crate::broker) fn record(
         &mut self,
-        catalogue: &Catalogue,
+        catalogue: Option<&Catalogue>,
         (agent, initiator): (&SpiffeId, &InitiatorName),
         tool: &ToolName,
         (at, position): (Timestamp, u64),
     ) {
-        let scopes = catalogue.tool(tool).into_iter().flat_map(|t| &t.conflicts).map(|c| c.within);
-        let mut of: Vec<Target> = scopes.filter_map(|scope| target(scope, agent, initiator)).collect();
-        of.sort();
-        of.dedup();
-        for who in of {
-            self.uses.insert((who.clone(), tool.clone()), (at, position));
-            self.order.push_back((at, who, tool.clone()));
+        let scopes: BTreeSet<ConflictScope> = match catalogue {
+            Some(catalogue) => catalogue.tool(tool).into_iter().flat_map(|t| &t.conflicts).map(|c| c.within).collect(),
+            None => BTreeSet::from([ConflictScope::Agent, ConflictScope::Initiator]),
+        };
+        for who in scopes.into_iter().filter_map(|scope| target(scope, agent, initiator)) {
+            if let Some((before, _)) = self.uses.insert((who.clone(), tool.clone()), (at, position)) {
+                self.order.remove(&(before, who.clone(), tool.clone()));
+            }
+            self.order.insert((at, who, tool.clone()));
         }
     }
 
-    /// Lets go of what is older than any window.
+    /// Lets go of what is older than any window that a catalogue may name: the next bundle may name a longer one.
     pub(in crate::broker) fn forget(&mut self, now: Timestamp) {
-        while self.order.front().is_some_and(|(at, ..)| at.after(DUTY_RETENTION) <= now) {
-            let Some((at, who, tool)) = self.order.pop_front() else { break };
-            if let std::collections::btree_map::Entry::Occupied(entry) = self.uses.entry((who, tool))
-                && entry.get().0 == at
-            {
-                entry.remove();
-            }
+        while self.order.first().is_some_and(|(at, ..)| at.after(DUTY_RETENTION) <= now) {
+            let Some((_, who, tool)) = self.order.pop_first() else { break };
+            self.uses.remove(&(who, tool));
         }
     }
 
@@ -103,3 +103,6 @@ fn target(scope: ConflictScope, agent: &SpiffeId, initiator: &InitiatorName) -> 
         ConflictScope::Initiator => Some(Target::Initiator(initiator.clone())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,15 +281,16 @@ impl Step<'_> {
             self.open(root, "draws", &grant.jti, &grant.sealed_draws)?.unwrap_or_default()
         };
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
-        if let (Some(bundle), Some(task)) = (&bundle, self.state.tasks.get(&id)) {
+        let catalogue = bundle.as_ref().map(|b| b.catalogue());
+        if let Some(task) = self.state.tasks.get(&id) {
             let who = (&task.agent, &task.initiator.name);
             for tool in &tools {
-                self.state.duties.record(bundle.catalogue(), who, tool, (self.time, self.position));
+                self.state.duties.record(catalogue, who, tool, (self.time, self.position));
             }
         }
         let family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        draws.take_in(family, &tools, bundle.as_ref().map(|b| b.catalogue()), self.position);
+        draws.take_in(family, &tools, catalogue, self.position);
         // A call is made before anybody reports it, so what a grant lets in counts against the older ones from now on.
         if others && is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::Granted, None);
