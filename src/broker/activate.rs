@@ -93,31 +93,37 @@ impl Broker {
         revision: u64,
         digest: String,
     ) -> Result<Activated, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let files = bundle_files(files).map_err(|error| BrokerError::Invalid {
             code: ReasonCode::PolicyRejected,
             field: "bundle",
             problem: error.to_string(),
         })?;
-        self.activate(caller.actor(), files, revision, Some(digest)).await
+        let actor = caller.actor();
+        let (digest, position) = self.put_in_force(actor.clone(), files, revision, Some(digest)).await?;
+        let mut activated =
+            Activated { digest, revision, position, grants_suspended: 0, grants_revoked: 0, families_owed: 0 };
+        self.reconsider_all(&actor, &mut activated).await;
+        Ok(activated)
     }
 
-    /// Activates what the configuration names, on the broker's own behalf.
+    /// Activates what the configuration names, on the broker's own behalf. Live grants are decided again while it runs.
     pub(in crate::broker) async fn activate_configured(
         &self,
         files: BundleFiles,
         revision: u64,
-    ) -> Result<Activated, BrokerError> {
-        self.activate(broker_actor(), files, revision, None).await
+    ) -> Result<(), BrokerError> {
+        self.put_in_force(broker_actor(), files, revision, None).await.map(drop)
     }
 
-    async fn activate(
+    /// Loads, tests and activates; its digest, and the position from which on it is in force.
+    async fn put_in_force(
         &self,
         actor: pb::Actor,
         files: BundleFiles,
         revision: u64,
         digest: Option<String>,
-    ) -> Result<Activated, BrokerError> {
+    ) -> Result<(String, u64), BrokerError> {
         let loaded = tokio::task::spawn_blocking(move || {
             let bundle = PolicyBundle::load(files).map_err(|e| e.to_string())?;
             let checked = checked(&bundle);
@@ -138,7 +144,7 @@ impl Broker {
             .map(|(path, content)| BundleFile { path: path.to_owned(), content: content.to_vec().into() })
             .collect();
         let payload = pb::PolicyActivated { digest: found.clone(), revision, files };
-        let event = event(SYSTEM_STREAM.to_owned(), actor.clone(), &no_context(), Payload::PolicyActivated(payload));
+        let event = event(SYSTEM_STREAM.to_owned(), actor, &no_context(), Payload::PolicyActivated(payload));
         let committed = self
             .settle(|| {
                 let state = self.0.known.look();
@@ -149,34 +155,26 @@ impl Broker {
                 Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
             })
             .await?;
-        let (suspended, revoked) = self.reconsider_all(committed.first(), &actor).await;
-        Ok(Activated {
-            digest: found,
-            revision,
-            position: committed.last(),
-            grants_suspended: suspended,
-            grants_revoked: revoked,
-        })
+        Ok((found, committed.last()))
     }
 
     /// Decides every live grant again, one family at a time. What cannot be done now stays owed, and is resumed: the bundle is
     /// in force either way.
-    async fn reconsider_all(&self, cause: u64, actor: &pb::Actor) -> (u32, u32) {
+    async fn reconsider_all(&self, actor: &pb::Actor, activated: &mut Activated) {
         let roots: Vec<TaskId> = self.0.known.look().by.due.iter().copied().collect();
-        let (mut suspended, mut revoked) = (0, 0);
         for root in roots {
-            match self.reconsider(root, cause, actor).await {
+            match self.reconsider(root, activated.position, actor).await {
                 Ok(tally) => {
-                    suspended += tally.suspended;
-                    revoked += tally.revoked;
+                    activated.grants_suspended += tally.suspended;
+                    activated.grants_revoked += tally.revoked;
                 }
                 Err(error) => {
+                    activated.families_owed += 1;
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(%root, error, "live grants could not be decided again under the new policy");
                 }
             }
         }
-        (suspended, revoked)
     }
 }
 

@@ -194,6 +194,8 @@ pub struct Activated {
     pub grants_suspended: u32,
     /// Live grants that were revoked by it.
     pub grants_revoked: u32,
+    /// Families whose live grants could not be decided again yet.
+    pub families_owed: u32,
 }
 
 /// A block that stands.

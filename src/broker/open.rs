@@ -133,7 +133,14 @@ impl Broker {
             }
         };
         if let Some(revision) = revision {
-            self.activate_configured(files, revision).await.map_err(OpenError::Policy)?;
+            match self.activate_configured(files, revision).await {
+                // A broker that did not start on a full disk could not revoke.
+                Err(BrokerError::StorageFull) if in_force.is_some() => tracing::warn!(
+                    configured = digest,
+                    "the disk is full, so the configured policy bundle is not activated: the one before stays in force"
+                ),
+                activated => activated.map_err(OpenError::Policy)?,
+            }
         }
         let (policy_digest, policy_revision) = {
             let state = self.0.known.look();
@@ -141,10 +148,9 @@ impl Broker {
         };
         let started = pb::BrokerStarted { policy_digest, policy_revision, torn_bytes };
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
-        // From what is held back, if need be: a broker that did not start on a full disk could not revoke either.
+        // From what is held back, if need be, for the same reason.
         self.append(ending(started, Vec::new())).await.map_err(OpenError::Record)?;
         self.record_trust(true).await.map_err(OpenError::Record)?;
-        self.resume_reconsidering(true).await;
         Ok(())
     }
 

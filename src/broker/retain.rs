@@ -166,6 +166,7 @@ impl Broker {
     }
 
     /// Finishes what was begun and left, by a crash or because an append failed; at the start of a broker, all that is owed.
+    /// That can be much, and no door waits for it: what is granted meanwhile is decided with every cause in mind.
     pub(in crate::broker) async fn resume_reconsidering(&self, at_start: bool) {
         let now = self.0.clock.now();
         let left: Vec<TaskId> = {

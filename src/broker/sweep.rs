@@ -35,8 +35,13 @@ impl Broker {
         self.0.refusals.note_unproven(refusal);
     }
 
-    /// Sweeps until the future is dropped.
+    /// Sweeps, and finishes what was left half decided, until the future is dropped.
     pub async fn run_sweeps(self) {
+        // Deadlines do not wait for grants, of which there may be very many.
+        tokio::join!(self.sweep_on(), self.resume_on());
+    }
+
+    async fn sweep_on(&self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
             if let Err(error) = self.sweep().await {
@@ -45,12 +50,20 @@ impl Broker {
         }
     }
 
-    /// Does what is due now.
+    async fn resume_on(&self) {
+        self.resume_reconsidering(true).await;
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            self.resume_reconsidering(false).await;
+        }
+    }
+
+    /// Does what is due now. What fails does not keep the rest from being done.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// The last, when something could not be recorded.
     pub async fn sweep(&self) -> Result<(), BrokerError> {
-        self.record_trust(false).await?;
+        let mut failed = self.record_trust(false).await.err();
         let (now, late, drifted): (_, Vec<TaskId>, Vec<GrantId>) = {
             let state = self.0.known.look();
             let now = self.now(&state);
@@ -64,14 +77,14 @@ impl Broker {
             (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect())
         };
         for id in late {
-            self.expire(id).await?;
+            failed = self.expire(id).await.err().or(failed);
         }
         for id in drifted {
-            self.unanswered(id).await?;
+            failed = self.unanswered(id).await.err().or(failed);
         }
-        self.resume_reconsidering(false).await;
-        self.watch_keys(now).await?;
-        self.record_refusals(now, false).await.map(|_| ())
+        failed = self.watch_keys(now).await.err().or(failed);
+        failed = self.record_refusals(now, false).await.err().or(failed);
+        failed.map_or(Ok(()), Err)
     }
 
     /// Records what was refused and is due; at the end, as much as an entry holds. False when nothing was. What cannot be

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use carnet::broker::caller::Caller::Operator;
 use carnet::broker::limit::CallerLimits;
 use carnet::journal::options::Options;
 use carnet::model::limits::{
@@ -18,7 +19,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::support::ask::{AGENT, Granted, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
-use super::support::broker::{Setup, TestBroker};
+use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Refused;
 use super::support::pki::{eventually, id, soon};
 
@@ -260,6 +261,21 @@ async fn a_full_disk_still_lets_one_revoke() {
         GrantState::Revoked,
         "and it lasts"
     );
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_no_broker_from_starting_under_the_policy_before() {
+    let mut broker = TestBroker::with(small_disk()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let active = broker.running().broker().active_policy(&Operator { uid: 0 }).unwrap();
+    fill(&broker, &task).await;
+    broker.configure(policy_with(|path, text| if path == "risk.toml" { format!("{text}\n# newer\n") } else { text }));
+    broker.restart().await;
+    let still = broker.running().broker().active_policy(&Operator { uid: 0 }).unwrap();
+    assert_eq!((still.digest, still.revision), (active.digest, active.revision));
+    let named = Named::GrantId(granted.id().to_owned());
+    assert_eq!(broker.orchestrator().await.revoke(revocation(named)).await.unwrap().grants_revoked, 1);
 }
 
 #[tokio::test]

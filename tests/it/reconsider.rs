@@ -1,22 +1,25 @@
 //! Live grants are decided again however many there are, each as the task that it is of stands, and to the end: also when the
 //! broker died in between.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-use carnet::journal::options::Stage;
+use carnet::journal::options::{Options, Stage};
 use carnet::pb::journal::GrantReconsidered;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::{AmendTaskRequest, GrantState, Outcome};
 use tonic::Code;
 
-use super::support::ask::{Granted, INTENT, OpenTask, RESOURCE_SERVER, ceiling};
-use super::support::broker::{Setup, TestBroker};
+use super::support::ask::{Granted, INTENT, OpenTask, RESOURCE_SERVER, SECOND_AGENT, ceiling};
+use super::support::broker::{Setup, TestBroker, activate, policy_with};
 use super::support::caller::{Caller, unique};
-use super::support::pki::eventually;
+use super::support::pki::{eventually, soon};
 
 /// More than one append takes.
 const LARGE: usize = 300;
+/// More than one.
+const FAMILIES: usize = 3;
 
 /// As many grants of a task.
 async fn grants(agent: &Caller, task: &OpenTask, count: usize) -> Vec<Granted> {
@@ -26,6 +29,64 @@ async fn grants(agent: &Caller, task: &OpenTask, count: usize) -> Vec<Granted> {
         granted.push(agent.granted(task.reading()).await);
     }
     granted
+}
+
+/// What becomes of groups that the journal is about to write.
+#[derive(Debug, Default, Clone, Copy)]
+enum Fate {
+    #[default]
+    Written,
+    /// The journal dies after so many more.
+    DiesAfter(usize),
+    /// They wait after so many more, until there is another fate.
+    WaitsAfter(usize),
+}
+
+#[derive(Default)]
+struct Groups(Mutex<Fate>, Condvar);
+
+impl Groups {
+    fn meet(&self, fate: Fate) {
+        *self.0.lock().unwrap() = fate;
+        self.1.notify_all();
+    }
+
+    fn placed(&self) {
+        let mut fate = self.0.lock().unwrap();
+        loop {
+            match &mut *fate {
+                Fate::Written => return,
+                Fate::DiesAfter(0) => break,
+                Fate::WaitsAfter(0) => fate = self.1.wait(fate).unwrap(),
+                Fate::DiesAfter(left) | Fate::WaitsAfter(left) => {
+                    *left -= 1;
+                    return;
+                }
+            }
+        }
+        drop(fate);
+        panic!("dies on purpose");
+    }
+
+    /// A broker whose journal's groups meet that fate.
+    fn setup(self: &Arc<Self>) -> Setup {
+        let groups = Arc::clone(self);
+        let journal = move |options: &mut Options| {
+            let groups = Arc::clone(&groups);
+            options.on_fatal = Arc::new(|_| {});
+            options.probe = Some(Arc::new(move |stage| {
+                if stage == Stage::Placed {
+                    groups.placed()
+                }
+            }));
+        };
+        Setup { journal: Arc::new(journal), ..Setup::default() }
+    }
+}
+
+/// Waits until the grant is revoked, which nobody else waits for.
+async fn revoked(server: &Caller, grant: &Granted) {
+    soon(async { while server.standing(grant.id()).await.unwrap() != GrantState::Revoked {} }).await;
 }
 
 async fn reconsidered(broker: &TestBroker) -> Vec<GrantReconsidered> {
@@ -86,42 +147,92 @@ async fn what_grants_share_is_recorded_once_and_told_with_each() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_half_decided_is_decided_at_the_next_start() {
-    // How many more groups the journal writes before it dies.
-    let left = Arc::new(AtomicUsize::new(usize::MAX));
-    let armed = Arc::clone(&left);
-    let journal = move |options: &mut carnet::journal::options::Options| {
-        let left = Arc::clone(&armed);
-        options.on_fatal = Arc::new(|_| {});
-        options.probe = Some(Arc::new(move |stage| {
-            if stage == Stage::Placed {
-                let had = left.load(Ordering::SeqCst);
-                assert_ne!(had, 0, "dies on purpose");
-                left.store(had.saturating_sub(usize::from(had != usize::MAX)), Ordering::SeqCst);
-            }
-        }));
-    };
     // With the cause, and with the first of three parts.
     for written in [1, 2] {
-        let journal = Arc::new(journal.clone());
-        let mut broker = TestBroker::with(Setup { journal, ..Setup::default() }).await;
+        let groups = Arc::new(Groups::default());
+        let mut broker = TestBroker::with(groups.setup()).await;
         let (_, agent, task) = broker.at_work().await;
         let granted = grants(&agent, &task, LARGE).await;
         let alarm = task.signal("compromise_reported", 60);
         let scorer = broker.scorer().await.unchecked();
-        left.store(written, Ordering::SeqCst);
+        groups.meet(Fate::DiesAfter(written));
         let failed = scorer.report_signal(alarm.clone()).await.unwrap_err();
         assert_eq!(failed.code, Code::Unavailable);
-        left.store(usize::MAX, Ordering::SeqCst);
 
-        broker.restart().await;
+        broker.restart_after(|_| groups.meet(Fate::Written)).await;
 
         let server = broker.resource_server().await;
         for grant in &granted {
-            assert_eq!(server.standing(grant.id()).await.unwrap(), GrantState::Revoked, "after {written}");
+            revoked(&server, grant).await;
         }
         let again = broker.scorer().await.again().report_signal(alarm).await.unwrap();
         assert_eq!(broker.record.of_kind("signal_reported").await[0].position, again.position);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_activation_left_undecided_is_told_and_decided_at_the_next_start_behind_open_doors() {
+    let without_agent = policy_with(|path, text| match path {
+        "identities.toml" => text.replace("/agent/*\"", &format!("{SECOND_AGENT}\"")),
+        _ => text,
+    });
+    // With the activation, and with the first of the families.
+    for written in [1, 2] {
+        let groups = Arc::new(Groups::default());
+        let mut broker = TestBroker::with(Setup { activate: false, ..groups.setup() }).await;
+        let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+        let mut granted = Vec::new();
+        for _ in 0..FAMILIES {
+            let task = orchestrator.open(broker.task(INTENT)).await;
+            granted.push(agent.granted(task.reading()).await);
+        }
+        groups.meet(Fate::DiesAfter(written));
+        let answer = broker.activate(&without_agent).await;
+        let decided = written - 1;
+        assert_eq!((answer.grants_revoked as usize, answer.families_owed as usize), (decided, FAMILIES - decided));
+
+        // Of the next broker, the journal takes in that it started, and no more for now.
+        broker.restart_after(|_| groups.meet(Fate::WaitsAfter(1))).await;
+
+        let server = broker.resource_server().await;
+        let mut live = 0;
+        for grant in &granted {
+            live += usize::from(server.standing(grant.id()).await.unwrap() == GrantState::Live);
+        }
+        assert_eq!(live, FAMILIES - decided, "the doors did not wait");
+        groups.meet(Fate::Written);
+        for grant in &granted {
+            revoked(&server, grant).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_policy_bundle_that_is_loaded_and_tested() {
+    // Whoever is waited for in vain would be waited for until the test is given up.
+    let linger = |options: &mut Options| options.linger = Duration::from_secs(3600);
+    let broker = TestBroker::with(Setup { journal: Arc::new(linger), ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let before = broker.record.of_kind("policy_activated").await.len();
+    let large = policy_with(|path, text| match path {
+        "60-tasks.cedar" => (0..400).fold(text, |text, n| format!("{text}\n{}", never(n))),
+        _ => text,
+    });
+    let operator = broker.operator().await;
+    let activation = tokio::spawn(async move { activate(&operator.unchecked(), &large).await });
+    eventually(|| broker.metrics().render().unwrap().contains("carnet_rpcs_in_flight 1")).await;
+    agent.unchecked().granted(task.reading()).await;
+    assert_eq!(broker.record.of_kind("policy_activated").await.len(), before, "it was waited for");
+    activation.await.unwrap();
+}
+
+/// A policy that applies to nothing.
+fn never(n: usize) -> String {
+    format!(
+        "@id(\"never-{n}\") @description(\"Never.\") @reason(\"FORBIDDEN\") @outcome(\"denied\")\n\
+         forbid (principal, action == Carnet::Action::\"amend_task\", resource) when {{ context.depth > {} }};",
+        1000 + n
+    )
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::Output;
 use crate::cli::output::value::Value;
+use crate::cli::output::{Output, say};
 use crate::cli::policy::{read, say_problems, wire};
 use crate::pb::v1;
 use crate::pb::v1::policy_service_client::PolicyServiceClient;
@@ -46,6 +46,12 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         ("position", answer.position.into()),
         ("grants_suspended", answer.grants_suspended.into()),
         ("grants_revoked", answer.grants_revoked.into()),
+        ("families_owed", answer.families_owed.into()),
     ]))?;
+    if answer.families_owed > 0 {
+        say(
+            "the bundle is in force; the live grants of some tasks have yet to be decided under it: see the broker's log",
+        );
+    }
     Ok(Exit::Done)
 }

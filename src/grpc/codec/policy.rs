@@ -56,5 +56,6 @@ pub(in crate::grpc) fn activated(activated: Activated) -> v1::ActivatePolicyResp
         position: activated.position,
         grants_suspended: activated.grants_suspended,
         grants_revoked: activated.grants_revoked,
+        families_owed: activated.families_owed,
     }
 }

@@ -149,6 +149,11 @@ impl TestBroker {
         }
     }
 
+    /// From the next start on, another policy bundle is configured.
+    pub fn configure(&mut self, policy: BundleFiles) {
+        self.setup.policy = policy;
+    }
+
     /// Starts on the folder as it is now; `Err` says why it does not.
     pub async fn try_start(&mut self) -> Result<(), String> {
         assert!(self.running.is_none(), "it still runs");
