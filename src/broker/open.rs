@@ -22,6 +22,7 @@ use crate::identity::peer::VerifiedPeer;
 use crate::identity::trust::Trust;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
+use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::KeyRing;
 use crate::pb::journal as pb;
@@ -67,6 +68,26 @@ pub enum OpenError {
     /// The start could not be recorded.
     #[error("the start cannot be recorded")]
     Record(#[source] BrokerError),
+    /// The bundle in force is of a form that this version does not load.
+    #[error("the policy bundle in force, `{digest}`, does not load: all would be refused until another is activated")]
+    InForce {
+        /// Its digest.
+        digest: String,
+    },
+}
+
+/// Reads the journal as [`Broker::open`] does, up to what it amounts to, and changes nothing. Blocks while it reads.
+///
+/// # Errors
+/// When a broker would not open with it, or could decide nothing.
+pub fn inspect(journal: Options, sealer: Arc<Sealer>) -> Result<OpenReport, OpenError> {
+    let known = Known::new(Means { sealer, bundles: Bundles::default() });
+    let report = crate::journal::open::inspect(journal, &known)?;
+    let state = known.look();
+    match &state.policy {
+        Some(policy) if policy.bundle.is_none() => Err(OpenError::InForce { digest: policy.digest.clone() }),
+        _ => Ok(report),
+    }
 }
 
 impl Broker {

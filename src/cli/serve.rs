@@ -6,6 +6,7 @@ use crate::cli::error::{CliError, Exit};
 use crate::cli::output::say;
 use crate::config::settings::Settings;
 use crate::config::{self, ENVIRONMENT, Environment};
+use crate::journal::open::OpenReport;
 use crate::server::start::Drained;
 use crate::server::{log, serve};
 
@@ -23,9 +24,19 @@ pub(in crate::cli) async fn run(args: Args) -> Result<Exit, CliError> {
     let refused = |error| CliError::because("the settings are refused", error);
     let settings: Settings = config::read(&args.config, &environment()).map_err(refused)?;
     if args.check {
-        let checked = serve::check(settings).await.map_err(|error| CliError::because("it would not start", error))?;
+        let refused = |error| CliError::because("it would not start", error);
+        let checked = serve::check(settings).await.map_err(refused)?;
+        let report = checked.inspect_journal().await.map_err(refused)?;
         let id = checked.trust().workload().spiffe_id().map(|id| format!(" as {id}")).unwrap_or_default();
         say(&format!("it would start{id}"));
+        if let Some(OpenReport { torn_bytes, snapshots_ignored, .. }) = report {
+            if torn_bytes > 0 {
+                say(&format!("{torn_bytes} bytes of a group that was never finished would be cut off the journal"));
+            }
+            if snapshots_ignored > 0 {
+                say(&format!("{snapshots_ignored} snapshots would be passed over"));
+            }
+        }
         return Ok(Exit::Done);
     }
     let failed = |error| CliError::because("the broker cannot run", error);

@@ -2,6 +2,7 @@
 //! Knows files, folders and syncing, and nothing of what is in them.
 
 pub mod simulated;
+pub mod untouched;
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};

@@ -11,6 +11,7 @@ use super::engine::{CHECKPOINT, Engine, INDEX, LOCK, SEGMENTS, SNAPSHOTS, create
 use super::error::JournalError;
 use super::fold::Fold;
 use super::frame::{LogId, SEGMENT_HEADER, SegmentHeader};
+use super::in_use;
 use super::indexer::{self, Indexing};
 use super::keeper;
 use super::log::Log;
@@ -29,6 +30,7 @@ use crate::audit::checkpoint::Checkpoint;
 use crate::audit::note::NoteError;
 use crate::audit::tree::{TreeHash, TreeHead};
 use crate::disk::Disk;
+use crate::disk::untouched::Untouched;
 
 /// What a start found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,37 +53,62 @@ pub fn is_begun(disk: &dyn Disk, dir: &Path) -> bool {
     names.iter().any(|name| super::segment::first_of(name).is_some())
 }
 
+/// What lies in the folder, and what it amounts to.
+struct ReadLog {
+    found: Found,
+    fold: Fold,
+    watermark: Watermark,
+    kept: Option<(u64, String)>,
+    report: OpenReport,
+}
+
 /// Opens the folder. Blocks while it reads.
 pub(super) fn open(options: Options, projection: Arc<dyn Projection>) -> Result<(Journal, OpenReport), JournalError> {
     let Options { disk, dir, .. } = &options;
-    let (segments, snapshots) = (dir.join(SEGMENTS), dir.join(SNAPSHOTS));
-    for folder in [&segments, &snapshots] {
-        disk.create_dir(folder).map_err(|source| io_error("make", folder, source))?;
+    for folder in [dir.join(SEGMENTS), dir.join(SNAPSHOTS)] {
+        disk.create_dir(&folder).map_err(|source| io_error("make", &folder, source))?;
     }
     let lock = disk.lock(&dir.join(LOCK)).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => JournalError::InUse { path: dir.clone() },
         _ => io_error("lock", dir, source),
     })?;
     let lock: Lock = Arc::from(lock);
+    let log = read(&options, &*projection)?;
+    let report = log.report.clone();
+    Ok((start(options, projection, log, lock)?, report))
+}
+
+/// Reads a log that was begun as [`open`] does, folds it into `projection`, and changes nothing. Nobody may have it open.
+///
+/// # Errors
+/// When it would not open.
+pub fn inspect(mut options: Options, projection: &dyn Projection) -> Result<OpenReport, JournalError> {
+    in_use::check(&options.dir)?;
+    options.disk = Arc::new(Untouched(options.disk));
+    Ok(read(&options, projection)?.report)
+}
+
+fn read(options: &Options, projection: &dyn Projection) -> Result<ReadLog, JournalError> {
+    let Options { disk, dir, .. } = options;
+    let (segments, snapshots) = (dir.join(SEGMENTS), dir.join(SNAPSHOTS));
     let (watermark, noted) = Watermark::open(&**disk, dir).map_err(|source| io_error("read", dir, source))?;
     let snapshots = snapshot::load(&**disk, &snapshots).map_err(|source| io_error("read", &snapshots, source))?;
-    let (note, signed) = kept_checkpoint(&options)?;
+    let (note, signed) = kept_checkpoint(options)?;
     let snapshotted = snapshots.iter().flatten().map(|snapshot| snapshot.fold.next()).max().unwrap_or(0);
     let durable = noted.max(snapshotted).max(signed.map_or(0, |head| head.size));
     let found = match recovery::find(&**disk, &segments, durable)? {
         Some(found) => found,
-        None => begin(&options)?,
+        None => begin(options)?,
     };
     if let Some(head) = signed {
         replay::check_head(&found, &head)?;
     }
-    let (mut fold, snapshots_ignored) = newest(snapshots, &found, &*projection)?;
+    let (mut fold, snapshots_ignored) = newest(snapshots, &found, projection)?;
     replay::check_before(&found, fold.next(), options.verify_bytes)?;
-    let replayed = replay::replay(&found, &mut fold, &*projection)?;
+    let replayed = replay::replay(&found, &mut fold, projection)?;
     let report = OpenReport { size: found.end, replayed, torn_bytes: found.torn_bytes, snapshots_ignored };
     let kept = signed.zip(note).map(|(head, note)| (head.size, note));
-    let journal = start(options, projection, found, fold, watermark, kept, lock, report.size - replayed)?;
-    Ok((journal, report))
+    Ok(ReadLog { found, fold, watermark, kept, report })
 }
 
 // A new log, with its first segment.
@@ -129,17 +156,8 @@ fn newest(
     Ok((Fold::default(), all))
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that opening found goes into the journal, once")]
-fn start(
-    options: Options,
-    projection: Arc<dyn Projection>,
-    found: Found,
-    fold: Fold,
-    watermark: Watermark,
-    checkpoint: Option<(u64, String)>,
-    lock: Lock,
-    snapshot: u64,
-) -> Result<Journal, JournalError> {
+fn start(options: Options, projection: Arc<dyn Projection>, log: ReadLog, lock: Lock) -> Result<Journal, JournalError> {
+    let ReadLog { found, fold, watermark, kept, report } = log;
     let total_bytes = replay::total_bytes(&found)?;
     let last = found.segments.last().cloned().ok_or(JournalError::Damaged { position: 0, what: "no segment" })?;
     let size = last.file.size().map_err(|source| io_error("read", &last.path, source))?;
@@ -160,7 +178,7 @@ fn start(
         reserved: AtomicBool::new(false),
         keeper: Signal::new(),
         prepared: Mutex::new(None),
-        checkpoint: Mutex::new(checkpoint),
+        checkpoint: Mutex::new(kept),
         snapshotter: Signal::new(),
         indexing: Indexing::new(index, found.end),
         options,
@@ -176,7 +194,7 @@ fn start(
         root: head.root,
         streams,
         watermark,
-        snapshot,
+        snapshot: report.size - report.replayed,
         asked: false,
         _lock: Arc::clone(&lock),
     };

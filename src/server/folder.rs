@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::note::SignerKey;
+use crate::broker::open;
 use crate::clock::Clock;
+use crate::disk::untouched::Untouched;
 use crate::disk::{Disk, RealDisk};
 use crate::entropy::Entropy;
 use crate::entropy::secret_file;
 use crate::entropy::secret_file::SecretFileError;
 use crate::journal;
+use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::{KeyRing, KeySettings};
 use crate::seal::handle::HandleKey;
@@ -194,6 +197,29 @@ impl DataFolder {
             self.checkpoint_key(issuer, entropy)?;
         }
         Ok(journal::in_use::check(&self.journal())?)
+    }
+
+    /// Reads the journal through as a start would, and changes nothing; `None` when there is none yet. To be asked when
+    /// [`DataFolder::inspect`] found nothing amiss. Blocking I/O, for as long as a start takes.
+    ///
+    /// # Errors
+    /// When it would not open, or nothing could be decided with it.
+    pub fn inspect_journal(
+        &self,
+        issuer: &str,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Option<OpenReport>, ServerError> {
+        if !journal::open::is_begun(&*self.disk, &self.journal()) {
+            return Ok(None);
+        }
+        let disk = Arc::new(Untouched(Arc::clone(&self.disk)));
+        let sealer = Sealer::load(&self.key_files(), disk, entropy.clone())?;
+        let (signer, time) = (self.checkpoint_key(issuer, entropy)?, clock.clone());
+        let mut options =
+            Options::new(self.journal(), Arc::new(move || time.now()), Arc::new(signer), entropy.bytes()?);
+        options.disk = Arc::clone(&self.disk);
+        Ok(Some(open::inspect(options, Arc::new(sealer))?))
     }
 
     fn could_be_made(&self) -> Result<(), ServerError> {

@@ -17,6 +17,7 @@ use crate::entropy::Entropy;
 use crate::identity::https::{CertificateFiles, ServerCertificate};
 use crate::identity::listen::ListenLimits;
 use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
+use crate::journal::open::OpenReport;
 use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
@@ -108,6 +109,17 @@ impl Checked {
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// Reads the journal through, as a start does that does not come to pass; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When it would not open, or nothing could be decided with it.
+    pub async fn inspect_journal(&self) -> Result<Option<OpenReport>, ServerError> {
+        let (folder, clock) = (self.folder.clone(), self.trust.clock().clone());
+        let issuer = self.settings.issuer.as_str().to_owned();
+        let read = spawn_blocking(move || folder.inspect_journal(&issuer, &clock, &Entropy::system()));
+        read.await.map_err(ServerError::Thread)?
     }
 
     /// Opens the folder, listens, and serves.

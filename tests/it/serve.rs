@@ -1,5 +1,7 @@
 //! `serve`: what a check finds and leaves alone, what a start opens, what the pages and the health service tell, and the end.
 
+mod inspect;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
