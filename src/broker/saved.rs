@@ -27,7 +27,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 5;
+pub(in crate::broker) const FORMAT: u32 = 6;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -67,6 +67,8 @@ struct SavedTask {
 #[derive(Serialize, Deserialize)]
 struct SavedFamily {
     root: TaskId,
+    /// Where its key is, so that a start need not look for it among all that were made.
+    key: Option<u32>,
     members: Vec<TaskId>,
     /// `None` when it was erased.
     memory: Option<Vec<u8>>,
@@ -131,8 +133,10 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
         let memory = seal(means, *root, "saved-family", &root.to_string(), &memory)?;
         let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
-        Ok(SavedFamily { root: *root, members, memory, reports, due })
+        Ok(SavedFamily { root: *root, key: means.sealer.place(*root), members, memory, reports, due })
     };
+    // In the order of their ids, which is that of the files that hold their keys.
+    let families: BTreeMap<&TaskId, &Family> = state.families.iter().collect();
     let answered = state.by.answered.iter().filter_map(|(at, asker, request)| {
         let answer = state.registrations.get(asker)?.get(request)?;
         Some((*at, asker.clone(), request.clone(), *answer))
@@ -142,7 +146,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         time: state.time,
         marks: state.marks.clone(),
         tasks: state.tasks.iter().map(task).collect::<Result<_, SaveError>>()?,
-        families: state.families.iter().map(family).collect::<Result<_, SaveError>>()?,
+        families: families.into_iter().map(family).collect::<Result<_, SaveError>>()?,
         grants: state.grants.iter().map(|(id, g)| (*id, g.clone())).collect(),
         blocks: state.blocks.clone(),
         answered: answered.collect(),
@@ -160,6 +164,9 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     let saved: Saved = postcard::from_bytes(bytes).map_err(|e| LoadError(Box::new(e)))?;
     let mut state = State { next: saved.next, time: saved.time, marks: saved.marks, ..State::default() };
     for family in saved.families {
+        if let Some(place) = family.key {
+            means.sealer.expect(family.root, place);
+        }
         let memory = match family.memory {
             Some(sealed) => open::<Memory>(means, family.root, "saved-family", &family.root.to_string(), &sealed)?,
             None => erased(means, family.root)?,

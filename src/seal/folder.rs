@@ -1,5 +1,5 @@
-//! The folder of task keys: a file for each hour in which task families began, which the id of a family tells. A file is read
-//! when a key of its hour is wanted, so that a start costs what still matters and not the whole history.
+//! The folder of task keys: a file for each hour in which task families began, which the id of a family tells. A file is
+//! opened when a key of its hour is wanted, so that a start costs what still matters and not the whole history.
 
 use std::collections::HashMap;
 use std::io;
@@ -36,7 +36,7 @@ impl KeyFolder {
         Ok(Self { dir, disk, check, poisoned: Arc::default(), open: Mutex::default() })
     }
 
-    /// The file that holds or would hold the key of that family; `None` when there is no such file. Reads it at first.
+    /// The file that holds or would hold the key of that family; `None` when there is no such file.
     pub(super) fn find(&self, root: TaskId) -> Result<Option<Arc<KeyStore>>, SealError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = open.recall(hour(root)) {
@@ -44,12 +44,7 @@ impl KeyFolder {
         }
         let path = path(&self.dir, root);
         let found = KeyStore::open(&*self.disk, &path, &self.check, &self.poisoned)?;
-        Ok(found.map(|(store, report)| {
-            if report.damaged > 0 || report.torn_bytes > 0 {
-                tracing::warn!(?report, path = %path.display(), "a file of task keys was not as it was left");
-            }
-            open.keep(hour(root), store)
-        }))
+        Ok(found.map(|store| open.keep(hour(root), store)))
     }
 
     /// The same file, made when there is none.
@@ -114,5 +109,5 @@ fn hour(root: TaskId) -> u64 {
 }
 
 const HOUR_MS: u64 = 3_600_000;
-/// Files that are kept open; the tasks of a busy day fit.
-const FILES_MAX: usize = 64;
+/// Files that are kept open; those of a week fit, which is as long as a task lives under the policy that ships.
+const FILES_MAX: usize = 192;

@@ -96,7 +96,7 @@ impl Sealer {
     /// When the key was erased, or can't be made or stored.
     pub fn create(&self, root: TaskId) -> Result<(), SealError> {
         let store = self.keys.find_or_create(root)?;
-        match store.slot(root) {
+        match store.slot(root)? {
             Some(Slot::Live(_)) => return Ok(()),
             Some(Slot::Erased) => return Err(SealError::Erased(root)),
             Some(Slot::Damaged) => return Err(SealError::KeyDamaged(root)),
@@ -126,7 +126,22 @@ impl Sealer {
     /// True when the key of that task family was destroyed.
     #[must_use]
     pub fn is_erased(&self, root: TaskId) -> bool {
-        matches!(self.keys.find(root), Ok(Some(store)) if store.slot(root) == Some(Slot::Erased))
+        matches!(self.keys.find(root), Ok(Some(store)) if matches!(store.slot(root), Ok(Some(Slot::Erased))))
+    }
+
+    /// In which record the key of a task family is, for [`Sealer::expect`] after a restart; `None` when there is none that can
+    /// be used. Blocking I/O.
+    #[must_use]
+    pub fn place(&self, root: TaskId) -> Option<u32> {
+        live(&*self.keys.find(root).ok()??, root).ok()
+    }
+
+    /// Says where the key of a task family was, so that it is found without reading all that were made in its hour. Blocking
+    /// I/O.
+    pub fn expect(&self, root: TaskId, place: u32) {
+        if let Ok(Some(store)) = self.keys.find(root) {
+            store.expect(root, place);
+        }
     }
 
     /// Seals `plain` for one place, which `context` names: the kind of event and its field, say.
@@ -173,7 +188,7 @@ impl Sealer {
     /// When there never was such a key, or the file can't be written.
     pub fn erase(&self, root: TaskId) -> Result<(), SealError> {
         let store = self.keys.find(root)?.ok_or(SealError::Unknown(root))?;
-        match store.slot(root) {
+        match store.slot(root)? {
             Some(Slot::Live(number)) => {
                 let erased = store.erase(root, number);
                 self.cache.forget(root);
@@ -183,6 +198,12 @@ impl Sealer {
             Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),
             None => Err(SealError::Unknown(root)),
         }
+    }
+
+    /// True when the file of that family's key was read whole.
+    #[cfg(test)]
+    pub(crate) fn has_read_all(&self, root: TaskId) -> bool {
+        self.keys.find(root).ok().flatten().is_some_and(|store| store.all().is_some())
     }
 
     fn key(&self, root: TaskId) -> Result<Arc<DataKey>, SealError> {
@@ -243,7 +264,7 @@ impl DataKey {
 }
 
 fn live(store: &KeyStore, root: TaskId) -> Result<u32, SealError> {
-    match store.slot(root) {
+    match store.slot(root)? {
         Some(Slot::Live(number)) => Ok(number),
         Some(Slot::Erased) => Err(SealError::Erased(root)),
         Some(Slot::Damaged) => Err(SealError::KeyDamaged(root)),

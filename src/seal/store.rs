@@ -1,5 +1,7 @@
 //! One file of task keys: records of fixed size, wrapped by the master key. Records are appended and synced before their key is
 //! used; erasing overwrites a record in its place. What a device keeps of overwritten blocks is still wrapped.
+//! Whoever knows in which record a key is has it read alone; all records are read when a key is wanted of which that is not
+//! known, or is to be made.
 //!
 //! A header and a record take 128 bytes each, so that none lies across two sectors of a disk.
 
@@ -16,19 +18,6 @@ use crate::model::id::TaskId;
 /// A wrapped key: nonce, ciphertext, tag.
 pub(super) type WrappedKey = [u8; WRAPPED_BYTES];
 
-/// What was found when the file was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct KeysReport {
-    /// Keys that can be used.
-    pub(super) live: u64,
-    /// Keys that were erased.
-    pub(super) erased: u64,
-    /// Records that do not add up, as a crash in the middle of an erasure leaves them.
-    pub(super) damaged: u64,
-    /// Bytes of a record that was never finished, which were cut off.
-    pub(super) torn_bytes: u64,
-}
-
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -40,7 +29,7 @@ pub(super) enum Slot {
 pub(super) struct KeyStore {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
-    slots: RwLock<HashMap<TaskId, Slot>>,
+    slots: RwLock<Slots>,
     /// Task families whose first key is on its way.
     making: Mutex<HashSet<TaskId>>,
     /// Records written so far.
@@ -51,6 +40,14 @@ pub(super) struct KeyStore {
     poisoned: Arc<AtomicBool>,
 }
 
+/// The records that are known.
+#[derive(Default)]
+struct Slots {
+    of: HashMap<TaskId, Slot>,
+    /// True when there are no others.
+    are_all: bool,
+}
+
 impl KeyStore {
     /// Opens the file; `None` when there is none. `check` proves the master key without telling anything about it.
     pub(super) fn open(
@@ -58,32 +55,31 @@ impl KeyStore {
         path: &Path,
         check: &[u8; 32],
         poisoned: &Arc<AtomicBool>,
-    ) -> Result<Option<(Self, KeysReport)>, SealError> {
+    ) -> Result<Option<Self>, SealError> {
         let io = |cause| SealError::Io { path: path.to_owned(), cause };
         let file = match disk.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(io)?,
         };
         let length = file.size().map_err(io)?;
-        let mut report = KeysReport { torn_bytes: length % BLOCK as u64, ..KeysReport::default() };
         if length < BLOCK as u64 {
             // A header that was never finished: no key was ever used.
             begin(&*file, check).map_err(io)?;
             disk.sync_dir(folder_of(path)).map_err(io)?;
-        } else if report.torn_bytes > 0 {
-            file.set_len(length - report.torn_bytes).map_err(io)?;
+            return Ok(Some(Self::new(path, file, 0, Arc::clone(poisoned))));
+        }
+        let mut header = [0; BLOCK];
+        file.read_at(&mut header, 0).map_err(io)?;
+        check_header(&header, check, path)?;
+        let torn_bytes = length % BLOCK as u64;
+        if torn_bytes > 0 {
+            tracing::warn!(torn_bytes, path = %path.display(), "a record of a task key that was never finished is cut off");
+            file.set_len(length - torn_bytes).map_err(io)?;
             file.sync().map_err(io)?;
         }
-        let (slots, records) = read_slots(&*file, path, check)?;
-        for slot in slots.values() {
-            match slot {
-                Slot::Live(_) => report.live += 1,
-                Slot::Erased => report.erased += 1,
-                Slot::Damaged => report.damaged += 1,
-            }
-        }
-        let poisoned = Arc::clone(poisoned);
-        Ok(Some((Self::new(path, file, slots, records, poisoned), report)))
+        let records = u32::try_from(length / BLOCK as u64 - 1);
+        let records = records.map_err(|_| SealError::Format { path: path.to_owned() })?;
+        Ok(Some(Self::new(path, file, records, Arc::clone(poisoned))))
     }
 
     /// Makes the file, durable on return. There is none yet.
@@ -97,20 +93,14 @@ impl KeyStore {
         let file = disk.create(path).map_err(io)?;
         begin(&*file, check).map_err(io)?;
         disk.sync_dir(folder_of(path)).map_err(io)?;
-        Ok(Self::new(path, file, HashMap::new(), 0, Arc::clone(poisoned)))
+        Ok(Self::new(path, file, 0, Arc::clone(poisoned)))
     }
 
-    fn new(
-        path: &Path,
-        file: Arc<dyn DiskFile>,
-        slots: HashMap<TaskId, Slot>,
-        records: u32,
-        poisoned: Arc<AtomicBool>,
-    ) -> Self {
+    fn new(path: &Path, file: Arc<dyn DiskFile>, records: u32, poisoned: Arc<AtomicBool>) -> Self {
         Self {
             path: path.to_owned(),
             file,
-            slots: RwLock::new(slots),
+            slots: RwLock::new(Slots { are_all: records == 0, ..Slots::default() }),
             making: Mutex::default(),
             written: Mutex::new(records),
             synced: Mutex::new(records),
@@ -118,8 +108,32 @@ impl KeyStore {
         }
     }
 
-    pub(super) fn slot(&self, root: TaskId) -> Option<Slot> {
-        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(&root).copied()
+    /// Where the key of a family stands; `None` when there is none. Reads the whole file when that is not known.
+    pub(super) fn slot(&self, root: TaskId) -> Result<Option<Slot>, SealError> {
+        {
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+            let known = slots.of.get(&root).copied();
+            if known.is_some() || slots.are_all {
+                return Ok(known);
+            }
+        }
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if !slots.are_all {
+            // INVARIANT: no record is on its way. None is appended before all are known.
+            for (root, slot) in self.read_slots()? {
+                slots.of.entry(root).or_insert(slot);
+            }
+            slots.are_all = true;
+        }
+        Ok(slots.of.get(&root).copied())
+    }
+
+    /// Says in which record the key of a family was. When it is not there, all are read as soon as it is wanted.
+    pub(super) fn expect(&self, root: TaskId, number: u32) {
+        if self.wrapped(root, number).is_ok() {
+            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+            slots.of.entry(root).or_insert(Slot::Live(number));
+        }
     }
 
     /// Appends a key; durable on return. Several that come at once share one sync.
@@ -129,8 +143,11 @@ impl KeyStore {
         if !lock(&self.making).insert(root) {
             return Err(SealError::BeingMade(root));
         }
-        let known = self.slot(root).is_some();
-        let appended = if known { Err(SealError::BeingMade(root)) } else { self.append_synced(root, wrapped) };
+        let appended = match self.slot(root) {
+            Ok(None) => self.append_synced(root, wrapped),
+            Ok(Some(_)) => Err(SealError::BeingMade(root)),
+            Err(error) => Err(error),
+        };
         lock(&self.making).remove(&root);
         appended
     }
@@ -175,8 +192,38 @@ impl KeyStore {
         written.and_then(|()| self.sync()).inspect_err(|_| self.set_slot(root, Slot::Live(number)))
     }
 
+    /// How each key stands, when all records were read.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> Option<Vec<Slot>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.are_all.then(|| slots.of.values().copied().collect())
+    }
+
     fn set_slot(&self, root: TaskId, slot: Slot) {
-        self.slots.write().unwrap_or_else(PoisonError::into_inner).insert(root, slot);
+        self.slots.write().unwrap_or_else(PoisonError::into_inner).of.insert(root, slot);
+    }
+
+    fn read_slots(&self) -> Result<HashMap<TaskId, Slot>, SealError> {
+        let (mut slots, mut number) = (HashMap::new(), 0_u32);
+        let mut chunk = vec![0; BLOCK * BLOCKS_AT_ONCE];
+        loop {
+            let read = self.file.read_at(&mut chunk, offset(number));
+            let read = read.map_err(|cause| SealError::Io { path: self.path.clone(), cause })?;
+            let (blocks, _) = chunk.get(..read).unwrap_or_default().as_chunks::<BLOCK>();
+            for block in blocks {
+                read_slot(block, number, &mut slots);
+                number = number.checked_add(1).ok_or_else(|| SealError::Format { path: self.path.clone() })?;
+            }
+            if read < chunk.len() {
+                break;
+            }
+        }
+        let damaged = slots.values().filter(|slot| **slot == Slot::Damaged).count();
+        if damaged > 0 {
+            // As a crash in the middle of an erasure leaves them.
+            tracing::warn!(damaged, path = %self.path.display(), "records of task keys do not add up");
+        }
+        Ok(slots)
     }
 
     fn write(&self, number: u32, block: &[u8; BLOCK]) -> Result<(), SealError> {
@@ -206,27 +253,6 @@ fn begin(file: &dyn DiskFile, check: &[u8; 32]) -> io::Result<()> {
     file.set_len(0)?;
     file.write_at(&header(check), 0)?;
     file.sync()
-}
-
-fn read_slots(file: &dyn DiskFile, path: &Path, check: &[u8; 32]) -> Result<(HashMap<TaskId, Slot>, u32), SealError> {
-    let io = |cause| SealError::Io { path: path.to_owned(), cause };
-    let format = || SealError::Format { path: path.to_owned() };
-    let mut block = [0; BLOCK];
-    file.read_at(&mut block, 0).map_err(io)?;
-    check_header(&block, check, path)?;
-    let (mut slots, mut records) = (HashMap::new(), 0_u32);
-    let mut chunk = vec![0; BLOCK * BLOCKS_AT_ONCE];
-    loop {
-        let read = file.read_at(&mut chunk, offset(records)).map_err(io)?;
-        let (blocks, _) = chunk.get(..read).unwrap_or_default().as_chunks::<BLOCK>();
-        for block in blocks {
-            read_slot(block, records, &mut slots);
-            records = records.checked_add(1).ok_or_else(format)?;
-        }
-        if read < chunk.len() {
-            return Ok((slots, records));
-        }
-    }
 }
 
 fn read_slot(block: &[u8; BLOCK], number: u32, slots: &mut HashMap<TaskId, Slot>) {

@@ -8,7 +8,7 @@ use crate::server::doors::HTTPS_CONNECTIONS_MAX;
 use crate::server::error::ServerError;
 
 /// Descriptors that are kept for what is no connection: segments, index, snapshots, keys, sockets, the Workload API.
-const FILES: u64 = 256;
+const FILES: u64 = 512;
 
 /// What so many connections of workloads need, with those of the other door when it is open, and everything else.
 fn needed(connections_max: usize, https: bool) -> u64 {

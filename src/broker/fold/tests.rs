@@ -19,7 +19,7 @@ struct World {
     means: Means,
     next: u64,
     log: Vec<Recorded>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// Who does everything here, reports included.
@@ -30,10 +30,12 @@ const START: u64 = 1_800_000_000_000;
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let files = KeyFiles { master_key: dir.path().join("master"), task_keys: dir.path().join("task-keys") };
-        let sealer = Sealer::load(&files, Arc::new(crate::disk::RealDisk), Entropy::danger_seeded(1)).unwrap();
-        let means = Means { sealer: Arc::new(sealer), bundles: Bundles::default() };
-        Self { known: Known::new(means.clone()), means, next: 0, log: Vec::new(), _dir: dir }
+        let means = means(dir.path());
+        Self { known: Known::new(means.clone()), means, next: 0, log: Vec::new(), dir }
+    }
+
+    fn means_after_a_restart(&self) -> Means {
+        means(self.dir.path())
     }
 
     fn event(&mut self, at_s: u64, payload: Payload) {
@@ -136,6 +138,12 @@ impl World {
     fn causes(&self, grant: GrantId) -> Vec<SuspensionCause> {
         crate::broker::answer::causes(&self.standing(grant))
     }
+}
+
+fn means(dir: &std::path::Path) -> Means {
+    let files = KeyFiles { master_key: dir.join("master"), task_keys: dir.join("task-keys") };
+    let sealer = Sealer::load(&files, Arc::new(crate::disk::RealDisk), Entropy::danger_seeded(1)).unwrap();
+    Means { sealer: Arc::new(sealer), bundles: Bundles::default() }
 }
 
 fn task(n: u8) -> TaskId {

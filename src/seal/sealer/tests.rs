@@ -4,13 +4,20 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Barrier;
 
-use super::super::store::KeysReport;
 use super::*;
 use crate::disk::RealDisk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::model::time::Timestamp;
 
 struct Home(tempfile::TempDir);
+
+/// How the keys of a file stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counted {
+    live: usize,
+    erased: usize,
+    damaged: usize,
+}
 
 impl Home {
     fn new() -> Self {
@@ -34,10 +41,18 @@ impl Home {
         folder::path(&self.files().task_keys, task(1))
     }
 
-    fn report(&self) -> KeysReport {
+    fn report(&self) -> Counted {
         let master = MasterKey::load(&self.files().master_key).unwrap();
         let check = master.derive("carnet task key check v1");
-        KeyStore::open(&RealDisk, &self.keys(), &check, &Arc::default()).unwrap().unwrap().1
+        let store = KeyStore::open(&RealDisk, &self.keys(), &check, &Arc::default()).unwrap().unwrap();
+        store.slot(TaskId::from_bytes([0xff; 16])).unwrap();
+        let all = store.all().unwrap();
+        let count = |is: fn(&Slot) -> bool| all.iter().filter(|slot| is(slot)).count();
+        Counted {
+            live: count(|slot| matches!(slot, Slot::Live(_))),
+            erased: count(|slot| *slot == Slot::Erased),
+            damaged: count(|slot| *slot == Slot::Damaged),
+        }
     }
 
     fn change_keys(&self, at: u64, change: impl FnOnce(u8) -> u8) {
@@ -63,7 +78,7 @@ fn what_was_sealed_is_opened_also_after_a_restart() {
     assert_eq!(sealed.len(), OVERHEAD_BYTES + 15);
     assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
     drop(sealer);
-    assert_eq!(home.report(), KeysReport { live: 1, ..KeysReport::default() });
+    assert_eq!(home.report(), Counted { live: 1, ..Counted::default() });
     let sealer = home.sealer();
     assert_eq!(sealer.open(task(1), "intent", &sealed).unwrap(), b"pay the invoice");
     sealer.create(task(1)).unwrap();
@@ -72,6 +87,28 @@ fn what_was_sealed_is_opened_also_after_a_restart() {
         b"pay the invoice",
         "making a key twice changes nothing"
     );
+}
+
+#[test]
+fn a_key_whose_record_is_known_is_found_without_reading_the_others() {
+    let home = Home::new();
+    let sealer = home.sealer();
+    (1..=20).for_each(|n| sealer.create(task(n)).unwrap());
+    let sealed = sealer.seal(task(7), "intent", b"pay the invoice").unwrap();
+    let places: Vec<u32> = (1..=20).map(|n| sealer.place(task(n)).unwrap()).collect();
+    assert_eq!(places, (0..20).collect::<Vec<u32>>());
+    for (place, reads_all) in [(6, false), (5, true), (400, true)] {
+        let sealer = home.sealer();
+        sealer.expect(task(7), place);
+        assert_eq!(sealer.open(task(7), "intent", &sealed).unwrap(), b"pay the invoice", "at {place}");
+        assert_eq!(sealer.has_read_all(task(7)), reads_all, "at {place}");
+    }
+    sealer.erase(task(7)).unwrap();
+    sealer.expect(task(7), 6);
+    assert!(sealer.is_erased(task(7)) && sealer.place(task(7)).is_none());
+    let sealer = home.sealer();
+    sealer.expect(task(7), 6);
+    assert!(matches!(sealer.open(task(7), "intent", &sealed), Err(SealError::Erased(_))));
 }
 
 #[test]
@@ -125,7 +162,7 @@ fn erasure_is_final_and_spares_the_others() {
         assert!(matches!(sealer.create(task(1)), Err(SealError::Erased(_))));
         assert_eq!(sealer.open(task(2), "intent", &two).unwrap(), b"two");
     }
-    assert_eq!(home.report(), KeysReport { live: 1, erased: 1, ..KeysReport::default() });
+    assert_eq!(home.report(), Counted { live: 1, erased: 1, ..Counted::default() });
 }
 
 #[test]
@@ -180,7 +217,7 @@ fn a_damaged_record_concerns_its_own_task_alone() {
     let sealed = sealer.seal(task(3), "intent", b"three").unwrap();
     home.change_keys(2 * 128 + 40, |b| b ^ 1);
     let fresh = home.sealer();
-    assert_eq!(home.report(), KeysReport { live: 2, damaged: 1, ..KeysReport::default() });
+    assert_eq!(home.report(), Counted { live: 2, damaged: 1, ..Counted::default() });
     assert!(matches!(fresh.seal(task(2), "intent", b"x"), Err(SealError::KeyDamaged(_))));
     assert_eq!(fresh.open(task(3), "intent", &sealed).unwrap(), b"three");
 }
@@ -222,7 +259,7 @@ fn keys_made_at_once_are_all_there() {
             });
         }
     });
-    assert_eq!(home.report().live, u64::from(threads) * u64::from(each));
+    assert_eq!(home.report().live, usize::from(threads) * usize::from(each));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn connections_leave_room_for_files() {
     let both = needed(4096, true);
-    assert_eq!(both, 4096 + 512 + 1024 + 512 + 256);
+    assert_eq!(both, 4096 + 512 + 1024 + 512 + FILES);
     assert!(suffices(both, both).is_ok());
     assert!(matches!(suffices(both, both - 1), Err(ServerError::Descriptors { .. })));
     assert_eq!(both - needed(4096, false), 1024 + 512);

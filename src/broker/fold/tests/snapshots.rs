@@ -271,3 +271,17 @@ fn what_was_erased_is_left_out_of_a_snapshot_and_what_else_is_missing_makes_it_n
     let refused = Known::new(other.means.clone()).load(&saved).unwrap_err();
     assert!(std::error::Error::source(&refused).unwrap().to_string().contains("not erased"), "{refused}");
 }
+
+#[test]
+fn a_start_with_a_snapshot_reads_no_keys_but_those_of_its_families() {
+    let world = family();
+    (10..30).for_each(|n| world.means.sealer.create(task(n)).unwrap());
+    let saved = world.known.save().unwrap();
+    let means = world.means_after_a_restart();
+    let loaded = Known::new(means.clone());
+    loaded.load(&saved).unwrap();
+    assert!(loaded.look().tasks.values().all(|task| task.words.is_some()));
+    assert!(!means.sealer.has_read_all(task(1)), "all keys of the hour were read for one");
+    assert_eq!(loaded.save().unwrap().len(), saved.len());
+    assert!(!means.sealer.has_read_all(task(1)), "nor does the next snapshot look for it");
+}
