@@ -34,7 +34,7 @@ impl Broker {
     /// `NotFound` when the caller did not register the task, `Precondition` when it has ended, `Invalid` for a deadline that
     /// has passed or lies too far ahead.
     pub async fn amend_task(&self, caller: &Caller, ask: AmendTask) -> Result<Amended, BrokerError> {
-        let _place = self.enter(caller)?;
+        let mut entered = self.enter(caller)?;
         let asker = caller.workload()?;
         let asked = digest(&ask);
         for _ in 0..super::TRIES_MAX {
@@ -58,6 +58,7 @@ impl Broker {
             let (mut view, deadline) = match look {
                 Ok(look) => look,
                 Err((answer, root)) => {
+                    drop(entered.leave());
                     let task = ask.task;
                     let amended = self.reading(move |this| this.amended_again(task, answer, root, asked)).await?;
                     // What the first try may have left undone.
@@ -74,7 +75,7 @@ impl Broker {
             let decision = decide(&view.bundle, &facts);
             let root = view.root;
             let (entry, decided) = self.amendment(&asker, &ask, view, asked, facts, decision)?;
-            if self.record_cause(root, entry, asker.actor()).await?.is_some() {
+            if self.record_cause(root, entry, asker.actor(), entered.leave()).await?.is_some() {
                 return Ok(Amended { decided, task: self.task_view(ask.task)? });
             }
         }

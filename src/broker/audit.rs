@@ -45,7 +45,7 @@ impl Broker {
         caller: &Caller,
         ask: &SearchEvents,
     ) -> Result<(Vec<v1::EventSummary>, String), BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let Page { events, next } = self.0.journal.search(&query(ask)).map_err(|e| match e {
             crate::journal::error::ReadError::PageToken => {
                 BrokerError::invalid("page_token", "was not given by a search")
@@ -60,7 +60,7 @@ impl Broker {
     /// # Errors
     /// `NotFound` when there is none of that id.
     pub fn decision_record(&self, caller: &Caller, id: DecisionId) -> Result<v1::DecisionRecord, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let found = self.0.journal.find_decision(&id).map_err(BrokerError::unavailable)?;
         let recorded = found.ok_or(BrokerError::NotFound { what: "decision" })?;
         let mut record = v1::DecisionRecord {

@@ -121,31 +121,47 @@ pub struct Settings {
     pub heartbeat: std::time::Duration,
 }
 
-/// A request that was let in, for as long as its verb holds this. Those that are on their way share a sync.
+/// A request that was let in and is about to append, for as long as its verb holds this. Those that are on their way share a
+/// sync.
 struct Entered<'a> {
     _place: Place<'a>,
-    _attending: Attending,
+    attending: Option<Attending>,
+}
+
+impl Entered<'_> {
+    /// Has nobody's sync wait any longer than what comes back lives: what is still to be done takes its time.
+    const fn leave(&mut self) -> Option<Attending> {
+        self.attending.take()
+    }
 }
 
 impl Broker {
     /// Takes a place among the caller's requests.
     fn enter(&self, caller: &caller::Caller) -> Result<Entered<'_>, BrokerError> {
+        Ok(self.attend(self.enter_apart(caller)?))
+    }
+
+    /// The same for a request that appends nothing, or only after long work. No sync waits for it.
+    fn enter_apart(&self, caller: &caller::Caller) -> Result<Place<'_>, BrokerError> {
         self.enter_at(&self.0.limiter, caller)
     }
 
     /// Takes a place among the caller's ends, which whatever else it asks for does not use up.
     fn enter_to_end(&self, caller: &caller::Caller) -> Result<Entered<'_>, BrokerError> {
-        self.enter_at(&self.0.ends, caller)
+        Ok(self.attend(self.enter_at(&self.0.ends, caller)?))
     }
 
-    fn enter_at<'a>(&self, limiter: &'a Limiter, caller: &caller::Caller) -> Result<Entered<'a>, BrokerError> {
+    fn enter_at<'a>(&self, limiter: &'a Limiter, caller: &caller::Caller) -> Result<Place<'a>, BrokerError> {
         let now = self.0.clock.now();
-        let place = match caller {
+        match caller {
             caller::Caller::Workload(w) => limiter.enter(w.peer.spiffe_id().as_str(), now),
             caller::Caller::Operator { .. } => limiter.enter("operator", now),
-        }?;
-        // Not before: who has yet to send its message could keep everybody waiting.
-        Ok(Entered { _place: place, _attending: self.0.journal.attend() })
+        }
+    }
+
+    // Not before a request has its place: who has yet to send its message could keep everybody waiting.
+    fn attend<'a>(&self, place: Place<'a>) -> Entered<'a> {
+        Entered { _place: place, attending: Some(self.0.journal.attend()) }
     }
 
     /// Appends what relied on guards. `Ok(None)` when a guard no longer held; what is known has caught up by then, and the verb

@@ -36,7 +36,7 @@ impl Broker {
         id: TaskId,
         handle: Option<ShownHandle>,
     ) -> Result<TaskView, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let state = self.0.known.look();
         let task = state.tasks.get(&id).ok_or(BrokerError::NotFound { what: "task" })?;
         if !self.may_see(&state, caller, id, handle.as_ref()) {
@@ -55,7 +55,7 @@ impl Broker {
         caller: &Caller,
         ask: ListTasks,
     ) -> Result<(Vec<TaskView>, Option<TaskId>), BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let size = match ask.page_size {
             0 => PAGE_SIZE_DEFAULT,
             n if n <= PAGE_SIZE_MAX => n,
@@ -97,7 +97,7 @@ impl Broker {
         id: GrantId,
         handle: Option<ShownHandle>,
     ) -> Result<GrantView, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         {
             let state = self.0.known.look();
             let grant = state.grants.get(&id).ok_or(BrokerError::NotFound { what: "grant" })?;

@@ -36,7 +36,7 @@ impl Broker {
     /// `NotFound` when the caller has nothing to do with the task; `Invalid` when points are above 100, the id was used for
     /// another report, or the reporter has added as many different signals as it may.
     pub async fn report_signal(&self, caller: &Caller, ask: ReportSignal) -> Result<Reported, BrokerError> {
-        let _place = self.enter(caller)?;
+        let mut entered = self.enter(caller)?;
         let reporter = caller.workload()?;
         if ask.points > 100 {
             return Err(BrokerError::invalid("points", "above 100"));
@@ -65,7 +65,10 @@ impl Broker {
                 look(&state, ask.task, key)?
             };
             let (expect, mut signals) = match looked {
-                Looked::Counted(before) => return self.counted(ask.task, root, (before, asked), caller).await,
+                Looked::Counted(before) => {
+                    drop(entered.leave());
+                    return self.counted(ask.task, root, (before, asked), caller).await;
+                }
                 Looked::New(expect, signals) => (expect, signals),
             };
             if !has_room(&signals, &ask.name, &source) {
@@ -78,7 +81,7 @@ impl Broker {
             let event = Payload::SignalReported(payload.clone());
             let event = event_of(root, caller, &ask.context, event);
             let entry = Entry { events: vec![event], expects: vec![expect], class };
-            match self.record_cause(root, entry, caller.actor()).await {
+            match self.record_cause(root, entry, caller.actor(), entered.leave()).await {
                 Ok(Some((position, tally))) => return self.reported(ask.task, position, tally),
                 Ok(None) => {}
                 // What is held back is for what ends or suspends something.
@@ -104,7 +107,7 @@ impl Broker {
     /// `NotFound` when the task is not the caller's, or the caller answers neither for the grant's audience nor for the tool;
     /// `Invalid` when the grant does not cover the tool, or the id was used for another report.
     pub async fn report_tool_call(&self, caller: &Caller, ask: ReportToolCall) -> Result<Reported, BrokerError> {
-        let _place = self.enter(caller)?;
+        let mut entered = self.enter(caller)?;
         let reporter = caller.workload()?;
         let key = GuardKey::report(&ask.task, reporter.peer.spiffe_id().as_str(), &ask.request_id);
         let words = CallWords { arguments: ask.arguments.clone(), result: ask.result.clone() };
@@ -126,15 +129,17 @@ impl Broker {
                 (root, looked, role)
             };
             let expect = match looked {
-                Looked::Counted(before) => return self.counted(ask.task, root, (before, asked), caller).await,
+                Looked::Counted(before) => {
+                    drop(entered.leave());
+                    return self.counted(ask.task, root, (before, asked), caller).await;
+                }
                 Looked::New(expect, _) => expect,
             };
             role.clone_into(&mut payload.reporter);
             payload.sealed = self.seal_report(root, "call", key, &words)?;
             let event = event_of(root, caller, &ask.context, Payload::ToolCallReported(payload.clone()));
-            if let Some((position, tally)) =
-                self.record_cause(root, ordinary(event, vec![expect]), caller.actor()).await?
-            {
+            let entry = ordinary(event, vec![expect]);
+            if let Some((position, tally)) = self.record_cause(root, entry, caller.actor(), entered.leave()).await? {
                 return self.reported(ask.task, position, tally);
             }
         }

@@ -19,6 +19,7 @@ use crate::broker::record::{self, event, family_stream};
 use crate::broker::state::{State, TRUST_BLOCK, Tally};
 use crate::broker::words::DecisionWords;
 use crate::intent::judge::Asked as Judged;
+use crate::journal::Attending;
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::decision::{Decision, Outcome};
@@ -113,7 +114,8 @@ type Verdict = (Effect, Option<(Facts, Decision)>);
 
 impl Broker {
     /// Records a cause, and decides the live grants of the family again when it makes that necessary. Goes on when the caller
-    /// goes away. Gives the position of the cause and what became of the grants; `None` when a guard no longer held.
+    /// goes away; others wait for its sync, but not for what follows. Gives the position of the cause and what became of the
+    /// grants; `None` when a guard no longer held.
     ///
     /// # Errors
     /// As [`Broker::reconsider`]; the cause may be recorded then.
@@ -122,10 +124,13 @@ impl Broker {
         root: TaskId,
         entry: Entry,
         actor: pb::Actor,
+        attending: Option<Attending>,
     ) -> Result<Option<(u64, Tally)>, BrokerError> {
         let this = self.clone();
         let recorded = tokio::spawn(async move {
-            let Some(committed) = this.append(entry).await? else { return Ok(None) };
+            let appended = this.append(entry).await;
+            drop(attending);
+            let Some(committed) = appended? else { return Ok(None) };
             let tally = this.reconsider(root, committed.first(), &actor).await?;
             Ok(Some((committed.first(), tally)))
         });

@@ -31,7 +31,7 @@ impl Broker {
         after: u64,
         audiences: Vec<Audience>,
     ) -> Result<ReceiverStream<WatchEvent>, BrokerError> {
-        let _place = self.enter(caller)?;
+        let _place = self.enter_apart(caller)?;
         let follower = caller.workload()?;
         let followed = match (audiences.is_empty(), follower.gateway) {
             (true, true) => Followed::All,
