@@ -67,6 +67,8 @@ struct Count {
     /// Those that are being recorded.
     writing: u64,
     shown: BTreeSet<String>,
+    /// Those that are being recorded.
+    showing: BTreeSet<String>,
     /// `None` until the first was written.
     written: Option<Timestamp>,
 }
@@ -127,6 +129,21 @@ impl Refusals {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
         let is_over = |count: &Count, window| last || count.written.is_none_or(|at| now.since(at) >= window);
+        // First those of which there are few kinds, or the others could put them off for ever.
+        let unproven = take(
+            &mut kinds.unproven,
+            |count| is_over(count, UNPROVEN_WINDOW),
+            &mut events,
+            |origin, count| pb::Refused {
+                subject: UNPROVEN.to_owned(),
+                rpc: "handshake".to_owned(),
+                code: origin.code.to_owned(),
+                count: count.unwritten,
+                peer_address: origin.network.clone(),
+                task_id: String::new(),
+                shown: count.shown.iter().cloned().collect(),
+            },
+        );
         let proven = take(
             &mut kinds.proven,
             |count| is_over(count, WINDOW),
@@ -141,16 +158,6 @@ impl Refusals {
                 shown: Vec::new(),
             },
         );
-        let is_over = |count: &Count| is_over(count, UNPROVEN_WINDOW);
-        let unproven = take(&mut kinds.unproven, is_over, &mut events, |origin, count| pb::Refused {
-            subject: UNPROVEN.to_owned(),
-            rpc: "handshake".to_owned(),
-            code: origin.code.to_owned(),
-            count: count.unwritten,
-            peer_address: origin.network.clone(),
-            task_id: String::new(),
-            shown: count.shown.iter().cloned().collect(),
-        });
         Due { events, proven, unproven }
     }
 
@@ -178,6 +185,7 @@ fn take<K: Clone + Eq + Hash>(
             events.push(event(stream, broker_actor(), &no_context(), Payload::Refused(payload)));
             taken.push(kind.clone());
             count.writing = mem::take(&mut count.unwritten);
+            count.showing = mem::take(&mut count.shown);
         }
         !is_over || count.unwritten > 0 || count.writing > 0
     });
@@ -187,12 +195,12 @@ fn take<K: Clone + Eq + Hash>(
 fn settle<K: Eq + Hash>(kinds: &mut HashMap<K, Count>, taken: &[K], written: Option<Timestamp>) {
     for kind in taken {
         let Some(count) = kinds.get_mut(kind) else { continue };
-        let writing = mem::take(&mut count.writing);
+        let (writing, showing) = (mem::take(&mut count.writing), mem::take(&mut count.showing));
         if written.is_some() {
             count.written = written;
-            count.shown.clear();
         } else {
             count.unwritten += writing;
+            count.shown = showing.into_iter().chain(mem::take(&mut count.shown)).take(SHOWN_MAX).collect();
         }
     }
 }

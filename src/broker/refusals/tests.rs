@@ -160,3 +160,28 @@ fn no_entry_is_too_large_and_nothing_is_left_behind() {
     }
     assert_eq!(written, 1000);
 }
+
+#[test]
+fn those_who_prove_something_do_not_put_off_what_proves_nothing() {
+    let refusals = Refusals::default();
+    refusals.note_unproven(&unproven("spiffe://made.up/x", IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    for n in 0..2 * EVENTS_MAX {
+        refusals.note(&refusal(&n.to_string()));
+    }
+    assert!(recorded(&refusals, START).iter().any(|refused| refused.subject == UNPROVEN));
+}
+
+#[test]
+fn a_sample_that_came_while_others_were_written_is_shown_with_the_next() {
+    for (written, shown) in [(None, "first, later"), (Some(START), "later")] {
+        let refusals = Refusals::default();
+        let note = |shown: &str| refusals.note_unproven(&unproven(shown, IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        note("first");
+        let due = refusals.due(START, false);
+        assert_eq!(refused(due.events.clone())[0].shown, ["first"]);
+        note("later");
+        refusals.settle(&due, written);
+        let then = recorded(&refusals, START.after(UNPROVEN_WINDOW));
+        assert_eq!(then[0].shown.join(", "), shown, "{written:?}");
+    }
+}
