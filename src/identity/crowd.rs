@@ -68,15 +68,17 @@ pub(in crate::identity) struct Seat {
 pub(in crate::identity) struct UnderWay(Arc<Mutex<BTreeMap<u64, (SocketAddr, AbortHandle)>>>);
 
 impl UnderWay {
-    /// Begins a handshake, whose task `spawn` makes. The task calls [`UnderWay::ended`] when it is over.
+    /// Begins a handshake, whose task `spawn` makes. The task holds what [`UnderWay::ending`] gives until it is over.
     pub(in crate::identity) fn begin(&self, n: u64, address: SocketAddr, spawn: impl FnOnce() -> AbortHandle) {
         // Held while the task is made, so that it cannot have ended before it is known.
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         begun.insert(n, (address, spawn()));
     }
 
-    pub(in crate::identity) fn ended(&self, n: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
+    /// The handshake is over when this is dropped, however it came to that. To be made inside its task: one that is dropped
+    /// unbegun is dropped by whoever began it, and has nothing to tell.
+    pub(in crate::identity) fn ending(&self, n: u64) -> Ending {
+        Ending { under_way: self.clone(), n }
     }
 
     /// Gives up the oldest one when there are `max`, and tells where it came from. Who means to shake hands has done so long
@@ -87,8 +89,22 @@ impl UnderWay {
             return None;
         }
         let (_, (address, oldest)) = begun.pop_first()?;
+        drop(begun);
         oldest.abort();
         Some(address)
+    }
+}
+
+/// A handshake that is under way for as long as this lives.
+#[derive(Debug)]
+pub(in crate::identity) struct Ending {
+    under_way: UnderWay,
+    n: u64,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.n);
     }
 }
 

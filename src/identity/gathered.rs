@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Most bytes that are gathered: what fits into one TLS record (RFC 8446 §5.1).
 const GATHERED_BYTES_MAX: usize = 16 << 10;
 
+/// Most bytes that a stream keeps room for while nothing waits: a usual answer fits.
+const KEPT_BYTES_MAX: usize = 4 << 10;
+
 /// A stream, and what waits to be written to it.
 pub(crate) struct Gathered<T> {
     pub(in crate::identity) io: T,
@@ -35,6 +38,8 @@ impl<T: AsyncWrite + Unpin> Gathered<T> {
             }
         }
         self.waiting.clear();
+        // Of many connections most are idle, and one long answer should not make each of them large for good.
+        self.waiting.shrink_to(KEPT_BYTES_MAX);
         self.written = 0;
         Poll::Ready(Ok(()))
     }

@@ -147,11 +147,11 @@ where
             // Without it, small answers would wait for acknowledgements; a socket that refuses it is merely slower.
             let _slower = tcp.set_nodelay(true);
             let (handshake, pass) = (handshake(tcp, address), pass.clone());
-            let (seats, full, ending) = (Arc::clone(&seats), Arc::clone(&full), under_way.clone());
+            let (seats, full, shaken) = (Arc::clone(&seats), Arc::clone(&full), under_way.clone());
             let shake = async move {
+                let ending = shaken.ending(n);
                 let connection = handshake.await;
-                ending.ended(n);
-                drop(place);
+                drop((ending, place));
                 match connection.map(|connection| seats.seat(connection, address)) {
                     Some(Ok(connection)) => {
                         let _nobody_listens = pass.send(connection).await;

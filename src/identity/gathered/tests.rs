@@ -63,6 +63,14 @@ async fn a_flush_gives_way_once_and_then_goes_through() {
 }
 
 #[tokio::test]
+async fn no_room_is_kept_for_one_long_answer() {
+    let mut gathered = sink(usize::MAX);
+    gathered.write_all(&[1; GATHERED_BYTES_MAX]).await.unwrap();
+    gathered.flush().await.unwrap();
+    assert!(gathered.waiting.capacity() <= KEPT_BYTES_MAX, "{} bytes", gathered.waiting.capacity());
+}
+
+#[tokio::test]
 async fn a_stream_that_takes_nothing_is_an_error() {
     let mut gathered = sink(0);
     gathered.write_all(b"lost").await.unwrap();
