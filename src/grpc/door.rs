@@ -164,8 +164,7 @@ impl Door {
         let began = Stopwatch::start();
         let services = Arc::clone(&self.services);
         let Some(row) = access::row(request.uri().path()) else {
-            services.metrics.refused(ReasonCode::MethodNotAllowed);
-            let refused = status::refusal(Code::PermissionDenied, ReasonCode::MethodNotAllowed);
+            let refused = self.unlisted(&request);
             return Box::pin(async move { Ok(refused.into_http()) });
         };
         let admitted = self.admit(row, &request, caller);
@@ -190,6 +189,16 @@ impl Door {
             Ok(response)
         };
         Box::pin(answer.instrument(span))
+    }
+
+    /// Refuses what stands in no row. Asking for it costs of the caller's rate all the same.
+    fn unlisted(&self, request: &http::Request<Body>) -> Status {
+        let Services { broker, metrics, .. } = &*self.services;
+        let peer = request.extensions().get::<Arc<VerifiedPeer>>();
+        let above_rate = peer.and_then(|peer| broker.charge(peer.spiffe_id().as_str()).err());
+        let error = above_rate.unwrap_or(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
+        metrics.refused(error.code());
+        status::of(&error)
     }
 
     /// Holds who calls against the row and against what the caller has open already: its message is not read yet.

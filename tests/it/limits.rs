@@ -141,6 +141,15 @@ async fn calls_that_reach_no_verb_are_held_against_the_rate() {
         let refused = server.unchecked().revoke(everything()).await.unwrap_err();
         assert_eq!(refused.reason, if n < 3 { "METHOD_NOT_ALLOWED" } else { "RATE_LIMITED" }, "{n}");
     }
+    let orchestrator = broker.orchestrator().await.channel();
+    for n in 0..10 {
+        let mut client = tonic::client::Grpc::new(orchestrator.clone());
+        client.ready().await.unwrap();
+        let path = "/carnet.v1.TaskService/DeleteTask".parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        let refused: Refused = client.unary(tonic::Request::new(()), path, codec).await.unwrap_err().into();
+        assert_eq!(refused.reason, if n < 3 { "METHOD_NOT_ALLOWED" } else { "RATE_LIMITED" }, "{n}");
+    }
     let mut health = HealthClient::new(broker.caller(AGENT).await.channel());
     for n in 0..10 {
         let answer = health.check(HealthCheckRequest { service: String::new() }).await;
