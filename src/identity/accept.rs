@@ -42,21 +42,35 @@ impl Refusal {
 /// What is told of every refused connection. It is called where connections are accepted, so it must not block.
 pub type RefusalHook = Arc<dyn Fn(Refusal) + Send + Sync>;
 
-/// Accepts connections of workloads: TLS 1.3 with an X.509-SVID on both sides, nothing resumed, HTTP/2 agreed upon.
+/// Accepts connections of workloads: TLS 1.3 with an X.509-SVID on both sides, nothing resumed, the protocol agreed upon.
 #[derive(Clone)]
 pub struct PeerAcceptor {
     config: Arc<ServerConfig>,
+    protocol: Option<&'static [u8]>,
     trust: Trust,
     refused: RefusalHook,
 }
 
 impl PeerAcceptor {
-    /// An acceptor under this trust.
+    /// An acceptor of HTTP/2 under this trust.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(trust: &Trust, refused: RefusalHook) -> Result<Self, IdentityError> {
-        Ok(Self { config: Arc::new(trust.mutual_tls()?), trust: trust.clone(), refused })
+        Self::for_protocol(trust, refused, Some(b"h2"))
+    }
+
+    /// The same for another protocol (ALPN), or for none to be agreed upon.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn for_protocol(
+        trust: &Trust,
+        refused: RefusalHook,
+        protocol: Option<&'static [u8]>,
+    ) -> Result<Self, IdentityError> {
+        let config = Arc::new(trust.mutual_tls(protocol.as_slice())?);
+        Ok(Self { config, protocol, trust: trust.clone(), refused })
     }
 
     /// Shakes hands; tells the hook when it comes to nothing. The caller sets the time limit.
@@ -95,7 +109,7 @@ impl PeerAcceptor {
         // Read before the chain is verified: should trust change meanwhile, the first request verifies it again.
         let revision = self.trust.revision();
         let tls = hello.into_stream(Arc::clone(&self.config)).await.map_err(refusal_of)?;
-        if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
+        if tls.get_ref().1.alpn_protocol() != self.protocol {
             return Err(plain(HandshakeError::Protocol));
         }
         let peer = self.peer_of(&tls, address, revision).map_err(plain)?;

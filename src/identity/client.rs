@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use rustls::{CertificateError, ClientConfig, version};
 use rustls_pki_types::ServerName;
 use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
 use tokio::net::{TcpStream, UnixStream};
@@ -21,7 +22,9 @@ use super::error::{IdentityError, SvidError};
 use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
 use super::svid::read_leaf;
-use super::view::provider;
+use super::trust::AcceptedDomains;
+use super::verifier::{RefusedCertificate, ServerVerifier};
+use super::view::{LiveView, provider};
 use super::workload::{GONE_BRIEFLY, Workload};
 use crate::clock::{Clock, Stopwatch};
 use crate::model::identity::Thumbprint;
@@ -41,20 +44,24 @@ pub enum ServerIdentity {
     Exact(SpiffeId),
     /// Any workload of this trust domain.
     MemberOf(TrustDomain),
+    /// Any workload of the own trust domain, or of one that is federated: it says who it is, and nothing is decided on it.
+    DangerAnybody,
 }
 
 impl ServerIdentity {
-    fn trust_domain(&self) -> TrustDomain {
+    fn accepted(&self) -> AcceptedDomains {
         match self {
-            Self::Exact(id) => id.trust_domain(),
-            Self::MemberOf(name) => name.clone(),
+            Self::Exact(id) => AcceptedDomains::Listed(BTreeSet::from([id.trust_domain()])),
+            Self::MemberOf(name) => AcceptedDomains::Listed(BTreeSet::from([name.clone()])),
+            Self::DangerAnybody => AcceptedDomains::DangerWhoeverIsFederated,
         }
     }
 
-    fn is(&self, id: &spiffe::SpiffeId) -> bool {
+    pub(in crate::identity) fn is(&self, id: &SpiffeId) -> bool {
         match self {
-            Self::Exact(expected) => id.to_string() == expected.as_str(),
-            Self::MemberOf(name) => id.trust_domain().to_string() == name.as_str(),
+            Self::Exact(expected) => id == expected,
+            Self::MemberOf(name) => id.trust_domain_name() == name.as_str(),
+            Self::DangerAnybody => true,
         }
     }
 }
@@ -113,7 +120,7 @@ impl Dialer {
     /// # Errors
     /// When the target is malformed, or there is no SVID to present.
     pub fn new(target: &str, workload: &Workload, expected: ServerIdentity) -> Result<Self, IdentityError> {
-        Self::for_protocol(target, workload, expected, b"h2")
+        Self::for_protocols(target, workload, expected, &[b"h2"])
     }
 
     /// The same, with another protocol than HTTP/2 to be agreed upon (ALPN).
@@ -126,6 +133,19 @@ impl Dialer {
         expected: ServerIdentity,
         protocol: &[u8],
     ) -> Result<Self, IdentityError> {
+        Self::for_protocols(target, workload, expected, &[protocol])
+    }
+
+    /// The same, with one of several protocols to be agreed upon, or none.
+    ///
+    /// # Errors
+    /// As [`Dialer::new`].
+    pub fn for_protocols(
+        target: &str,
+        workload: &Workload,
+        expected: ServerIdentity,
+        protocols: &[&[u8]],
+    ) -> Result<Self, IdentityError> {
         let malformed = || IdentityError::Target(target.to_owned());
         let address = target.strip_prefix("https://").unwrap_or(target).trim_end_matches('/');
         let uri: Uri = format!("http://{address}").parse().map_err(|_| malformed())?;
@@ -133,14 +153,23 @@ impl Dialer {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(|_| malformed())?;
         let _installed = provider();
-        let domain = spiffe::TrustDomain::new(expected.trust_domain().as_str()).map_err(|_| malformed())?;
-        let (config, status) = spiffe_rustls::mtls_client(workload.source().clone())
-            .authorize(move |id: &spiffe::SpiffeId| expected.is(id))
-            .trust_domain_policy(spiffe_rustls::AllowList(BTreeSet::from([domain])))
+        // Of this configuration only the resolver of the own certificate is used: the verifier is ours, see `verifier`.
+        let (presents, status) = spiffe_rustls::mtls_client(workload.source().clone())
+            .authorize(|_: &spiffe::SpiffeId| false)
+            .trust_domain_policy(spiffe_rustls::AllowList(BTreeSet::new()))
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
-            .with_alpn_protocols([protocol])
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
+        let view = LiveView::over(workload, expected.accepted());
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(IdentityError::Rustls)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(view, expected)))
+            .with_client_cert_resolver(Arc::clone(&presents.client_auth_cert_resolver));
+        // A resumed handshake would verify no certificate.
+        config.resumption = rustls::client::Resumption::disabled();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Self {
             target: address.into(),
             name,
@@ -213,6 +242,20 @@ impl Dialer {
                 }
             }
         }
+    }
+}
+
+/// What a failed [`Dialer::dial`] says about the server's certificate; `None` when it was not what failed.
+#[must_use]
+pub fn refusal_of_server(error: &io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            let refused = other.0.downcast_ref::<RefusedCertificate>()?;
+            Some(refused.error.to_string())
+        }
+        // The key of the certificate was not proven.
+        invalid @ rustls::Error::InvalidCertificate(_) => Some(invalid.to_string()),
+        _ => None,
     }
 }
 

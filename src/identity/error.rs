@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::jose::error::{ClaimError, JoseError, TimeError};
 use crate::model::reason::ReasonCode;
-use crate::model::spiffe_id::{ParseSpiffeIdError, TrustDomain};
+use crate::model::spiffe_id::{ParseSpiffeIdError, SpiffeId, TrustDomain};
 use crate::model::time::Timestamp;
 
 /// Why a certificate chain is not accepted as an X.509-SVID: one variant per rule.
@@ -57,6 +58,9 @@ pub enum SvidError {
     /// A certificate of the chain is not valid yet.
     #[error("the certificate is not valid yet")]
     NotYetValid,
+    /// It is that of another workload than the one expected.
+    #[error("`{0}` is not who is expected here")]
+    NotExpected(SpiffeId),
     /// No path leads to the trust bundle of its own trust domain.
     #[error("the chain does not lead to the trust bundle of its trust domain")]
     Chain(#[source] rustls::Error),
@@ -85,7 +89,63 @@ impl SvidError {
             | Self::SigningKeyUsage
             | Self::NoDigitalSignature
             | Self::NotYetValid
+            | Self::NotExpected(_)
             | Self::Chain(_) => ReasonCode::SvidInvalid,
+        }
+    }
+}
+
+/// Why a token is not accepted as a JWT-SVID: one variant per rule. None repeats the token.
+#[derive(Debug, thiserror::Error)]
+pub enum JwtSvidError {
+    /// JWT-SVID §2, §3: not a JWS in compact form with the closed header, an algorithm that is none of the nine or not the
+    /// key's, a signature that does not hold, or claims that are no object with distinct members.
+    #[error("the token is not a JWT-SVID that holds")]
+    Form(#[source] JoseError),
+    /// JWT-SVID §3: `sub`, `aud` and `exp` are there, and each claim has its type.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// JWT-SVID §3.1: `sub` is a SPIFFE ID.
+    #[error("`sub` is no SPIFFE ID")]
+    SpiffeId(#[source] ParseSpiffeIdError),
+    /// It names a trust domain and no workload.
+    #[error("the SPIFFE ID names a trust domain and no workload")]
+    NoPath,
+    /// The trust domain is not on the list of those accepted.
+    #[error("the trust domain `{0}` is not accepted")]
+    TrustDomainNotAccepted(TrustDomain),
+    /// There is no usable JWT authority of the trust domain of `sub`.
+    #[error("there are no JWT authorities of `{0}`")]
+    NoTrustBundle(TrustDomain),
+    /// The trust domain of `sub` has no such key.
+    #[error("the key is none of the trust domain of `sub`")]
+    KeyUnknown,
+    /// JWT-SVID §3.2: it is for somebody else.
+    #[error("the token is for another audience")]
+    Audience,
+    /// JWT-SVID §3.3: not valid now, or for longer than is accepted.
+    #[error("the token is not valid now")]
+    Time(#[source] TimeError),
+    /// We have no identity or no trust of our own, and so trust nobody.
+    #[error("no trust is available: {0}")]
+    Unready(Unready),
+}
+
+impl JwtSvidError {
+    /// The reason code of the refusal.
+    #[must_use]
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::Time(TimeError::Expired) => ReasonCode::SvidExpired,
+            Self::TrustDomainNotAccepted(_) | Self::NoTrustBundle(_) => ReasonCode::TrustDomainUnknown,
+            Self::Unready(_) => ReasonCode::Unavailable,
+            Self::Form(_)
+            | Self::Claim(_)
+            | Self::SpiffeId(_)
+            | Self::NoPath
+            | Self::KeyUnknown
+            | Self::Audience
+            | Self::Time(_) => ReasonCode::SvidInvalid,
         }
     }
 }
@@ -146,8 +206,8 @@ pub enum HandshakeError {
     /// TLS 1.3 with a client certificate is required.
     #[error("the peer presented no certificate")]
     NoCertificate,
-    /// The peer does not speak HTTP/2.
-    #[error("the peer did not agree to HTTP/2")]
+    /// The peer does not speak the protocol of the door.
+    #[error("the peer did not agree to the protocol")]
     Protocol,
     /// The peer broke the rules of TLS, or does not speak version 1.3.
     #[error("the TLS handshake failed")]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
@@ -17,7 +17,7 @@ use super::caller::VerifiedCaller;
 use super::error::{CallerError, IdentityError, Unready};
 use super::peer::{Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
-use super::view::{View, provider};
+use super::view::{LiveView, View, provider};
 use super::workload::{GONE_BRIEFLY, IdentityChanges, Workload};
 use crate::clock::Clock;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
@@ -30,6 +30,8 @@ pub enum AcceptedDomains {
     Own,
     /// These and no others; the own one only when it is among them.
     Listed(BTreeSet<TrustDomain>),
+    /// The own one and whichever the Workload API gives a trust bundle of: whoever runs that decides who comes in.
+    DangerWhoeverIsFederated,
 }
 
 /// The own SVID.
@@ -69,11 +71,10 @@ pub struct Trust {
 
 struct Shared {
     workload: Workload,
-    accepted: AcceptedDomains,
     clock: Clock,
     resolver: Arc<dyn ResolvesServerCert>,
     tls: TlsStatus,
-    view: RwLock<Arc<View>>,
+    view: LiveView,
 }
 
 /// How trust stands, for readiness and metrics.
@@ -116,9 +117,9 @@ impl Trust {
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
-        let view = RwLock::new(Arc::new(View::of(&workload, &workload.source().state(), &accepted)));
+        let view = LiveView::over(&workload, accepted);
         let resolver = Arc::clone(&config.cert_resolver);
-        Ok(Self { shared: Arc::new(Shared { workload, accepted, clock, resolver, tls, view }) })
+        Ok(Self { shared: Arc::new(Shared { workload, clock, resolver, tls, view }) })
     }
 
     /// The identity that this trust belongs to, for connections that we open ourselves.
@@ -143,8 +144,8 @@ impl Trust {
     #[must_use]
     pub fn status(&self) -> TrustStatus {
         let view = self.view();
-        let missing = match &self.shared.accepted {
-            AcceptedDomains::Own => Vec::new(),
+        let missing = match self.shared.view.accepted() {
+            AcceptedDomains::Own | AcceptedDomains::DangerWhoeverIsFederated => Vec::new(),
             AcceptedDomains::Listed(listed) => {
                 listed.iter().filter(|name| !view.domains.contains_key(*name)).cloned().collect()
             }
@@ -242,19 +243,7 @@ impl Trust {
 
     /// The present revision of trust.
     pub(in crate::identity) fn view(&self) -> Arc<View> {
-        let state = self.shared.workload.source().state();
-        let current = |view: &View| view.revision > state.revision() && view.closed == state.is_closed();
-        {
-            let held = self.shared.view.read().unwrap_or_else(PoisonError::into_inner);
-            if current(&held) {
-                return Arc::clone(&held);
-            }
-        }
-        let mut held = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
-        if !current(&held) {
-            *held = Arc::new(View::of(&self.shared.workload, &state, &self.shared.accepted));
-        }
-        Arc::clone(&held)
+        self.shared.view.now()
     }
 
     /// Waits until the own certificate of the present revision can be presented: a conversion takes a moment after a rotation.
@@ -277,14 +266,14 @@ impl Trust {
     }
 
     /// A TLS server that requires an SVID from its clients.
-    pub(in crate::identity) fn mutual_tls(&self) -> Result<ServerConfig, IdentityError> {
+    pub(in crate::identity) fn mutual_tls(&self, protocols: &[&[u8]]) -> Result<ServerConfig, IdentityError> {
         let verifier = Arc::new(PeerVerifier::new(self.clone()));
         let mut config = ServerConfig::builder_with_details(provider(), Arc::new(TlsTime(self.shared.clock.clone())))
             .with_protocol_versions(&[&version::TLS13])
             .map_err(IdentityError::Rustls)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::clone(&self.shared.resolver));
-        harden(&mut config, &[b"h2"]);
+        harden(&mut config, protocols);
         Ok(config)
     }
 

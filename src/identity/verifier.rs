@@ -1,20 +1,49 @@
-//! The verifier that TLS asks about a client's certificate. It is our own, because rustls shows a refused certificate to
-//! nobody else, and the record names who knocked; its rules are those of `view`, the same as at each request's recheck.
+//! The verifiers that TLS asks about a peer's certificate, one for each side. They are our own, because rustls shows a refused
+//! certificate to nobody else, and the record names who knocked; their rules are those of `view`, the same on both sides and at
+//! each request's recheck. A server's DNS name proves nothing and is not looked at.
 
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::client::ServerIdentity;
 use super::error::SvidError;
-use super::svid::ShownIdentity;
+use super::svid::{ShownIdentity, UnverifiedLeaf};
 use super::trust::Trust;
-use super::view::provider;
+use super::view::{LiveView, Part, View, provider};
 use crate::model::time::Timestamp;
+
+/// How either side checks that its peer holds the key of the certificate.
+macro_rules! signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _cert: &CertificateDer<'_>,
+            _dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
+}
 
 /// Verifies client certificates against the present revision of trust.
 pub(in crate::identity) struct PeerVerifier {
@@ -49,41 +78,69 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let now = Timestamp::from_secs(now.as_secs());
-        match self.trust.view().verify(end_entity, intermediates, now) {
-            Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(error) => {
-                let refused = RefusedCertificate { shown: ShownIdentity::of(end_entity), error };
-                Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused)))))
-            }
-        }
+        verify(&self.trust.view(), Part::Client, end_entity, intermediates, now)?;
+        Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    signatures!();
 }
 
 impl fmt::Debug for PeerVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerVerifier").finish_non_exhaustive()
     }
+}
+
+/// Verifies server certificates against the present revision of a source, and that they name who is expected.
+pub(in crate::identity) struct ServerVerifier {
+    view: LiveView,
+    expected: ServerIdentity,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerVerifier {
+    pub(in crate::identity) fn new(view: LiveView, expected: ServerIdentity) -> Self {
+        Self { view, expected, algorithms: provider().signature_verification_algorithms }
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let leaf = verify(&self.view.now(), Part::Server, end_entity, intermediates, now)?;
+        if !self.expected.is(&leaf.spiffe_id) {
+            return Err(refused(end_entity, SvidError::NotExpected(leaf.spiffe_id)));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    signatures!();
+}
+
+impl fmt::Debug for ServerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerVerifier").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}
+
+fn verify(
+    view: &View,
+    part: Part,
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<UnverifiedLeaf, rustls::Error> {
+    let verified = view.verify(part, end_entity, intermediates, Timestamp::from_secs(now.as_secs()));
+    verified.map_err(|error| refused(end_entity, error))
+}
+
+fn refused(end_entity: &CertificateDer<'_>, error: SvidError) -> rustls::Error {
+    let refused = RefusedCertificate { shown: ShownIdentity::of(end_entity), error };
+    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
 }

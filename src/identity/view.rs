@@ -2,11 +2,12 @@
 //! authorities of that trust domain alone. Roots are never pooled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use spiffe::x509_source::X509SourceState;
@@ -21,6 +22,47 @@ use crate::clock::Stopwatch;
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Timestamp;
+
+/// The part that a workload plays in a handshake: a certificate may be for one alone (RFC 5280 §4.2.1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::identity) enum Part {
+    Client,
+    Server,
+}
+
+/// The present revision of a source: read every time, so that nothing superseded is relied upon, and made ready once.
+pub(in crate::identity) struct LiveView {
+    workload: Workload,
+    accepted: AcceptedDomains,
+    held: RwLock<Arc<View>>,
+}
+
+impl LiveView {
+    pub(in crate::identity) fn over(workload: &Workload, accepted: AcceptedDomains) -> Self {
+        let held = RwLock::new(Arc::new(View::of(workload, &workload.source().state(), &accepted)));
+        Self { workload: workload.clone(), accepted, held }
+    }
+
+    pub(in crate::identity) const fn accepted(&self) -> &AcceptedDomains {
+        &self.accepted
+    }
+
+    pub(in crate::identity) fn now(&self) -> Arc<View> {
+        let state = self.workload.source().state();
+        let current = |view: &View| view.revision > state.revision() && view.closed == state.is_closed();
+        {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            if current(&held) {
+                return Arc::clone(&held);
+            }
+        }
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if !current(&held) {
+            *held = Arc::new(View::of(&self.workload, &state, &self.accepted));
+        }
+        Arc::clone(&held)
+    }
+}
 
 /// One revision of trust.
 pub(in crate::identity) struct View {
@@ -38,7 +80,8 @@ pub(in crate::identity) struct View {
 
 /// What verifies the workloads of one trust domain.
 pub(in crate::identity) struct Domain {
-    verifier: Arc<dyn ClientCertVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
+    roots: Arc<RootCertStore>,
     pub(in crate::identity) authorities: usize,
     /// SHA-256 of each authority.
     pub(in crate::identity) digests: Arc<BTreeSet<[u8; 32]>>,
@@ -107,6 +150,7 @@ impl View {
     /// Verifies a chain as an X.509-SVID: its shape, its trust domain, and the path to that trust domain's bundle.
     pub(in crate::identity) fn verify(
         &self,
+        part: Part,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: Timestamp,
@@ -123,14 +167,14 @@ impl View {
         let domain = self.domains.get(&name).ok_or(SvidError::NoTrustBundle(name))?;
         let issuers: Vec<_> =
             intermediates.iter().filter(|der| may_issue(der)).map(|der| CertificateDer::from(der.as_ref())).collect();
-        domain.verifier.verify_client_cert(leaf, &issuers, unix(now)).map_err(chain_error)?;
+        domain.verify(part, leaf, &issuers, unix(now)).map_err(chain_error)?;
         Ok(read)
     }
 
     /// What a chain that once held is under this revision.
     pub(in crate::identity) fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Verdict, Unready> {
         let Some((leaf, intermediates)) = chain.split_first() else { return Ok(Verdict::ChainBroken) };
-        match self.verify(leaf, intermediates, now) {
+        match self.verify(Part::Client, leaf, intermediates, now) {
             Ok(_) => Ok(Verdict::Holds),
             Err(SvidError::Unready(unready)) => Err(unready),
             Err(SvidError::TrustDomainNotAccepted(_) | SvidError::NoTrustBundle(_)) => Ok(Verdict::TrustWithdrawn),
@@ -138,10 +182,11 @@ impl View {
         }
     }
 
-    fn accepts(&self, name: &TrustDomain) -> bool {
+    pub(in crate::identity) fn accepts(&self, name: &TrustDomain) -> bool {
         match &self.accepted {
             AcceptedDomains::Own => self.own.as_ref().is_ok_and(|own| own.spiffe_id.trust_domain() == *name),
             AcceptedDomains::Listed(listed) => listed.contains(name),
+            AcceptedDomains::DangerWhoeverIsFederated => true,
         }
     }
 }
@@ -156,8 +201,28 @@ impl Domain {
                 digests.insert(*Thumbprint::of(der).as_bytes());
             }
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()?;
-        Some(Self { verifier, authorities, digests: Arc::new(digests) })
+        let roots = Arc::new(roots);
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider()).build().ok()?;
+        Some(Self { clients, roots, authorities, digests: Arc::new(digests) })
+    }
+
+    fn verify(
+        &self,
+        part: Part,
+        leaf: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        match part {
+            Part::Client => self.clients.verify_client_cert(leaf, issuers, now).map(drop),
+            Part::Server => verify_server_cert_signed_by_trust_anchor(
+                &ParsedCertificate::try_from(leaf)?,
+                &self.roots,
+                issuers,
+                now,
+                provider().signature_verification_algorithms.all,
+            ),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ const PEM_LINE: usize = 64;
 #[derive(Clone)]
 pub struct Workload {
     source: X509Source,
+    endpoint: Endpoint,
     link: Arc<Link>,
     /// Which of several identities it is; the first when nothing is said.
     chosen: Option<Arc<str>>,
@@ -71,6 +72,7 @@ impl Workload {
     async fn open(endpoint: &str, within: Duration, chosen: Option<&SpiffeId>) -> Result<Self, IdentityError> {
         let parsed = Endpoint::parse(endpoint)
             .map_err(|source| IdentityError::Endpoint { endpoint: endpoint.to_owned(), source: Box::new(source) })?;
+        let at = parsed.clone();
         let link = Arc::new(Link::default());
         let seen = Arc::clone(&link);
         let (svids, bundles, bytes) = MATERIAL_MAX;
@@ -95,7 +97,7 @@ impl Workload {
             .build()
             .await;
         match source {
-            Ok(source) => Ok(Self { source, link, chosen }),
+            Ok(source) => Ok(Self { source, endpoint: at, link, chosen }),
             Err(X509SourceError::InitialSyncTimeout) => {
                 Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
             }
@@ -158,6 +160,10 @@ impl Workload {
     /// Ends the updates. What was given stays usable nowhere: everything that relies on this source fails closed.
     pub async fn close(&self) {
         self.source.shutdown().await;
+    }
+
+    pub(in crate::identity) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     pub(in crate::identity) const fn source(&self) -> &X509Source {

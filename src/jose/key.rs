@@ -164,7 +164,7 @@ impl Jwk {
                 Kind::Library(Box::new(DecodingKey::from_ed_der(x)))
             }
         };
-        Ok(PublicKey { allowed, kind })
+        Ok(PublicKey { allowed, kind, thumbprint: self.thumbprint() })
     }
 
     /// The SHA-256 thumbprint of RFC 7638: of the required members in lexical order.
@@ -215,6 +215,7 @@ impl Material {
 pub struct PublicKey {
     allowed: Vec<Algorithm>,
     kind: Kind,
+    thumbprint: [u8; 32],
 }
 
 enum Kind {
@@ -224,6 +225,12 @@ enum Kind {
 }
 
 impl PublicKey {
+    /// Its thumbprint (RFC 7638): the same for the same key, whatever its id.
+    #[must_use]
+    pub const fn thumbprint(&self) -> [u8; 32] {
+        self.thumbprint
+    }
+
     pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> Result<(), JoseError> {
         if !self.allowed.contains(&algorithm) {
             return Err(JoseError::AlgorithmOfKey(algorithm));

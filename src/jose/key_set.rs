@@ -12,10 +12,19 @@ use crate::model::json::Json;
 pub struct Wanted {
     /// The `use` that an entry must have.
     pub key_use: &'static str,
-    /// Whether an entry without `use` is taken.
-    pub use_may_be_absent: bool,
+    /// What becomes of an entry without `use`.
+    pub unmarked: Unmarked,
     /// Whether an entry must name its one algorithm.
     pub algorithm_needed: bool,
+}
+
+/// What becomes of entries that do not say what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmarked {
+    /// They are left out.
+    LeftOut,
+    /// They are taken when no entry of the set says it: then the set as a whole is for one use.
+    TakenWhereNoneIsMarked,
 }
 
 /// The usable keys of a set, by their ids.
@@ -47,8 +56,10 @@ impl KeySet {
             return Err(KeySetError::Shape { max: KEYS_MAX });
         }
         let mut set = Self { keys: HashMap::new(), left_out: Vec::new() };
+        let marked = entries.iter().any(|entry| entry.member("use").is_some());
+        let take_unmarked = wanted.unmarked == Unmarked::TakenWhereNoneIsMarked && !marked;
         for (place, entry) in entries.iter().enumerate() {
-            match wanted.take(entry) {
+            match wanted.take(entry, take_unmarked) {
                 Ok(Some((id, key))) => {
                     if set.keys.insert(id, Arc::new(key)).is_some() {
                         return Err(KeySetError::SameId);
@@ -87,9 +98,9 @@ impl KeySet {
 }
 
 impl Wanted {
-    fn take(self, entry: &Json) -> Result<Option<(String, PublicKey)>, KeyError> {
+    fn take(self, entry: &Json, unmarked: bool) -> Result<Option<(String, PublicKey)>, KeyError> {
         let jwk = Jwk::parse(entry)?;
-        let fits = jwk.key_use.as_deref().map_or(self.use_may_be_absent, |u| u == self.key_use);
+        let fits = jwk.key_use.as_deref().map_or(unmarked, |u| u == self.key_use);
         if !fits || (self.algorithm_needed && jwk.algorithm.is_none()) {
             return Ok(None);
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::header::SigningAlgorithm;
 use crate::jose::error::{KeyError, KeySetError};
 use crate::jose::key::{Curve, Jwk, Material};
-use crate::jose::key_set::{KeySet, Wanted};
+use crate::jose::key_set::{KeySet, Unmarked, Wanted};
 use crate::model::json::Json;
 
 /// Names a signing key: letters, digits, dash, underscore and dot only, so that it is safe in files, logs and headers.
@@ -101,7 +101,7 @@ pub fn document<'k>(keys: impl IntoIterator<Item = &'k PublishedKey>) -> String 
 /// # Errors
 /// When it is no set of keys, or names one twice.
 pub fn parse(text: &str) -> Result<KeySet, KeySetError> {
-    KeySet::parse(text, Wanted { key_use: USE_SIGNATURE, use_may_be_absent: false, algorithm_needed: true })
+    KeySet::parse(text, Wanted { key_use: USE_SIGNATURE, unmarked: Unmarked::LeftOut, algorithm_needed: true })
 }
 
 impl KeyId {

@@ -22,6 +22,7 @@ mod eval;
 mod eval_agreement;
 mod explain;
 mod golden;
+mod harness;
 mod journal;
 mod limits;
 mod mtls;

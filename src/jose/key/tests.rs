@@ -1,14 +1,14 @@
 //! Keys named by their defect, and sets in which one bad key does not spoil the rest.
 
 use super::*;
-use crate::jose::key_set::{KEYS_MAX, KeySet, Wanted};
+use crate::jose::key_set::{KEYS_MAX, KeySet, Unmarked, Wanted};
 
 // RFC 7515 A.3, RFC 8037 A.2, RFC 7638 §3.1.
 const EC: &str = r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
 const OKP: &str = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 const RSA: &str = r#""kty":"RSA","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw""#;
 
-const SIGNING: Wanted = Wanted { key_use: "sig", use_may_be_absent: false, algorithm_needed: true };
+const SIGNING: Wanted = Wanted { key_use: "sig", unmarked: Unmarked::LeftOut, algorithm_needed: true };
 
 fn parse(members: &str) -> Result<PublicKey, KeyError> {
     Jwk::parse(&Json::parse(&format!("{{{members}}}"), 1 << 16).unwrap()).and_then(|jwk| jwk.public_key())

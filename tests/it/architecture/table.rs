@@ -33,8 +33,8 @@ pub const ROOMS: &[Room] = &[
     room("disk", &[]),
     room("jose", &["model"]),
     room("seal", &["model", "entropy", "disk"]),
-    // `jose` joins with JWT-SVIDs and OIDC tokens: a listed edge must be used.
-    room("identity", &["model", "clock"]),
+    // `pb` for the Workload API alone, whose JWT bundles are read here as they were sent.
+    room("identity", &["model", "pb", "clock", "jose"]),
     room("catalogue", &["model"]),
     room("intent", &["model", "catalogue"]),
     room("risk", &["model", "catalogue"]),

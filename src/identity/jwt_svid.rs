@@ -1,0 +1,160 @@
+//! JWT-SVIDs (JWT-SVID §2 to §5): whom a token names, once its signature holds under a key of the trust domain of its own
+//! `sub`. Its form is the business of `jose`; nothing here is fetched, and no other claim or header chooses a key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::JwtSvidError;
+use crate::jose::claim_set::ClaimSet;
+use crate::jose::error::{ClaimError, KeySetError};
+use crate::jose::jws::Unverified;
+use crate::jose::key_set::{KeySet, Unmarked, Wanted};
+use crate::jose::profile::JWT_SVID;
+use crate::jose::times::{TimeRules, Times};
+use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+use crate::model::time::Timestamp;
+
+/// How far `nbf` and `iat` may lie ahead: clocks of different machines. `exp` is kept to the second.
+pub const JWT_SVID_SKEW: Duration = Duration::from_secs(15);
+
+/// The JWT authorities of one or more trust domains, each for itself: sets are never merged.
+#[derive(Clone, Default)]
+pub struct JwtAuthorities(Arc<BTreeMap<TrustDomain, KeySet>>);
+
+impl JwtAuthorities {
+    /// Keeps for each trust domain what can be used of its JWK set. A set that cannot be read leaves its trust domain without
+    /// keys, and so without JWT-SVIDs (SPIFFE Trust Domain and Bundle §4).
+    pub fn of<'a>(sets: impl IntoIterator<Item = (TrustDomain, &'a str)>) -> Self {
+        let mut out = BTreeMap::new();
+        for (name, text) in sets {
+            match parse_authorities(text) {
+                Ok(set) => drop(out.insert(name, set)),
+                Err(error) => {
+                    out.remove(&name);
+                    tracing::warn!(trust_domain = %name, %error, "the JWT bundle is of no use: no JWT-SVID of it is accepted");
+                }
+            }
+        }
+        Self(Arc::new(out))
+    }
+
+    /// The trust domains that have at least one usable key.
+    pub fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.0.iter().filter(|(_, set)| !set.is_empty()).map(|(name, _)| name)
+    }
+
+    /// Verifies a token for an audience.
+    ///
+    /// # Errors
+    /// Names the first rule that it breaks.
+    pub fn verify(&self, token: &str, asked: &JwtSvidRules<'_>, now: Timestamp) -> Result<JwtSvid, JwtSvidError> {
+        let unverified = Unverified::parse(token, &JWT_SVID).map_err(JwtSvidError::Form)?;
+        let claimed = unverified.danger_unverified_text("sub").ok_or(ClaimError::Absent("sub"))?;
+        let claimed: SpiffeId = claimed.parse().map_err(JwtSvidError::SpiffeId)?;
+        let name = claimed.trust_domain();
+        let keys = self.0.get(&name).filter(|set| !set.is_empty());
+        let keys = keys.ok_or_else(|| JwtSvidError::NoTrustBundle(name.clone()))?;
+        let key = keys.find(unverified.key_id().unwrap_or_default()).ok_or(JwtSvidError::KeyUnknown)?;
+        let key_thumbprint = key.thumbprint();
+        let verified = unverified.verify(key).map_err(JwtSvidError::Form)?;
+        let key =
+            AuthorityMark { key_id: verified.key_id().unwrap_or_default().to_owned(), thumbprint: key_thumbprint };
+        // Read again from what was signed: what chose the key has not been vouched for.
+        let claims = ClaimSet::parse(verified.payload()).map_err(JwtSvidError::Form)?;
+        let spiffe_id: SpiffeId =
+            claims.text("sub")?.ok_or(ClaimError::Absent("sub"))?.parse().map_err(JwtSvidError::SpiffeId)?;
+        if spiffe_id.trust_domain() != name {
+            return Err(JwtSvidError::KeyUnknown);
+        }
+        if spiffe_id.path().is_empty() {
+            return Err(JwtSvidError::NoPath);
+        }
+        if !claims.audiences()?.contains(&asked.audience) {
+            return Err(JwtSvidError::Audience);
+        }
+        let times = Times {
+            issued: claims.numeric_date("iat")?,
+            not_before: claims.numeric_date("nbf")?,
+            expires: claims.numeric_date("exp")?.ok_or(ClaimError::Absent("exp"))?,
+        };
+        let rules = TimeRules { ahead_max: JWT_SVID_SKEW, grace: Duration::ZERO, life_max: asked.life_max };
+        times.check(now, &rules).map_err(JwtSvidError::Time)?;
+        let payload = verified.payload().to_vec();
+        Ok(JwtSvid { spiffe_id, issued: times.issued, expires: times.expires, key, payload })
+    }
+
+    /// Whether that key is still one of its trust domain.
+    pub(in crate::identity) fn holds(&self, name: &TrustDomain, mark: &AuthorityMark) -> Result<bool, JwtSvidError> {
+        let keys = self.0.get(name).filter(|set| !set.is_empty());
+        let keys = keys.ok_or_else(|| JwtSvidError::NoTrustBundle(name.clone()))?;
+        Ok(keys.find(&mark.key_id).is_some_and(|key| key.thumbprint() == mark.thumbprint))
+    }
+}
+
+impl fmt::Debug for JwtAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(name, set)| (name, set.len()))).finish()
+    }
+}
+
+/// Reads the JWT authorities of one trust domain.
+///
+/// # Errors
+/// When it is no key set. An entry that is of no use is left out and does not spoil the others.
+pub fn parse_authorities(text: &str) -> Result<KeySet, KeySetError> {
+    KeySet::parse(text, JWT_AUTHORITIES)
+}
+
+/// What a token is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct JwtSvidRules<'a> {
+    /// The one audience that is ours; it must be among the token's.
+    pub audience: &'a str,
+    /// The longest life that is accepted; the standard sets none.
+    pub life_max: Option<Duration>,
+}
+
+/// A JWT-SVID that holds. It says who somebody is, and proves no key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JwtSvid {
+    /// Whom it names.
+    pub spiffe_id: SpiffeId,
+    /// `iat`, where it says.
+    pub issued: Option<Timestamp>,
+    /// `exp`
+    pub expires: Timestamp,
+    pub(in crate::identity) key: AuthorityMark,
+    payload: Vec<u8>,
+}
+
+impl JwtSvid {
+    /// All its claims, as they were signed.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl fmt::Debug for JwtSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { spiffe_id, expires, key, .. } = self;
+        f.debug_struct("JwtSvid").field("spiffe_id", spiffe_id).field("expires", expires).field("key", key).finish()
+    }
+}
+
+/// Which key of its trust domain verified a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::identity) struct AuthorityMark {
+    pub(in crate::identity) key_id: String,
+    thumbprint: [u8; 32],
+}
+
+/// The entries of a JWT bundle that verify JWT-SVIDs (JWT-SVID §6.1). SPIRE's Workload API, which gives no keys but those for
+/// JWT-SVIDs, leaves `use` out of all of them; in a set that says it of any, an entry that does not is none.
+const JWT_AUTHORITIES: Wanted =
+    Wanted { key_use: "jwt-svid", unmarked: Unmarked::TakenWhereNoneIsMarked, algorithm_needed: false };
+
+#[cfg(test)]
+mod tests;
