@@ -129,6 +129,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
             limits: ListenLimits { connections_max: CONNECTIONS_MAX, ..ListenLimits::default() },
         },
         https: None,
+        bearer: None,
         operator: None,
         metrics: Metrics::new().map_err(BenchError::start("the metrics"))?,
         drain_timeout: DRAIN_WITHIN,

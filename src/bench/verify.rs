@@ -200,12 +200,13 @@ impl DeskService {
         let token = bearer(headers.iter().map(MetadataValue::as_bytes)).map_err(refuse)?;
         let peer = request.extensions().get::<Arc<VerifiedPeer>>();
         let peer = peer.ok_or_else(|| Status::unauthenticated("no peer"))?;
-        let peer = Peer { certificate: *peer.certificate_thumbprint(), spiffe_id: peer.spiffe_id() };
+        let spiffe_id = peer.spiffe_id();
+        let peer = peer.certificate_thumbprint().map(|certificate| Peer { certificate: *certificate, spiffe_id });
         let text = std::str::from_utf8(request.get_ref()).map_err(|_| Status::invalid_argument("not text"))?;
         let arguments = Json::parse_object(text, ARGUMENTS_BYTES_MAX);
         let arguments = arguments.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let call = Call { tool: &self.tool, actions: &["tools/call"], resources: &[], arguments: &arguments };
-        self.verifier.verify(token, Some(peer), &call).map_err(refuse)?;
+        self.verifier.verify(token, peer, &call).map_err(refuse)?;
         Ok(Bytes::from_static(ANSWER))
     }
 }

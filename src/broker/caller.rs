@@ -28,7 +28,7 @@ pub enum Caller {
 /// A workload with what the policy bundle knows of it.
 #[derive(Debug, Clone)]
 pub struct WorkloadCaller {
-    /// The connection's peer.
+    /// Whom its connection or its token proved it to be.
     pub peer: Arc<VerifiedPeer>,
     /// Its class.
     pub class: IdentityClass,
@@ -78,8 +78,8 @@ impl WorkloadCaller {
             kind: pb::actor::Kind::Workload.into(),
             id: self.peer.spiffe_id().to_string(),
             class: self.class.to_string(),
-            authentication: Authentication::X509Svid.as_str().to_owned(),
-            certificate_digest: self.peer.certificate_thumbprint().to_string(),
+            authentication: self.peer.authentication().as_str().to_owned(),
+            certificate_digest: self.peer.certificate_thumbprint().map(ToString::to_string).unwrap_or_default(),
         }
     }
 }

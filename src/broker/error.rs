@@ -1,5 +1,6 @@
 //! Why the broker could not answer. A denial is an answer, not an error.
 
+use crate::identity::error::CallerError;
 use crate::model::id::DecisionId;
 use crate::model::reason::ReasonCode;
 
@@ -57,6 +58,15 @@ pub enum BrokerError {
     /// A defect.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<CallerError> for BrokerError {
+    fn from(error: CallerError) -> Self {
+        match error {
+            CallerError::Unready(_) => Self::unavailable(error),
+            refused => Self::Unauthenticated { code: refused.reason() },
+        }
+    }
 }
 
 impl BrokerError {

@@ -20,7 +20,7 @@ use crate::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
 };
 use crate::model::id::{Audience, GrantId, Jti, RequestId, TaskId, ToolName};
-use crate::model::identity::{Authentication, Initiator};
+use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
@@ -194,7 +194,7 @@ impl View {
                 known: true,
                 class: caller.class,
                 owner: caller.owner.clone(),
-                authentication: Authentication::X509Svid,
+                authentication: caller.peer.authentication(),
                 svid_age_s: age.as_secs(),
                 network_declared: caller.network_declared,
                 profile_changes: changes,

@@ -1,9 +1,10 @@
 //! Opening a broker: the journal is read, what it amounts to is known, and a policy bundle is in force.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::bundles::Bundles;
-use crate::broker::caller::{Caller, WorkloadCaller, broker_actor};
+use crate::broker::caller::{Caller, UnprovenRefusal, WorkloadCaller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::fold::Means;
 use crate::broker::gather::no_context;
@@ -14,11 +15,13 @@ use crate::broker::open_calls::OpenCalls;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
 use crate::broker::repeat::Repeats;
-use crate::broker::request::unauthenticated;
 use crate::broker::{Broker, Inner, Settings, ending};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::identity::error::JwtSvidError;
+use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::peer::VerifiedPeer;
+use crate::identity::svid::ShownIdentity;
 use crate::identity::trust::Trust;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
@@ -197,7 +200,7 @@ impl Broker {
     /// `Unauthenticated` when its proof no longer holds, `NotPermitted` when no pattern matches it.
     pub fn authenticate(&self, peer: &Arc<VerifiedPeer>) -> Result<Caller, BrokerError> {
         let now = self.0.clock.now();
-        let _verified = self.0.trust.recheck(peer, now).map_err(unauthenticated)?;
+        let _verified = self.0.trust.recheck(peer, now)?;
         let bundle = {
             let state = self.0.known.look();
             crate::broker::gather::active(&state)?.1
@@ -211,6 +214,28 @@ impl Broker {
         self.0.trust.is_unsettled().then(|| {
             let trust = self.0.trust.clone();
             async move { trust.settled().await }
+        })
+    }
+
+    /// Verifies the JWT-SVID that a request shows. Who that is to the policy bundle, [`Broker::authenticate`] says.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it does not hold; that somebody tried is noted.
+    pub fn authenticate_token(
+        &self,
+        token: &str,
+        rules: &JwtSvidRules<'_>,
+        address: Option<SocketAddr>,
+    ) -> Result<Arc<VerifiedPeer>, BrokerError> {
+        self.0.trust.authenticate(token, rules, address).map_err(|error| {
+            tracing::debug!(?address, %error, "a token was refused");
+            if let JwtSvidError::Unready(_) = error {
+                return BrokerError::unavailable(error);
+            }
+            let (code, shown) = (error.reason(), ShownIdentity::of_token(token));
+            let shown = shown.as_ref().map(ToString::to_string);
+            self.note_unproven(&UnprovenRefusal { shown, code, peer_address: address });
+            BrokerError::Unauthenticated { code }
         })
     }
 

@@ -20,7 +20,7 @@ use crate::model::facts::{
     FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, RegistrationFacts, SessionFacts, TaskFacts,
 };
 use crate::model::id::{DecisionId, TaskId};
-use crate::model::identity::{Authentication, IdentityClass, Initiator};
+use crate::model::identity::{IdentityClass, Initiator};
 use crate::model::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, SUBTASKS_PER_ROOT_MAX, TASK_SECONDS_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::TaskState;
@@ -258,7 +258,7 @@ impl Look {
                 known: true,
                 class: asker.class,
                 owner: asker.owner.clone(),
-                authentication: Authentication::X509Svid,
+                authentication: asker.peer.authentication(),
                 svid_age_s: self.now.since(asker.peer.not_before()).as_secs(),
                 network_declared: asker.network_declared,
                 profile_changes: Vec::new(),

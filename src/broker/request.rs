@@ -24,6 +24,7 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
+use crate::model::identity::Authentication;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
@@ -121,7 +122,7 @@ impl Broker {
             Err((answer, root)) => {
                 // What the first try may have left undone.
                 self.reconsider(root, answer.position, &asking.workload.actor()).await?;
-                let asked = asking.asked;
+                let asked = (asking.asked, asking.workload.peer.authentication());
                 let answered = self.reading(move |this| this.answered_again(answer, root, asked)).await?;
                 return Ok(Attempt::Done(Box::new(answered)));
             }
@@ -129,7 +130,9 @@ impl Broker {
         // As the bundle has it that decides, which may not be the one that was in force when the request came in.
         let workload = WorkloadCaller::under(&view.bundle, &asking.workload.peer)?;
         let (asking, now) = (&Asking { workload: &workload, ..*asking }, view.now);
-        if let Some((decided, position)) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
+        // An answer is the same again only for who proves himself in the same way.
+        let usual = asking.workload.peer.authentication().proves_key();
+        if usual && let Some((decided, position)) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
             self.note_repeat(asking, &decided);
             return Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })));
         }
@@ -146,7 +149,7 @@ impl Broker {
         let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
         let position = committed.first();
         // A denial is the answer to its own request id for good, so each is recorded for itself.
-        if decided.outcome != Outcome::Denied {
+        if usual && decided.outcome != Outcome::Denied {
             self.0.repeats.keep(asking.task, asking.asked, relied_on, now, (decided.clone(), position));
         }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
@@ -189,7 +192,7 @@ impl Broker {
             self.0.trust.settled().await;
             verified = self.0.trust.recheck(&asking.workload.peer, view.now);
         }
-        let verified = verified.map_err(unauthenticated)?;
+        let verified = verified?;
         let permit = Permit::from_decision(verified, words.decision.clone());
         let permit = permit.map_err(|_| BrokerError::internal(NotAGrantError))?;
         let plan = self.plan(asking, &view, &words, &life)?;
@@ -246,8 +249,14 @@ impl Broker {
         Ok(grant.clone())
     }
 
-    /// The answer that was given to the same request id before; a grant's token is signed again from its recorded claims.
-    fn answered_again(&self, answer: Answer, root: TaskId, asked: [u8; 32]) -> Result<Answered, BrokerError> {
+    /// The answer that was given to the same request id before; a grant's token is signed again from its recorded claims. One
+    /// that is bound to a key is not for a caller who proved none.
+    fn answered_again(
+        &self,
+        answer: Answer,
+        root: TaskId,
+        (asked, shown): ([u8; 32], Authentication),
+    ) -> Result<Answered, BrokerError> {
         if answer.asked != self.keyed(root, asked)? {
             return Err(request_id_reused());
         }
@@ -256,6 +265,9 @@ impl Broker {
         let decided = Decided::new(id, &recorded.words.decision, recorded.words.differences.clone());
         let position = answer.position;
         let Some(granted) = recorded.event.grant else { return Ok(Answered { decided, grant: None, position }) };
+        if !granted.unbound && !shown.proves_key() {
+            return Err(BrokerError::Precondition { code: ReasonCode::KeyNotProven, decision: Some(id) });
+        }
         let grant = granted.grant_id.parse().map_err(BrokerError::internal)?;
         let jti: Jti = granted.jti.parse().map_err(BrokerError::internal)?;
         let known = self.live_grant(grant, jti)?;
@@ -360,7 +372,12 @@ impl Broker {
             subject: plan.subject.clone(),
             agent: view.agent.to_string(),
             audience: plan.audience.to_string(),
-            certificate_thumbprint: asking.workload.peer.certificate_thumbprint().to_string(),
+            certificate_thumbprint: asking
+                .workload
+                .peer
+                .certificate_thumbprint()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
             tools: access.iter().map(|a| a.tool.to_string()).collect(),
             sealed_draws,
@@ -460,14 +477,6 @@ fn digest(ask: &RequestCredential) -> [u8; 32] {
     let parts: [&[u8]; 6] =
         [b"request", ask.audience.as_str().as_bytes(), &access, &ttl.to_be_bytes(), ask.purpose.as_bytes(), &profile];
     asked_digest(&parts)
-}
-
-/// The peer's proof no longer holds.
-pub(in crate::broker) fn unauthenticated(error: crate::identity::error::CallerError) -> BrokerError {
-    match error {
-        crate::identity::error::CallerError::Unready(_) => BrokerError::unavailable(error),
-        refused => BrokerError::Unauthenticated { code: refused.reason() },
-    }
 }
 
 /// No token can be made of what was decided.

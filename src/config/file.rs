@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) https: Https,
     #[serde(default)]
+    pub(super) bearer: Bearer,
+    #[serde(default)]
     pub(super) operator: Operator,
     #[serde(default)]
     pub(super) tokens: Tokens,
@@ -53,6 +55,18 @@ pub(super) struct Workloads {
 pub(super) struct Https {
     pub(super) enabled: Option<bool>,
     pub(super) listen: Option<String>,
+    pub(super) certificate: Option<String>,
+    pub(super) certificate_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bearer {
+    pub(super) enabled: Option<bool>,
+    pub(super) listen: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) jwt_svid_life_max: Option<Span>,
     pub(super) certificate: Option<String>,
     pub(super) certificate_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,

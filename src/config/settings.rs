@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::file::{File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
+use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::quantity::{Size, Span};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub workloads: WorkloadSettings,
     /// Keys, health and metrics over HTTPS; `None` when that door stays shut.
     pub https: Option<HttpsSettings>,
+    /// The door of those who show a token; `None` when it stays shut.
+    pub bearer: Option<BearerSettings>,
     /// The operator's socket.
     pub operator_socket: PathBuf,
     /// Tokens and keys.
@@ -72,7 +74,20 @@ pub struct HttpsSettings {
     pub certificate: CertificateSource,
 }
 
-/// Where the certificate of the HTTPS door comes from.
+/// The door of those who show a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearerSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What it shows.
+    pub certificate: CertificateSource,
+    /// The audience of JWT-SVIDs that are for us.
+    pub audience: String,
+    /// The longest life of a JWT-SVID that is accepted.
+    pub jwt_svid_life_max: Duration,
+}
+
+/// Where the certificate of a door for those who show none comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
     /// The broker's own SVID.
@@ -171,6 +186,8 @@ impl Default for JournalSettings {
 
 /// Heartbeat of `Watch` when the file does not say: a verifier that hears nothing for a few of them is stale.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(2);
+/// Longest life of a JWT-SVID when the file does not say: far more than what issuers give, far less than a password's.
+pub const JWT_SVID_LIFE_MAX_DEFAULT: Duration = Duration::from_secs(3600);
 /// Lead of the next key when the file does not say (DESIGN §7): verifiers cache the key set for less than that.
 pub const NEXT_KEY_LEAD_DEFAULT: Duration = Duration::from_secs(3600);
 
@@ -184,6 +201,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let master_key_default = data_dir.as_ref().map(|dir| dir.join("master.key"));
     let workloads = check.workloads(file.workloads, environment);
     let https = check.https(file.https);
+    let bearer = check.bearer(file.bearer, issuer.as_ref());
     let tokens = check.tokens(file.tokens, master_key_default);
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
@@ -201,6 +219,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             issuer: issuer?,
             workloads: workloads?,
             https: https?,
+            bearer: bearer?,
             operator_socket: operator_socket?,
             tokens: tokens?,
             limits,
@@ -302,23 +321,42 @@ impl Check {
             return Some(None);
         }
         let listen = self.address("https.listen", listen, "0.0.0.0:7444");
-        let certificate = match (certificate.as_deref().unwrap_or("svid"), certificate_file, key_file) {
-            ("svid", None, None) => CertificateSource::Svid,
-            ("svid", ..) => {
-                self.problem("https.certificate", "`svid` takes no files; did you mean `files`?");
-                return None;
-            }
-            ("files", Some(certificate), Some(key)) => CertificateSource::Files { certificate, key },
-            ("files", ..) => {
-                self.problem("https.certificate", "`files` needs `certificate_file` and `key_file`");
-                return None;
-            }
-            (other, ..) => {
-                self.problem("https.certificate", format!("`{other}` is neither `svid` nor `files`"));
-                return None;
-            }
-        };
-        Some(Some(HttpsSettings { listen: listen?, certificate }))
+        let certificate = self.certificate("https.certificate", certificate, certificate_file, key_file);
+        Some(Some(HttpsSettings { listen: listen?, certificate: certificate? }))
+    }
+
+    fn bearer(&mut self, written: Bearer, issuer: Option<&Issuer>) -> Option<Option<BearerSettings>> {
+        let Bearer { enabled, listen, audience, jwt_svid_life_max, certificate, certificate_file, key_file } = written;
+        if enabled != Some(true) {
+            return Some(None);
+        }
+        let listen = self.address("bearer.listen", listen, "0.0.0.0:7445");
+        let certificate = self.certificate("bearer.certificate", certificate, certificate_file, key_file);
+        let life = jwt_svid_life_max.unwrap_or(Span(JWT_SVID_LIFE_MAX_DEFAULT));
+        let life = self.within("bearer.jwt_svid_life_max", life, Span(MINUTE)..=Span(MINUTE * 60 * 24)).0;
+        let audience = audience.or_else(|| issuer.map(ToString::to_string))?;
+        if audience.is_empty() || audience.chars().any(char::is_control) {
+            self.problem("bearer.audience", "is empty, or holds control characters");
+        }
+        let (listen, certificate) = (listen?, certificate?);
+        Some(Some(BearerSettings { listen, certificate, audience, jwt_svid_life_max: life }))
+    }
+
+    fn certificate(
+        &mut self,
+        setting: &str,
+        source: Option<String>,
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+    ) -> Option<CertificateSource> {
+        match (source.as_deref().unwrap_or("svid"), certificate, key) {
+            ("svid", None, None) => return Some(CertificateSource::Svid),
+            ("files", Some(certificate), Some(key)) => return Some(CertificateSource::Files { certificate, key }),
+            ("svid", ..) => self.problem(setting, "`svid` takes no files; did you mean `files`?"),
+            ("files", ..) => self.problem(setting, "`files` needs `certificate_file` and `key_file`"),
+            (other, ..) => self.problem(setting, format!("`{other}` is neither `svid` nor `files`")),
+        }
+        None
     }
 
     fn tokens(&mut self, written: Tokens, master_key_default: Option<PathBuf>) -> Option<TokenSettings> {

@@ -81,6 +81,9 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("broken filter", "log.filter", "[log]\nfilter = \"carnet=loud\""),
         ("half of the files", "https.certificate", "[https]\ncertificate = \"files\"\nkey_file = \"k\""),
         ("files without saying so", "https.certificate", "[https]\nkey_file = \"k\""),
+        ("half of the files for tokens", "bearer.certificate", "[bearer]\nenabled = true\ncertificate = \"files\""),
+        ("nobody's audience", "bearer.audience", "[bearer]\nenabled = true\naudience = \"\""),
+        ("tokens for ever", "bearer.jwt_svid_life_max", "[bearer]\nenabled = true\njwt_svid_life_max = \"365d\""),
         ("no port", "https.listen", "[https]\nlisten = \"localhost\""),
     ] {
         let problems = refused(&format!("{LEAST}{text}"));
@@ -95,6 +98,14 @@ fn an_audience_may_have_tokens_of_another_form_once() {
     let form = settings.tokens.formats[&"https://a".parse().unwrap()];
     assert_eq!((form.algorithm, form.kind), (SigningAlgorithm::Rs256, TokenType::Plain));
     assert_eq!(refused(&format!("{LEAST}{one}{one}"))[0].setting, "tokens.formats `https://a`");
+}
+
+#[test]
+fn the_door_for_tokens_is_shut_unless_it_is_asked_for() {
+    assert_eq!(parse(LEAST, &Environment::new()).unwrap().bearer, None);
+    assert_eq!(parse(&format!("{LEAST}[bearer]\naudience = \"x\""), &Environment::new()).unwrap().bearer, None);
+    let bearer = parse(&format!("{LEAST}[bearer]\nenabled = true"), &Environment::new()).unwrap().bearer.unwrap();
+    assert_eq!((bearer.audience.as_str(), bearer.certificate), ("https://carnet.example.org", CertificateSource::Svid));
 }
 
 #[test]

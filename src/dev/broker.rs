@@ -100,6 +100,7 @@ impl DevBroker {
                 certificate: ServerCertificate::Svid(trust),
                 handshake_within: HANDSHAKE_WITHIN,
             }),
+            bearer: None,
             operator: Some(operator::bind(&folder.path().join(OPERATOR_SOCKET)).await?),
             metrics: Metrics::new().map_err(crate::server::error::ServerError::from)?,
             drain_timeout: DRAIN_TIMEOUT,

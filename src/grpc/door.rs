@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -26,16 +28,20 @@ use crate::grpc::held::holding;
 use crate::grpc::panics::Caught;
 use crate::grpc::service::{self, Edge};
 use crate::grpc::status;
+use crate::identity::https::RemoteAddress;
+use crate::identity::jwt_svid::DoorRules;
 use crate::identity::peer::VerifiedPeer;
 use crate::metrics::Metrics;
 use crate::model::reason::ReasonCode;
 use crate::pb;
 
 /// Who may come through a door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
     /// Workloads, whose identity the connection proved.
     Workloads,
+    /// Whoever shows a token with each request: workloads a JWT-SVID, held against these rules.
+    Bearers(DoorRules),
     /// Whoever may open the operator's socket.
     Operator,
 }
@@ -127,8 +133,8 @@ impl tower::Service<http::Request<Body>> for Door {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answer {
-        let caller = self.identify(&request);
+    fn call(&mut self, mut request: http::Request<Body>) -> Answer {
+        let caller = self.identify(&mut request);
         // Whoever cannot be judged for a moment is judged after it.
         match caller.as_ref().err().and_then(|_| self.services.broker.settling()) {
             None => self.answer(request, caller),
@@ -136,7 +142,7 @@ impl tower::Service<http::Request<Body>> for Door {
                 let door = self.clone();
                 Box::pin(async move {
                     settling.await;
-                    let caller = door.identify(&request);
+                    let caller = door.identify(&mut request);
                     door.answer(request, caller).await
                 })
             }
@@ -145,12 +151,21 @@ impl tower::Service<http::Request<Body>> for Door {
 }
 
 impl Door {
-    /// Says who calls.
-    fn identify(&self, request: &http::Request<Body>) -> Result<Caller, BrokerError> {
-        match self.entrance {
+    /// Says who calls, by what this entrance goes by and nothing else: a token shown over a workload's connection changes nothing.
+    fn identify(&self, request: &mut http::Request<Body>) -> Result<Caller, BrokerError> {
+        match &self.entrance {
             Entrance::Workloads => {
                 let peer = request.extensions().get::<Arc<VerifiedPeer>>().ok_or_else(unauthenticated)?;
                 self.services.broker.authenticate(peer)
+            }
+            Entrance::Bearers(rules) => {
+                let token = bearer(request.headers()).ok_or_else(unauthenticated)?;
+                let address = request.extensions().get::<RemoteAddress>().map(|address| address.0);
+                let peer = self.services.broker.authenticate_token(token, &rules.rules(), address)?;
+                let caller = self.services.broker.authenticate(&peer);
+                // As the connection of one that proved its key does.
+                request.extensions_mut().insert(peer);
+                caller
             }
             Entrance::Operator => {
                 let socket = request.extensions().get::<UdsConnectInfo>();
@@ -167,6 +182,8 @@ impl Door {
             let refused = self.unlisted(&request);
             return Box::pin(async move { Ok(refused.into_http()) });
         };
+        // It has done its work; nothing behind the door has a use for it.
+        request.headers_mut().remove(AUTHORIZATION);
         let admitted = self.admit(row, &request, caller);
         let span = match &admitted {
             Ok((caller, _)) if tracing::enabled!(tracing::Level::DEBUG) => {
@@ -263,6 +280,14 @@ impl Services {
         }
         status::of(error)
     }
+}
+
+/// The token of the one `authorization` that a request has (RFC 6750 §2.1); `None` when there is none, or anything else.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;
+    let one = values.next().is_none() && !token.is_empty() && !token.contains([' ', ',']);
+    (one && scheme.eq_ignore_ascii_case("Bearer")).then_some(token)
 }
 
 /// How the paths of our own services begin.

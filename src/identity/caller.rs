@@ -29,11 +29,11 @@ impl VerifiedCaller {
 
     /// How that was proven.
     #[must_use]
-    pub const fn authentication(&self) -> Authentication {
-        Authentication::X509Svid
+    pub fn authentication(&self) -> Authentication {
+        self.peer.authentication()
     }
 
-    /// The connection that it came over; `None` for one that proved itself by a token.
+    /// Whom that was proven of.
     #[must_use]
     pub const fn peer(&self) -> Option<&Arc<VerifiedPeer>> {
         Some(&self.peer)
@@ -42,7 +42,7 @@ impl VerifiedCaller {
     /// The thumbprint of the certificate whose key it proved; `None` when it proved no key.
     #[must_use]
     pub fn certificate_thumbprint(&self) -> Option<&Thumbprint> {
-        Some(self.peer.certificate_thumbprint())
+        self.peer.certificate_thumbprint()
     }
 
     /// Until when its identity holds.
@@ -75,5 +75,12 @@ impl VerifiedCaller {
         let chain = vec![rustls_pki_types::CertificateDer::from(spiffe_id.as_bytes().to_vec())];
         let peer = VerifiedPeer::assertion(leaf, chain, Timestamp::MAX, None, 0);
         Self::assertion(Arc::new(peer), Timestamp::EPOCH)
+    }
+
+    /// One that showed a token.
+    #[cfg(test)]
+    pub(crate) fn stand_in_with_token(spiffe_id: &str) -> Self {
+        let svid = super::jwt_svid::JwtSvid::stand_in(spiffe_id.parse().unwrap());
+        Self::assertion(Arc::new(VerifiedPeer::token_assertion(svid, None, Timestamp::EPOCH)), Timestamp::EPOCH)
     }
 }

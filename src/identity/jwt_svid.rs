@@ -116,6 +116,23 @@ pub struct JwtSvidRules<'a> {
     pub life_max: Option<Duration>,
 }
 
+/// The same, kept by a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorRules {
+    /// Our audience at this door.
+    pub audience: String,
+    /// The longest life of a token that is accepted at it.
+    pub life_max: Duration,
+}
+
+impl DoorRules {
+    /// What a token is held against.
+    #[must_use]
+    pub fn rules(&self) -> JwtSvidRules<'_> {
+        JwtSvidRules { audience: &self.audience, life_max: Some(self.life_max) }
+    }
+}
+
 /// A JWT-SVID that holds. It says who somebody is, and proves no key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JwtSvid {
@@ -134,6 +151,15 @@ impl JwtSvid {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+}
+
+#[cfg(test)]
+impl JwtSvid {
+    /// One for unit tests of what consumes it.
+    pub(in crate::identity) const fn stand_in(spiffe_id: SpiffeId) -> Self {
+        let key = AuthorityMark { key_id: String::new(), thumbprint: [0; 32] };
+        Self { spiffe_id, issued: None, expires: Timestamp::MAX, key, payload: Vec::new() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who opened a connection: computed once, after the handshake, and carried by the connection.
+//! Who calls: of a connection computed once, after the handshake, and carried by it; of a token with the request that shows it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,24 +6,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::CertificateDer;
 
+use super::jwt_svid::{AuthorityMark, JwtSvid};
 use super::svid::UnverifiedLeaf;
-use crate::model::identity::Thumbprint;
+use crate::model::identity::{Authentication, Thumbprint};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Timestamp;
 
-/// A workload that proved its X.509-SVID in a TLS handshake. Whether it still holds is asked anew at each request:
-/// [`super::trust::Trust::recheck`].
+/// A workload that proved its X.509-SVID in a TLS handshake, or showed a JWT-SVID. Whether that still holds is asked anew at
+/// each request: [`super::trust::Trust::recheck`].
 pub struct VerifiedPeer {
     spiffe_id: SpiffeId,
     trust_domain: TrustDomain,
-    thumbprint: Thumbprint,
+    proof: Proof,
     not_before: Timestamp,
     not_after: Timestamp,
     expires_at: Timestamp,
     address: Option<SocketAddr>,
-    chain: Vec<CertificateDer<'static>>,
     /// The latest verdict and the revision of trust that it was given under: `revision << 2 | verdict`.
     verdict: AtomicU64,
+}
+
+/// What a workload showed.
+pub(in crate::identity) enum Proof {
+    /// A chain, leaf and intermediates, and that it holds the leaf's key.
+    Certificate { thumbprint: Thumbprint, chain: Vec<CertificateDer<'static>> },
+    /// A token, verified by this key of its trust domain. Whoever has it can show it.
+    Token(AuthorityMark),
 }
 
 /// What a chain was found to be under one revision of trust.
@@ -46,13 +54,29 @@ impl VerifiedPeer {
         Self {
             trust_domain: leaf.spiffe_id.trust_domain(),
             spiffe_id: leaf.spiffe_id,
-            thumbprint: Thumbprint::of(chain.first().map_or(&[], |leaf| leaf.as_ref())),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             expires_at,
             address,
-            chain,
+            proof: Proof::Certificate {
+                thumbprint: Thumbprint::of(chain.first().map_or(&[], |leaf| leaf.as_ref())),
+                chain,
+            },
             verdict: AtomicU64::new(encode(revision, Verdict::Holds)),
+        }
+    }
+
+    /// Asserts that a token held when it was shown, at `at`.
+    pub(in crate::identity) fn token_assertion(svid: JwtSvid, address: Option<SocketAddr>, at: Timestamp) -> Self {
+        Self {
+            trust_domain: svid.spiffe_id.trust_domain(),
+            spiffe_id: svid.spiffe_id,
+            not_before: svid.issued.unwrap_or(at),
+            not_after: svid.expires,
+            expires_at: svid.expires,
+            address,
+            proof: Proof::Token(svid.key),
+            verdict: AtomicU64::new(encode(0, Verdict::Holds)),
         }
     }
 
@@ -68,10 +92,22 @@ impl VerifiedPeer {
         &self.trust_domain
     }
 
-    /// The thumbprint of its certificate: what a token is bound to.
+    /// The thumbprint of its certificate: what a token is bound to. `None` when it proved no key.
     #[must_use]
-    pub const fn certificate_thumbprint(&self) -> &Thumbprint {
-        &self.thumbprint
+    pub const fn certificate_thumbprint(&self) -> Option<&Thumbprint> {
+        match &self.proof {
+            Proof::Certificate { thumbprint, .. } => Some(thumbprint),
+            Proof::Token(_) => None,
+        }
+    }
+
+    /// How it proved who it is.
+    #[must_use]
+    pub const fn authentication(&self) -> Authentication {
+        match &self.proof {
+            Proof::Certificate { .. } => Authentication::X509Svid,
+            Proof::Token(_) => Authentication::JwtSvid,
+        }
     }
 
     /// Since when its SVID is valid.
@@ -86,7 +122,7 @@ impl VerifiedPeer {
         self.not_after
     }
 
-    /// When the connection ends at the latest: when its SVID does, or a certificate between it and the trust bundle.
+    /// Until when it holds: until its SVID ends, or a certificate between it and the trust bundle. A connection ends then.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -104,9 +140,9 @@ impl VerifiedPeer {
         self.verdict.load(Ordering::Acquire) >> 2
     }
 
-    /// Leaf and intermediates as it presented them.
-    pub(in crate::identity) fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
+    /// What it showed.
+    pub(in crate::identity) const fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// What the chain was found to be under `revision`; `None` when it was not looked at since.
@@ -130,7 +166,8 @@ impl fmt::Debug for VerifiedPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedPeer")
             .field("spiffe_id", &self.spiffe_id)
-            .field("thumbprint", &self.thumbprint)
+            .field("authentication", &self.authentication())
+            .field("thumbprint", &self.certificate_thumbprint())
             .field("not_after", &self.not_after)
             .field("address", &self.address)
             .finish_non_exhaustive()

@@ -8,6 +8,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::time::ASN1Time;
 
 use super::error::SvidError;
+use crate::jose::jws::Unverified;
+use crate::jose::profile::JWT_SVID;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
@@ -71,7 +73,17 @@ impl ShownIdentity {
     #[must_use]
     pub fn of(der: &[u8]) -> Option<Self> {
         let certificate = parse(der).ok()?;
-        let shown = uri_sans(&certificate).ok()?.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Self::printable(&uri_sans(&certificate).ok()?.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+
+    /// What a refused token claims: its `sub`.
+    #[must_use]
+    pub fn of_token(token: &str) -> Option<Self> {
+        let unverified = Unverified::parse(token, &JWT_SVID).ok()?;
+        Self::printable(&unverified.danger_unverified_text("sub")?)
+    }
+
+    fn printable(shown: &str) -> Option<Self> {
         if shown.is_empty() {
             return None;
         }

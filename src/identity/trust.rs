@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
@@ -14,8 +15,10 @@ use rustls::{ServerConfig, version};
 use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
 
 use super::caller::VerifiedCaller;
-use super::error::{CallerError, IdentityError, Unready};
-use super::peer::{Verdict, VerifiedPeer};
+use super::error::{CallerError, IdentityError, JwtSvidError, Unready};
+use super::jwt_source::{Held, JwtSource};
+use super::jwt_svid::{JwtAuthorities, JwtSvidRules};
+use super::peer::{Proof, Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
 use super::view::{LiveView, View, provider};
 use super::workload::{GONE_BRIEFLY, IdentityChanges, Workload};
@@ -75,6 +78,7 @@ struct Shared {
     resolver: Arc<dyn ResolvesServerCert>,
     tls: TlsStatus,
     view: LiveView,
+    jwt: OnceLock<JwtSource>,
 }
 
 /// How trust stands, for readiness and metrics.
@@ -119,7 +123,7 @@ impl Trust {
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
         let view = LiveView::over(&workload, accepted);
         let resolver = Arc::clone(&config.cert_resolver);
-        Ok(Self { shared: Arc::new(Shared { workload, clock, resolver, tls, view }) })
+        Ok(Self { shared: Arc::new(Shared { workload, clock, resolver, tls, view, jwt: OnceLock::new() }) })
     }
 
     /// The identity that this trust belongs to, for connections that we open ourselves.
@@ -221,18 +225,65 @@ impl Trust {
         }
         let view = self.view();
         view.readiness(now).map_err(CallerError::Unready)?;
-        let verdict = match peer.verdict_under(view.revision) {
-            Some(verdict) => verdict,
-            None => {
-                let verdict = view.judge(peer.chain(), now).map_err(CallerError::Unready)?;
-                peer.keep(view.revision, verdict);
-                verdict
+        let verdict = match peer.proof() {
+            Proof::Token(key) if view.domains.contains_key(peer.trust_domain()) => {
+                match self.jwt_authorities().holds(peer.trust_domain(), key) {
+                    Ok(true) => Verdict::Holds,
+                    Ok(false) => Verdict::ChainBroken,
+                    Err(_) => Verdict::TrustWithdrawn,
+                }
             }
+            Proof::Token(_) => Verdict::TrustWithdrawn,
+            Proof::Certificate { chain, .. } => match peer.verdict_under(view.revision) {
+                Some(verdict) => verdict,
+                None => {
+                    let verdict = view.judge(chain, now).map_err(CallerError::Unready)?;
+                    peer.keep(view.revision, verdict);
+                    verdict
+                }
+            },
         };
         match verdict {
             Verdict::Holds => Ok(VerifiedCaller::assertion(Arc::clone(peer), now)),
             Verdict::TrustWithdrawn => Err(CallerError::TrustWithdrawn(peer.trust_domain().clone())),
             Verdict::ChainBroken => Err(CallerError::ChainBroken),
+        }
+    }
+
+    /// Follows the JWT bundles of the Workload API from now on. Without it no token is accepted. Must be called within a Tokio
+    /// runtime.
+    pub fn accept_jwt_svids(&self) {
+        self.shared.jwt.get_or_init(|| JwtSource::follow(&self.shared.workload));
+    }
+
+    /// Verifies a JWT-SVID that somebody shows. A trust domain is trusted as a whole: whose X.509 authorities were withdrawn,
+    /// its tokens are refused too.
+    ///
+    /// # Errors
+    /// Names the first rule that it breaks; also when nobody is trusted at the moment.
+    pub fn authenticate(
+        &self,
+        token: &str,
+        rules: &JwtSvidRules<'_>,
+        address: Option<SocketAddr>,
+    ) -> Result<Arc<VerifiedPeer>, JwtSvidError> {
+        let (view, now) = (self.view(), self.clock().now());
+        view.readiness(now).map_err(JwtSvidError::Unready)?;
+        let svid = self.jwt_authorities().verify(token, rules, now)?;
+        let name = svid.spiffe_id.trust_domain();
+        if !view.accepts(&name) {
+            return Err(JwtSvidError::TrustDomainNotAccepted(name));
+        }
+        if !view.domains.contains_key(&name) {
+            return Err(JwtSvidError::NoTrustBundle(name));
+        }
+        Ok(Arc::new(VerifiedPeer::token_assertion(svid, address, now)))
+    }
+
+    fn jwt_authorities(&self) -> JwtAuthorities {
+        match self.shared.jwt.get().map(JwtSource::held) {
+            Some(Held::Given(authorities)) => authorities,
+            Some(Held::Nothing | Held::Withdrawn) | None => JwtAuthorities::default(),
         }
     }
 

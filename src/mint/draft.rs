@@ -109,6 +109,7 @@ impl Draft {
             not_before_s: claims.nbf.as_secs(),
             expires_s: claims.exp.as_secs(),
             certificate_thumbprint: claims.cnf.map(|cnf| cnf.certificate.to_string()).unwrap_or_default(),
+            unbound: claims.cnf.is_none(),
             signing_input_sha256: sha256(&signing_input).into(),
             renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
             sealed_claims: seal(&payload).map_err(MintError::Seal)?.into(),

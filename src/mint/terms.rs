@@ -5,6 +5,7 @@ use super::draft::Plan;
 use super::error::MintError;
 use crate::model::access::Access;
 use crate::model::decision::{Decision, EntryDecision};
+use crate::model::limits::{TTL_SECONDS_MAX, UNBOUND_TTL_SECONDS_MAX};
 use crate::model::spiffe_id::SpiffeId;
 use crate::policy::permit::Permit;
 use crate::token::claims::{Actor, AuthorizationDetails, Claims, Confirmation, TaskClaim};
@@ -12,10 +13,14 @@ use crate::token::detail::{Detail, scope};
 
 pub(super) fn claims(permit: &Permit, plan: &Plan) -> Result<Claims, MintError> {
     let (caller, decision) = (permit.caller(), permit.decision());
-    let certificate = *caller.certificate_thumbprint().ok_or(MintError::KeyNotProven)?;
+    let certificate = caller.certificate_thumbprint().copied();
+    if certificate.is_none() && !decision.unbound {
+        return Err(MintError::KeyNotProven);
+    }
     let life = plan.life;
     let ttl = life.expires.as_secs().saturating_sub(life.issued.as_secs());
-    if life.expires.timestamp() > caller.expires_at() || ttl > decision.ttl_max.as_secs() {
+    let longest = if certificate.is_some() { TTL_SECONDS_MAX } else { UNBOUND_TTL_SECONDS_MAX };
+    if life.expires.timestamp() > caller.expires_at() || ttl > decision.ttl_max.as_secs().min(longest) {
         return Err(MintError::LifeTooLong);
     }
     let details = details(plan, decision)?;
@@ -35,7 +40,7 @@ pub(super) fn claims(permit: &Permit, plan: &Plan) -> Result<Claims, MintError> 
         txn: plan.root.to_string(),
         scope: scope(&details),
         authorization_details: AuthorizationDetails::new(details),
-        cnf: Some(Confirmation { certificate }),
+        cnf: certificate.map(|certificate| Confirmation { certificate }),
         task: TaskClaim {
             id: plan.task,
             grant: plan.grant,

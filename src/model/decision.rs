@@ -105,4 +105,7 @@ pub struct Decision {
     /// True when the bundle only observes: what would have been withheld was not.
     #[serde(default)]
     pub observed_only: bool,
+    /// True when the token is to be bound to no key, because the caller proved none and policy grants it nevertheless.
+    #[serde(default)]
+    pub unbound: bool,
 }

@@ -67,6 +67,12 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// True when a key was proven that a token can be bound to.
+    #[must_use]
+    pub const fn proves_key(self) -> bool {
+        matches!(self, Self::X509Svid)
+    }
+
     /// The name in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -56,6 +56,8 @@ pub const DELEGATION_DEPTH_MAX: u32 = 8;
 pub const TASK_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Longest life of a token, in seconds.
 pub const TTL_SECONDS_MAX: u64 = 900;
+/// Longest life of a token that is bound to no key, in seconds: whoever gets hold of it has little time.
+pub const UNBOUND_TTL_SECONDS_MAX: u64 = 60;
 /// Life of a token when neither request nor policy says, in seconds.
 pub const TTL_SECONDS_DEFAULT: u64 = 300;
 /// How far `nbf` lies before `iat`, in seconds, for clocks that differ.

@@ -126,6 +126,7 @@ impl Sheet {
             risk,
             ttl_max,
             observed_only: false,
+            unbound: outcome.is_grant() && facts.registration.is_none() && !facts.principal.authentication.proves_key(),
         }
     }
 

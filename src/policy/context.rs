@@ -103,6 +103,7 @@ pub(in crate::policy) fn caller(principal: &PrincipalFacts, reads: &Reads) -> Va
     Members::of("caller", reads)
         .with("spiffe_id", || text(principal.id.as_str()))
         .with("trust_domain", || text(principal.id.trust_domain_name()))
+        .with("authentication", || text(principal.authentication.as_str()))
         .with("owned", || flag(principal.owner.is_some()))
         .with("svid_age_s", || long(principal.svid_age_s))
         .with("network_declared", || flag(principal.network_declared))

@@ -59,7 +59,7 @@ fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut 
         let asked = Asked { action: Action::Use(tool.effect), resource, context, tool: Some(&tool.name) };
         let answer = ask(bundle, facts, &principals, asked);
         let about = |code| detail::of_entry(code, facts, entry, tool);
-        enter(bundle, answer, Some(number), about, sheet);
+        enter(bundle, facts, answer, Some(number), about, sheet);
         sheet.offers.push(offer);
     }
 }
@@ -77,7 +77,7 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
     let resource = bundle.types().uid(Kind::Task, &facts.task.id.to_string());
     let answer =
         ask(bundle, facts, &principals(bundle, facts), Asked { action, resource, context: Some(context), tool: None });
-    enter(bundle, answer, None, |code| detail::of_registration(code, facts), sheet);
+    enter(bundle, facts, answer, None, |code| detail::of_registration(code, facts), sheet);
 }
 
 /// The principal, then the groups that it belongs to; empty for a class that may be no principal.
@@ -132,6 +132,7 @@ fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: As
 /// Enters Cedar's answer: errors deny, no permit denies, and every forbid that applies adds its finding.
 fn enter(
     bundle: &PolicyBundle,
+    facts: &Facts,
     answer: Answer,
     entry: Option<u32>,
     about: impl Fn(ReasonCode) -> String,
@@ -143,12 +144,23 @@ fn enter(
         let policy = id.parse::<PolicyId>().ok();
         sheet.findings.push(Finding { policy, ..finding(Outcome::Denied, ReasonCode::PolicyError, detail) });
     }
+    // What comes of a use is a token. For a caller who proved no key, only permits that say so are any.
+    let keyless = entry.is_some() && !facts.principal.authentication.proves_key();
     if answer.permits.is_empty() {
         sheet.findings.push(finding(Outcome::Denied, ReasonCode::NoPermit, String::new()));
+    } else if keyless && !answer.permits.iter().filter_map(|id| bundle.rule(id)).any(|rule| rule.unbound.is_some()) {
+        let shown = facts.principal.authentication.as_str().to_owned();
+        sheet.findings.push(finding(Outcome::Denied, ReasonCode::KeyNotProven, shown));
     }
     for id in answer.permits.iter().chain(&answer.forbids) {
         // INVARIANT: the slices hold the bundle's rules and nothing else.
-        let Some(Rule { id, effect, ttl, .. }) = bundle.rule(id) else { continue };
+        let Some(Rule { id, effect, ttl, unbound, .. }) = bundle.rule(id) else { continue };
+        if keyless && *effect == RuleEffect::Permit {
+            if unbound.is_none() {
+                continue;
+            }
+            sheet.permit_lives(*unbound);
+        }
         sheet.policies.insert(id.clone());
         match *effect {
             RuleEffect::Permit => sheet.permit_lives(*ttl),

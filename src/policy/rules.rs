@@ -10,7 +10,7 @@ use super::error::Problem;
 use super::{controls, monotone, schema};
 use crate::model::decision::Outcome;
 use crate::model::id::PolicyId;
-use crate::model::limits::{POLICIES_MAX, TTL_SECONDS_MAX};
+use crate::model::limits::{POLICIES_MAX, TTL_SECONDS_MAX, UNBOUND_TTL_SECONDS_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::time::Ttl;
 
@@ -25,6 +25,8 @@ pub struct Rule {
     pub effect: RuleEffect,
     /// Its `@ttl`: the longest life of a token that it applied to.
     pub ttl: Option<Ttl>,
+    /// Its `@unbound`: the longest life of a token for a caller who proved no key. Without it a permit is none for such callers.
+    pub unbound: Option<Ttl>,
     /// Its `@controls`: the framework items that it is evidence for.
     pub controls: Vec<String>,
     /// Its `@description`; empty when it has none.
@@ -104,12 +106,14 @@ fn rule(path: &str, text: &str, policy: &Policy, problems: &mut Vec<Problem>) ->
         Effect::Permit => Some(RuleEffect::Permit),
         Effect::Forbid => notes.forbid(),
     };
-    let (ttl, controls) = (notes.ttl(effect), notes.controls());
+    let (ttl, unbound, controls) =
+        (notes.ttl(effect), notes.life("unbound", UNBOUND_TTL_SECONDS_MAX), notes.controls());
     Some(Rule {
         id: parsed,
         path: path.to_owned(),
         effect: effect?,
         ttl,
+        unbound,
         controls,
         description: policy.annotation("description").unwrap_or_default().to_owned(),
         cedar: policy.new_id(cedar_policy::PolicyId::new(id)),
@@ -132,7 +136,7 @@ impl Notes<'_> {
 
     fn check_names(&mut self) {
         let allowed: &[&str] = match self.policy.effect() {
-            Effect::Permit => &["id", "description", "ttl", "controls"],
+            Effect::Permit => &["id", "description", "ttl", "unbound", "controls"],
             Effect::Forbid => &["id", "description", "ttl", "controls", "reason", "outcome", "approvals"],
         };
         let names: Vec<String> = self.policy.annotations().map(|(name, _)| name.to_owned()).collect();
@@ -197,20 +201,25 @@ impl Notes<'_> {
     }
 
     fn ttl(&mut self, effect: Option<RuleEffect>) -> Option<Ttl> {
-        let text = self.policy.annotation("ttl")?;
-        if matches!(effect, Some(RuleEffect::Forbid { outcome: Outcome::Denied, .. })) {
+        let ttl = self.life("ttl", TTL_SECONDS_MAX);
+        if ttl.is_some() && matches!(effect, Some(RuleEffect::Forbid { outcome: Outcome::Denied, .. })) {
             self.problem("@ttl: what is denied has no life");
         }
+        ttl
+    }
+
+    fn life(&mut self, name: &str, seconds_max: u64) -> Option<Ttl> {
+        let text = self.policy.annotation(name)?;
         let seconds = match text.split_at_checked(text.len().saturating_sub(1)) {
             Some((number, "s")) => number.parse::<u64>().ok(),
             Some((number, "m")) => number.parse::<u64>().ok().and_then(|m| m.checked_mul(60)),
             _ => None,
         };
-        let ttl = seconds.filter(|s| *s <= TTL_SECONDS_MAX).and_then(|s| Ttl::from_secs(s).ok());
-        if ttl.is_none() {
-            self.problem(format!("@ttl is no time from 1s to {TTL_SECONDS_MAX}s"));
+        let life = seconds.filter(|s| *s <= seconds_max).and_then(|s| Ttl::from_secs(s).ok());
+        if life.is_none() {
+            self.problem(format!("@{name} is no time from 1s to {seconds_max}s"));
         }
-        ttl
+        life
     }
 
     fn controls(&mut self) -> Vec<String> {

@@ -24,8 +24,10 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
     let later = facts.version > FACTS_VERSION;
     deny(later, ReasonCode::PolicyError, "the facts are of a later version");
     deny(!facts.principal.known, ReasonCode::IdentityUnknown, "");
-    let unproven = facts.principal.authentication != Authentication::X509Svid;
-    deny(unproven, ReasonCode::KeyNotProven, facts.principal.authentication.as_str());
+    // A token that proves no key is enough for everything but a token; whether for that, `decide` asks the permits.
+    let shown = facts.principal.authentication;
+    let workload = matches!(shown, Authentication::X509Svid | Authentication::JwtSvid);
+    deny(!workload, ReasonCode::KeyNotProven, shown.as_str());
     deny(task.state.is_ended(), ReasonCode::TaskEnded, task.state.as_str());
     // A pause suspends by a cause of its own; to deny the staying of a live grant would end it.
     let paused = task.state == TaskState::Paused && facts.question == Question::Request;

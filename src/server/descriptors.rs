@@ -4,27 +4,28 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::identity::listen::HANDSHAKES_MAX;
-use crate::server::doors::HTTPS_CONNECTIONS_MAX;
+use crate::server::doors::{BEARER_CONNECTIONS_MAX, HTTPS_CONNECTIONS_MAX};
 use crate::server::error::ServerError;
 
 /// Descriptors that are kept for what is no connection: segments, index, snapshots, keys, sockets, the Workload API.
 const FILES: u64 = 512;
 
-/// What so many connections of workloads need, with those of the other door when it is open, and everything else.
-fn needed(connections_max: usize, https: bool) -> u64 {
+/// What so many connections of workloads need, with those of the other doors when they are open, and everything else.
+fn needed(connections_max: usize, https: bool, bearer: bool) -> u64 {
     let workloads = (connections_max + HANDSHAKES_MAX) as u64;
-    let pages = if https { (HTTPS_CONNECTIONS_MAX + HANDSHAKES_MAX) as u64 } else { 0 };
-    workloads.saturating_add(pages).saturating_add(FILES)
+    let of = |open, max| if open { (max + HANDSHAKES_MAX) as u64 } else { 0 };
+    let (pages, bearers) = (of(https, HTTPS_CONNECTIONS_MAX), of(bearer, BEARER_CONNECTIONS_MAX));
+    workloads.saturating_add(pages).saturating_add(bearers).saturating_add(FILES)
 }
 
 /// Looks whether the system allows so many.
 ///
 /// # Errors
 /// When it does not.
-pub(in crate::server) fn check(connections_max: usize, https: bool) -> Result<(), ServerError> {
+pub(in crate::server) fn check(connections_max: usize, https: bool, bearer: bool) -> Result<(), ServerError> {
     // A system that tells no limit refuses by itself.
     let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
-    suffices(needed(connections_max, https), allowed)
+    suffices(needed(connections_max, https, bearer), allowed)
 }
 
 fn suffices(needed: u64, allowed: u64) -> Result<(), ServerError> {

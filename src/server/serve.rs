@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::settings::{CertificateSource, Settings};
 use crate::entropy::Entropy;
 use crate::identity::https::{CertificateFiles, ServerCertificate};
+use crate::identity::jwt_svid::DoorRules;
 use crate::identity::listen::ListenLimits;
 use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use crate::journal::open::OpenReport;
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
 use crate::server::descriptors;
-use crate::server::doors::{HttpsDoor, WorkloadDoor};
+use crate::server::doors::{BearerDoor, HttpsDoor, WorkloadDoor};
 use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
@@ -35,7 +36,8 @@ pub struct Checked {
     folder: DataFolder,
     policy: BundleFiles,
     trust: Trust,
-    certificate: Option<ServerCertificate>,
+    https: Option<ServerCertificate>,
+    bearer: Option<ServerCertificate>,
 }
 
 /// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
@@ -49,8 +51,10 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let (looked, issuer) = (folder.clone(), settings.issuer.as_str().to_owned());
     let looked = spawn_blocking(move || looked.inspect(&issuer, &Entropy::system()));
     looked.await.map_err(ServerError::Thread)??;
-    descriptors::check(settings.workloads.connections_max, settings.https.is_some())?;
-    for address in [Some(settings.workloads.listen), settings.https.as_ref().map(|https| https.listen)] {
+    descriptors::check(settings.workloads.connections_max, settings.https.is_some(), settings.bearer.is_some())?;
+    let https = settings.https.as_ref().map(|https| https.listen);
+    let bearer = settings.bearer.as_ref().map(|bearer| bearer.listen);
+    for address in [Some(settings.workloads.listen), https, bearer] {
         address.map_or(Ok(()), could_listen)?;
     }
     could_hold_socket(&settings).await?;
@@ -62,14 +66,30 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
         first_svid_within: settings.workloads.connect_timeout,
         clock: Clock::system(),
     };
-    let files = match settings.https.as_ref().map(|https| &https.certificate) {
-        Some(CertificateSource::Files { certificate, key }) => Some(CertificateFiles::load(certificate, key)?),
-        Some(CertificateSource::Svid) | None => None,
-    };
+    let https = settings.https.as_ref().map(|https| loaded(&https.certificate)).transpose()?;
+    let bearer = settings.bearer.as_ref().map(|bearer| loaded(&bearer.certificate)).transpose()?;
     let trust = Trust::connect(options).await?;
     let svid = || ServerCertificate::Svid(trust.clone());
-    let certificate = settings.https.as_ref().map(|_| files.map_or_else(svid, ServerCertificate::Files));
-    Ok(Checked { settings, folder, policy, trust, certificate })
+    let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
+    let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
+    Ok(Checked { settings, folder, policy, trust, https, bearer })
+}
+
+/// The files of a certificate; `None` for the own SVID.
+fn loaded(source: &CertificateSource) -> Result<Option<Arc<CertificateFiles>>, ServerError> {
+    Ok(match source {
+        CertificateSource::Files { certificate, key } => Some(CertificateFiles::load(certificate, key)?),
+        CertificateSource::Svid => None,
+    })
+}
+
+/// Keeps presenting what is in the files, should they be replaced.
+fn followed(certificate: ServerCertificate) -> ServerCertificate {
+    if let ServerCertificate::Files(files) = &certificate {
+        let files = Arc::clone(files);
+        tokio::spawn(async move { files.follow().await });
+    }
+    certificate
 }
 
 fn could_listen(address: SocketAddr) -> Result<(), ServerError> {
@@ -127,7 +147,7 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, certificate } = self;
+        let Self { settings, folder, policy, trust, https, bearer } = self;
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -142,16 +162,21 @@ impl Checked {
                 ..ListenLimits::default()
             },
         };
-        let https = match (&settings.https, certificate) {
-            (Some(https), Some(certificate)) => {
-                if let ServerCertificate::Files(files) = &certificate {
-                    let files = Arc::clone(files);
-                    tokio::spawn(async move { files.follow().await });
-                }
-                let handshake_within = settings.workloads.handshake_timeout;
-                Some(HttpsDoor { listener: bind(https.listen).await?, certificate, handshake_within })
+        let handshake_within = settings.workloads.handshake_timeout;
+        let https = match settings.https.zip(https) {
+            Some((https, certificate)) => {
+                let listener = bind(https.listen).await?;
+                Some(HttpsDoor { listener, certificate: followed(certificate), handshake_within })
             }
-            _ => None,
+            None => None,
+        };
+        let bearer = match settings.bearer.zip(bearer) {
+            Some((bearer, certificate)) => {
+                let rules = DoorRules { audience: bearer.audience, life_max: bearer.jwt_svid_life_max };
+                let listener = bind(bearer.listen).await?;
+                Some(BearerDoor { listener, certificate: followed(certificate), rules, handshake_within })
+            }
+            None => None,
         };
         let limits = settings.limits;
         let broker = open::Parts {
@@ -178,7 +203,7 @@ impl Checked {
         };
         let drain_timeout = settings.workloads.drain_timeout;
         let metrics = Metrics::new()?;
-        start(Parts { broker, workloads, https, operator: Some(operator), metrics, drain_timeout }).await
+        start(Parts { broker, workloads, https, bearer, operator: Some(operator), metrics, drain_timeout }).await
     }
 }
 
@@ -195,7 +220,7 @@ pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
     descriptors::raise();
     let running = checked.start().await?;
     let at = running.addresses();
-    tracing::info!(workloads = %at.workloads, https = ?at.https, operator = ?at.operator, "serving");
+    tracing::info!(workloads = %at.workloads, https = ?at.https, bearer = ?at.bearer, operator = ?at.operator, "serving");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -12,6 +12,7 @@ mod access;
 mod architecture;
 mod audit_log;
 mod bad_input;
+mod bearer;
 mod cli;
 mod clock;
 mod contract;

@@ -78,9 +78,10 @@ impl Desk {
     fn check(&self, peer: &VerifiedPeer, token: &str, tool: &ToolName, arguments: &Json) -> Result<Claims, Refusal> {
         let here = tools::audience_of(tool.as_str()).and_then(|audience| audience.parse().ok());
         let verifier = here.and_then(|audience: Audience| self.verifiers.get(&audience)).ok_or(Refusal::Audience)?;
-        let peer = Peer { certificate: *peer.certificate_thumbprint(), spiffe_id: peer.spiffe_id() };
+        let spiffe_id = peer.spiffe_id();
+        let peer = peer.certificate_thumbprint().map(|certificate| Peer { certificate: *certificate, spiffe_id });
         let call = Call { tool, actions: &[ACTION], resources: &[], arguments };
-        Ok(verifier.verify(token, Some(peer), &call)?.claims().clone())
+        Ok(verifier.verify(token, peer, &call)?.claims().clone())
     }
 
     /// Runs the tool and reports what came back, so that it can be ground for what the agent does next. A result that cannot be

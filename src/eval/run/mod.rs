@@ -276,6 +276,7 @@ fn refused(access: &Access, problem: &str) -> Decision {
         ttl_max: SHORTEST,
         approvals_needed: 0,
         observed_only: false,
+        unbound: false,
     }
 }
 

@@ -22,7 +22,7 @@ fn a_verdict_is_kept_for_its_revision_alone() {
 fn a_peer_and_its_caller_tell_the_same() {
     let caller = VerifiedCaller::stand_in("spiffe://example.org/agent");
     assert_eq!(caller.spiffe_id().as_str(), "spiffe://example.org/agent");
-    assert_eq!(caller.certificate_thumbprint(), caller.peer().map(|peer| peer.certificate_thumbprint()));
+    assert_eq!(caller.certificate_thumbprint(), caller.peer().and_then(|peer| peer.certificate_thumbprint()));
     assert_eq!(caller.expires_at(), Timestamp::MAX);
     assert!(!format!("{caller:?}").contains("chain"));
 }

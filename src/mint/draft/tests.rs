@@ -121,6 +121,7 @@ fn decision() -> Decision {
         ttl_max: Ttl::from_secs(300).unwrap(),
         approvals_needed: 0,
         observed_only: false,
+        unbound: false,
     }
 }
 
@@ -208,6 +209,25 @@ async fn what_is_recorded_is_what_is_signed() {
     assert_eq!(grant.certificate_thumbprint, claims.cnf.unwrap().certificate.to_string());
     assert_eq!(scene.verify(&token, ARGUMENTS, TokenType::AccessToken), "ACCEPTED");
     assert_eq!(scene.verify(&token, r#"{"to":"b@x.test"}"#, TokenType::AccessToken), "SINK_DIFFERS");
+}
+
+#[tokio::test]
+async fn a_token_is_bound_to_no_key_only_where_the_decision_says_so() {
+    let scene = Scene::new();
+    let with_token = |decision| Permit::from_decision(VerifiedCaller::stand_in_with_token(AGENT), decision).unwrap();
+    let short = Plan { life: life(60, 3600), ..plan() };
+    assert_eq!(defect(scene.draft(with_token(decision()), &short)), "KeyNotProven");
+    let unbound = || Decision { unbound: true, ..decision() };
+    assert_eq!(defect(scene.draft(with_token(unbound()), &Plan { life: life(61, 3600), ..plan() })), "LifeTooLong");
+    let (token, position) = scene.token(with_token(unbound()), &short).await;
+    let grant = grant_of(&scene.journal.read(position).unwrap());
+    assert!(grant.unbound && grant.certificate_thumbprint.is_empty());
+    assert!(Claims::parse(&open(&grant.sealed_claims)).unwrap().cnf.is_none());
+    assert_eq!(scene.verify(&token, ARGUMENTS, TokenType::AccessToken), "TOKEN_UNBOUND");
+    // Who proved a key gets a bound token, whatever the decision would allow.
+    let (_, position) = scene.token(permit_for(unbound()), &Plan { jti: Jti::new([4; 16]), ..plan() }).await;
+    let grant = grant_of(&scene.journal.read(position).unwrap());
+    assert!(!grant.unbound && !grant.certificate_thumbprint.is_empty());
 }
 
 #[tokio::test]

@@ -75,6 +75,16 @@ fn a_policy_without_its_annotations_is_refused() {
             "means nothing",
         ),
         ("a life of years", "@id(\"x\") @ttl(\"1000s\") permit (principal, action, resource);", "@ttl is no time"),
+        (
+            "an unbound token that lives long",
+            "@id(\"x\") @unbound(\"61s\") permit (principal, action, resource);",
+            "@unbound is no time from 1s to 60s",
+        ),
+        (
+            "a forbid of unbound tokens",
+            &format!("@id(\"x\") @reason(\"FORBIDDEN\") @unbound(\"9s\") {forbid}"),
+            "@unbound means nothing",
+        ),
         ("a life of nothing", "@id(\"x\") @ttl(\"0s\") permit (principal, action, resource);", "@ttl is no time"),
         ("a life without a unit", "@id(\"x\") @ttl(\"60\") permit (principal, action, resource);", "@ttl is no time"),
         (

@@ -18,6 +18,7 @@ fn only_a_grant_becomes_a_permit() {
             ttl_max: Ttl::from_secs(60).unwrap(),
             approvals_needed: 0,
             observed_only: false,
+            unbound: false,
         };
         let caller = VerifiedCaller::stand_in("spiffe://td/agent");
         match Permit::from_decision(caller, decision.clone()) {

@@ -13,7 +13,9 @@ use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
 use carnet::entropy::Entropy;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
-use carnet::identity::listen::ListenLimits;
+use carnet::identity::https::ServerCertificate;
+use carnet::identity::jwt_svid::DoorRules;
+use carnet::identity::listen::{HANDSHAKE_WITHIN, ListenLimits};
 use carnet::identity::workload::Workload;
 use carnet::journal::options::Options;
 use carnet::metrics::Metrics;
@@ -21,7 +23,7 @@ use carnet::mint::ring::KeySettings;
 use carnet::model::time::Ttl;
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
-use carnet::server::doors::WorkloadDoor;
+use carnet::server::doors::{BearerDoor, WorkloadDoor};
 use carnet::server::folder::{DataFolder, FolderOptions};
 use carnet::server::operator;
 use carnet::server::start::{Parts, Running, start};
@@ -32,7 +34,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, client_config, id, soon};
 use super::record::Record;
 
 /// The issuer of its tokens.
@@ -60,6 +62,8 @@ pub struct Setup {
     pub key_lead: Duration,
     /// Accepts workloads of the other trust domain too.
     pub accepts_foreign: bool,
+    /// Opens the door for those who show a token.
+    pub bearers: bool,
 }
 
 impl Default for Setup {
@@ -73,6 +77,7 @@ impl Default for Setup {
             heartbeat: Duration::from_millis(200),
             key_lead: Duration::from_secs(3600),
             accepts_foreign: false,
+            bearers: false,
         }
     }
 }
@@ -220,6 +225,47 @@ impl TestBroker {
 
     pub async fn scorer(&self) -> Caller {
         self.caller(SCORER).await
+    }
+
+    /// Clients over server TLS, which show nothing by themselves.
+    pub async fn behind_a_proxy(&self) -> Caller {
+        let address = self.running().addresses().bearer.expect("the door is open");
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(client_config(None)));
+        let connect = tower::service_fn(move |_: tonic::transport::Uri| {
+            let tls = tls.clone();
+            async move {
+                let tcp = tokio::net::TcpStream::connect(address).await?;
+                let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
+                tls.connect(name, tcp).await.map(hyper_util::rt::TokioIo::new)
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::from_static("http://carnet.test");
+        let channel = soon(endpoint.connect_with_connector(connect)).await.unwrap();
+        Caller::new(channel, Arc::clone(&self.record))
+    }
+
+    /// The workload at that path of the own trust domain, behind a proxy that ends TLS.
+    pub async fn bearer(&self, path: &str) -> Caller {
+        let token = self.jwt_svid(&self.pki.ca, id(path).as_str(), ISSUER, Duration::from_secs(300));
+        let caller = self.behind_a_proxy().await.showing(&format!("Bearer {token}"));
+        // What the Workload API says of JWT authorities comes by a stream of its own.
+        soon(async {
+            while caller
+                .tasks()
+                .get_task(v1::GetTaskRequest::default())
+                .await
+                .is_err_and(|e| e.code() == tonic::Code::Unauthenticated)
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        caller
+    }
+
+    /// A JWT-SVID that an authority signs.
+    pub fn jwt_svid(&self, ca: &carnet::dev::ca::DevCa, spiffe_id: &str, audience: &str, life: Duration) -> String {
+        ca.jwt().issue(spiffe_id, &[audience.to_owned()], self.pki.now(), life).unwrap()
     }
 
     /// Clients over the operator's socket.
@@ -379,6 +425,15 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             limits: ListenLimits::default(),
         },
         https: None,
+        bearer: match setup.bearers {
+            true => Some(BearerDoor {
+                listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
+                certificate: ServerCertificate::Svid(trust.clone()),
+                rules: DoorRules { audience: ISSUER.to_owned(), life_max: HOUR },
+                handshake_within: HANDSHAKE_WITHIN,
+            }),
+            false => None,
+        },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,
         drain_timeout: Duration::from_secs(5),

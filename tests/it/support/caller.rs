@@ -12,6 +12,9 @@ use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
 use carnet::pb::v1::task_service_client::TaskServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
@@ -52,18 +55,33 @@ enum Leaves {
     Anything,
 }
 
+/// A token that is shown with every request; none over mutual TLS.
+#[derive(Clone, Default)]
+pub struct Shown(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Shown {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// One identity's clients.
 #[derive(Clone)]
 pub struct Caller {
     channel: Channel,
+    shown: Shown,
     record: Arc<Record>,
     leaves: Leaves,
 }
 
 macro_rules! clients {
     ($($name:ident: $client:ident,)*) => {
-        $(pub fn $name(&self) -> $client<Channel> {
-            $client::new(self.channel.clone()).max_encoding_message_size(64 << 20).max_decoding_message_size(64 << 20)
+        $(pub fn $name(&self) -> $client<InterceptedService<Channel, Shown>> {
+            let channel = InterceptedService::new(self.channel.clone(), self.shown.clone());
+            $client::new(channel).max_encoding_message_size(64 << 20).max_decoding_message_size(64 << 20)
         })*
     };
 }
@@ -82,7 +100,12 @@ macro_rules! calls {
 
 impl Caller {
     pub fn new(channel: Channel, record: Arc<Record>) -> Self {
-        Self { channel, record, leaves: Leaves::Event }
+        Self { channel, shown: Shown::default(), record, leaves: Leaves::Event }
+    }
+
+    /// The same channel, with this value of `authorization`.
+    pub fn showing(&self, authorization: &str) -> Self {
+        Self { shown: Shown(Some(authorization.parse().unwrap())), ..self.clone() }
     }
 
     /// The same caller, repeating something: the record must not grow.
