@@ -41,6 +41,7 @@ mod search_index;
 mod serve;
 mod support;
 mod trust;
+mod vectors;
 mod watch;
 mod witnesses;
 mod workload_api;

@@ -145,6 +145,9 @@ fn headers_are_refused_by_their_defect() {
     }
 }
 
+/// A name, claims in place of the usual ones, and the rule that is broken.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn claims_are_refused_by_their_defect() {
     let domain = Domain::new("a.test");
@@ -153,7 +156,7 @@ fn claims_are_refused_by_their_defect() {
     let now = NOW.to_string();
     let ahead = (NOW + 16).to_string();
     let near = (NOW + 15).to_string();
-    let rows: &[(&str, &[(&str, &str)], &str)] = &[
+    let rows: &[Row] = &[
         ("control", &[], "accepted"),
         ("aud a string", &[("aud", r#""carnet""#)], "accepted"),
         ("aud among others", &[("aud", r#"["x","carnet"]"#)], "accepted"),
