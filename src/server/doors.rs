@@ -136,7 +136,7 @@ fn builder() -> Server {
         .http2_keepalive_timeout(Some(PONG_WITHIN))
 }
 
-async fn serve_grpc<S, C>(mut server: Server, connections: S, door: Door, end: impl Future<Output = ()>)
+async fn serve_grpc<S, C>(server: Server, connections: S, door: Door, end: impl Future<Output = ()>)
 where
     S: Stream<Item = io::Result<C>>,
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,

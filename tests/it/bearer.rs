@@ -39,7 +39,8 @@ async fn a_bearer_may_do_everything_but_get_a_token() {
     assert_eq!((outcome, reasons), (Outcome::Denied, vec!["KEY_NOT_PROVEN".to_owned()]));
     // The same agent gets one when it proves its key; its report and its release need none.
     let granted = broker.agent().await.granted(task.reading()).await;
-    let report = task.report(granted.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &json!({}));
+    let mut report = task.report(granted.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &json!({}));
+    report.task_handle.clone_from(&task.handle);
     agent.report_tool_call(report).await.unwrap();
     agent.release_credential(task.release(granted.id())).await.unwrap();
     orchestrator.complete_task(task.complete()).await.unwrap();
@@ -170,10 +171,9 @@ async fn a_token_shown_over_mutual_tls_changes_nothing() {
     let broker = TestBroker::with(open()).await;
     let token = broker.jwt_svid(&broker.pki.ca, id(ORCHESTRATOR).as_str(), ISSUER, Duration::from_secs(300));
     let agent = broker.agent().await.showing(&format!("Bearer {token}"));
-    let refused = agent
-        .unchecked()
-        .revoke(super::support::ask::revocation(carnet::pb::v1::target::Target::Agent(id(AGENT).to_string())));
-    assert_eq!(refused.await.unwrap_err().code, Code::PermissionDenied, "it is the agent, and no orchestrator");
+    let target = carnet::pb::v1::target::Target::Agent(id(AGENT).to_string());
+    let refused = agent.unchecked().revoke(super::support::ask::revocation(target)).await.unwrap_err();
+    assert_eq!(refused.code, Code::PermissionDenied, "it is the agent, and no orchestrator");
 }
 
 #[tokio::test]
