@@ -127,7 +127,9 @@ impl IntoResponse for Verdict {
     fn into_response(self) -> Response {
         let (code, body) = match self {
             Self::Good(mut body) => {
-                body["status"] = "ok".into();
+                if let Some(members) = body.as_object_mut() {
+                    members.insert("status".to_owned(), "ok".into());
+                }
                 (StatusCode::OK, body)
             }
             Self::Rejected(why) => (StatusCode::UNPROCESSABLE_ENTITY, json!({ "status": "rejected", "message": why })),

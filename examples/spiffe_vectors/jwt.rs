@@ -95,8 +95,11 @@ const HEADERS: &[(&str, &str, &str, bool)] = &[
     ("no kid, which the standard allows and every issuer sets", "2.2", r#"{"alg":"ES256"}"#, false),
 ];
 
+/// A name, a section, claims in place of the usual ones, and whether that is accepted.
+type ClaimsRow = (&'static str, &'static str, &'static [(&'static str, &'static str)], bool);
+
 /// Claims of a token that is good otherwise (JWT-SVID §3): those of the control, with some replaced, or left out by an empty text.
-const CLAIMS: &[(&str, &str, &[(&str, &str)], bool)] = &[
+const CLAIMS: &[ClaimsRow] = &[
     ("control: aud a string", "3.2", &[("aud", r#""carnet""#)], true),
     ("control: aud among others", "3.2", &[("aud", r#"["other","carnet"]"#)], true),
     (

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use carnet::dev::ca::{DevCa, IssuedSvid};
 use carnet::dev::workload_api::{Offer, WorkloadApi};
+use carnet::model::time::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rcgen::{BasicConstraints, IsCa};
@@ -127,10 +128,10 @@ async fn it_greets_peers_of_known_trust_domains_and_nobody_else() {
         pki.ca.issue_shaped(&shape).unwrap()
     };
     let expired = {
+        let now = pki.now().as_secs();
         let mut shape = pki.shape("/peer");
-        (shape.not_before, shape.not_after) =
-            (shape.not_before, carnet::model::time::Timestamp::from_secs(pki.now().as_secs() - 1));
-        shape.not_before = carnet::model::time::Timestamp::from_secs(pki.now().as_secs() - 100);
+        shape.not_before = Timestamp::from_secs(now - 100);
+        shape.not_after = Timestamp::from_secs(now - 1);
         pki.ca.issue_shaped(&shape).unwrap()
     };
     let forged = pki.foreign.issue_shaped(&pki.shape("/peer")).unwrap();
