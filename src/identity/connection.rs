@@ -125,7 +125,7 @@ async fn superseded(trust: &Trust, peer: &VerifiedPeer, authority: Option<&Vec<u
         }
     }
     let (least, spread) = SUPERSEDED_AFTER;
-    let part = peer.certificate_thumbprint().as_bytes().first().copied().unwrap_or_default();
+    let part = peer.certificate_thumbprint().and_then(|t| t.as_bytes().first().copied()).unwrap_or_default();
     let clock = trust.clock();
     clock.reach(clock.now().after(least + spread * u32::from(part) / 256)).await;
 }
