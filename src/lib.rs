@@ -33,7 +33,7 @@ pub mod eval;
 pub mod grpc;
 #[cfg(feature = "broker")]
 pub mod http;
-#[cfg(feature = "broker")]
+#[cfg(any(feature = "broker", feature = "svid"))]
 pub mod identity;
 #[cfg(feature = "broker")]
 pub mod intent;

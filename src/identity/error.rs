@@ -242,6 +242,7 @@ impl HandshakeError {
 }
 
 /// Why there is no identity of our own, or no connection to somebody else.
+#[cfg(feature = "broker")]
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The address of the Workload API is none.

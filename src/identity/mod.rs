@@ -2,25 +2,45 @@
 //! [`peer::VerifiedPeer`], and the recheck of every request that yields a [`caller::VerifiedCaller`]. JWT-SVIDs are verified
 //! beside them, by the keys of their own trust domain; OIDC tokens have their place there too. It knows nothing of what a
 //! caller may do: classes and owners are policy's.
+#![cfg_attr(
+    not(feature = "broker"),
+    allow(dead_code, unused_imports, reason = "without the broker, only what reads an SVID is built")
+)]
 
+#[cfg(feature = "broker")]
 pub mod accept;
+#[cfg(feature = "broker")]
 pub mod caller;
+#[cfg(feature = "broker")]
 pub mod client;
+#[cfg(feature = "broker")]
 pub mod connection;
+#[cfg(feature = "broker")]
 mod crowd;
 pub mod error;
+#[cfg(feature = "broker")]
+pub mod gathered;
+#[cfg(feature = "broker")]
 pub mod get;
+#[cfg(feature = "broker")]
 pub mod guarded;
+#[cfg(feature = "broker")]
 pub mod https;
+#[cfg(feature = "broker")]
 pub mod jwt_source;
 pub mod jwt_svid;
+#[cfg(feature = "broker")]
 pub mod listen;
+#[cfg(feature = "broker")]
 pub mod peer;
+#[cfg(feature = "broker")]
 pub mod serve;
 pub mod svid;
+#[cfg(feature = "broker")]
 pub mod trust;
-pub mod workload;
-
-pub(crate) mod gathered;
+#[cfg(feature = "broker")]
 mod verifier;
+#[cfg(feature = "broker")]
 mod view;
+#[cfg(feature = "broker")]
+pub mod workload;
