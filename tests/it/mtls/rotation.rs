@@ -18,7 +18,7 @@ async fn a_connection_is_wound_down_once_the_own_svid_comes_from_another_authori
     let mut server = Server::start(&trust, ListenLimits::default()).await;
     let channel = server.channel(&agent).await;
     request(&channel).await.unwrap();
-    let first = *server.seen.recv().await.unwrap().certificate_thumbprint();
+    let first = server.seen.recv().await.unwrap().certificate_thumbprint().copied();
 
     // Both authorities are trusted, and SVIDs are issued by the next one.
     let next = Arc::new(DevCa::new(domain(DOMAIN), pki.now(), HOUR).unwrap());
@@ -33,13 +33,17 @@ async fn a_connection_is_wound_down_once_the_own_svid_comes_from_another_authori
     broker_api.offer(offer("/carnet", &roots));
     assert!(soon(of_broker.changed()).await && soon(of_agent.changed()).await);
     request(&channel).await.unwrap();
-    assert_eq!(server.seen.recv().await.unwrap().certificate_thumbprint(), &first, "peers have a moment to follow");
+    assert_eq!(
+        server.seen.recv().await.unwrap().certificate_thumbprint(),
+        first.as_ref(),
+        "peers have a moment to follow"
+    );
 
     soon(async {
         loop {
             pki.clock.advance(Duration::from_secs(10));
             request(&channel).await.unwrap();
-            if server.seen.recv().await.unwrap().certificate_thumbprint() != &first {
+            if server.seen.recv().await.unwrap().certificate_thumbprint() != first.as_ref() {
                 break;
             }
         }

@@ -264,7 +264,7 @@ impl TestBroker {
     }
 
     /// A JWT-SVID that an authority signs.
-    pub fn jwt_svid(&self, ca: &carnet::dev::ca::DevCa, spiffe_id: &str, audience: &str, life: Duration) -> String {
+    pub fn jwt_svid(&self, ca: &DevCa, spiffe_id: &str, audience: &str, life: Duration) -> String {
         ca.jwt().issue(spiffe_id, &[audience.to_owned()], self.pki.now(), life).unwrap()
     }
 
