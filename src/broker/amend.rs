@@ -103,7 +103,7 @@ impl Broker {
         let ceiling = match &amended {
             Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };
-                words::seal(&self.0.sealer, view.root, context, words).map_err(BrokerError::unavailable)?
+                words::seal_to_fold(&self.0.sealer, view.root, context, words)?
             }
             None => bytes::Bytes::new(),
         };

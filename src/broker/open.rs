@@ -131,11 +131,11 @@ impl Broker {
             trusted: std::sync::Mutex::default(),
             torn_bytes: report.torn_bytes,
         }));
-        broker.begin(parts.policy, parts.activate, report.torn_bytes).await?;
+        broker.begin(parts.policy, parts.activate, &report).await?;
         Ok(broker)
     }
 
-    async fn begin(&self, files: BundleFiles, activate: bool, torn_bytes: u64) -> Result<(), OpenError> {
+    async fn begin(&self, files: BundleFiles, activate: bool, found: &OpenReport) -> Result<(), OpenError> {
         let digest = files.digest().to_string();
         let in_force = {
             let state = self.0.known.look();
@@ -170,7 +170,12 @@ impl Broker {
             let state = self.0.known.look();
             state.policy.as_ref().map(|p| (p.digest.clone(), p.revision)).unwrap_or_default()
         };
-        let started = pb::BrokerStarted { policy_digest, policy_revision, torn_bytes };
+        let started = pb::BrokerStarted {
+            policy_digest,
+            policy_revision,
+            torn_bytes: found.torn_bytes,
+            replayed: found.replayed,
+        };
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
         // From what is held back, if need be, for the same reason.
         self.append(ending(started, Vec::new())).await.map_err(OpenError::Record)?;

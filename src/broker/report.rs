@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::broker::answer::Reported;
 use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext};
@@ -173,7 +174,7 @@ impl Broker {
         Ok(role)
     }
 
-    fn seal_report<W: Serialize>(
+    fn seal_report<W: Serialize + DeserializeOwned>(
         &self,
         root: TaskId,
         kind: &'static str,
@@ -181,7 +182,7 @@ impl Broker {
         words: &W,
     ) -> Result<Bytes, BrokerError> {
         let context = Context { kind, id: &key.to_string() };
-        words::seal(&self.0.sealer, root, context, words).map_err(BrokerError::unavailable)
+        Ok(words::seal_to_fold(&self.0.sealer, root, context, words)?)
     }
 
     fn reported(&self, task: TaskId, position: u64, tally: Tally) -> Result<Reported, BrokerError> {

@@ -311,7 +311,7 @@ fn load_retired(s: SavedRetired) -> GrantChange {
 }
 
 /// `None` when the family was erased.
-fn seal<W: Serialize>(
+fn seal<W: Serialize + serde::de::DeserializeOwned>(
     means: &Means,
     root: TaskId,
     kind: &'static str,

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::Difference;
+use crate::broker::error::BrokerError;
 use crate::intent::task::Intent;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
@@ -91,16 +92,42 @@ const WORDS_BYTES_USUAL: usize = 4 << 10;
 ///
 /// # Errors
 /// When the family has no key or was erased.
-pub(in crate::broker) fn seal<W: Serialize>(
+pub(in crate::broker) fn seal<W: Serialize + DeserializeOwned>(
     sealer: &Sealer,
     root: TaskId,
     context: Context<'_>,
     words: &W,
 ) -> Result<bytes::Bytes, WordsError> {
+    let json = encoded(words)?;
+    debug_assert!(serde_json::from_slice::<W>(&json).is_ok(), "what is written as `{}` reads back", context.kind);
+    sealed(sealer, root, context, &json)
+}
+
+/// The same for words that a fold opens. It cannot go on without them: what would not read back would end the broker, and
+/// every start of it. So it is read before it is written, and what does not read is not written.
+///
+/// # Errors
+/// As [`seal`], and when the words do not read back.
+pub(in crate::broker) fn seal_to_fold<W: Serialize + DeserializeOwned>(
+    sealer: &Sealer,
+    root: TaskId,
+    context: Context<'_>,
+    words: &W,
+) -> Result<bytes::Bytes, WordsError> {
+    let json = encoded(words)?;
+    serde_json::from_slice::<W>(&json).map_err(WordsError::Decode)?;
+    sealed(sealer, root, context, &json)
+}
+
+fn encoded<W: Serialize>(words: &W) -> Result<zeroize::Zeroizing<Vec<u8>>, WordsError> {
     // What moves while it grows leaves copies behind.
     let mut json = zeroize::Zeroizing::new(Vec::with_capacity(WORDS_BYTES_USUAL));
     serde_json::to_writer(&mut *json, words).map_err(WordsError::Encode)?;
-    Ok(sealer.seal(root, &associated(context), &json).map_err(WordsError::Seal)?.into())
+    Ok(json)
+}
+
+fn sealed(sealer: &Sealer, root: TaskId, context: Context<'_>, json: &[u8]) -> Result<bytes::Bytes, WordsError> {
+    Ok(sealer.seal(root, &associated(context), json).map_err(WordsError::Seal)?.into())
 }
 
 /// Opens what [`seal`] made.
@@ -141,3 +168,15 @@ impl WordsError {
         matches!(self, Self::Seal(SealError::Erased(_)))
     }
 }
+
+impl From<WordsError> for BrokerError {
+    fn from(error: WordsError) -> Self {
+        match error {
+            WordsError::Seal(_) => Self::unavailable(error),
+            WordsError::Encode(_) | WordsError::Decode(_) => Self::internal(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
-//! Exact decimal numbers for amounts: never floats. Two spellings of one number are equal.
+//! Exact decimal numbers for amounts: never floats. Two spellings of one number are equal. What is read from outside and what
+//! is reckoned keep to the same limits, so that every number that is written down is read back.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::limits::NUMBER_DIGITS_MAX;
 
 /// A decimal number: `units × 10^-scale`, in lowest form (no trailing zeros after the point).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Decimal {
     units: i128,
     scale: u32,
@@ -23,7 +24,7 @@ pub enum ParseDecimalError {
     #[error("not a decimal number")]
     Syntax,
     /// More digits than an amount has, once the exponent is written out.
-    #[error("more than 30 digits")]
+    #[error("more than {NUMBER_DIGITS_MAX} digits")]
     TooLong,
 }
 
@@ -37,15 +38,16 @@ impl Decimal {
         self.units < 0
     }
 
-    /// The sum; `None` when it has more digits than fit.
+    /// The sum; `None` when it has more than [`NUMBER_DIGITS_MAX`] digits, or places behind its point.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let units = self.at_scale(scale)?.checked_add(other.at_scale(scale)?)?;
-        Some(Self { units, scale }.lowest())
+        let sum = Self { units, scale }.lowest();
+        (sum.units.unsigned_abs() < UNITS_END && sum.scale <= NUMBER_DIGITS_MAX).then_some(sum)
     }
 
-    /// The difference; `None` when it has more digits than fit.
+    /// The difference; `None` as for [`Decimal::checked_add`].
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.checked_add(Self { units: other.units.checked_neg()?, scale: other.scale })
@@ -70,43 +72,59 @@ impl FromStr for Decimal {
 
     /// Reads the number syntax of JSON (RFC 8259 §6), also with leading zeros.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        use ParseDecimalError::{Syntax, TooLong};
-        if s.len() > 4 * NUMBER_DIGITS_MAX {
-            return Err(TooLong);
-        }
-        let (mantissa, exponent) = match s.split_once(['e', 'E']) {
-            None => (s, 0),
-            Some((m, e)) => (m, e.strip_prefix('+').unwrap_or(e).parse::<i32>().map_err(|_| Syntax)?),
-        };
-        let (negative, digits) = match mantissa.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, mantissa),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || digits.ends_with('.') {
-            return Err(Syntax);
-        }
-        let text = format!("{whole}{fraction}");
-        let text = text.trim_start_matches('0');
-        if text.is_empty() {
-            return Ok(Self::ZERO);
-        }
-        let fraction_len = i32::try_from(fraction.len()).map_err(|_| TooLong)?;
-        let scale = fraction_len.checked_sub(exponent).ok_or(TooLong)?;
-        let digits_max = i32::try_from(NUMBER_DIGITS_MAX).unwrap_or(i32::MAX);
-        if text.len() > NUMBER_DIGITS_MAX || scale > digits_max || scale < -digits_max {
-            return Err(TooLong);
-        }
-        let mut units: i128 = text.parse().map_err(|_| TooLong)?;
-        if scale < 0 {
-            let factor = 10_i128.checked_pow(scale.unsigned_abs()).ok_or(TooLong)?;
-            units = units.checked_mul(factor).filter(|u| *u < 10_i128.pow(30)).ok_or(TooLong)?;
-        }
-        let units = if negative { -units } else { units };
-        Ok(Self { units, scale: u32::try_from(scale).unwrap_or(0) }.lowest())
+        read(s, NUMBER_DIGITS_MAX)
     }
 }
+
+impl<'de> Deserialize<'de> for Decimal {
+    /// From a record. It may hold longer numbers than are taken today, and must open all the same.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        read(&text, RECORDED_DIGITS_MAX).map_err(de::Error::custom)
+    }
+}
+
+fn read(s: &str, digits_max: u32) -> Result<Decimal, ParseDecimalError> {
+    use ParseDecimalError::{Syntax, TooLong};
+    if s.len() > 4 * NUMBER_DIGITS_MAX as usize {
+        return Err(TooLong);
+    }
+    let (mantissa, exponent) = match s.split_once(['e', 'E']) {
+        None => (s, 0),
+        Some((m, e)) => (m, e.strip_prefix('+').unwrap_or(e).parse::<i32>().map_err(|_| Syntax)?),
+    };
+    let (negative, digits) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || digits.ends_with('.') {
+        return Err(Syntax);
+    }
+    let text = format!("{whole}{fraction}");
+    let text = text.trim_start_matches('0');
+    if text.is_empty() {
+        return Ok(Decimal::ZERO);
+    }
+    let fraction_len = i32::try_from(fraction.len()).map_err(|_| TooLong)?;
+    let scale = fraction_len.checked_sub(exponent).ok_or(TooLong)?;
+    if text.len() > digits_max as usize || scale.unsigned_abs() > NUMBER_DIGITS_MAX {
+        return Err(TooLong);
+    }
+    let mut units: i128 = text.parse().map_err(|_| TooLong)?;
+    if scale < 0 {
+        let factor = 10_i128.checked_pow(scale.unsigned_abs()).ok_or(TooLong)?;
+        units = units.checked_mul(factor).filter(|u| u.unsigned_abs() < UNITS_END).ok_or(TooLong)?;
+    }
+    let units = if negative { -units } else { units };
+    Ok(Decimal { units, scale: u32::try_from(scale).unwrap_or(0) }.lowest())
+}
+
+/// The first number of units that has too many digits.
+const UNITS_END: u128 = 10_u128.pow(NUMBER_DIGITS_MAX);
+/// Most digits of a number in a record: all that 128 bits hold.
+const RECORDED_DIGITS_MAX: u32 = 39;
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -141,14 +159,6 @@ impl fmt::Display for Decimal {
 impl fmt::Debug for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl TryFrom<String> for Decimal {
-    type Error = ParseDecimalError;
-
-    fn try_from(s: String) -> Result<Self, Self::Error> {
-        s.parse()
     }
 }
 

@@ -32,8 +32,8 @@ pub const RESULT_BYTES_MAX: usize = 256 << 10;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Most values in one JSON document.
 pub const JSON_VALUES_MAX: usize = 20_000;
-/// Most digits of a number in JSON: beyond this it is not an amount.
-pub const NUMBER_DIGITS_MAX: usize = 30;
+/// Most digits of an amount, and most places behind its point; also of what amounts add up to.
+pub const NUMBER_DIGITS_MAX: u32 = 30;
 /// Longest name of a tool, an action, a data class, a signal.
 pub const NAME_BYTES_MAX: usize = 128;
 /// Longest resource, audience, initiator or owner, in bytes.

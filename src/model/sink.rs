@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decimal::Decimal;
 use super::json::Json;
-use super::limits::{SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
+use super::limits::{NUMBER_DIGITS_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
 
 pub mod alike;
 pub mod carried;
@@ -76,8 +76,8 @@ pub struct SinkSpec {
 /// Why the sinks of a call could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SinkError {
-    /// A value that should be a decimal number is none.
-    #[error("sink `{name}` holds no decimal number")]
+    /// A value that should be a decimal number is none, or all of them together have more than [`NUMBER_DIGITS_MAX`] digits.
+    #[error("sink `{name}` holds no decimal number of at most {NUMBER_DIGITS_MAX} digits")]
     NotAnAmount {
         /// The sink.
         name: String,

@@ -27,6 +27,7 @@ mod harness;
 mod journal;
 mod limits;
 mod mtls;
+mod odd_values;
 mod pause;
 mod policy_matrix;
 mod race;

@@ -107,7 +107,12 @@ impl World {
         self.event(1, Payload::CredentialDecided(decided));
     }
 
-    fn seal_report<W: serde::Serialize>(&self, kind: &'static str, request: &str, words: &W) -> bytes::Bytes {
+    fn seal_report<W: serde::Serialize + serde::de::DeserializeOwned>(
+        &self,
+        kind: &'static str,
+        request: &str,
+        words: &W,
+    ) -> bytes::Bytes {
         let key = GuardKey::report(&task(1), REPORTER, &request.parse().unwrap());
         seal(&self.means.sealer, task(1), Context { kind, id: &key.to_string() }, words).unwrap()
     }

@@ -76,4 +76,14 @@ fn a_total_beyond_what_a_decimal_holds_stays_beyond() {
     assert_eq!(usage.total_of(&tool, "a"), None);
     usage.reserve(&tool, &[("a".to_owned(), least)], 3);
     assert_eq!(usage.total_of(&tool, "a"), None);
+    let json = serde_json::to_string(&usage).unwrap();
+    assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage, "as a snapshot keeps it");
+}
+
+#[test]
+fn amounts_that_add_up_to_too_many_digits_are_refused() {
+    let digits = |least: &str| access(&format!(r#"{{"parts":[{{"amount":20}},{{"amount":{least}}}]}}"#));
+    assert_eq!(amounts(&digits("0.0001"), &pay()).unwrap()[0].1.to_string(), "20.0001");
+    let refused = amounts(&digits("0.000000000000000000000000000001"), &pay()).unwrap_err();
+    assert_eq!(refused, SinkError::NotAnAmount { name: "parts.amount".to_owned() });
 }

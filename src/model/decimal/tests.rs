@@ -30,7 +30,39 @@ fn what_is_no_decimal_is_refused() {
     }
 }
 
+#[test]
+fn a_record_with_a_longer_number_than_is_taken_today_opens() {
+    for written in ["20.000000000000000000000000000001", "-99999999.999999999999999999999999999999"] {
+        let json = format!("\"{written}\"");
+        let opened: Decimal = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&opened).unwrap(), json);
+        assert_eq!(written.parse::<Decimal>(), Err(ParseDecimalError::TooLong), "from outside it is refused");
+        assert_eq!(opened.checked_add(Decimal::ZERO), None, "and nothing is made of it");
+        assert_eq!(opened.cmp(&d("0")), if opened.is_negative() { Ordering::Less } else { Ordering::Greater });
+    }
+    assert!(serde_json::from_str::<Decimal>(&format!("\"{}\"", "9".repeat(40))).is_err());
+}
+
+/// Numbers of every length and with every number of places.
+fn any_decimal() -> impl Strategy<Value = Decimal> {
+    ("-?[0-9]{1,30}", 0..=30_i32).prop_map(|(digits, places)| d(&format!("{digits}e-{places}")))
+}
+
 proptest! {
+    #[test]
+    fn whatever_is_reckoned_reads_back(numbers in proptest::collection::vec(any_decimal(), 1..5)) {
+        let mut sum = Decimal::ZERO;
+        for n in numbers {
+            for made in [sum.checked_add(n), sum.checked_sub(n), n.checked_sub(sum)].into_iter().flatten() {
+                let written = made.to_string();
+                prop_assert_eq!(written.parse(), Ok(made), "{}", written);
+                let json = serde_json::to_string(&made).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Decimal>(&json).unwrap(), made);
+                sum = made;
+            }
+        }
+    }
+
     #[test]
     fn sums_and_order_agree_with_integers(a in -1_000_000_i64..1_000_000, b in -1_000_000_i64..1_000_000) {
         let cents = |v: i64| d(&format!("{v}e-2"));

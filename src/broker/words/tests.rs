@@ -1,0 +1,41 @@
+//! What a fold will have to open is written only when it reads back.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::sync::Arc;
+
+use serde::{Deserializer, Serializer};
+
+use super::*;
+use crate::entropy::Entropy;
+use crate::intent::usage::Amounts;
+use crate::seal::sealer::{COMMON, KeyFiles};
+
+/// Written as one thing, and read as another: a defect.
+#[derive(Debug)]
+struct Defect;
+
+impl Serialize for Defect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("twelve")
+    }
+}
+
+impl<'de> Deserialize<'de> for Defect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u32::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+#[test]
+fn what_a_fold_could_not_open_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = KeyFiles { master_key: dir.path().join("master"), task_keys: dir.path().join("task-keys") };
+    let sealer = Sealer::load(&files, Arc::new(crate::disk::RealDisk), Entropy::danger_seeded(1)).unwrap();
+    let context = Context { kind: "draws", id: "1" };
+    let refused = seal_to_fold(&sealer, COMMON, context, &Defect).unwrap_err();
+    assert!(matches!(refused, WordsError::Decode(_)), "{refused:?}");
+    assert!(matches!(BrokerError::from(refused), BrokerError::Internal(_)));
+    let sound: Amounts = vec![("amount".to_owned(), "0.1".parse().unwrap())];
+    let sealed = seal_to_fold(&sealer, COMMON, context, &sound).unwrap();
+    assert_eq!(open::<Amounts>(&sealer, COMMON, context, &sealed).unwrap(), sound);
+}
