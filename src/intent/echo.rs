@@ -7,13 +7,12 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::spelling;
+use crate::model::limits::SINK_VALUE_BYTES_MAX;
 
 /// Most fingerprints that are kept.
 const SENT_MAX: usize = 64 << 10;
 /// Longest text, in bytes, of which every part is kept: what is longer is content, and is kept by its words.
 const PARTED_BYTES_MAX: usize = 128;
-/// Longest value, in bytes, that is checked: what is longer is no value of a sink.
-const ECHO_BYTES_MAX: usize = 512;
 /// Longest part, in bytes of its folded form.
 const PART_BYTES_MAX: usize = 127;
 /// Shortest part, but for groups of digits: shorter ones stand in any value by chance.
@@ -125,21 +124,17 @@ impl Sent {
         self.lengths.dedup();
     }
 
-    /// True when [`Sent::merge`] would find room for all of it.
-    fn has_room_for(&self, other: &Self) -> bool {
-        let lists = [(&self.words, &other.words), (&self.parts, &other.parts), (&self.places, &other.places)];
-        lists.iter().all(|(own, more)| own.len() + more.len() <= SENT_MAX)
-    }
-
     /// Adds what another one holds; false when there is no room for all of it.
     #[must_use]
     pub fn merge(&mut self, other: &Self) -> bool {
-        let fits = self.has_room_for(other);
+        let mut fits = true;
         let lists =
             [(&mut self.words, &other.words), (&mut self.parts, &other.parts), (&mut self.places, &other.places)];
         for (own, more) in lists {
+            let news: Vec<u32> = more.iter().copied().filter(|hash| own.binary_search(hash).is_err()).collect();
             let room = SENT_MAX.saturating_sub(own.len());
-            own.extend(more.iter().take(room));
+            fits &= news.len() <= room;
+            own.extend(news.iter().take(room));
         }
         self.lengths.extend(&other.lengths);
         self.settle();
@@ -159,24 +154,43 @@ impl Sent {
         if was_sent(fingerprint(&folded)) {
             return true;
         }
-        if text.len() > ECHO_BYTES_MAX {
+        // What is longer is no value of a sink.
+        if text.len() > SINK_VALUE_BYTES_MAX {
             return false;
         }
         let mut words = spelling::tokens(text).peekable();
         if words.peek().is_some() && words.all(|word| was_sent(fingerprint(&spelling::folded(word)))) {
             return true;
         }
-        self.is_made_of_parts(folded.as_bytes())
+        self.is_long_with_affixes(folded.as_bytes()) || self.is_made_of_parts(folded.as_bytes())
+    }
+
+    /// True for what is too long to be known by its parts, when it is what was sent but for what a tool puts around it.
+    fn is_long_with_affixes(&self, value: &[u8]) -> bool {
+        if value.len() <= PART_BYTES_MAX {
+            return false;
+        }
+        let own = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_digit);
+        let ends = value.len() - AFFIX_BYTES_MAX..=value.len();
+        (0..=AFFIX_BYTES_MAX).take_while(|start| !value.get(..*start).is_some_and(own)).any(|start| {
+            let mut hash = SEED;
+            (start + 1..).zip(value.iter().skip(start)).any(|(end, byte)| {
+                hash = step(hash, *byte);
+                ends.contains(&end) && !value.get(end..).is_some_and(own) && self.words.binary_search(&hash).is_ok()
+            })
+        })
     }
 
     fn is_made_of_parts(&self, value: &[u8]) -> bool {
         let mut covered = vec![false; value.len()];
         let longest = self.lengths.last().copied().map_or(0, usize::from);
+        // INVARIANT: no length is above `PART_BYTES_MAX`, so each has its bit.
+        let lengths = self.lengths.iter().fold(0_u128, |all, len| all | 1_u128.wrapping_shl(u32::from(*len)));
         for start in 0..value.len() {
             let mut hash = SEED;
             for (len, byte) in (1_usize..).zip(value.iter().skip(start).take(longest)) {
                 hash = step(hash, *byte);
-                if u8::try_from(len).is_ok_and(|len| self.lengths.binary_search(&len).is_err()) {
+                if lengths >> len & 1 == 0 {
                     continue;
                 }
                 if self.places.binary_search(&hash).is_ok() {

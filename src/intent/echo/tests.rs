@@ -76,6 +76,34 @@ fn more_than_is_kept_is_told() {
     let mut all = Sent::default();
     let many: String = (0..SENT_MAX).map(|n| format!("word{n} ")).collect();
     assert!(all.merge(&sent(&["one"], "")));
-    assert!(!all.merge(&sent(&[&many], "")));
+    let many = sent(&[&many], "");
+    assert!(!all.merge(&many));
     assert!(all.is_echoed_by("one"));
+    let mut half = Sent::default();
+    let some: String = (0..SENT_MAX * 2 / 3).map(|n| format!("word{n} ")).collect();
+    let some = sent(&[&some], "");
+    assert!(half.merge(&some) && half.merge(&some), "what is known already needs no room");
+}
+
+#[test]
+fn what_is_long_is_known_again_too() {
+    let long = format!("evil.test/{}", "a/b-c?d=e&".repeat(200));
+    assert!(long.len() > 2000 && long.len() < SINK_VALUE_BYTES_MAX);
+    let known = sent(&[&long, "eve@evil.test"], "");
+    let around = format!("{}eve@evil.test{}", "x/".repeat(300), "/y".repeat(300));
+    for (name, value) in [
+        ("as it was", long.clone()),
+        ("with a scheme", format!("https://{long}")),
+        ("in brackets", format!("<{long}>")),
+        ("an address in something long", around),
+    ] {
+        assert!(known.is_echoed_by(&value), "{name}");
+    }
+    for (name, value) in [
+        ("with more before it", format!("https://elsewhere.test/{long}")),
+        ("with an id behind it", format!("{long}7")),
+        ("something else", "x/".repeat(1000)),
+    ] {
+        assert!(!known.is_echoed_by(&value), "{name}");
+    }
 }
