@@ -121,6 +121,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
             ceiling_declared: true,
             age_s: 60,
             remaining_s: 3600,
+            outlived: false,
             state: TaskState::Active,
             blocks: Vec::new(),
             audience_allowed: true,

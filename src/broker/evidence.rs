@@ -1,7 +1,7 @@
 //! Evidence about a task family as it is kept: signals, of which none is ever dropped, and the reports that were counted, so
 //! that a retry is known again. Both are bounded for each who reports, never at the cost of somebody else's evidence.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::pb::journal as pb;
 /// How long a report is known again. A retry comes within seconds; what comes later is counted anew, which changes no score
 /// and takes away no taint.
 pub(in crate::broker) const REPORT_RETENTION: Duration = Duration::from_secs(900);
-/// Reports of a family that are known again at a time; the oldest gives way.
+/// Reports of a family by one reporter that are known again at a time; its oldest gives way.
 const REPORTS_MAX: usize = 4096;
 /// Most words of signals that the facts of a family hold, in bytes. Those of later signals stand in their events alone.
 const SIGNAL_WORDS_BYTES_MAX: usize = 128 << 10;
@@ -55,7 +55,8 @@ const fn words_of(signal: &Signal) -> usize {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Reports {
     counted: HashMap<GuardKey, Counted>,
-    order: VecDeque<(Timestamp, GuardKey)>,
+    /// By who reported, oldest first.
+    order: BTreeMap<String, VecDeque<(Timestamp, GuardKey)>>,
 }
 
 /// A report that was counted.
@@ -81,13 +82,19 @@ impl Reports {
     }
 
     /// Remembers a report.
-    pub(in crate::broker) fn keep(&mut self, key: GuardKey, at: (u64, Timestamp), asked: Option<[u8; 32]>) {
-        let (position, time) = at;
-        if self.counted.insert(key, Counted { position, asked }).is_none() {
-            self.order.push_back((time, key));
+    pub(in crate::broker) fn keep(
+        &mut self,
+        (key, reporter): (GuardKey, &str),
+        (position, time): (u64, Timestamp),
+        asked: Option<[u8; 32]>,
+    ) {
+        if self.counted.insert(key, Counted { position, asked }).is_some() {
+            return;
         }
-        if self.order.len() > REPORTS_MAX
-            && let Some((_, oldest)) = self.order.pop_front()
+        let own = self.order.entry(reporter.to_owned()).or_default();
+        own.push_back((time, key));
+        if own.len() > REPORTS_MAX
+            && let Some((_, oldest)) = own.pop_front()
         {
             self.counted.remove(&oldest);
         }
@@ -95,17 +102,20 @@ impl Reports {
 
     /// Lets go of what was reported too long ago.
     pub(in crate::broker) fn forget(&mut self, now: Timestamp) {
-        while self.oldest().is_some_and(|at| at.after(REPORT_RETENTION) <= now) {
-            let Some((_, key)) = self.order.pop_front() else { break };
-            self.counted.remove(&key);
+        for own in self.order.values_mut() {
+            while own.front().is_some_and(|(at, _)| at.after(REPORT_RETENTION) <= now) {
+                let Some((_, key)) = own.pop_front() else { break };
+                self.counted.remove(&key);
+            }
+            own.shrink_to(own.len() * 2);
         }
-        self.order.shrink_to(self.order.len() * 2);
+        self.order.retain(|_, own| !own.is_empty());
         self.counted.shrink_to(self.counted.len() * 2);
     }
 
     /// When the oldest was made; `None` when there is none.
     pub(in crate::broker) fn oldest(&self) -> Option<Timestamp> {
-        self.order.front().map(|(at, _)| *at)
+        self.order.values().filter_map(|own| own.front()).map(|(at, _)| *at).min()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::broker::ask::Target;
 use crate::broker::bundles::Bundles;
 use crate::broker::draws::Draws;
 use crate::broker::forget::forget;
+use crate::broker::gather::is_tainted_since;
 use crate::broker::record::parse_target;
 use crate::broker::register::intent_hash;
 use crate::broker::retain::Trigger;
@@ -29,8 +30,6 @@ use crate::seal::sealer::Sealer;
 
 mod reports;
 mod trust;
-
-use reports::is_tainted_since;
 
 /// Tallies that are kept: as many as verbs can be waiting for.
 const TALLIES_MAX: usize = 4096;
@@ -267,7 +266,7 @@ impl Step<'_> {
             self.renewed(grant_id, entry);
             return Ok(());
         }
-        let others = self.state.has_open_grants(root, self.time);
+        let others = self.state.has_standing_grants(root);
         let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         task.grants.insert(grant_id);
         task.open.insert((entry.expires, grant_id));

@@ -7,7 +7,7 @@ use crate::broker::caller::WorkloadCaller;
 use crate::broker::duties;
 use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
-use crate::broker::state::{ActivePolicy, Family, State};
+use crate::broker::state::{ActivePolicy, State};
 use crate::broker::words::{CallWords, TaskWords};
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
 use crate::intent::session::{ReportedCall, Reporter, Session};
@@ -232,6 +232,7 @@ impl View {
             ceiling_declared: self.words.iter().any(|w| w.declared().is_some()),
             age_s: self.now.since(self.created).as_secs(),
             remaining_s: self.deadline.since(self.now).as_secs(),
+            outlived: false,
             state: self.state,
             blocks: self.blocks.clone(),
             audience_allowed: allowed,
@@ -263,6 +264,18 @@ impl View {
         judged.map_err(|e| BrokerError::invalid("access.arguments_json", e.to_string()))
     }
 
+    /// What the family would have seen with a call that was reported; `None` when no grant could be lost for it.
+    pub(in crate::broker) fn tainted_by(
+        &self,
+        call: &pb::ToolCallReported,
+        words: &CallWords,
+    ) -> Result<Option<Arc<Session>>, FoldError> {
+        let (mut session, silent) = (self.session.clone(), Intent::default());
+        let intent = self.intent().unwrap_or(&silent);
+        remember(&mut session, intent, &self.declared(), Some(&self.bundle), call, words, 0)?;
+        Ok(is_tainted_since(&self.session.facts(), &session.facts()).then_some(session))
+    }
+
     /// The intent of the task that began the family.
     pub(in crate::broker) fn intent(&self) -> Option<&Intent> {
         self.words.last().map(|w| &w.intent)
@@ -291,9 +304,15 @@ pub(in crate::broker) fn active(state: &State) -> Result<(ActivePolicy, Arc<Poli
     Ok((policy, bundle))
 }
 
+/// True when a task may lose grants for what it has seen since.
+pub(in crate::broker) fn is_tainted_since(before: &SessionFacts, after: &SessionFacts) -> bool {
+    (before.untrusted_input, &before.carries, before.overflowed)
+        != (after.untrusted_input, &after.carries, after.overflowed)
+}
+
 /// Adds a reported call to what a family has seen.
 pub(in crate::broker) fn remember(
-    family: &mut Family,
+    session: &mut Arc<Session>,
     intent: &Intent,
     declared: &[&Ceiling],
     bundle: Option<&PolicyBundle>,
@@ -305,6 +324,7 @@ pub(in crate::broker) fn remember(
     let reporter = match event.reporter.as_str() {
         "audience" => Reporter::Audience,
         "gateway" => Reporter::Gateway,
+        "server" => Reporter::Server,
         "agent" => Reporter::Agent,
         _ => return Err(FoldError::Value("reporter")),
     };
@@ -317,7 +337,7 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    Arc::make_mut(&mut family.session).report(&call, intent, declared);
+    Arc::make_mut(session).report(&call, intent, declared);
     Ok(())
 }
 

@@ -273,6 +273,7 @@ impl Look {
                 ceiling_declared: ask.ceiling.is_some() && asker.class == IdentityClass::Orchestrator,
                 age_s: 0,
                 remaining_s: life,
+                outlived: false,
                 state: parent.map_or(TaskState::Active, |p| p.state),
                 blocks: self.blocks.clone(),
                 audience_allowed: true,

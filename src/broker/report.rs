@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::broker::Broker;
 use crate::broker::answer::Reported;
 use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext};
 use crate::broker::caller::{Caller, WorkloadCaller};
@@ -18,7 +19,6 @@ use crate::broker::record::{event, family_stream};
 use crate::broker::register::request_id_reused;
 use crate::broker::state::{Grant, State, Tally, Task};
 use crate::broker::words::{self, CallWords, Context, Sentence};
-use crate::broker::{Broker, ordinary};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
@@ -88,12 +88,7 @@ impl Broker {
                 // What is held back is for what ends or suspends something.
                 Err(BrokerError::StorageFull) if class == EntryClass::Ordinary => {
                     take_in(Arc::make_mut(&mut signals), signal_of(&ask, &payload));
-                    let this = self.clone();
-                    let tightens = tokio::task::spawn_blocking(move || this.would_tighten(root, &signals));
-                    if !tightens.await.map_err(BrokerError::internal)?? {
-                        return Err(BrokerError::StorageFull);
-                    }
-                    class = EntryClass::End;
+                    class = self.class_on_a_full_disk(root, move |view| view.signals.clone_from(&signals)).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -122,6 +117,7 @@ impl Broker {
             sealed: Bytes::new(),
         };
         let asked = call_digest(&payload, &words);
+        let mut class = EntryClass::Ordinary;
         for _ in 0..super::TRIES_MAX {
             let (root, looked, role) = {
                 let state = self.0.known.look();
@@ -139,9 +135,17 @@ impl Broker {
             role.clone_into(&mut payload.reporter);
             payload.sealed = self.seal_report(root, "call", key, &words)?;
             let event = event_of(root, caller, &ask.context, Payload::ToolCallReported(payload.clone()));
-            let entry = ordinary(event, vec![expect]);
-            if let Some((position, tally)) = self.record_cause(root, entry, caller.actor(), entered.leave()).await? {
-                return self.reported(ask.task, position, tally);
+            let entry = Entry { events: vec![event], expects: vec![expect], class };
+            match self.record_cause(root, entry, caller.actor(), entered.leave()).await {
+                Ok(Some((position, tally))) => return self.reported(ask.task, position, tally),
+                Ok(None) => {}
+                // As for signals.
+                Err(BrokerError::StorageFull) if class == EntryClass::Ordinary => {
+                    let tainted = self.view(ask.task)?.tainted_by(&payload, &words).map_err(BrokerError::internal)?;
+                    let session = tainted.ok_or(BrokerError::StorageFull)?;
+                    class = self.class_on_a_full_disk(root, move |view| view.session.clone_from(&session)).await?;
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(BrokerError::Conflict)
@@ -186,11 +190,7 @@ impl Broker {
     }
 
     fn reported(&self, task: TaskId, position: u64, tally: Tally) -> Result<Reported, BrokerError> {
-        let view = {
-            let state = self.0.known.look();
-            View::of(&state, task, None, self.0.clock.now())?.ok_or(BrokerError::NotFound { what: "task" })?
-        };
-        let risk = task_risk(&view);
+        let risk = task_risk(&self.view(task)?);
         Ok(Reported {
             position,
             risk: risk.score.points(),
@@ -198,6 +198,11 @@ impl Broker {
             grants_suspended: tally.suspended,
             grants_revoked: tally.revoked,
         })
+    }
+
+    fn view(&self, task: TaskId) -> Result<View, BrokerError> {
+        let state = self.0.known.look();
+        View::of(&state, task, None, self.now(&state))?.ok_or(BrokerError::NotFound { what: "task" })
     }
 
     /// The answer to a report that was counted before, once everything that follows from it is done. It must say the same.
@@ -266,7 +271,11 @@ fn served_role(
         Some(grant) => caller.serves(grant),
         None => own().is_some_and(|audience| reporter.audiences.contains(audience)),
     };
+    let granted = || state.families.get(&task.root).is_some_and(|family| family.usage.grants_of(tool) > 0);
     match (serves, reporter.gateway) {
+        // A gateway sees calls that need no credential. Nobody calls a resource server without one, so what it says of such a
+        // call is no ground.
+        (true, false) if grant.is_none() && !granted() => Some("server"),
         (true, _) => Some("audience"),
         (false, true) => Some("gateway"),
         (false, false) => None,

@@ -27,7 +27,6 @@ use crate::model::facts::{FACTS_VERSION, Facts, Question};
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{DecisionId, GrantId, Jti, TaskId};
 use crate::model::reason::ReasonCode;
-use crate::model::risk::Signal;
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
@@ -74,7 +73,8 @@ impl Trigger {
     }
 }
 
-/// One pass over a family: its open grants that are older than the cause.
+/// One pass over a family: its grants that are older than the cause and that no event has ended. What has expired is among
+/// them, as for every other end: the clock that says so may be wrong, and they are forgotten soon enough.
 struct Pass {
     root: TaskId,
     /// Position of the cause.
@@ -103,6 +103,7 @@ struct Candidate {
     task: TaskId,
     jti: Jti,
     position: u64,
+    expires: Timestamp,
     drifting: bool,
     /// True when its task, or one above, was amended.
     amended: bool,
@@ -152,7 +153,7 @@ impl Broker {
         let pass = Arc::new(pass);
         let (mut at, mut size, mut tries) = (0, CHUNK_GRANTS_MAX, 0);
         loop {
-            let chunk = self.chunk(&pass, at, size, None)?;
+            let chunk = self.chunk(&pass, at, size, &|_| {})?;
             let (this, pass_) = (self.clone(), Arc::clone(&pass));
             // It reads the journal.
             let judged = tokio::task::spawn_blocking(move || this.judge_again(&pass_, &chunk));
@@ -173,9 +174,9 @@ impl Broker {
     /// Finishes what was begun and left, by a crash or because an append failed; at the start of a broker, all that is owed.
     /// That can be much, and no door waits for it: what is granted meanwhile is decided with every cause in mind.
     pub(in crate::broker) async fn resume_reconsidering(&self, at_start: bool) {
-        let now = self.0.clock.now();
         let left: Vec<TaskId> = {
             let state = self.0.known.look();
+            let now = self.now(&state);
             if active(&state).is_err() {
                 return;
             }
@@ -191,17 +192,32 @@ impl Broker {
         }
     }
 
-    /// True when a live grant of the family would be suspended or revoked if those were its signals.
-    pub(in crate::broker) fn would_tighten(
+    /// The class of a report for which there is no ordinary room: what is held back is for it, too, when a grant of the family
+    /// would be suspended or revoked because of it. `suppose` changes a look at a task to what it would be then.
+    ///
+    /// # Errors
+    /// `StorageFull` when nothing would.
+    pub(in crate::broker) async fn class_on_a_full_disk(
         &self,
         root: TaskId,
-        signals: &Arc<Vec<Signal>>,
-    ) -> Result<bool, BrokerError> {
-        let ids = self.0.known.look().open_grants(root, self.0.clock.now());
+        suppose: impl Fn(&mut View) + Send + 'static,
+    ) -> Result<EntryClass, BrokerError> {
+        let this = self.clone();
+        // It reads the journal.
+        let tightens = tokio::task::spawn_blocking(move || this.would_tighten(root, &suppose));
+        if tightens.await.map_err(BrokerError::internal)?? {
+            Ok(EntryClass::End)
+        } else {
+            Err(BrokerError::StorageFull)
+        }
+    }
+
+    fn would_tighten(&self, root: TaskId, suppose: &dyn Fn(&mut View)) -> Result<bool, BrokerError> {
+        let ids = self.0.known.look().standing_by_life(root);
         let (through, trigger, amended) = (u64::MAX, Trigger::Signal, BTreeSet::new());
         let pass = Pass { root, through, trigger, amended, ids, actor: broker_actor() };
         for at in (0..pass.ids.len()).step_by(CHUNK_GRANTS_MAX) {
-            let chunk = self.chunk(&pass, at, CHUNK_GRANTS_MAX, Some(signals))?;
+            let chunk = self.chunk(&pass, at, CHUNK_GRANTS_MAX, suppose)?;
             let tightened = |candidate| {
                 let verdict = self.verdict(&pass, &chunk, candidate);
                 verdict.is_some_and(|(effect, _)| effect != Effect::Restored)
@@ -218,29 +234,22 @@ impl Broker {
         let due = state.families.get(&root)?.due.as_ref().filter(|due| due.position >= cause)?;
         // What was granted later was decided with the cause in mind: guards saw to that.
         let older = |id: &GrantId| state.grants.get(id).is_some_and(|g| g.position < due.position);
-        let ids = state.open_grants(root, self.0.clock.now()).into_iter().filter(older).collect();
+        let ids = state.standing_by_life(root).into_iter().filter(older).collect();
         let (through, trigger, amended) = (due.position, due.trigger, due.amended.clone());
         Some(Pass { root, through, trigger, amended, ids, actor: actor.clone() })
     }
 
-    fn chunk(
-        &self,
-        pass: &Pass,
-        at: usize,
-        size: usize,
-        signals: Option<&Arc<Vec<Signal>>>,
-    ) -> Result<Chunk, BrokerError> {
-        let now = self.0.clock.now();
+    fn chunk(&self, pass: &Pass, at: usize, size: usize, suppose: &dyn Fn(&mut View)) -> Result<Chunk, BrokerError> {
         let state = self.0.known.look();
+        let now = self.now(&state);
         active(&state)?;
         let ids: Vec<GrantId> = pass.ids.iter().skip(at).take(size).copied().collect();
-        let candidates: Vec<_> =
-            ids.iter().enumerate().filter_map(|(n, id)| candidate(&state, pass, n, *id, now)).collect();
+        let candidates: Vec<_> = ids.iter().enumerate().filter_map(|(n, id)| candidate(&state, pass, n, *id)).collect();
         let mut views = HashMap::new();
         for candidate in &candidates {
             views.entry(candidate.task).or_insert_with(|| {
                 let mut view = View::of(&state, candidate.task, None, now).ok().flatten()?;
-                view.signals = signals.cloned().unwrap_or(view.signals);
+                suppose(&mut view);
                 Some(view)
             });
         }
@@ -376,6 +385,7 @@ impl Broker {
     ) -> Result<(Facts, Decision, Outcome), BrokerError> {
         let recorded = self.recorded_decision(candidate.position, root)?;
         let mut facts = retain_facts(view, &recorded.words);
+        facts.task.outlived = candidate.expires > view.deadline;
         if candidate.amended {
             let now = view.judge(&covered(&recorded.words), Judged::Live)?;
             for (entry, now) in facts.entries.iter_mut().zip(now) {
@@ -407,15 +417,15 @@ impl Pass {
     }
 }
 
-fn candidate(state: &State, pass: &Pass, n: usize, id: GrantId, now: Timestamp) -> Option<Candidate> {
-    let grant = state.grants.get(&id).filter(|g| g.is_open(now) && g.position < pass.through)?;
+fn candidate(state: &State, pass: &Pass, n: usize, id: GrantId) -> Option<Candidate> {
+    let grant = state.grants.get(&id).filter(|g| !g.standing.is_ended() && g.position < pass.through)?;
     let drifting = matches!(&grant.standing, GrantStanding::Open(causes) if causes.contains(&SuspensionCause::Drift));
     let amended =
         !pass.amended.is_empty() && state.lineage(grant.task).iter().any(|(task, _)| pass.amended.contains(task));
     let key = GuardKey::grant(&id);
     let expect = Expect { key, at: state.marks.at(&key) };
-    let (task, jti, position) = (grant.task, grant.jti, grant.position);
-    Some(Candidate { n, id, task, jti, position, drifting, amended, expect })
+    let (task, jti, position, expires) = (grant.task, grant.jti, grant.position, grant.expires);
+    Some(Candidate { n, id, task, jti, position, expires, drifting, amended, expect })
 }
 
 /// The facts of a grant now: what was concluded when it was granted, with what the task has come to since.
@@ -453,10 +463,11 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
 /// What the answer means for the grant; `None` when it stays as it is.
 fn effect_of(decision: &Decision, then: Outcome, drifting: bool) -> Option<Effect> {
     // INVARIANT: what can't be undone takes a rule. An evaluation that failed is no rule.
-    let failed = decision.reasons.iter().any(|r| r.code == ReasonCode::PolicyError);
+    let says = |code| decision.reasons.iter().any(|r| r.code == code);
+    let (failed, outlived) = (says(ReasonCode::PolicyError), says(ReasonCode::OutlivesTask));
     match decision.outcome {
-        // What was narrowed when it was granted is not worse for being narrowed still.
-        now if now <= then => drifting.then_some(Effect::Restored),
+        // What was narrowed when it was granted is not worse for being narrowed still, unless it is for what came since.
+        now if now <= then && !outlived => drifting.then_some(Effect::Restored),
         Outcome::Denied if !failed => Some(Effect::Revoked),
         _ => (!drifting).then_some(Effect::Suspended),
     }

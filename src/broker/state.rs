@@ -1,6 +1,7 @@
 //! What the broker knows now: a fold of the journal, and nothing that is not in it. It is read under a short lock and never
 //! written but by `fold`.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -290,11 +291,10 @@ impl State {
         grants
     }
 
-    /// True when the family has a grant that neither an event nor the clock has ended.
-    pub(in crate::broker) fn has_open_grants(&self, root: TaskId, now: Timestamp) -> bool {
+    /// True when the family has such grants.
+    pub(in crate::broker) fn has_standing_grants(&self, root: TaskId) -> bool {
         let members = self.families.get(&root).map(|f| f.members.as_slice()).unwrap_or_default();
-        let mut last = members.iter().filter_map(|id| self.tasks.get(id)?.open.last());
-        last.any(|(expires, _)| *expires > now)
+        members.iter().filter_map(|id| self.tasks.get(id)).any(|task| !task.open.is_empty())
     }
 
     /// How many grants of a task and all below it neither an event nor the clock has ended.
@@ -302,10 +302,10 @@ impl State {
         self.subtree(id).iter().filter_map(|id| self.tasks.get(id)).map(|task| task.open_count(now)).sum()
     }
 
-    /// Open grants of a task and all below it.
-    pub(in crate::broker) fn open_grants(&self, id: TaskId, now: Timestamp) -> Vec<GrantId> {
+    /// [`State::standing_grants`], those that live longest first.
+    pub(in crate::broker) fn standing_by_life(&self, id: TaskId) -> Vec<GrantId> {
         let mut grants = self.standing_grants(id);
-        grants.retain(|g| self.grants.get(g).is_some_and(|g| g.is_open(now)));
+        grants.sort_by_key(|g| Reverse(self.grants.get(g).map(|g| g.expires)));
         grants
     }
 }

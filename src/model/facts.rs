@@ -140,6 +140,9 @@ pub struct TaskFacts {
     pub age_s: u64,
     /// Seconds until its deadline; 0 when it has passed.
     pub remaining_s: u64,
+    /// For `retain`: true when the token in hand ends after the deadline, which was set earlier since (`OUTLIVES_TASK`).
+    #[serde(default)]
+    pub outlived: bool,
     /// Where it stands; anything but active is denied (`TASK_ENDED`, `TASK_PAUSED`).
     #[serde(default)]
     pub state: TaskState,

@@ -132,6 +132,8 @@ reasons! {
     DeadlinePassed = 606, "DEADLINE_PASSED", "The deadline of the task has passed.", "The deadline of the task had passed.";
     /// The trust domain of an agent is no longer trusted.
     TrustWithdrawn = 607, "TRUST_WITHDRAWN", "The trust domain is not accepted at present.", "The trust bundle of the agent's trust domain was withdrawn, or the trust domain is no longer accepted.";
+    /// The token in hand would outlive the task.
+    OutlivesTask = 608, "OUTLIVES_TASK", "The deadline of the task is earlier now; renew the credential.", "The deadline of the task was set earlier than the end of the token.";
 
     // --- callers: 700..
     /// No identity was proven.

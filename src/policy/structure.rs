@@ -36,6 +36,10 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
     deny(!task.blocks.is_empty(), ReasonCode::Blocked, &task.blocks.join(", "));
     deny(of_use && !task.audience_allowed, ReasonCode::AudienceNotInTask, "");
     deny(of_use && facts.entries.is_empty(), ReasonCode::NoPermit, "nothing is asked for");
+    if facts.question == Question::Retain && task.outlived {
+        // A renewal gives it the life that is left.
+        out.push(Finding::whole(Narrowed, ReasonCode::OutlivesTask, ""));
+    }
     out
 }
 

@@ -79,6 +79,31 @@ async fn a_pause_reaches_what_was_granted_after_the_clock_was_set_back() {
 }
 
 #[tokio::test]
+async fn evidence_reaches_what_only_a_clock_that_was_ahead_has_ended() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let (server, scorer) = (broker.resource_server().await, broker.scorer().await);
+    for back_before in [true, false] {
+        let task = orchestrator.open(broker.task(INTENT)).await;
+        let granted = agent.granted(task.reading()).await;
+        // Past the token's life for the clock, and, by an event, for the log.
+        broker.advance(secs(310));
+        orchestrator.open(broker.task(INTENT)).await;
+        let back = || broker.set_back(secs(309));
+        if back_before {
+            back();
+        }
+        scorer.report_signal(task.signal("compromise_reported", 60)).await.unwrap();
+        if !back_before {
+            back();
+        }
+        let state = server.standing(granted.id()).await.unwrap();
+        assert_eq!(state, GrantState::Revoked, "the clock was right again before the signal: {back_before}");
+        broker.advance(secs(400));
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_is_far_behind_the_log_grants_nothing_and_still_ends() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, task) = broker.at_work().await;

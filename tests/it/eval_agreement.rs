@@ -18,13 +18,13 @@ use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Caller;
 use super::support::pki::DOMAIN;
 
-/// Path of the resource server that answers for a suite.
+/// Path of the gateway in front of a suite: what it reports counts though no credential was asked for.
 const SERVER: &str = "/resource-of/suite";
 const MODES: [CeilingMode; 3] = [CeilingMode::None, CeilingMode::Tools, CeilingMode::Budgets];
 /// Stories that are driven of each suite and kind, benign and injected.
 const STORIES_MAX: usize = 8;
 
-/// The shipped policies, and a resource server for the suite.
+/// The shipped policies, and a gateway for the suite.
 fn policies(suite: &str) -> BundleFiles {
     policy_with(|path, text| {
         // What is registered here is no orchestrator's choice: it is what the data says.
@@ -37,7 +37,7 @@ fn policies(suite: &str) -> BundleFiles {
         }
         format!(
             "{text}\n[[identity]]\npattern = \"spiffe://{DOMAIN}{SERVER}\"\nclass = \"resource_server\"\nowner = \
-             \"group:suite\"\naudiences = [{suite:?}]\n"
+             \"group:suite\"\naudiences = [{suite:?}]\ngateway = true\n"
         )
     })
 }

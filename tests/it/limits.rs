@@ -11,14 +11,14 @@ use carnet::model::limits::{
     OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GrantState, ListTasksRequest};
+use carnet::pb::v1::{GrantState, ListTasksRequest, Outcome, RequestCredentialRequest};
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::support::ask::{AGENT, Granted, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
+use super::support::ask::{AGENT, Granted, INTENT, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Refused;
 use super::support::pki::{eventually, id, soon};
@@ -28,7 +28,7 @@ async fn invariant_10_everything_has_a_limit() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent, task) = broker.at_work().await;
     let mut refusals: Vec<(&str, Refused)> = Vec::new();
-    let change = |change: &dyn Fn(&mut carnet::pb::v1::RequestCredentialRequest)| {
+    let change = |change: &dyn Fn(&mut RequestCredentialRequest)| {
         let mut request = task.reading();
         change(&mut request);
         agent.request_credential(request)
@@ -349,6 +349,29 @@ async fn on_a_full_disk_signals_are_taken_that_suspend_or_end_something() {
     assert_eq!(refused.reason, "STORAGE_FULL", "there is nothing left to end");
 }
 
+#[tokio::test]
+async fn on_a_full_disk_reports_are_taken_that_suspend_something() {
+    let journal = |options: &mut Options| {
+        options.total_bytes_max = Some(FULL_AFTER + 8 * HELD_BACK);
+        options.space_floor_bytes = 8 * HELD_BACK;
+    };
+    let broker = TestBroker::with(Setup { journal: Arc::new(journal), ..Setup::default() }).await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let sent = agent.granted(task.sending()).await;
+    let other = orchestrator.open(broker.task(INTENT)).await;
+    fill(&broker, &other).await;
+    let server = broker.resource_server().await.unchecked();
+    let size = broker.record.size().await;
+    let harmless = task.report("", "files.write", &json!({}), &json!({}));
+    assert_eq!(server.report_tool_call(harmless).await.unwrap_err().reason, "STORAGE_FULL", "it changes nothing");
+    assert_eq!(broker.record.size().await, size);
+    // Others can write what it read, and it carries what is private.
+    let read = || task.report("", "tickets.read", &json!({ "ticket_id": "T-1000" }), &json!({ "body": "hello" }));
+    assert_eq!(server.report_tool_call(read()).await.unwrap().grants_suspended, 1);
+    assert_eq!(server.standing(sent.id()).await.unwrap(), GrantState::Suspended);
+    assert_eq!(server.report_tool_call(read()).await.unwrap_err().reason, "STORAGE_FULL", "it says nothing new");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_that_have_ended_leave_room_for_others() {
     let broker = TestBroker::start().await;
@@ -366,6 +389,43 @@ async fn grants_that_have_ended_leave_room_for_others() {
     agent.request_credential(task.reading()).await.unwrap_err();
     broker.advance(Duration::from_secs(301));
     agent.granted(task.reading()).await;
+}
+
+/// Requests to write a report, each of as many different words as a report can have.
+fn wordy(task: &OpenTask) -> impl FnMut(usize) -> RequestCredentialRequest {
+    let mut written = 0;
+    let word = |n: usize| [17_576, 676, 26, 1].map(|by| char::from(b'a' + u8::try_from(n / by % 26).unwrap()));
+    let task = task.clone();
+    move |entries| {
+        let mut entry = || {
+            let words = (written..written + WORDS).map(|n| String::from_iter(word(n))).collect::<Vec<_>>();
+            written += WORDS;
+            access("files.write", &json!({ "path": "/reports/t-1000.md", "content": words.join(" ") }))
+        };
+        let entries = (0..entries).map(|_| entry()).collect();
+        task.steps(&audience_of("files.write"), entries)
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_says_more_than_is_kept_is_refused() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let mut wordy = wordy(&task);
+    let refused = agent.request_credential(wordy(6)).await.unwrap_err();
+    assert_eq!(refused.reason, "LIMIT_EXCEEDED");
+    agent.granted(wordy(4)).await;
+}
+
+#[tokio::test]
+async fn grants_that_say_more_together_than_is_kept_make_the_task_ask_a_person() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let mut wordy = wordy(&task);
+    agent.granted(wordy(3)).await;
+    agent.granted(wordy(3)).await;
+    let (outcome, reasons) = agent.withheld(task.writing()).await;
+    assert_eq!((outcome, reasons), (Outcome::StepUp, vec!["SESSION_OVERFLOW".to_owned()]));
 }
 
 /// Asks until the journal takes no more; the refusal.
@@ -391,6 +451,8 @@ fn small_disk() -> Setup {
     Setup { journal: Arc::new(journal), ..Setup::default() }
 }
 
+/// Words of four letters that fit into the longest arguments.
+const WORDS: usize = 13_000;
 /// Room for the policy bundle and some dozens of grants.
 const FULL_AFTER: u64 = 512 << 10;
 /// Room for ends and revocations.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use carnet::journal::options::{Options, Stage};
 use carnet::pb::journal::GrantReconsidered;
 use carnet::pb::journal::event::Payload;
-use carnet::pb::v1::{AmendTaskRequest, GrantState, Outcome};
+use carnet::pb::v1::{AmendTaskRequest, GrantState, Outcome, RegisterTaskRequest, RequestCredentialRequest};
 use tonic::Code;
 
 use super::support::ask::{Granted, INTENT, OpenTask, RESOURCE_SERVER, SECOND_AGENT, ceiling};
@@ -296,6 +296,43 @@ async fn amending_a_task_leaves_the_ceilings_of_its_sub_tasks() {
     assert_eq!(server.standing(below.id()).await.unwrap(), GrantState::Suspended, "its own ceiling still bounds it");
     assert_eq!(agent.withheld(child.reading()).await.0, Outcome::StepUp);
     assert_eq!(server.standing(own.id()).await.unwrap(), GrantState::Live);
+}
+
+#[tokio::test]
+async fn an_earlier_deadline_suspends_what_would_outlive_it() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let below = RegisterTaskRequest { parent_task_id: task.id.clone(), ..broker.task(INTENT) };
+    let below = orchestrator.open(below).await;
+    let of_life = |seconds| {
+        let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
+        RequestCredentialRequest { ttl, ..task.reading() }
+    };
+    let long = agent.granted(task.reading()).await;
+    let narrowed = agent.granted(of_life(900)).await;
+    assert_eq!(narrowed.decision.outcome(), Outcome::Narrowed);
+    let under = agent.granted(below.reading()).await;
+    let short = agent.granted(of_life(20)).await;
+    let ends = |from_now| AmendTaskRequest {
+        request_id: unique("amend"),
+        task_id: task.id.clone(),
+        deadline: Some(broker.at(Duration::from_secs(from_now))),
+        ..AmendTaskRequest::default()
+    };
+
+    orchestrator.amend_task(ends(30)).await.unwrap();
+
+    let server = broker.resource_server().await;
+    for (what, granted) in [("of the usual life", &long), ("narrowed before", &narrowed), ("of a sub-task", &under)] {
+        assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Suspended, "{what}");
+    }
+    assert_eq!(server.standing(short.id()).await.unwrap(), GrantState::Live, "it ends before the task does");
+    let event = &reconsidered(&broker).await[0];
+    let reasons = &event.decision.as_ref().unwrap().reasons;
+    assert!(reasons.iter().any(|reason| reason.code == "OUTLIVES_TASK"), "{reasons:?}");
+    let renewed = Granted::renewed(agent.renew_credential(task.renewal(long.id())).await.unwrap());
+    assert!(renewed.grant.expires.unwrap().seconds <= broker.at(Duration::from_secs(30)).seconds);
+    assert_eq!(server.standing(long.id()).await.unwrap(), GrantState::Live);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

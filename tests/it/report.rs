@@ -143,6 +143,28 @@ async fn without_a_grant_a_report_needs_a_task_that_may_use_the_audience() {
 }
 
 #[tokio::test]
+async fn what_a_resource_server_says_of_a_call_that_was_never_granted_is_no_ground() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let result = json!({ "entries": [{ "room_mailbox": "carol@example.org" }] });
+    for (reporter, granted, expected) in [
+        (RESOURCE_SERVER, false, Provenance::Text),
+        (RESOURCE_SERVER, true, Provenance::Field),
+        (GATEWAY, false, Provenance::Field),
+    ] {
+        let task = orchestrator.open(broker.task("Look at my calendar and write to the room.")).await;
+        if granted {
+            agent.granted(task.step("calendar.list", &json!({}))).await;
+        }
+        let call = task.report("", "calendar.list", &json!({}), &result);
+        broker.caller(reporter).await.report_tool_call(call).await.unwrap();
+        let mail = json!({ "to": ["carol@example.org"], "subject": "s", "body": "b" });
+        let found = provenance(&broker, &agent, &task, "mail.send", &mail).await;
+        assert_eq!(found, expected, "by {reporter}, granted: {granted}");
+    }
+}
+
+#[tokio::test]
 async fn a_report_id_that_was_used_for_another_report_is_refused() {
     let broker = TestBroker::start().await;
     let (_, agent, task) = broker.at_work().await;

@@ -60,13 +60,26 @@ fn reports_are_known_again_for_a_while_and_bounded() {
     let key = |n: usize| GuardKey::report(&task, "spiffe://td/scorer", &format!("r-{n}").parse().unwrap());
     let mut reports = Reports::default();
     for n in 0..3 * REPORTS_MAX {
-        reports.keep(key(n), (n as u64, Timestamp::from_secs(n as u64 / 100)), Some([0; 32]));
+        reports.keep((key(n), "scorer"), (n as u64, Timestamp::from_secs(n as u64 / 100)), Some([0; 32]));
     }
-    assert_eq!((reports.counted.len(), reports.order.len()), (REPORTS_MAX, REPORTS_MAX));
+    assert_eq!((reports.counted.len(), reports.order["scorer"].len()), (REPORTS_MAX, REPORTS_MAX));
     let last = reports.find(&key(3 * REPORTS_MAX - 1)).unwrap();
     let is_same = |asked| last.is_same(|| Ok::<_, ()>(asked)).unwrap();
     assert!(is_same([0; 32]) && !is_same([1; 32]));
     let end = Timestamp::from_secs(3 * REPORTS_MAX as u64 / 100);
     reports.forget(end.after(REPORT_RETENTION));
     assert_eq!((reports.counted.len(), reports.order.len(), reports.oldest()), (0, 0, None));
+}
+
+#[test]
+fn no_flood_of_reports_makes_those_of_another_unknown() {
+    let task = "task_00000000000070008000000000000001".parse().unwrap();
+    let key = |who: &str, n: usize| GuardKey::report(&task, who, &format!("r-{n}").parse().unwrap());
+    let (mut reports, at) = (Reports::default(), Timestamp::from_secs(1));
+    reports.keep((key("scorer", 0), "scorer"), (0, at), None);
+    for n in 0..2 * REPORTS_MAX {
+        reports.keep((key("agent", n), "agent"), (n as u64, at), None);
+    }
+    assert!(reports.find(&key("scorer", 0)).is_some());
+    assert_eq!(reports.counted.len(), REPORTS_MAX + 1);
 }

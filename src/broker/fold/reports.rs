@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{FoldError, Step};
 use crate::broker::evidence::{call_digest, signal_digest, take_in};
-use crate::broker::gather::remember;
+use crate::broker::gather::{is_tainted_since, remember};
 use crate::broker::reason::ASKED;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Due, Family};
@@ -13,7 +13,6 @@ use crate::broker::words::{CallWords, Sentence, TaskWords, WordsError};
 use crate::intent::task::Intent;
 use crate::journal::guards::GuardKey;
 use crate::model::ceiling::Ceiling;
-use crate::model::facts::SessionFacts;
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{RequestId, TaskId};
 use crate::model::risk::Signal;
@@ -27,7 +26,7 @@ impl Step<'_> {
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let key = report_key(id, actor, &e.request_id)?;
         let sentence: Option<Sentence> = self.open(root, "signal", &key.to_string(), &e.sealed)?;
-        self.counted(root, key, sentence.as_ref().map(|s| signal_digest(e, &s.text)))?;
+        self.counted(root, (key, reporter(actor)), sentence.as_ref().map(|s| signal_digest(e, &s.text)))?;
         let signal = Signal {
             name: e.name.parse()?,
             source: e.source.clone(),
@@ -48,7 +47,7 @@ impl Step<'_> {
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let key = report_key(id, actor, &e.request_id)?;
         let words: Option<CallWords> = self.open(root, "call", &key.to_string(), &e.sealed)?;
-        self.counted(root, key, words.as_ref().map(|w| call_digest(e, w)))?;
+        self.counted(root, (key, reporter(actor)), words.as_ref().map(|w| call_digest(e, w)))?;
         let Some(words) = words else { return Ok(()) };
         let line = self.state.lineage(id);
         let above: Vec<Arc<TaskWords>> = line.iter().filter_map(|(_, t)| t.words.clone()).collect();
@@ -59,7 +58,7 @@ impl Step<'_> {
         let intent = intent.as_ref().map_or(&silent, |w| &w.intent);
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        remember(family, intent, &declared, bundle.as_deref(), e, &words, self.position)?;
+        remember(&mut family.session, intent, &declared, bundle.as_deref(), e, &words, self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);
@@ -92,9 +91,10 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// This event makes it necessary to decide the live grants of a family again, if it has any.
+    /// This event makes it necessary to decide the live grants of a family again, if it has any. Those that the log's time has
+    /// ended are among them: it may have run ahead, and their tokens live.
     pub(super) fn owe(&mut self, root: TaskId, trigger: Trigger, amended: Option<TaskId>) {
-        if !self.state.has_open_grants(root, self.time) {
+        if !self.state.has_standing_grants(root) {
             return;
         }
         let Some(family) = self.state.families.get_mut(&root) else { return };
@@ -104,7 +104,7 @@ impl Step<'_> {
         self.state.by.due.insert(root);
     }
 
-    fn counted(&mut self, root: TaskId, key: GuardKey, asked: Option<[u8; 32]>) -> Result<(), FoldError> {
+    fn counted(&mut self, root: TaskId, key: (GuardKey, &str), asked: Option<[u8; 32]>) -> Result<(), FoldError> {
         let asked = match asked.map(|asked| self.means.sealer.digest(root, ASKED, &asked)).transpose() {
             Ok(asked) => asked,
             Err(SealError::Erased(_)) => None,
@@ -119,12 +119,11 @@ impl Step<'_> {
     }
 }
 
-fn report_key(task: TaskId, actor: Option<&pb::Actor>, request: &str) -> Result<GuardKey, FoldError> {
-    let request: RequestId = request.parse()?;
-    Ok(GuardKey::report(&task, actor.map(|a| a.id.as_str()).unwrap_or_default(), &request))
+fn reporter(actor: Option<&pb::Actor>) -> &str {
+    actor.map(|a| a.id.as_str()).unwrap_or_default()
 }
 
-pub(super) fn is_tainted_since(before: &SessionFacts, after: &SessionFacts) -> bool {
-    (before.untrusted_input, &before.carries, before.overflowed)
-        != (after.untrusted_input, &after.carries, after.overflowed)
+fn report_key(task: TaskId, actor: Option<&pb::Actor>, request: &str) -> Result<GuardKey, FoldError> {
+    let request: RequestId = request.parse()?;
+    Ok(GuardKey::report(&task, reporter(actor), &request))
 }

@@ -334,6 +334,7 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
             ceiling_declared,
             age_s: 0,
             remaining_s: 3600,
+            outlived: false,
             state: TaskState::Active,
             blocks: Vec::new(),
             audience_allowed: true,

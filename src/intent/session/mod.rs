@@ -37,8 +37,17 @@ pub enum Reporter {
     Audience,
     /// The gateway through which the call went.
     Gateway,
+    /// The resource server that offers the tool, of a call that was never granted: evidence, never ground.
+    Server,
     /// The agent itself: evidence, never ground.
     Agent,
+}
+
+impl Reporter {
+    /// True when what it reports is ground.
+    const fn is_believed(self) -> bool {
+        matches!(self, Self::Audience | Self::Gateway)
+    }
 }
 
 /// A call that was made, as it was reported.
@@ -226,11 +235,11 @@ impl Session {
         let (calls, sent) = (&self.calls, &self.sent);
         let tool_of = |call: u16| calls.get(usize::from(call)).map_or(u16::MAX, |c| c.tool);
         let mut adding = self.leaves.adding(&tool_of);
-        // An agent's own report is evidence, never ground.
-        for (sink, value) in spoken.grounded.iter().filter(|_| call.reporter != Reporter::Agent) {
+        let believed = call.reporter.is_believed();
+        for (sink, value) in spoken.grounded.iter().filter(|_| believed) {
             fits &= adding.keep(&sink.name, value, index, Standing::Argument(sink.kind), SESSION_BYTES_MAX);
         }
-        let proven = !call.failed && call.reporter != Reporter::Agent;
+        let proven = !call.failed && believed;
         walk::leaves(call.result, &mut |path, text| {
             let standing = match call.spec {
                 Some(spec) if proven => {

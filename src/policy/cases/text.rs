@@ -243,6 +243,7 @@ impl CaseText {
                 ceiling_declared: entries.iter().all(|e| e.ceiling != CeilingFit::Undeclared),
                 age_s: 60,
                 remaining_s: self.remaining_s,
+                outlived: false,
                 state: self.state,
                 blocks: self.blocks,
                 audience_allowed: self.audience_allowed,

@@ -56,6 +56,7 @@ fn facts(tools: &[&str]) -> Facts {
             ceiling_declared: true,
             age_s: 10,
             remaining_s: 1000,
+            outlived: false,
             state: TaskState::Active,
             blocks: Vec::new(),
             audience_allowed: true,

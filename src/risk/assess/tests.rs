@@ -90,6 +90,7 @@ fn facts() -> Facts {
             ceiling_declared: false,
             age_s: 1,
             remaining_s: 60,
+            outlived: false,
             state: crate::model::task::TaskState::Active,
             blocks: Vec::new(),
             audience_allowed: true,
