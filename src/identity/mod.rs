@@ -19,7 +19,7 @@ pub mod connection;
 mod crowd;
 pub mod error;
 #[cfg(feature = "broker")]
-pub mod gathered;
+pub(crate) mod gathered;
 #[cfg(feature = "broker")]
 pub mod get;
 #[cfg(feature = "broker")]
