@@ -78,7 +78,7 @@ pub(super) fn open(options: Options, projection: Arc<dyn Projection>) -> Result<
     Ok((start(options, projection, log, lock)?, report))
 }
 
-/// Reads a log that was begun as [`open`] does, folds it into `projection`, and changes nothing. Nobody may have it open.
+/// Reads a log that was begun as [`Journal::open`] does, folds it into `projection`, and changes nothing. Nobody may have it open.
 ///
 /// # Errors
 /// When it would not open.
