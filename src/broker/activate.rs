@@ -13,6 +13,7 @@ use crate::broker::{Broker, ordinary};
 use crate::journal::guards::Expect;
 use crate::journal::guards::GuardKey;
 use crate::model::id::TaskId;
+use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
@@ -85,7 +86,8 @@ impl Broker {
     /// Makes a candidate the bundle in force and decides every live grant again under it.
     ///
     /// # Errors
-    /// `PolicyRejected` when it does not load, fails its tests, is not the one that was checked, or would go back.
+    /// `PolicyRejected` when it does not load, fails its tests, is not the one that was checked, or would go back;
+    /// `NotPermitted` or `Unauthenticated` for a person who lacks the right, or authenticated too long ago.
     pub async fn activate_policy(
         &self,
         caller: &Caller,
@@ -94,6 +96,10 @@ impl Broker {
         digest: String,
     ) -> Result<Activated, BrokerError> {
         let _place = self.enter_apart(caller)?;
+        if !caller.has(Right::ActivatePolicy) {
+            return Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing });
+        }
+        caller.freshly(self.0.clock.now())?;
         let files = bundle_files(files).map_err(|error| BrokerError::Invalid {
             code: ReasonCode::PolicyRejected,
             field: "bundle",

@@ -35,6 +35,16 @@ impl fmt::Debug for ShownHandle {
     }
 }
 
+/// A person's token as it was shown, not yet verified.
+#[derive(Clone)]
+pub struct ShownToken(pub Zeroizing<String>);
+
+impl fmt::Debug for ShownToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownToken(..)")
+    }
+}
+
 /// Registers a task.
 #[derive(Debug, Clone)]
 pub struct RegisterTask {
@@ -44,6 +54,8 @@ pub struct RegisterTask {
     pub intent: String,
     /// Who wants it, as the orchestrator says it. A sub-task has its parent's, and may leave it out.
     pub initiator: Option<InitiatorName>,
+    /// A token of the initiator's, handed over as evidence of who that is.
+    pub initiator_token: Option<ShownToken>,
     /// The agent that will work on it.
     pub agent: SpiffeId,
     /// Its ceiling; `None` when none is declared.

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::error::BrokerError;
-use crate::broker::state::Grant;
+use crate::broker::state::{Grant, Task};
 use crate::identity::peer::VerifiedPeer;
+use crate::identity::people::VerifiedPerson;
 use crate::model::id::{Audience, Owner, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
+use crate::model::person::{PersonEvidence, Right};
 use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
+use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::policy::bundle::PolicyBundle;
 
@@ -18,6 +21,8 @@ use crate::policy::bundle::PolicyBundle;
 pub enum Caller {
     /// A workload that proved its SPIFFE ID.
     Workload(WorkloadCaller),
+    /// A person who showed a token at the people's door.
+    Person(Arc<VerifiedPerson>),
     /// The peer of the operator's socket.
     Operator {
         /// Its uid, as the kernel says.
@@ -45,7 +50,7 @@ pub struct WorkloadCaller {
 /// Something that was refused and says something about an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {
-    /// The SPIFFE ID that was proven.
+    /// The SPIFFE ID or the person that was proven.
     pub subject: String,
     /// The method.
     pub rpc: &'static str,
@@ -80,6 +85,7 @@ impl WorkloadCaller {
             class: self.class.to_string(),
             authentication: self.peer.authentication().as_str().to_owned(),
             certificate_digest: self.peer.certificate_thumbprint().map(ToString::to_string).unwrap_or_default(),
+            person: None,
         }
     }
 }
@@ -101,6 +107,7 @@ impl Caller {
     pub const fn class_name(&self) -> &'static str {
         match self {
             Self::Workload(w) => w.class.as_str(),
+            Self::Person(_) => IdentityClass::Human.as_str(),
             Self::Operator { .. } => "operator",
         }
     }
@@ -110,6 +117,7 @@ impl Caller {
     pub fn id(&self) -> String {
         match self {
             Self::Workload(w) => w.peer.spiffe_id().to_string(),
+            Self::Person(person) => format!("person:{}", person.name()),
             Self::Operator { uid } => format!("uid:{uid}"),
         }
     }
@@ -117,12 +125,21 @@ impl Caller {
     pub(in crate::broker) fn actor(&self) -> pb::Actor {
         match self {
             Self::Workload(w) => w.actor(),
+            Self::Person(person) => pb::Actor {
+                kind: pb::actor::Kind::Person.into(),
+                id: person.name().to_string(),
+                class: IdentityClass::Human.as_str().to_owned(),
+                authentication: Authentication::Oidc.as_str().to_owned(),
+                certificate_digest: String::new(),
+                person: Some(evidence(person.evidence())),
+            },
             Self::Operator { uid } => pb::Actor {
                 kind: pb::actor::Kind::Operator.into(),
                 id: format!("uid:{uid}"),
                 class: "operator".to_owned(),
                 authentication: Authentication::Unix.as_str().to_owned(),
                 certificate_digest: String::new(),
+                person: None,
             },
         }
     }
@@ -131,7 +148,36 @@ impl Caller {
     pub(in crate::broker) const fn workload(&self) -> Result<&WorkloadCaller, BrokerError> {
         match self {
             Self::Workload(w) => Ok(w),
-            Self::Operator { .. } => Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
+            Self::Person(_) | Self::Operator { .. } => {
+                Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })
+            }
+        }
+    }
+
+    /// True when nothing of that kind is hidden from the caller: the operator, and a person with that right.
+    pub(in crate::broker) fn has(&self, right: Right) -> bool {
+        match self {
+            Self::Operator { .. } => true,
+            Self::Person(person) => person.may(right),
+            Self::Workload(_) => false,
+        }
+    }
+
+    /// True when the caller is the person on whose behalf the task runs, and was verified as such when it was registered.
+    pub(in crate::broker) fn initiated(&self, task: &Task) -> bool {
+        matches!(self, Self::Person(p) if task.initiator.verified && task.initiator.name == *p.name())
+    }
+
+    /// Holds what reaches far against when a person last authenticated. Who is no person has no such time.
+    ///
+    /// # Errors
+    /// `AuthenticationStale` when it was too long ago, or the issuer did not say.
+    pub(in crate::broker) fn freshly(&self, now: Timestamp) -> Result<(), BrokerError> {
+        match self {
+            Self::Person(person) if !person.is_fresh(now) => {
+                Err(BrokerError::Unauthenticated { code: ReasonCode::AuthenticationStale })
+            }
+            Self::Person(_) | Self::Workload(_) | Self::Operator { .. } => Ok(()),
         }
     }
 
@@ -144,6 +190,18 @@ impl Caller {
     pub(in crate::broker) fn serves(&self, grant: &Grant) -> bool {
         matches!(self, Self::Workload(w) if w.class == IdentityClass::ResourceServer
             && w.audiences.contains(&grant.audience))
+    }
+}
+
+/// What an issuer said, as it stands in the record.
+pub(in crate::broker) fn evidence(said: &PersonEvidence) -> pb::PersonEvidence {
+    pb::PersonEvidence {
+        issuer: said.issuer.clone(),
+        subject: said.subject.clone(),
+        acr: said.acr.clone(),
+        amr: said.amr.clone(),
+        auth_time_s: said.authenticated.map(Timestamp::as_secs),
+        token: said.kind.as_str().to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::state::State;
 use crate::model::id::TaskId;
 use crate::model::identity::IdentityClass;
+use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
 
 /// What was asked for, and by which RPC.
@@ -30,13 +31,14 @@ impl Broker {
         let line = state.lineage(task);
         let mut registered = line.iter().skip_while(|(_, task)| !caller.is(&task.orchestrator)).peekable();
         match caller {
-            Caller::Operator { .. } => false,
+            Caller::Person(_) | Caller::Operator { .. } => false,
             Caller::Workload(w) if w.class == IdentityClass::Orchestrator => registered.peek().is_some(),
             Caller::Workload(_) => handle.is_some_and(|h| registered.any(|(id, _)| self.handle_fits(*id, h))),
         }
     }
 
-    /// True when the caller may see the task: the operator, who registered it or one above it, or its agent with its handle.
+    /// True when the caller may see the task: the operator, a person who may read or who initiated it, who registered it or one
+    /// above it, or its agent with its handle.
     pub(in crate::broker) fn may_see(
         &self,
         state: &State,
@@ -44,8 +46,10 @@ impl Broker {
         task: TaskId,
         handle: Option<&ShownHandle>,
     ) -> bool {
-        let is_agent = state.tasks.get(&task).is_some_and(|known| caller.is(&known.agent));
-        matches!(caller, Caller::Operator { .. })
+        let known = state.tasks.get(&task);
+        let is_agent = known.is_some_and(|known| caller.is(&known.agent));
+        caller.has(Right::Read)
+            || known.is_some_and(|known| caller.initiated(known))
             || self.orchestrates(state, caller, task, handle)
             || (is_agent && handle.is_some_and(|h| self.handle_fits(task, h)))
     }

@@ -10,6 +10,7 @@ use crate::broker::limit::{CallerLimits, Limiter, Place};
 use crate::broker::refusals::Refusals;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::identity::people::People;
 use crate::identity::trust::{Authorities, Trust};
 use crate::journal::entry::{Committed, Entry, Record};
 use crate::journal::error::AppendError;
@@ -85,6 +86,7 @@ struct Inner {
     hours: Arc<Hours>,
     entropy: Entropy,
     trust: Trust,
+    people: Option<People>,
     sealer: Arc<Sealer>,
     handles: HandleKey,
     keys: Arc<KeyRing>,
@@ -155,6 +157,7 @@ impl Broker {
         let now = self.0.clock.now();
         match caller {
             caller::Caller::Workload(w) => limiter.enter(w.peer.spiffe_id().as_str(), now),
+            caller::Caller::Person(_) => limiter.enter(&caller.id(), now),
             caller::Caller::Operator { .. } => limiter.enter("operator", now),
         }
     }

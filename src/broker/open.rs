@@ -21,6 +21,7 @@ use crate::entropy::Entropy;
 use crate::identity::error::JwtSvidError;
 use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::peer::VerifiedPeer;
+use crate::identity::people::{People, PersonError, ShownFor};
 use crate::identity::svid::ShownIdentity;
 use crate::identity::trust::Trust;
 use crate::journal::Journal;
@@ -28,6 +29,7 @@ use crate::journal::error::JournalError;
 use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::KeyRing;
+use crate::model::reason::ReasonCode;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::bundle::BundleFiles;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// Who is trusted.
     pub trust: Trust,
+    /// Who vouches for people; `None` when nobody does, and nobody is a person then.
+    pub people: Option<People>,
     /// Keys of the words.
     pub sealer: Arc<Sealer>,
     /// Key of the task handles.
@@ -119,6 +123,7 @@ impl Broker {
             hours,
             entropy: parts.entropy,
             trust: parts.trust,
+            people: parts.people,
             sealer: parts.sealer,
             handles: parts.handles,
             keys: parts.keys,
@@ -220,6 +225,27 @@ impl Broker {
             let trust = self.0.trust.clone();
             async move { trust.settled().await }
         })
+    }
+
+    /// Verifies the token that a person shows with a request.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it does not hold; that somebody tried is noted. `Unavailable` without the keys of its issuer.
+    pub async fn authenticate_person(&self, token: &str, address: Option<SocketAddr>) -> Result<Caller, BrokerError> {
+        let people = self.0.people.as_ref();
+        let people = people.ok_or(BrokerError::Unauthenticated { code: ReasonCode::Unauthenticated })?;
+        // A broker that has no identity of its own knows nobody, people included.
+        self.0.trust.status().own.map_err(BrokerError::unavailable)?;
+        match people.verify(token, ShownFor::Acting, address).await {
+            Ok(person) => Ok(Caller::Person(Arc::new(person))),
+            Err(error @ PersonError::Unavailable(_)) => Err(BrokerError::unavailable(error)),
+            Err(error) => {
+                tracing::debug!(?address, error = &error as &dyn std::error::Error, "a person's token was refused");
+                let code = error.reason();
+                self.note_unproven(&UnprovenRefusal { shown: None, code, peer_address: address });
+                Err(BrokerError::Unauthenticated { code })
+            }
+        }
     }
 
     /// Verifies the JWT-SVID that a request shows. Who that is to the policy bundle, [`Broker::authenticate`] says.

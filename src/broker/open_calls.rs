@@ -69,6 +69,7 @@ impl Broker {
         let max = self.0.settings.limits.in_flight.saturating_mul(OPEN_FOR_EACH_IN_FLIGHT);
         match caller {
             Caller::Workload(w) => calls.open(w.peer.spiffe_id().as_str(), max),
+            Caller::Person(_) => calls.open(&caller.id(), max),
             Caller::Operator { .. } => calls.open("operator", max),
         }
     }

@@ -16,6 +16,7 @@ use crate::journal::search::Query;
 use crate::model::id::{GrantId, TaskId};
 use crate::model::identity::Initiator;
 use crate::model::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::model::person::Right;
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
@@ -26,7 +27,7 @@ use crate::pb::v1;
 const LOOK_MAX: usize = 64;
 
 impl Broker {
-    /// A task, for its orchestrator, the operator, or its agent with the handle.
+    /// A task, for its orchestrator, its initiator, the operator, who may read all, or its agent with the handle.
     ///
     /// # Errors
     /// `NotFound` for everybody else, and when there is no such task.
@@ -45,7 +46,7 @@ impl Broker {
         Ok(view(&state, id, task, self.now(&state)))
     }
 
-    /// Tasks that the caller registered, newest first; for the operator all. With them the last task of the page when there
+    /// Tasks that the caller registered, newest first; for a person those that it initiated; for the operator, and who may read all, all. With them the last task of the page when there
     /// may be more.
     ///
     /// # Errors
@@ -183,6 +184,13 @@ fn seen_by(state: &State, caller: &Caller, below: Option<TaskId>) -> Vec<TaskId>
     let older = (Bound::Unbounded, below.map_or(Bound::Unbounded, Bound::Excluded));
     match caller {
         Caller::Operator { .. } => state.tasks.range(older).rev().take(LOOK_MAX).map(|(id, _)| *id).collect(),
+        Caller::Person(person) if person.may(Right::Read) => {
+            state.tasks.range(older).rev().take(LOOK_MAX).map(|(id, _)| *id).collect()
+        }
+        Caller::Person(_) => {
+            let own = |(_, task): &(&TaskId, &Task)| caller.initiated(task);
+            state.tasks.range(older).rev().filter(own).take(LOOK_MAX).map(|(id, _)| *id).collect()
+        }
         Caller::Workload(w) => {
             let own = state.by.tasks_of_orchestrator.get(w.peer.spiffe_id());
             own.into_iter().flat_map(|own| own.range(older).rev()).take(LOOK_MAX).copied().collect()

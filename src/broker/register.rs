@@ -2,7 +2,7 @@
 
 use crate::broker::answer::{Decided, Registered};
 use crate::broker::ask::RegisterTask;
-use crate::broker::caller::{Caller, WorkloadCaller};
+use crate::broker::caller::{self, Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active};
 use crate::broker::hidden::Sought;
@@ -10,6 +10,7 @@ use crate::broker::record::{self, asked_digest, event, family_of, family_stream}
 use crate::broker::state::{Answer, State};
 use crate::broker::words::{self, Context, DecisionWords, TaskWords};
 use crate::broker::{Broker, ordinary};
+use crate::identity::people::{PersonError, ShownFor, VerifiedPerson};
 use crate::intent::compare;
 use crate::journal::entry::Entry;
 use crate::journal::guards::Expect;
@@ -37,7 +38,8 @@ impl Broker {
     pub async fn register_task(&self, caller: &Caller, ask: RegisterTask) -> Result<Registered, BrokerError> {
         let _place = self.enter(caller)?;
         let asker = caller.workload()?;
-        let asked = digest(&ask);
+        let initiator = self.initiator_shown(asker, &ask).await?;
+        let asked = digest(&ask, initiator.as_ref());
         let id = self.new_task_id()?;
         // A sub-task has its family's.
         let mut has_key = ask.parent.is_some();
@@ -52,7 +54,7 @@ impl Broker {
                         let now = self.now_to_grant(&state)?;
                         check(&ask, now)?;
                         self.may_delegate(&state, caller, &ask)?;
-                        Ok(Look::of(&state, asker, &ask, now)?)
+                        Ok(Look::of(&state, asker, &ask, initiator.as_ref(), now)?)
                     }
                 }
             };
@@ -111,6 +113,7 @@ impl Broker {
             )),
             task,
             asked_digest: self.keyed(family, asked)?.to_vec().into(),
+            initiator_evidence: look.evidence.clone(),
         };
         let event = event(stream, actor, &ask.context, Payload::TaskDecided(payload));
         Ok((ordinary(event, look.expects.clone()), decided))
@@ -191,6 +194,36 @@ impl Broker {
         Err(self.hidden(state, caller, parent, Sought { rpc: "RegisterTask", what: "task" }))
     }
 
+    /// The initiator, when the orchestrator hands over a token that says who it is. What the token is worth is asked now; that it
+    /// was shown stays in the record with the task.
+    async fn initiator_shown(
+        &self,
+        asker: &WorkloadCaller,
+        ask: &RegisterTask,
+    ) -> Result<Option<VerifiedPerson>, BrokerError> {
+        let Some(token) = &ask.initiator_token else { return Ok(None) };
+        let refused = |problem: &str| BrokerError::Invalid {
+            code: ReasonCode::TokenInvalid,
+            field: "initiator_token",
+            problem: problem.to_owned(),
+        };
+        if ask.parent.is_some() {
+            return Err(refused("a sub-task has its parent's initiator"));
+        }
+        let people = self.0.people.as_ref().ok_or_else(|| refused("no issuer of people's tokens is configured"))?;
+        let shown = people.verify(&token.0, ShownFor::Initiating, asker.peer.address()).await;
+        let person = shown.map_err(|error| match error {
+            PersonError::Unavailable(_) => BrokerError::unavailable(error),
+            error => {
+                BrokerError::Invalid { code: error.reason(), field: "initiator_token", problem: error.to_string() }
+            }
+        })?;
+        if ask.initiator.as_ref().is_some_and(|named| named != person.name()) {
+            return Err(refused("it is not that of the initiator who is named"));
+        }
+        Ok(Some(person))
+    }
+
     fn new_task_id(&self) -> Result<TaskId, BrokerError> {
         let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
         Ok(TaskId::new(self.0.clock.now(), random))
@@ -204,6 +237,7 @@ struct Look {
     asker: WorkloadCaller,
     parent: Option<View>,
     initiator: Initiator,
+    evidence: Option<pb::PersonEvidence>,
     members: usize,
     blocks: Vec<String>,
     policy: crate::broker::state::ActivePolicy,
@@ -212,14 +246,24 @@ struct Look {
 }
 
 impl Look {
-    fn of(state: &State, asker: &WorkloadCaller, ask: &RegisterTask, now: Timestamp) -> Result<Self, BrokerError> {
+    fn of(
+        state: &State,
+        asker: &WorkloadCaller,
+        ask: &RegisterTask,
+        shown: Option<&VerifiedPerson>,
+        now: Timestamp,
+    ) -> Result<Self, BrokerError> {
         let (policy, bundle) = active(state)?;
         let asker = WorkloadCaller::under(&bundle, &asker.peer)?;
         let parent = match ask.parent {
             Some(parent) => Some(View::of(state, parent, None, now)?.ok_or(BrokerError::NotFound { what: "task" })?),
             None => None,
         };
+        let verified = |person: &VerifiedPerson| Initiator { name: person.name().clone(), verified: true };
         let initiator = match (&parent, &ask.initiator) {
+            (None, _) if shown.is_some() => {
+                shown.map(verified).ok_or_else(|| BrokerError::invalid("initiator", "missing"))?
+            }
             (None, Some(name)) => Initiator { name: name.clone(), verified: false },
             (None, None) => return Err(BrokerError::invalid("initiator", "missing")),
             (Some(parent), None) => parent.initiator.clone(),
@@ -243,7 +287,8 @@ impl Look {
         // A blocked agent delegates nothing, and nothing is delegated below what it works on.
         let above = parent.iter().flat_map(|p| p.agents_above.iter().chain([&p.agent]));
         let blocks = state.blocks_against(above.chain([&ask.agent, id]), &initiator.name, None);
-        Ok(Self { now, asker, parent, initiator, members, blocks, policy, bundle, expects })
+        let evidence = shown.map(|person| caller::evidence(person.evidence()));
+        Ok(Self { now, asker, parent, initiator, evidence, members, blocks, policy, bundle, expects })
     }
 
     fn facts(&self, ask: &RegisterTask, id: TaskId) -> Facts {
@@ -344,7 +389,7 @@ fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
     Ok(())
 }
 
-fn digest(ask: &RegisterTask) -> [u8; 32] {
+fn digest(ask: &RegisterTask, initiator: Option<&VerifiedPerson>) -> [u8; 32] {
     let profile = serde_json::to_vec(&ask.profile).unwrap_or_default();
     let audiences: Vec<&str> = ask.audiences.iter().map(|a| a.as_str()).collect();
     asked_digest(&[
@@ -357,6 +402,8 @@ fn digest(ask: &RegisterTask) -> [u8; 32] {
         ask.parent.map(|p| p.to_string()).unwrap_or_default().as_bytes(),
         &profile,
         audiences.join("\n").as_bytes(),
+        // Whom the token names, not the token: who repeats a request may have a newer one.
+        initiator.map(|person| person.name().as_str()).unwrap_or_default().as_bytes(),
     ])
 }
 

@@ -12,6 +12,7 @@ use crate::broker::words::Context;
 use crate::broker::{Broker, ending, ordinary};
 use crate::model::id::TaskId;
 use crate::model::limits::REASON_BYTES_MAX;
+use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
@@ -52,15 +53,16 @@ impl Broker {
     /// Lifts a block. What it revoked stays revoked. Returns the position of the event.
     ///
     /// # Errors
-    /// `NotFound` when no such block stands; `NotPermitted` for anybody but the operator.
+    /// `NotFound` when no such block stands; `NotPermitted` for anybody but the operator and a person who may revoke, freshly authenticated.
     pub async fn lift_block(&self, caller: &Caller, target: Target, reason: String) -> Result<u64, BrokerError> {
         let _place = self.enter(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }
-        if !matches!(caller, Caller::Operator { .. }) {
-            return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
+        if !caller.has(Right::Revoke) {
+            return Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing });
         }
+        caller.freshly(self.0.clock.now())?;
         if !self.0.known.look().blocks.contains_key(&target) {
             return Err(BrokerError::NotFound { what: "block" });
         }
@@ -97,15 +99,26 @@ impl Broker {
             Target::Grant(id) => (state.grants.get(id).map(|grant| grant.task), "grant"),
             Target::Task(id) => (state.tasks.contains_key(id).then_some(*id), "task"),
             Target::Agent(_) | Target::Initiator(_) | Target::Audience(_) | Target::Everything => {
-                return match caller {
-                    Caller::Operator { .. } => Ok(None),
-                    Caller::Workload(_) => Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
-                };
+                if let Caller::Workload(_) = caller {
+                    return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
+                }
+                // It reaches far, and stays until somebody lifts it.
+                caller.freshly(self.0.clock.now())?;
+                let may = caller.has(Right::Revoke);
+                return if may { Ok(None) } else { Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing }) };
             }
         };
         let task = task.ok_or(BrokerError::NotFound { what })?;
-        if self.may_see(state, caller, task, None) {
-            return Ok(Some(task));
+        let revokes_all = caller.has(Right::Revoke);
+        if revokes_all || self.may_see(state, caller, task, None) {
+            let own = state.tasks.get(&task).is_some_and(|task| caller.initiated(task));
+            // To see it is not to end it, for a person.
+            return match caller {
+                Caller::Person(_) if !revokes_all && !own => {
+                    Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing })
+                }
+                _ => Ok(Some(task)),
+            };
         }
         Err(self.hidden(state, caller, task, Sought { rpc: "Revoke", what }))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tonic::transport::Channel;
 
 use crate::cli::error::CliError;
+use crate::cli::person::{PersonDoor, Way, showing_nothing};
 use crate::identity::client::{ServerIdentity, connect, connect_unix};
 use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
@@ -129,7 +130,8 @@ impl OperatorDoor {
     }
 }
 
-/// As the operator, unless `--socket` says that it is to be as a workload: for reading the record, policy and revocation.
+/// As the operator, unless `--socket` says that it is to be as a workload, or `--people` as a person: for reading the record,
+/// policy and revocation.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct OperatorFirst {
     #[command(flatten)]
@@ -139,39 +141,53 @@ pub(in crate::cli) struct OperatorFirst {
     /// Ask as the workload of this SPIFFE Workload API instead.
     #[arg(long, value_name = "SOCKET", help_heading = "Broker", conflicts_with = "operator_socket")]
     socket: Option<String>,
+    #[command(flatten)]
+    person: PersonDoor,
 }
 
 impl OperatorFirst {
     /// A channel to the broker.
     ///
     /// # Errors
-    /// As those of both doors.
-    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
-        match &self.socket {
-            Some(socket) => self.target.channel(&workload(socket).await?).await,
-            None => self.operator.channel().await,
-        }
+    /// As those of the doors.
+    pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
+        let channel = match (&self.socket, &self.operator.operator_socket) {
+            (Some(socket), _) => self.target.channel(&workload(socket).await?).await?,
+            (None, Some(_)) => self.operator.channel().await?,
+            (None, None) => match self.person.channel().await? {
+                Some(way) => return Ok(way),
+                None => self.operator.channel().await?,
+            },
+        };
+        Ok(showing_nothing(channel))
     }
 }
 
-/// As a workload, unless there is no Workload API or the operator's socket is named: for looking at tasks and grants.
+/// As a workload, unless there is no Workload API, the operator's socket or the people's door is named: for looking at tasks and grants.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct WorkloadFirst {
     #[command(flatten)]
     operator: OperatorDoor,
     #[command(flatten)]
     workload: WorkloadDoor,
+    #[command(flatten)]
+    person: PersonDoor,
 }
 
 impl WorkloadFirst {
     /// A channel to the broker.
     ///
     /// # Errors
-    /// As those of both doors.
-    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
-        match (&self.workload.socket, &self.operator.operator_socket) {
-            (Some(_), None) => self.workload.channel().await,
-            _ => self.operator.channel().await,
-        }
+    /// As those of the doors.
+    pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
+        let channel = match (&self.workload.socket, &self.operator.operator_socket) {
+            (_, Some(_)) => self.operator.channel().await?,
+            (socket, None) => match self.person.channel().await? {
+                Some(way) => return Ok(way),
+                None if socket.is_some() => self.workload.channel().await?,
+                None => self.operator.channel().await?,
+            },
+        };
+        Ok(showing_nothing(channel))
     }
 }

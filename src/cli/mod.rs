@@ -13,7 +13,9 @@ mod door;
 pub mod error;
 mod given;
 mod key;
+mod login;
 pub mod output;
+mod person;
 mod policy;
 mod resource_server;
 mod revoke;
@@ -55,6 +57,8 @@ enum Command {
     Dev(dev::Args),
     /// Run a broker.
     Serve(serve::Args),
+    /// Log in as a person, and keep the token for other commands.
+    Login(login::Args),
     /// Tasks: what credentials are asked for.
     #[command(subcommand)]
     Task(task::Command),
@@ -144,6 +148,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Demo(args) => demo::run(args, out).await,
         Command::Dev(args) => dev::run(args, out).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Login(args) => login::run(args, out).await,
         Command::Task(command) => task::run(command, out).await,
         Command::Credential(command) => credential::run(command, out).await,
         Command::Revoke(command) => revoke::run(command, out).await,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::config::people::People;
 use crate::config::quantity::{Size, Span};
 use crate::token::header::{SigningAlgorithm, TokenType};
 
@@ -24,6 +25,8 @@ pub(super) struct File {
     pub(super) https: Https,
     #[serde(default)]
     pub(super) bearer: Bearer,
+    #[serde(default)]
+    pub(super) people: People,
     #[serde(default)]
     pub(super) operator: Operator,
     #[serde(default)]

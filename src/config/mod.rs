@@ -2,6 +2,7 @@
 //! secrets are named by path only; the environment is passed in. What policy says is in the policy bundle and not here.
 
 mod file;
+pub mod people;
 pub mod quantity;
 pub mod settings;
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
+use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub https: Option<HttpsSettings>,
     /// The door of those who show a token; `None` when it stays shut.
     pub bearer: Option<BearerSettings>,
+    /// People, and their door.
+    pub people: PeopleSettings,
     /// The operator's socket.
     pub operator_socket: PathBuf,
     /// Tokens and keys.
@@ -202,6 +205,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let workloads = check.workloads(file.workloads, environment);
     let https = check.https(file.https);
     let bearer = check.bearer(file.bearer, issuer.as_ref());
+    let people = people(&mut check, file.people);
     let tokens = check.tokens(file.tokens, master_key_default);
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
@@ -220,6 +224,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             workloads: workloads?,
             https: https?,
             bearer: bearer?,
+            people: people?,
             operator_socket: operator_socket?,
             tokens: tokens?,
             limits,
@@ -236,25 +241,25 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
 
 /// Collects what is wrong, so that all of it is told at once.
 #[derive(Default)]
-struct Check(Vec<Problem>);
+pub(super) struct Check(Vec<Problem>);
 
 impl Check {
-    fn problem(&mut self, setting: &str, problem: impl Display) {
+    pub(super) fn problem(&mut self, setting: &str, problem: impl Display) {
         self.0.push(Problem { setting: setting.to_owned(), problem: problem.to_string() });
     }
 
-    fn required<T>(&mut self, setting: &str, value: Option<T>) -> Option<T> {
+    pub(super) fn required<T>(&mut self, setting: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.problem(setting, "is missing");
         }
         value
     }
 
-    fn kept<T>(&mut self, setting: &str, value: Result<T, impl Display>) -> Option<T> {
+    pub(super) fn kept<T>(&mut self, setting: &str, value: Result<T, impl Display>) -> Option<T> {
         value.map_err(|e| self.problem(setting, e)).ok()
     }
 
-    fn within<T: PartialOrd + Display + Copy>(
+    pub(super) fn within<T: PartialOrd + Display + Copy>(
         &mut self,
         setting: &str,
         value: T,
@@ -266,7 +271,7 @@ impl Check {
         value
     }
 
-    fn address(&mut self, setting: &str, written: Option<String>, default: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, setting: &str, written: Option<String>, default: &str) -> Option<SocketAddr> {
         let text = written.unwrap_or_else(|| default.to_owned());
         let parsed = text.parse::<SocketAddr>();
         self.kept(setting, parsed.map_err(|_| format!("`{text}` is not an address and a port, e.g. `{default}`")))

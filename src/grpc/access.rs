@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 
 use crate::broker::caller::Caller;
 use crate::model::identity::IdentityClass;
+use crate::model::person::Right;
 
 /// A column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A workload of that class, through mutual TLS. `human` stands here for the door that people will come through; nothing
-    /// is open to it yet.
+    /// A workload of that class, by its SVID; `human` is a person, through the people's door.
     Identity(IdentityClass),
     /// Whoever may open the operator's socket.
     Operator,
@@ -34,6 +34,7 @@ impl Class {
     pub const fn of(caller: &Caller) -> Self {
         match caller {
             Caller::Workload(workload) => Self::Identity(workload.class),
+            Caller::Person(_) => Self::Identity(IdentityClass::Human),
             Caller::Operator { .. } => Self::Operator,
         }
     }
@@ -54,6 +55,7 @@ pub struct Row {
     /// The path of the RPC, as HTTP/2 carries it.
     pub path: &'static str,
     admitted: &'static [Class],
+    needs: Option<Right>,
 }
 
 impl Row {
@@ -61,6 +63,13 @@ impl Row {
     #[must_use]
     pub fn admits(&self, class: Class) -> bool {
         self.admitted.contains(&class)
+    }
+
+    /// The right that a person needs for it. Without one, what a person may do is judged by the object: what it initiated is its
+    /// own.
+    #[must_use]
+    pub const fn needs(&self) -> Option<Right> {
+        self.needs
     }
 
     /// True when the RPC ends or holds up something. Such calls have limits of their own.
@@ -92,6 +101,7 @@ const AI_AGENT: Class = Class::Identity(IdentityClass::AiAgent);
 const ORCHESTRATOR: Class = Class::Identity(IdentityClass::Orchestrator);
 const SCORER: Class = Class::Identity(IdentityClass::Scorer);
 const RESOURCE_SERVER: Class = Class::Identity(IdentityClass::ResourceServer);
+const HUMAN: Class = Class::Identity(IdentityClass::Human);
 const OPERATOR: Class = Class::Operator;
 
 /// Those that ask for credentials.
@@ -99,17 +109,24 @@ const AGENTS: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT];
 /// Those that register tasks, agents for their sub-tasks. What they registered they may also end.
 const REGISTRARS: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR];
 /// The broker's own state of health and its contract are no secret from anybody it knows.
-const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOURCE_SERVER, OPERATOR];
+const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOURCE_SERVER, HUMAN, OPERATOR];
+/// Those that look after the whole.
+const OVERSEERS: &[Class] = &[HUMAN, OPERATOR];
 
 const fn rpc(path: &'static str, admitted: &'static [Class]) -> Row {
-    Row { path, admitted }
+    Row { path, admitted, needs: None }
+}
+
+/// For overseers, of whom people need a right.
+const fn overseen(path: &'static str, right: Right) -> Row {
+    Row { path, admitted: OVERSEERS, needs: Some(right) }
 }
 
 /// The table.
 pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.TaskService/RegisterTask", REGISTRARS),
-    rpc("/carnet.v1.TaskService/GetTask", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, OPERATOR]),
-    rpc("/carnet.v1.TaskService/ListTasks", &[ORCHESTRATOR, OPERATOR]),
+    rpc("/carnet.v1.TaskService/GetTask", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, HUMAN, OPERATOR]),
+    rpc("/carnet.v1.TaskService/ListTasks", &[ORCHESTRATOR, HUMAN, OPERATOR]),
     rpc("/carnet.v1.TaskService/AmendTask", &[ORCHESTRATOR]),
     rpc("/carnet.v1.TaskService/PauseTask", &[ORCHESTRATOR]),
     rpc("/carnet.v1.TaskService/ResumeTask", &[ORCHESTRATOR]),
@@ -118,20 +135,23 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.CredentialService/RequestCredential", AGENTS),
     rpc("/carnet.v1.CredentialService/RenewCredential", AGENTS),
     rpc("/carnet.v1.CredentialService/ReleaseCredential", AGENTS),
-    rpc("/carnet.v1.CredentialService/GetGrant", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, OPERATOR]),
-    rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, OPERATOR]),
-    rpc("/carnet.v1.RevocationService/LiftBlock", &[OPERATOR]),
-    rpc("/carnet.v1.RevocationService/ListBlocks", &[OPERATOR]),
+    rpc(
+        "/carnet.v1.CredentialService/GetGrant",
+        &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, HUMAN, OPERATOR],
+    ),
+    rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, HUMAN, OPERATOR]),
+    overseen("/carnet.v1.RevocationService/LiftBlock", Right::Revoke),
+    overseen("/carnet.v1.RevocationService/ListBlocks", Right::Read),
     rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]),
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
-    rpc("/carnet.v1.AuditService/SearchEvents", &[OPERATOR]),
-    rpc("/carnet.v1.AuditService/GetDecision", &[OPERATOR]),
-    rpc("/carnet.v1.AuditService/ExportEvents", &[OPERATOR]),
-    rpc("/carnet.v1.AuditService/GetCheckpoint", &[OPERATOR]),
-    rpc("/carnet.v1.PolicyService/GetActivePolicy", &[OPERATOR]),
-    rpc("/carnet.v1.PolicyService/CheckPolicy", &[OPERATOR]),
-    rpc("/carnet.v1.PolicyService/ActivatePolicy", &[OPERATOR]),
+    overseen("/carnet.v1.AuditService/SearchEvents", Right::Read),
+    overseen("/carnet.v1.AuditService/GetDecision", Right::Read),
+    overseen("/carnet.v1.AuditService/ExportEvents", Right::Read),
+    overseen("/carnet.v1.AuditService/GetCheckpoint", Right::Read),
+    overseen("/carnet.v1.PolicyService/GetActivePolicy", Right::Read),
+    overseen("/carnet.v1.PolicyService/CheckPolicy", Right::ActivatePolicy),
+    overseen("/carnet.v1.PolicyService/ActivatePolicy", Right::ActivatePolicy),
     rpc("/grpc.health.v1.Health/Check", KNOWN),
     rpc("/grpc.health.v1.Health/Watch", KNOWN),
     rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN),

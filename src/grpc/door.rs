@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Code, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tracing::Instrument as _;
+use zeroize::Zeroizing;
 
 use crate::broker::Broker;
 use crate::broker::caller::{Caller, Refusal};
@@ -42,6 +44,8 @@ pub enum Entrance {
     Workloads,
     /// Whoever shows a token with each request: workloads a JWT-SVID, held against these rules.
     Bearers(DoorRules),
+    /// People, who show a token of an issuer that is configured.
+    People,
     /// Whoever may open the operator's socket.
     Operator,
 }
@@ -134,6 +138,19 @@ impl tower::Service<http::Request<Body>> for Door {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Answer {
+        if self.entrance == Entrance::People {
+            let door = self.clone();
+            let token = bearer(request.headers()).map(|token| Zeroizing::new(token.to_owned()));
+            let address = request.extensions().get::<RemoteAddress>().map(|address| address.0);
+            // The keys of an issuer may have to be got first.
+            return Box::pin(async move {
+                let caller = match token {
+                    Some(token) => door.services.broker.authenticate_person(&token, address).await,
+                    None => Err(unauthenticated()),
+                };
+                door.answer(request, caller).await
+            });
+        }
         let caller = self.identify(&mut request);
         // Whoever cannot be judged for a moment is judged after it.
         match caller.as_ref().err().and_then(|_| self.services.broker.settling()) {
@@ -167,6 +184,7 @@ impl Door {
                 request.extensions_mut().insert(peer);
                 caller
             }
+            Entrance::People => Err(unauthenticated()),
             Entrance::Operator => {
                 let socket = request.extensions().get::<UdsConnectInfo>();
                 let uid = socket.and_then(|s| s.peer_cred).map(|cred| cred.uid());
@@ -227,10 +245,15 @@ impl Door {
     ) -> Result<(Caller, OpenCall), Status> {
         let peer = request.extensions().get::<Arc<VerifiedPeer>>();
         let services = &self.services;
-        let caller = caller.map_err(|error| services.refuse(row, peer, &error))?;
-        if !row.admits(Class::of(&caller)) {
-            let error = BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed };
-            return Err(services.refuse(row, peer, &error));
+        let caller = caller.map_err(|error| services.refuse(row, peer.map(Proven::by).as_ref(), &error))?;
+        let proven = Proven::caller(&caller);
+        let code = match (&caller, row.needs()) {
+            _ if !row.admits(Class::of(&caller)) => Some(ReasonCode::MethodNotAllowed),
+            (Caller::Person(person), Some(right)) if !person.may(right) => Some(ReasonCode::RightMissing),
+            _ => None,
+        };
+        if let Some(code) = code {
+            return Err(services.refuse(row, proven.as_ref(), &BrokerError::NotPermitted { code }));
         }
         let broker = &services.broker;
         let open = if row.ends() { broker.open_end(&caller) } else { broker.open_call(&caller) };
@@ -239,7 +262,7 @@ impl Door {
             let is_ours = row.path.starts_with(OURS);
             if is_ours { Ok(()) } else { broker.charge(&caller.id()) }.map(|()| open)
         });
-        let open = open.map_err(|error| services.refuse(row, peer, &error))?;
+        let open = open.map_err(|error| services.refuse(row, proven.as_ref(), &error))?;
         Ok((caller, open))
     }
 }
@@ -262,23 +285,43 @@ impl Services {
     }
 
     /// A refusal at the door. What it says about an identity goes on record, counted.
-    fn refuse(&self, row: &'static Row, peer: Option<&Arc<VerifiedPeer>>, error: &BrokerError) -> Status {
-        let above_rate = peer.and_then(|peer| self.broker.charge(peer.spiffe_id().as_str()).err());
+    fn refuse(&self, row: &'static Row, proven: Option<&Proven>, error: &BrokerError) -> Status {
+        let above_rate = proven.and_then(|proven| self.broker.charge(&proven.subject).err());
         let error = above_rate.as_ref().unwrap_or(error);
         self.metrics.refused(error.code());
         status::log(error);
-        if let Some(peer) = peer
+        if let Some(proven) = proven
             && matches!(error, BrokerError::Unauthenticated { .. } | BrokerError::NotPermitted { .. })
         {
             self.broker.note_refusal(Refusal {
-                subject: peer.spiffe_id().to_string(),
+                subject: proven.subject.clone(),
                 rpc: row.path,
                 code: error.code(),
-                peer_address: peer.address(),
+                peer_address: proven.address,
                 task: None,
             });
         }
         status::of(error)
+    }
+}
+
+/// Whose refusal goes on record: whoever proved an identity, whatever it may do.
+struct Proven {
+    subject: String,
+    address: Option<SocketAddr>,
+}
+
+impl Proven {
+    fn by(peer: &Arc<VerifiedPeer>) -> Self {
+        Self { subject: peer.spiffe_id().to_string(), address: peer.address() }
+    }
+
+    fn caller(caller: &Caller) -> Option<Self> {
+        match caller {
+            Caller::Workload(workload) => Some(Self::by(&workload.peer)),
+            Caller::Person(person) => Some(Self { subject: caller.id(), address: person.address() }),
+            Caller::Operator { .. } => None,
+        }
     }
 }
 

@@ -296,7 +296,7 @@ pub async fn connect_unix(path: &Path) -> Result<Channel, IdentityError> {
     connect.map_err(|error| IdentityError::Connect { target: path.display().to_string(), source: Box::new(error) })
 }
 
-fn settings(endpoint: Endpoint) -> Endpoint {
+pub(in crate::identity) fn settings(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(CONNECT_WITHIN)
         .http2_keep_alive_interval(PING_EVERY)

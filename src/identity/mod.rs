@@ -1,6 +1,6 @@
 //! Who is on the other side: X.509-SVIDs checked against live trust bundles of the Workload API, connections that carry a
 //! [`peer::VerifiedPeer`], and the recheck of every request that yields a [`caller::VerifiedCaller`]. JWT-SVIDs are verified
-//! beside them, by the keys of their own trust domain; OIDC tokens have their place there too. It knows nothing of what a
+//! beside them, by the keys of their own trust domain, and people's OIDC tokens by those of their issuer. It knows nothing of what a
 //! caller may do: classes and owners are policy's.
 #![cfg_attr(
     not(feature = "broker"),
@@ -34,6 +34,8 @@ pub mod listen;
 #[cfg(feature = "broker")]
 pub mod peer;
 #[cfg(feature = "broker")]
+pub mod people;
+#[cfg(feature = "broker")]
 pub mod serve;
 pub mod svid;
 #[cfg(feature = "broker")]
@@ -42,5 +44,7 @@ pub mod trust;
 mod verifier;
 #[cfg(feature = "broker")]
 mod view;
+#[cfg(feature = "broker")]
+pub mod web;
 #[cfg(feature = "broker")]
 pub mod workload;

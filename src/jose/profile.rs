@@ -44,3 +44,21 @@ pub const JWT_SVID: Profile = Profile {
     passed_over: &[],
     bytes_max: TOKEN_BYTES_MAX,
 };
+
+/// What people's issuers sign with: whatever is not HMAC. Each issuer is held to its own, shorter list.
+const OF_PEOPLE: &[Algorithm] = &Algorithm::ALL;
+
+/// An access token for us (RFC 9068 §2.1): `typ` says so and is never left out. `x5t` names a certificate that nobody looks up.
+pub const ACCESS_TOKEN: Profile = Profile {
+    algorithms: OF_PEOPLE,
+    types: &["at+jwt", "application/at+jwt"],
+    types_in_any_case: true,
+    type_may_be_absent: false,
+    key_id_may_be_absent: false,
+    passed_over: &["x5t", "x5t#S256"],
+    bytes_max: TOKEN_BYTES_MAX,
+};
+
+/// An ID token (OpenID Connect Core §2): `typ` says `JWT` or nothing, so that what calls itself something else is not taken for
+/// one.
+pub const ID_TOKEN: Profile = Profile { types: &["JWT"], type_may_be_absent: true, ..ACCESS_TOKEN };

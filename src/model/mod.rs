@@ -11,6 +11,7 @@ pub mod id;
 pub mod identity;
 pub mod json;
 pub mod limits;
+pub mod person;
 pub mod provenance;
 pub mod reason;
 pub mod risk;

@@ -154,6 +154,14 @@ reasons! {
     SvidExpired = 707, "SVID_EXPIRED", "The SVID has expired.", "The SVID that opened the connection has expired.";
     /// Too many requests.
     RateLimited = 708, "RATE_LIMITED", "Too many requests; try again later.", "The caller was above its rate.";
+    /// A person's token does not hold.
+    TokenInvalid = 709, "TOKEN_INVALID", "The token is not accepted.", "The token of a person did not pass verification.";
+    /// A person's token is over.
+    TokenExpired = 710, "TOKEN_EXPIRED", "The token has expired.", "The token of a person had expired.";
+    /// The person authenticated too long ago for this.
+    AuthenticationStale = 711, "AUTHENTICATION_STALE", "This needs a fresh login.", "The person had authenticated too long ago for this, or the issuer did not say when.";
+    /// The person lacks the right.
+    RightMissing = 712, "RIGHT_MISSING", "This person may not do this.", "The configuration does not give the person the right to do this.";
 
     // --- requests: 800..
     /// A field is malformed.

@@ -10,22 +10,34 @@ use crate::server::error::ServerError;
 /// Descriptors that are kept for what is no connection: segments, index, snapshots, keys, sockets, the Workload API.
 const FILES: u64 = 512;
 
+/// Which doors are open besides that of workloads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::server) struct Doors {
+    pub(in crate::server) https: bool,
+    pub(in crate::server) bearer: bool,
+    pub(in crate::server) people: bool,
+}
+
 /// What so many connections of workloads need, with those of the other doors when they are open, and everything else.
-fn needed(connections_max: usize, https: bool, bearer: bool) -> u64 {
+fn needed(connections_max: usize, doors: Doors) -> u64 {
     let workloads = (connections_max + HANDSHAKES_MAX) as u64;
     let of = |open, max| if open { (max + HANDSHAKES_MAX) as u64 } else { 0 };
-    let (pages, bearers) = (of(https, HTTPS_CONNECTIONS_MAX), of(bearer, BEARER_CONNECTIONS_MAX));
-    workloads.saturating_add(pages).saturating_add(bearers).saturating_add(FILES)
+    let others = [
+        of(doors.https, HTTPS_CONNECTIONS_MAX),
+        of(doors.bearer, BEARER_CONNECTIONS_MAX),
+        of(doors.people, BEARER_CONNECTIONS_MAX),
+    ];
+    others.into_iter().fold(workloads.saturating_add(FILES), u64::saturating_add)
 }
 
 /// Looks whether the system allows so many.
 ///
 /// # Errors
 /// When it does not.
-pub(in crate::server) fn check(connections_max: usize, https: bool, bearer: bool) -> Result<(), ServerError> {
+pub(in crate::server) fn check(connections_max: usize, doors: Doors) -> Result<(), ServerError> {
     // A system that tells no limit refuses by itself.
     let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
-    suffices(needed(connections_max, https, bearer), allowed)
+    suffices(needed(connections_max, doors), allowed)
 }
 
 fn suffices(needed: u64, allowed: u64) -> Result<(), ServerError> {

@@ -58,6 +58,17 @@ pub struct BearerDoor {
     pub handshake_within: Duration,
 }
 
+/// The door of people: server TLS, gRPC.
+#[derive(Debug)]
+pub struct PeopleDoor {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// What it presents.
+    pub certificate: ServerCertificate,
+    /// How long a handshake may take.
+    pub handshake_within: Duration,
+}
+
 /// How long a unary request may take, or a stream to begin: far longer than any commit, shorter than a client's patience.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 /// Streams of one connection at a time; above it a client waits. Each may hold a message that is still being read.
@@ -72,7 +83,7 @@ pub(in crate::server) const HTTPS_CONNECTIONS_MAX: usize = 1024;
 /// Of these, connections of one host: nobody has proven anything at that door.
 const HTTPS_CONNECTIONS_PER_HOST_MAX: usize = 64;
 
-/// Connections to the door for tokens at a time: its callers come through a few proxies.
+/// Connections to the door for tokens, and to that for people, at a time: their callers come through a few proxies, or are few.
 pub(in crate::server) const BEARER_CONNECTIONS_MAX: usize = 1024;
 /// Of these, connections of one host: a connection proves nothing there.
 const BEARER_CONNECTIONS_PER_HOST_MAX: usize = 256;
@@ -104,16 +115,39 @@ pub(in crate::server) fn bearers(
     at: BearerDoor,
     door: Door,
     ending: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + 'static, ServerError> {
-    let tls = at.certificate.tls(&[b"h2"])?;
+) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
+    shown(at.listener, &at.certificate, at.handshake_within, door, ending)
+}
+
+/// Serves people until `ending`; returns when their requests have finished.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(in crate::server) fn people(
+    at: PeopleDoor,
+    door: Door,
+    ending: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
+    shown(at.listener, &at.certificate, at.handshake_within, door, ending)
+}
+
+/// Serves gRPC over server TLS, where each request shows its token.
+fn shown(
+    listener: TcpListener,
+    certificate: &ServerCertificate,
+    handshake_within: Duration,
+    door: Door,
+    ending: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
+    let tls = certificate.tls(&[b"h2"])?;
     let limits = ListenLimits {
-        handshake_within: at.handshake_within,
+        handshake_within,
         connections_max: BEARER_CONNECTIONS_MAX,
         connections_per_host_max: BEARER_CONNECTIONS_PER_HOST_MAX,
         ..ListenLimits::default()
     };
     Ok(async move {
-        let connections = listen_tls(at.listener, tls, limits);
+        let connections = listen_tls(listener, tls, limits);
         serve_grpc(builder().max_connection_age(BEARER_CONNECTION_AGE), connections, door, ended(ending)).await;
     })
 }

@@ -7,5 +7,6 @@ pub mod error;
 pub mod folder;
 pub mod log;
 pub mod operator;
+mod people;
 pub mod serve;
 pub mod start;

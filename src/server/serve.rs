@@ -17,16 +17,18 @@ use crate::entropy::Entropy;
 use crate::identity::https::{CertificateFiles, ServerCertificate};
 use crate::identity::jwt_svid::DoorRules;
 use crate::identity::listen::ListenLimits;
+use crate::identity::people::People;
 use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use crate::journal::open::OpenReport;
 use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
-use crate::server::descriptors;
-use crate::server::doors::{BearerDoor, HttpsDoor, WorkloadDoor};
+use crate::server::descriptors::{self, Doors};
+use crate::server::doors::{BearerDoor, HttpsDoor, PeopleDoor, WorkloadDoor};
 use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
+use crate::server::people;
 use crate::server::start::{Drained, Parts, Running, start};
 
 /// Everything that can be checked before anything is written or listened at.
@@ -38,6 +40,8 @@ pub struct Checked {
     trust: Trust,
     https: Option<ServerCertificate>,
     bearer: Option<ServerCertificate>,
+    people: Option<People>,
+    people_door: Option<ServerCertificate>,
 }
 
 /// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
@@ -51,10 +55,16 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let (looked, issuer) = (folder.clone(), settings.issuer.as_str().to_owned());
     let looked = spawn_blocking(move || looked.inspect(&issuer, &Entropy::system()));
     looked.await.map_err(ServerError::Thread)??;
-    descriptors::check(settings.workloads.connections_max, settings.https.is_some(), settings.bearer.is_some())?;
+    let doors = Doors {
+        https: settings.https.is_some(),
+        bearer: settings.bearer.is_some(),
+        people: settings.people.door.is_some(),
+    };
+    descriptors::check(settings.workloads.connections_max, doors)?;
     let https = settings.https.as_ref().map(|https| https.listen);
     let bearer = settings.bearer.as_ref().map(|bearer| bearer.listen);
-    for address in [Some(settings.workloads.listen), https, bearer] {
+    let people = settings.people.door.as_ref().map(|door| door.listen);
+    for address in [Some(settings.workloads.listen), https, bearer, people] {
         address.map_or(Ok(()), could_listen)?;
     }
     could_hold_socket(&settings).await?;
@@ -68,11 +78,14 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     };
     let https = settings.https.as_ref().map(|https| loaded(&https.certificate)).transpose()?;
     let bearer = settings.bearer.as_ref().map(|bearer| loaded(&bearer.certificate)).transpose()?;
+    let people_door = settings.people.door.as_ref().map(|door| loaded(&door.certificate)).transpose()?;
+    let people = people::people(&settings.people, &options.clock)?;
     let trust = Trust::connect(options).await?;
     let svid = || ServerCertificate::Svid(trust.clone());
     let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
-    Ok(Checked { settings, folder, policy, trust, https, bearer })
+    let people_door = people_door.map(|files| files.map_or_else(svid, ServerCertificate::Files));
+    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door })
 }
 
 /// The files of a certificate; `None` for the own SVID.
@@ -147,7 +160,7 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, https, bearer } = self;
+        let Self { settings, folder, policy, trust, https, bearer, people, people_door } = self;
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -178,6 +191,13 @@ impl Checked {
             }
             None => None,
         };
+        let people_door = match settings.people.door.zip(people_door) {
+            Some((door, certificate)) => {
+                let listener = bind(door.listen).await?;
+                Some(PeopleDoor { listener, certificate: followed(certificate), handshake_within })
+            }
+            None => None,
+        };
         let limits = settings.limits;
         let broker = open::Parts {
             settings: crate::broker::Settings {
@@ -194,6 +214,7 @@ impl Checked {
             clock,
             entropy,
             trust,
+            people,
             sealer: contents.sealer,
             handles: contents.handles,
             keys: contents.keys,
@@ -203,7 +224,8 @@ impl Checked {
         };
         let drain_timeout = settings.workloads.drain_timeout;
         let metrics = Metrics::new()?;
-        start(Parts { broker, workloads, https, bearer, operator: Some(operator), metrics, drain_timeout }).await
+        let (people, operator) = (people_door, Some(operator));
+        start(Parts { broker, workloads, https, bearer, people, operator, metrics, drain_timeout }).await
     }
 }
 
@@ -220,7 +242,7 @@ pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
     descriptors::raise();
     let running = checked.start().await?;
     let at = running.addresses();
-    tracing::info!(workloads = %at.workloads, https = ?at.https, bearer = ?at.bearer, operator = ?at.operator, "serving");
+    tracing::info!(workloads = %at.workloads, https = ?at.https, bearer = ?at.bearer, people = ?at.people, operator = ?at.operator, "serving");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -19,7 +19,7 @@ use crate::http::pages::Pages;
 use crate::identity::trust::{Trust, TrustStatus};
 use crate::journal::options::Stage;
 use crate::metrics::{Metrics, Reading};
-use crate::server::doors::{self, BearerDoor, HttpsDoor, WorkloadDoor, ended};
+use crate::server::doors::{self, BearerDoor, HttpsDoor, PeopleDoor, WorkloadDoor, ended};
 use crate::server::error::ServerError;
 use crate::server::operator::OperatorSocket;
 
@@ -34,6 +34,8 @@ pub struct Parts {
     pub https: Option<HttpsDoor>,
     /// The door for those who show a token.
     pub bearer: Option<BearerDoor>,
+    /// The door of people.
+    pub people: Option<PeopleDoor>,
     /// The operator's socket.
     pub operator: Option<OperatorSocket>,
     /// What is counted.
@@ -64,6 +66,8 @@ pub struct Addresses {
     pub https: Option<SocketAddr>,
     /// gRPC over server TLS, for those who show a token.
     pub bearer: Option<SocketAddr>,
+    /// gRPC over server TLS, for people.
+    pub people: Option<SocketAddr>,
     /// The operator's socket.
     pub operator: Option<PathBuf>,
 }
@@ -82,7 +86,7 @@ pub enum Drained {
 /// # Errors
 /// When the broker does not open, or TLS or a service cannot be set up.
 pub async fn start(parts: Parts) -> Result<Running, ServerError> {
-    let Parts { broker, workloads, https, bearer, mut operator, metrics, drain_timeout } = parts;
+    let Parts { broker, workloads, https, bearer, people, mut operator, metrics, drain_timeout } = parts;
     let (trust, journal) = (broker.trust.clone(), broker.journal.dir.clone());
     let broker = Broker::open(measured(broker, &metrics)).await?;
     broker.count_into(&metrics);
@@ -94,6 +98,7 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
         workloads: address(&workloads.listener)?,
         https: https.as_ref().map(|door| address(&door.listener)).transpose()?,
         bearer: bearer.as_ref().map(|door| address(&door.listener)).transpose()?,
+        people: people.as_ref().map(|door| address(&door.listener)).transpose()?,
         operator: operator.as_ref().map(|socket| socket.path().to_owned()),
     };
     let (ending, end) = watch::channel(false);
@@ -110,6 +115,9 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
         trust.accept_jwt_svids();
         let behind = services.door(Entrance::Bearers(door.rules.clone()));
         doors.spawn(doors::bearers(door, behind, end.clone())?);
+    }
+    if let Some(door) = people {
+        doors.spawn(doors::people(door, services.door(Entrance::People), end.clone())?);
     }
     if let Some(connections) = operator.as_mut().and_then(OperatorSocket::take_connections) {
         doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), ended(end.clone())));

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use carnet::clock::Clock;
 use carnet::grpc::access::{Class, ROWS, row};
+use carnet::identity::people::PersonOptions;
 use carnet::model::identity::IdentityClass;
+use carnet::model::person::Right;
 use carnet::pb::DESCRIPTORS;
 use carnet::pb::journal::event::Payload;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
 use crate::golden;
 use crate::support::ask::{AGENT, ORCHESTRATOR, RESOURCE_SERVER, SCORER, STRANGER};
-use crate::support::broker::{TestBroker, policy_with};
+use crate::support::broker::{Setup, TestBroker, policy_with};
+use crate::support::caller::Caller;
+use crate::support::issuer::{ACTING, Issuer};
 use crate::support::pki::{DOMAIN, id, soon};
 
 /// What every door offers besides `carnet.v1`.
@@ -48,7 +52,13 @@ fn the_table_is_as_it_was_reviewed() {
     for row in ROWS {
         text.push_str(&format!("{:<60}", row.path));
         let cells = Class::ALL.map(|class| {
-            let mark = if row.admits(class) { "yes" } else { "-" };
+            let human = class == Class::Identity(IdentityClass::Human);
+            let mark = match (row.admits(class), row.needs()) {
+                (false, _) => "-",
+                // What a person needs; otherwise the object must be the person's own.
+                (true, Some(right)) if human => right.as_str(),
+                (true, _) => "yes",
+            };
             format!("{mark:<width$}", width = class.as_str().len())
         });
         text.push_str(cells.join(" ").trim_end());
@@ -58,26 +68,28 @@ fn the_table_is_as_it_was_reviewed() {
 }
 
 #[test]
-fn people_have_no_door_yet_and_the_operator_asks_for_no_credential() {
+fn neither_people_nor_the_operator_ask_for_credentials() {
     let human = Class::Identity(IdentityClass::Human);
-    assert!(ROWS.iter().all(|row| !row.admits(human)));
     for path in ROWS.iter().map(|row| row.path) {
         let acts =
             path.contains("CredentialService/Re") || path.contains("SignalService") || path.ends_with("/RegisterTask");
         if acts {
             assert!(!row(path).unwrap().admits(Class::Operator), "{path}");
+            assert!(!row(path).unwrap().admits(human), "{path}");
         }
     }
 }
 
 #[tokio::test]
 async fn each_class_may_call_what_the_table_says_and_nothing_else() {
-    let broker = with_a_service_account().await;
+    let clock = Clock::manual(Clock::system().now());
+    let issuer = Issuer::start("corp", &clock).await;
+    let broker = with_everybody(&issuer, clock).await;
     let mut tried = 0;
     for class in Class::ALL {
-        let Some(channel) = channel_of(&broker, class).await else { continue };
+        let caller = caller_of(&broker, &issuer, class).await;
         for row in ROWS {
-            let answer = call(&channel, row.path).await;
+            let answer = call(&caller, row.path).await;
             let refused = answer.as_ref().is_err_and(|s| reason(s) == "METHOD_NOT_ALLOWED");
             // A resource server that owns no audience could follow nothing; here it owns all.
             assert_eq!(!refused, row.admits(class), "{} as {}: {answer:?}", row.path, class.as_str());
@@ -90,15 +102,15 @@ async fn each_class_may_call_what_the_table_says_and_nothing_else() {
             tried += 1;
         }
     }
-    assert_eq!(tried, ROWS.len() * 6, "people have no door");
+    assert_eq!(tried, ROWS.len() * Class::ALL.len());
 }
 
 #[tokio::test]
 async fn who_matches_no_pattern_may_do_nothing() {
     let broker = TestBroker::start().await;
-    let channel = broker.channel(STRANGER).await;
+    let stranger = broker.caller(STRANGER).await;
     for row in ROWS {
-        let status = call(&channel, row.path).await.unwrap_err();
+        let status = call(&stranger, row.path).await.unwrap_err();
         assert_eq!(
             (status.code(), reason(&status).as_str()),
             (Code::PermissionDenied, "IDENTITY_UNKNOWN"),
@@ -113,7 +125,7 @@ async fn who_matches_no_pattern_may_do_nothing() {
 #[tokio::test]
 async fn what_is_not_in_the_table_is_refused() {
     let broker = TestBroker::start().await;
-    for channel in [broker.channel(ORCHESTRATOR).await, broker.operator().await.channel()] {
+    for caller in [broker.caller(ORCHESTRATOR).await, broker.operator().await] {
         for path in [
             "/carnet.v1.TaskService/DeleteTask",
             "/carnet.v1.ApprovalService/Approve",
@@ -122,7 +134,7 @@ async fn what_is_not_in_the_table_is_refused() {
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
             "/",
         ] {
-            let status = call(&channel, path).await.unwrap_err();
+            let status = call(&caller, path).await.unwrap_err();
             assert_eq!(
                 (status.code(), reason(&status).as_str()),
                 (Code::PermissionDenied, "METHOD_NOT_ALLOWED"),
@@ -135,7 +147,7 @@ async fn what_is_not_in_the_table_is_refused() {
 #[tokio::test]
 async fn a_refused_method_is_on_record_and_counted_together() {
     let broker = TestBroker::start().await;
-    let agent = broker.channel(AGENT).await;
+    let agent = broker.caller(AGENT).await;
     for _ in 0..50 {
         call(&agent, "/carnet.v1.RevocationService/Revoke").await.unwrap_err();
     }
@@ -155,30 +167,35 @@ async fn refusals(broker: &TestBroker) -> Vec<(String, String)> {
     refused.collect()
 }
 
-async fn with_a_service_account() -> TestBroker {
+/// A broker that knows a service account, and a person with every right.
+async fn with_everybody(issuer: &Issuer, clock: Clock) -> TestBroker {
     let account = format!(
         "\n[[identity]]\npattern = \"spiffe://{DOMAIN}{SERVICE_ACCOUNT}\"\nclass = \"service_account\"\nowner = \"group:night\"\n"
     );
     let policy = policy_with(|path, text| if path == "identities.toml" { format!("{text}{account}") } else { text });
-    TestBroker::with(crate::support::broker::Setup { policy, ..Default::default() }).await
+    let may = Right::ALL.into();
+    let accounts = vec![(issuer.url.clone(), "ann".to_owned())];
+    let persons = vec![PersonOptions { name: "ann@example.org".parse().unwrap(), accounts, may }];
+    let people = vec![issuer.options()];
+    TestBroker::with(Setup { policy, people, persons, clock: Some(clock), ..Setup::default() }).await
 }
 
-async fn channel_of(broker: &TestBroker, class: Class) -> Option<Channel> {
+async fn caller_of(broker: &TestBroker, issuer: &Issuer, class: Class) -> Caller {
     let path = match class {
         Class::Identity(IdentityClass::ServiceAccount) => SERVICE_ACCOUNT,
         Class::Identity(IdentityClass::AiAgent) => AGENT,
         Class::Identity(IdentityClass::Orchestrator) => ORCHESTRATOR,
         Class::Identity(IdentityClass::Scorer) => SCORER,
         Class::Identity(IdentityClass::ResourceServer) => RESOURCE_SERVER,
-        Class::Identity(IdentityClass::Human) => return None,
-        Class::Operator => return Some(broker.operator().await.channel()),
+        Class::Identity(IdentityClass::Human) => return broker.person(&issuer.token("ann", ACTING)).await,
+        Class::Operator => return broker.operator().await,
     };
-    Some(broker.channel(path).await)
+    broker.caller(path).await
 }
 
 /// Calls an RPC of any kind with an empty message, and looks at how its answer begins.
-async fn call(channel: &Channel, path: &'static str) -> Result<(), Status> {
-    let mut client = Grpc::new(channel.clone());
+async fn call(caller: &Caller, path: &'static str) -> Result<(), Status> {
+    let mut client = Grpc::new(caller.service());
     client.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
     let path = PathAndQuery::from_static(path);
     // Every message is an empty one with fields that are not known.

@@ -29,6 +29,7 @@ mod limits;
 mod mtls;
 mod odd_values;
 mod pause;
+mod people;
 mod policy_matrix;
 mod race;
 mod reading;

@@ -1,10 +1,9 @@
 //! `carnet audit explain`.
 
-use tonic::transport::Channel;
-
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
+use crate::cli::person::Way;
 use crate::cli::shown::record;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::{GetDecisionRequest, SearchEventsRequest};
@@ -34,7 +33,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
 }
 
 /// The latest decision on a request for a credential.
-async fn latest(client: &mut AuditServiceClient<Channel>) -> Result<String, CliError> {
+async fn latest(client: &mut AuditServiceClient<Way>) -> Result<String, CliError> {
     let request = SearchEventsRequest { kind: "credential_decided".to_owned(), page_size: 1, ..Default::default() };
     let found = client.search_events(request).await?.into_inner().events;
     let latest = found.into_iter().next().map(|event| event.decision_id);

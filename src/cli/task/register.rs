@@ -23,9 +23,12 @@ pub(in crate::cli) struct Args {
     /// The agent that will work on it.
     #[arg(long, value_name = "SPIFFE-ID")]
     agent: SpiffeId,
-    /// Who wants it.
-    #[arg(long, value_name = "NAME")]
-    initiator: String,
+    /// Who wants it, as we say it.
+    #[arg(long, value_name = "NAME", required_unless_present = "initiator_token_file")]
+    initiator: Option<String>,
+    /// A file with a token of theirs, for the audience that the broker takes as proof of an initiator.
+    #[arg(long, value_name = "FILE")]
+    initiator_token_file: Option<PathBuf>,
     /// When it ends at the latest: a time, or a span from now.
     #[arg(long, value_name = "WHEN", default_value = "1h", value_parser = given::when)]
     deadline: When,
@@ -60,10 +63,11 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         Some(known) => (known.id, known.handle.to_string()),
         None => (args.parent.unwrap_or_default(), String::new()),
     };
+    let initiator_token = args.initiator_token_file.as_deref().map(given::kept_secret).transpose()?;
     let request = v1::RegisterTaskRequest {
         request_id: given::request_id(args.request_id.as_deref())?,
         intent: given::text(&args.intent)?,
-        initiator: args.initiator,
+        initiator: args.initiator.unwrap_or_default(),
         agent: args.agent.to_string(),
         ceiling: args.ceiling.wire()?,
         deadline: Some(args.deadline.wire()),
@@ -72,6 +76,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         agent_profile: Some(args.profile.wire()),
         audiences: args.audiences,
         context: Some(args.context.wire()),
+        initiator_token: initiator_token.map(|token| token.to_string()).unwrap_or_default(),
     };
     let answer = TaskServiceClient::new(args.door.channel().await?).register_task(request).await?.into_inner();
     let decision = decided(answer.decision)?;

@@ -19,6 +19,7 @@ pub(in crate::grpc) fn register(request: v1::RegisterTaskRequest) -> Result<Regi
         request_id: field::id("request_id", &request.request_id)?,
         intent: field::words("intent", request.intent, INTENT_BYTES_MAX)?,
         initiator: field::id_if_given("initiator", &request.initiator)?,
+        initiator_token: field::token_if_shown("initiator_token", request.initiator_token)?,
         agent: field::spiffe_id("agent", &request.agent)?,
         ceiling: request.ceiling.map(access::ceiling).transpose()?,
         deadline: field::time("deadline", request.deadline)?,

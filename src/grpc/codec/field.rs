@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::broker::ask::{RequestContext, ShownHandle};
+use crate::broker::ask::{RequestContext, ShownHandle, ShownToken};
 use crate::broker::error::BrokerError;
 use crate::model::decimal::Decimal;
 use crate::model::id::ParseIdError;
 use crate::model::json::{Json, ParseJsonError};
-use crate::model::limits::{NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX, TASK_SECONDS_MAX};
+use crate::model::limits::{NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX, TASK_SECONDS_MAX, TOKEN_BYTES_MAX};
 use crate::model::spiffe_id::{ParseSpiffeIdError, SpiffeId};
 use crate::model::task::AgentProfile;
 use crate::model::time::{Timestamp, Ttl};
@@ -186,6 +186,13 @@ pub(in crate::grpc) fn handle_if_shown(field: &'static str, shown: String) -> Re
     let shown = Zeroizing::new(shown);
     bounded(field, &shown, HANDLE_BYTES_MAX)?;
     Ok(if shown.is_empty() { None } else { Some(ShownHandle(shown)) })
+}
+
+/// A person's token that need not be shown. What it is worth is the broker's to ask.
+pub(in crate::grpc) fn token_if_shown(field: &'static str, shown: String) -> Result<Option<ShownToken>, BrokerError> {
+    let shown = Zeroizing::new(shown);
+    bounded(field, &shown, TOKEN_BYTES_MAX)?;
+    Ok(if shown.is_empty() { None } else { Some(ShownToken(shown)) })
 }
 
 /// Ids for the timeline.

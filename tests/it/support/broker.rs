@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use carnet::broker;
 use carnet::broker::limit::CallerLimits;
+use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
@@ -16,6 +17,7 @@ use carnet::identity::client::{ServerIdentity, connect, connect_unix};
 use carnet::identity::https::ServerCertificate;
 use carnet::identity::jwt_svid::DoorRules;
 use carnet::identity::listen::{HANDSHAKE_WITHIN, ListenLimits};
+use carnet::identity::people::{IssuerOptions, People, PersonOptions};
 use carnet::identity::workload::Workload;
 use carnet::journal::options::Options;
 use carnet::metrics::Metrics;
@@ -23,7 +25,7 @@ use carnet::mint::ring::KeySettings;
 use carnet::model::time::Ttl;
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
-use carnet::server::doors::{BearerDoor, WorkloadDoor};
+use carnet::server::doors::{BearerDoor, PeopleDoor, WorkloadDoor};
 use carnet::server::folder::{DataFolder, FolderOptions};
 use carnet::server::operator;
 use carnet::server::start::{Parts, Running, start};
@@ -41,6 +43,8 @@ use super::record::Record;
 pub const ISSUER: &str = "https://carnet.example.org";
 /// Path of the broker's own SPIFFE ID.
 const BROKER: &str = "/carnet";
+/// How long a person counts as freshly authenticated.
+pub const FRESH_WITHIN: Duration = Duration::from_secs(900);
 /// Deadline of tasks that do not care.
 const TASK_LIFE: Duration = Duration::from_secs(1800);
 
@@ -64,6 +68,11 @@ pub struct Setup {
     pub accepts_foreign: bool,
     /// Opens the door for those who show a token.
     pub bearers: bool,
+    /// Issuers of people's tokens, and the people; with any, the people's door opens.
+    pub people: Vec<IssuerOptions>,
+    pub persons: Vec<PersonOptions>,
+    /// The world that it lives in, when somebody else needs its clock before it starts.
+    pub clock: Option<Clock>,
 }
 
 impl Default for Setup {
@@ -78,6 +87,9 @@ impl Default for Setup {
             key_lead: Duration::from_secs(3600),
             accepts_foreign: false,
             bearers: false,
+            people: Vec::new(),
+            persons: Vec::new(),
+            clock: None,
         }
     }
 }
@@ -118,7 +130,7 @@ impl TestBroker {
     /// On a folder that is there before and after; `Err` says why it does not start.
     pub async fn in_folder(setup: Setup, folder: &Path) -> Result<Self, String> {
         log_if_asked();
-        let pki = Pki::wound_by_hand();
+        let pki = setup.clock.clone().map_or_else(Pki::wound_by_hand, Pki::at);
         let foreign = [Arc::clone(&pki.foreign)];
         let (federated, listed): (&[_], &[&str]) =
             if setup.accepts_foreign { (&foreign, &[DOMAIN, FOREIGN]) } else { (&[], &[DOMAIN]) };
@@ -229,7 +241,16 @@ impl TestBroker {
 
     /// Clients over server TLS, which show nothing by themselves.
     pub async fn behind_a_proxy(&self) -> Caller {
-        let address = self.running().addresses().bearer.expect("the door is open");
+        self.over_server_tls(self.running().addresses().bearer).await
+    }
+
+    /// A person's clients, who shows that token at the people's door.
+    pub async fn person(&self, token: &str) -> Caller {
+        self.over_server_tls(self.running().addresses().people).await.showing(&format!("Bearer {token}"))
+    }
+
+    async fn over_server_tls(&self, address: Option<std::net::SocketAddr>) -> Caller {
+        let address = address.expect("the door is open");
         let tls = tokio_rustls::TlsConnector::from(Arc::new(client_config(None)));
         let connect = tower::service_fn(move |_: tonic::transport::Uri| {
             let tls = tls.clone();
@@ -411,6 +432,8 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
         clock,
         entropy,
         trust: trust.clone(),
+        people: (!setup.people.is_empty())
+            .then(|| People::new(setup.people.clone(), setup.persons.clone(), FRESH_WITHIN, trust.clock())),
         sealer: contents.sealer,
         handles: contents.handles,
         keys: contents.keys,
@@ -433,6 +456,14 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
                 handshake_within: HANDSHAKE_WITHIN,
             }),
             false => None,
+        },
+        people: match setup.people.is_empty() {
+            true => None,
+            false => Some(PeopleDoor {
+                listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
+                certificate: ServerCertificate::Svid(trust.clone()),
+                handshake_within: HANDSHAKE_WITHIN,
+            }),
         },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,

@@ -122,6 +122,11 @@ impl Caller {
         self.channel.clone()
     }
 
+    /// The same with what is shown, for calls of any kind.
+    pub fn service(&self) -> InterceptedService<Channel, Shown> {
+        InterceptedService::new(self.channel.clone(), self.shown.clone())
+    }
+
     clients! {
         tasks: TaskServiceClient,
         credentials: CredentialServiceClient,

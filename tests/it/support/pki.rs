@@ -49,7 +49,7 @@ impl Pki {
         Self::at(Clock::manual(Clock::system().now()))
     }
 
-    fn at(clock: Clock) -> Self {
+    pub fn at(clock: Clock) -> Self {
         let ca = |name: &str| Arc::new(DevCa::new(domain(name), clock.now(), 24 * HOUR).unwrap());
         Self {
             ca: ca(DOMAIN),

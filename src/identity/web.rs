@@ -1,0 +1,213 @@
+//! HTTPS and gRPC to servers that are known by an ordinary certificate: issuers of people's tokens, and Carnet's own door for
+//! people. The roots come from a file, the system's or an operator's; no redirect is followed.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore, version};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+
+use super::error::IdentityError;
+use super::get::{DOCUMENT_BYTES_MAX, GetError, read_body};
+use super::view::provider;
+
+/// Where systems keep the roots that they trust, the first that exists is taken.
+const SYSTEM_ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+/// How long one exchange may take, connecting included.
+pub const EXCHANGE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Authorities that are trusted to say who a server is by its DNS name. Clones share them.
+#[derive(Clone)]
+pub struct WebRoots(Arc<RootCertStore>);
+
+impl WebRoots {
+    /// The roots in a PEM file, or, without one, the system's.
+    ///
+    /// # Errors
+    /// When there is no such file, or none of its certificates can be used.
+    pub fn load(file: Option<&Path>) -> Result<Self, IdentityError> {
+        let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());
+        let path = file.map(Path::to_owned).or_else(system).unwrap_or_else(|| PathBuf::from(SYSTEM_ROOTS[0]));
+        let read = |source| IdentityError::File { path: path.clone(), source: Arc::new(source) };
+        let pem = std::fs::read(&path).map_err(read)?;
+        let mut roots = RootCertStore::empty();
+        // A system's store holds some that no library can read; those are of no use, and spoil nothing.
+        let (added, _ignored) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        if added == 0 {
+            return Err(IdentityError::Pem { path, what: "certificate authority" });
+        }
+        Ok(Self(Arc::new(roots)))
+    }
+
+    fn tls(&self, protocol: &[u8]) -> Result<TlsConnector, IdentityError> {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(IdentityError::Rustls)?
+            .with_root_certificates(Arc::clone(&self.0))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// Gets a document.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is not who it should be, or answers otherwise than with 200.
+    pub async fn get(&self, url: &HttpsUrl) -> Result<String, GetError> {
+        let request = Request::get(url.path()).body(String::new());
+        let (status, body) = self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?;
+        if status == 200 { Ok(body) } else { Err(GetError::Status(status)) }
+    }
+
+    /// Posts a form, and gives the status with the answer: OAuth tells errors by both.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is not who it should be, or the exchange breaks.
+    pub async fn post_form(&self, url: &HttpsUrl, form: &[(&str, &str)]) -> Result<(u16, String), GetError> {
+        let fields: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", form_encoded(value))).collect();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url.path())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(fields.join("&"));
+        self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await
+    }
+
+    async fn exchange(&self, url: &HttpsUrl, request: Request<String>) -> Result<(u16, String), GetError> {
+        let done = tokio::time::timeout(EXCHANGE_WITHIN, self.exchange_in_time(url, request)).await;
+        done.map_err(|_| GetError::TimedOut)?
+    }
+
+    async fn exchange_in_time(&self, url: &HttpsUrl, mut request: Request<String>) -> Result<(u16, String), GetError> {
+        let connect = |cause| GetError::Connect { target: url.authority(), cause };
+        let host = url.authority().parse().map_err(|_| GetError::Path(url.to_string()))?;
+        request.headers_mut().insert(HOST, host);
+        request.headers_mut().insert(ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
+        let tls = self.tls(b"http/1.1").map_err(|error| connect(io::Error::other(error)))?;
+        let stream = dial(&tls, url).await.map_err(connect)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
+        let driven = tokio::spawn(connection);
+        let answer = sender.send_request(request).await;
+        let done = match answer {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let body = read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await;
+                body.and_then(|body| String::from_utf8(body).map_err(|_| GetError::Document)).map(|body| (status, body))
+            }
+            Err(error) => Err(GetError::Exchange(error)),
+        };
+        driven.abort();
+        done
+    }
+
+    /// A gRPC channel to a server, once connected.
+    ///
+    /// # Errors
+    /// When it cannot be reached or is not who it should be.
+    pub async fn channel(&self, url: &HttpsUrl) -> Result<Channel, IdentityError> {
+        let (tls, url) = (self.tls(b"h2")?, url.clone());
+        let target = url.authority();
+        let endpoint = Endpoint::from_shared(format!("http://{target}"));
+        let endpoint = endpoint.map_err(|_| IdentityError::Target(target.clone()))?;
+        let origin = format!("https://{target}").parse().map_err(|_| IdentityError::Target(target.clone()))?;
+        let connector = tower::service_fn(move |_: Uri| {
+            let (tls, url) = (tls.clone(), url.clone());
+            async move { dial(&tls, &url).await.map(TokioIo::new) }
+        });
+        let connected = super::client::settings(endpoint).origin(origin).connect_with_connector(connector).await;
+        connected.map_err(|error| IdentityError::Connect { target, source: Box::new(error) })
+    }
+}
+
+impl fmt::Debug for WebRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebRoots").field("roots", &self.0.len()).finish()
+    }
+}
+
+async fn dial(tls: &TlsConnector, url: &HttpsUrl) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(url.host().to_owned()).map_err(io::Error::other)?;
+    let tcp = TcpStream::connect((url.host(), url.port())).await?;
+    tcp.set_nodelay(true)?;
+    tls.connect(name, tcp).await
+}
+
+/// An absolute `https` URL without user, query and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpsUrl(Uri);
+
+/// A text that is no such URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no `https` URL")]
+pub struct ParseUrlError(String);
+
+impl HttpsUrl {
+    /// The host, as TLS and the resolver of names want it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(443)
+    }
+
+    fn authority(&self) -> String {
+        format!("{}:{}", self.0.host().unwrap_or_default(), self.port())
+    }
+
+    fn path(&self) -> &str {
+        self.0.path()
+    }
+}
+
+impl std::str::FromStr for HttpsUrl {
+    type Err = ParseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || ParseUrlError(text.chars().take(URL_SHOWN_MAX).collect());
+        let uri: Uri = text.parse().map_err(|_| refused())?;
+        let plain = uri.scheme_str() == Some("https") && uri.query().is_none() && !text.contains('#');
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if plain && host && !user { Ok(Self(uri)) } else { Err(refused()) }
+    }
+}
+
+impl fmt::Display for HttpsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// `application/x-www-form-urlencoded`, of everything but letters, digits and what needs no escape.
+fn form_encoded(value: &str) -> String {
+    use std::fmt::Write as _;
+    value.as_bytes().iter().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            out.push(char::from(*byte));
+        } else {
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// How much of a URL that is none an error repeats.
+const URL_SHOWN_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! From settings to whoever verifies people.
+
+use crate::clock::Clock;
+use crate::config::people::{IssuerSettings, PeopleSettings};
+use crate::identity::error::IdentityError;
+use crate::identity::people::{IssuerOptions, People, PersonOptions, TokenRules};
+use crate::identity::web::WebRoots;
+
+/// Who vouches for people; `None` when no issuer is configured.
+///
+/// # Errors
+/// When the roots of an issuer's web server cannot be read.
+pub(in crate::server) fn people(settings: &PeopleSettings, clock: &Clock) -> Result<Option<People>, IdentityError> {
+    if settings.issuers.is_empty() {
+        return Ok(None);
+    }
+    let issuers = settings.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
+    let persons = settings.persons.iter().map(|person| PersonOptions {
+        name: person.name.clone(),
+        accounts: person.accounts.clone(),
+        may: person.may.clone(),
+    });
+    Ok(Some(People::new(issuers, persons.collect(), settings.fresh_within, clock)))
+}
+
+fn issuer(settings: &IssuerSettings) -> Result<IssuerOptions, IdentityError> {
+    Ok(IssuerOptions {
+        name: settings.name.clone(),
+        rules: TokenRules {
+            issuer: settings.issuer.clone(),
+            kind: settings.token,
+            algorithms: settings.algorithms.clone(),
+            clients: settings.clients.clone(),
+            life_max: settings.token_life_max,
+        },
+        audience: settings.audience.clone(),
+        initiator_audience: settings.initiator_audience.clone(),
+        roots: WebRoots::load(settings.ca_file.as_deref())?,
+    })
+}
