@@ -10,7 +10,7 @@ use crate::cli::given;
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::clock::Stopwatch;
-use crate::identity::people::Discovered;
+use crate::identity::people::issuer::Discovered;
 use crate::identity::web::{HttpsUrl, WebRoots};
 use crate::model::json::Json;
 

@@ -3,6 +3,7 @@
 
 use super::settings::{CertificateSource, JournalSettings, LimitSettings, LogFormat};
 use super::*;
+use crate::model::person::PersonTokenKind;
 use crate::token::header::{SigningAlgorithm, TokenType};
 
 const SHIPPED: &str = include_str!("../../deploy/config/carnet.toml");
@@ -48,6 +49,64 @@ fn the_shipped_file_loads_and_its_comments_are_the_defaults() {
 
 fn is_setting(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+/// The entries that stand in comments as examples.
+fn examples() -> String {
+    let lines = SHIPPED.lines().skip_while(|l| *l != "[people]").take_while(|l| *l != "[operator]");
+    let kept = lines.filter_map(|l| l.strip_prefix("#   "));
+    kept.fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn the_examples_of_issuers_and_people_load() {
+    let settings = parse(&format!("{LEAST}{}", examples()), &Environment::new()).unwrap();
+    let people = settings.people;
+    assert!(people.door.is_none());
+    let issuer = people.issuers.first().unwrap();
+    assert_eq!((issuer.name.as_str(), issuer.token), ("corp", PersonTokenKind::AccessToken));
+    let person = people.persons.first().unwrap();
+    assert_eq!(person.accounts, [("https://idp.example.org".to_owned(), "248289761001".to_owned())]);
+    assert_eq!(person.may.iter().map(|right| right.as_str()).collect::<Vec<_>>(), ["read", "revoke"]);
+}
+
+#[test]
+fn issuers_and_people_are_refused_by_name() {
+    let change = |from: &str, to: &str| {
+        let examples = examples();
+        assert!(examples.contains(from), "{from}");
+        format!("{LEAST}{}", examples.replace(from, to))
+    };
+    let twice = |table: &str| format!("{LEAST}{0}{1}", examples(), section(&examples(), table));
+    let issuer = |what: &str| format!("people.issuers `corp`.{what}");
+    let person = "people.persons `ada@example.org`".to_owned();
+    for (name, setting, text) in [
+        ("plain http", issuer("issuer"), change("https://idp.example.org", "http://idp.example.org")),
+        ("a query", issuer("issuer"), change("https://idp.example.org", "https://idp.example.org?a=b")),
+        ("another kind", issuer("token"), change("\"access_token\"", "\"refresh_token\"")),
+        ("one audience for both", issuer("initiator_audience"), change("/initiators", "/people")),
+        ("no audience", issuer("audience"), change("\"https://carnet.example.org/people\"", "\"\"")),
+        ("a secret", issuer("algorithms"), change("\"RS256\"", "\"HS256\"")),
+        ("no algorithm", issuer("algorithms"), change("[\"RS256\", \"ES256\", \"PS256\"]", "[]")),
+        ("a life of days", issuer("token_life_max"), change("\"2h\"", "\"2d\"")),
+        ("the same issuer twice", "people.issuers `corp`".to_owned(), twice("[[people.issuers]]")),
+        ("the same person twice", person.clone(), twice("[[people.persons]]")),
+        ("an account of an unknown issuer", person.clone(), change("issuer = \"corp\"", "issuer = \"other\"")),
+        ("an account without a subject", person.clone(), change("248289761001", "")),
+        ("an unknown right", person, change("\"revoke\"", "\"approve\"")),
+        ("the name of an account", "people.persons `corp:1`".to_owned(), change("ada@example.org", "corp:1")),
+        ("a door that nobody can pass", "people.enabled".to_owned(), format!("{LEAST}[people]\nenabled = true\n")),
+    ] {
+        let problems = refused(&text);
+        assert!(problems.iter().any(|p| p.setting == setting), "{name}: {problems:?}");
+    }
+}
+
+/// The first table of that name, with what stands in it.
+fn section(text: &str, table: &str) -> String {
+    let mut lines = text.lines().skip_while(|l| *l != table);
+    let head = lines.next().unwrap().to_owned();
+    lines.take_while(|l| !l.starts_with("[[")).fold(head + "\n", |text, line| text + line + "\n")
 }
 
 #[test]

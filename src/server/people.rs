@@ -3,7 +3,8 @@
 use crate::clock::Clock;
 use crate::config::people::{IssuerSettings, PeopleSettings};
 use crate::identity::error::IdentityError;
-use crate::identity::people::{IssuerOptions, People, PersonOptions, TokenRules};
+use crate::identity::people::token::TokenRules;
+use crate::identity::people::{IssuerOptions, People, PersonOptions};
 use crate::identity::web::WebRoots;
 
 /// Who vouches for people; `None` when no issuer is configured.

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use carnet::clock::Clock;
-use carnet::identity::people::{ATTEMPTS_APART, KEYS_AGE_MAX, KEYS_RENEWED_EVERY, PersonOptions};
+use carnet::identity::people::PersonOptions;
+use carnet::identity::people::issuer::{ATTEMPTS_APART, KEYS_AGE_MAX, KEYS_RENEWED_EVERY};
 use carnet::model::person::Right;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
 use carnet::pb::v1::target::Target;
 use tonic::Code;
 
-use super::support::ask::{INTENT, revocation};
-use super::support::broker::{FRESH_WITHIN, Setup, TestBroker, shipped_policy};
+use super::support::ask::{AGENT, INTENT, ORCHESTRATOR, revocation};
+use super::support::broker::{FRESH_WITHIN, Setup, TestBroker, activate, shipped_policy};
 use super::support::caller::{Caller, Refused};
 use super::support::issuer::{ACTING, INITIATING, Issuer};
 use super::support::pki::id;
@@ -77,7 +78,7 @@ async fn a_person_reads_revokes_and_activates_and_the_record_says_who_and_how() 
     ann.audit().search_events(v1::SearchEventsRequest::default()).await.unwrap();
     let done = ann.revoke(revocation(Target::GrantId(granted.id().to_owned()))).await.unwrap();
     assert_eq!(done.grants_revoked, 1);
-    super::support::broker::activate(&ann, &shipped_policy()).await;
+    activate(&ann, &shipped_policy()).await;
 
     let events = world.broker.record.since(0).await;
     let actor = events.iter().find(|event| matches!(event.payload, Payload::Revoked(_))).unwrap().actor.clone();
@@ -114,7 +115,7 @@ async fn a_verified_initiator_is_the_subject_and_one_who_is_merely_named_is_not(
     assert_eq!(agent.granted(verified.reading()).await.claims()["sub"], "ann@example.org");
     let named = v1::RegisterTaskRequest { initiator: "ann@example.org".to_owned(), ..world.broker.task(INTENT) };
     let asserted = orchestrator.open(named).await;
-    let orchestrator_id = id(super::support::ask::ORCHESTRATOR).to_string();
+    let orchestrator_id = id(ORCHESTRATOR).to_string();
     assert_eq!(agent.granted(asserted.reading()).await.claims()["sub"], orchestrator_id.as_str());
 
     let events = world.broker.record.since(0).await;
@@ -304,6 +305,7 @@ async fn keys_that_there_are_not_make_nobody_ask_for_more_than_once_in_a_while()
 #[tokio::test]
 async fn an_issuer_that_cannot_be_reached_is_trusted_for_a_while_and_no_longer() {
     let world = World::new().await;
+    let _renews_the_brokers_own_svid = world.broker.for_long(AGENT).await;
     assert_eq!(world.shown(&world.corp.token("1001", ACTING)).await, Ok(()));
     world.corp.answer(KEYS, 503, "");
     world.broker.advance(KEYS_AGE_MAX - Duration::from_secs(1));

@@ -1,8 +1,8 @@
 //! People, by tokens of configured issuers of OpenID Connect. Which issuer a token is from decides its rules and its keys; a table
 //! says which accounts are one person, and what that person may do. Nobody is a person by an SVID.
 
-mod issuer;
-mod token;
+pub mod issuer;
+pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,11 +19,8 @@ use crate::model::person::{PersonEvidence, Right};
 use crate::model::reason::ReasonCode;
 use crate::model::time::Timestamp;
 
-pub use issuer::{ATTEMPTS_APART, Discovered, IssuerError, KEYS_AGE_MAX, KEYS_RENEWED_EVERY};
-pub use token::TokenRules;
-
-use issuer::Issuer;
-use token::{Said, profile};
+use issuer::{Issuer, IssuerError};
+use token::{Said, TokenRules, profile};
 
 /// Why a token is not accepted as a person's: one variant per rule. None repeats the token.
 #[derive(Debug, thiserror::Error)]

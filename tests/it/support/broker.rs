@@ -25,7 +25,7 @@ use carnet::mint::ring::KeySettings;
 use carnet::model::time::Ttl;
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
-use carnet::server::doors::{BearerDoor, PeopleDoor, WorkloadDoor};
+use carnet::server::doors::{BearerDoor, WorkloadDoor};
 use carnet::server::folder::{DataFolder, FolderOptions};
 use carnet::server::operator;
 use carnet::server::start::{Parts, Running, start};
@@ -36,7 +36,8 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, client_config, id, soon};
+use super::issuer::people_door;
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
 use super::record::Record;
 
 /// The issuer of its tokens.
@@ -241,28 +242,13 @@ impl TestBroker {
 
     /// Clients over server TLS, which show nothing by themselves.
     pub async fn behind_a_proxy(&self) -> Caller {
-        self.over_server_tls(self.running().addresses().bearer).await
+        Caller::over_server_tls(self.running().addresses().bearer, Arc::clone(&self.record)).await
     }
 
     /// A person's clients, who shows that token at the people's door.
     pub async fn person(&self, token: &str) -> Caller {
-        self.over_server_tls(self.running().addresses().people).await.showing(&format!("Bearer {token}"))
-    }
-
-    async fn over_server_tls(&self, address: Option<std::net::SocketAddr>) -> Caller {
-        let address = address.expect("the door is open");
-        let tls = tokio_rustls::TlsConnector::from(Arc::new(client_config(None)));
-        let connect = tower::service_fn(move |_: tonic::transport::Uri| {
-            let tls = tls.clone();
-            async move {
-                let tcp = tokio::net::TcpStream::connect(address).await?;
-                let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
-                tls.connect(name, tcp).await.map(hyper_util::rt::TokioIo::new)
-            }
-        });
-        let endpoint = tonic::transport::Endpoint::from_static("http://carnet.test");
-        let channel = soon(endpoint.connect_with_connector(connect)).await.unwrap();
-        Caller::new(channel, Arc::clone(&self.record))
+        let door = self.running().addresses().people;
+        Caller::over_server_tls(door, Arc::clone(&self.record)).await.showing(&format!("Bearer {token}"))
     }
 
     /// The workload at that path of the own trust domain, behind a proxy that ends TLS.
@@ -457,14 +443,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             }),
             false => None,
         },
-        people: match setup.people.is_empty() {
-            true => None,
-            false => Some(PeopleDoor {
-                listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
-                certificate: ServerCertificate::Svid(trust.clone()),
-                handshake_within: HANDSHAKE_WITHIN,
-            }),
-        },
+        people: if setup.people.is_empty() { None } else { Some(people_door(trust).await) },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,
         drain_timeout: Duration::from_secs(5),

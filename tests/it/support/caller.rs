@@ -2,6 +2,7 @@
 //! its event, and a refused one leaves nothing but the note that it was refused.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,13 +13,15 @@ use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
 use carnet::pb::v1::task_service_client::TaskServiceClient;
+use tokio::net::TcpStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 
+use super::pki::{client_config, soon};
 use super::record::{Record, kind};
 
 /// A refusal, as a caller sees it.
@@ -101,6 +104,22 @@ macro_rules! calls {
 impl Caller {
     pub fn new(channel: Channel, record: Arc<Record>) -> Self {
         Self { channel, shown: Shown::default(), record, leaves: Leaves::Event }
+    }
+
+    /// A client over server TLS, which shows nothing by itself.
+    pub async fn over_server_tls(address: Option<SocketAddr>, record: Arc<Record>) -> Self {
+        let address = address.expect("the door is open");
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(client_config(None)));
+        let connect = tower::service_fn(move |_: Uri| {
+            let tls = tls.clone();
+            async move {
+                let tcp = TcpStream::connect(address).await?;
+                let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
+                tls.connect(name, tcp).await.map(hyper_util::rt::TokioIo::new)
+            }
+        });
+        let endpoint = Endpoint::from_static("http://carnet.test");
+        Self::new(soon(endpoint.connect_with_connector(connect)).await.unwrap(), record)
     }
 
     /// The same channel, with this value of `authorization`.

@@ -10,10 +10,15 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::clock::Clock;
-use carnet::identity::people::{IssuerOptions, TokenRules};
+use carnet::identity::https::ServerCertificate;
+use carnet::identity::listen::HANDSHAKE_WITHIN;
+use carnet::identity::people::IssuerOptions;
+use carnet::identity::people::token::TokenRules;
+use carnet::identity::trust::Trust;
 use carnet::identity::web::WebRoots;
 use carnet::jose::algorithm::Algorithm;
 use carnet::model::person::PersonTokenKind;
+use carnet::server::doors::PeopleDoor;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as CertificateIssuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -199,6 +204,15 @@ impl Issuer {
             initiator_audience: Some(INITIATING.to_owned()),
             roots: self.web.roots(),
         }
+    }
+}
+
+/// A door for people, with the broker's SVID: tests trust every server.
+pub async fn people_door(trust: &Trust) -> PeopleDoor {
+    PeopleDoor {
+        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        certificate: ServerCertificate::Svid(trust.clone()),
+        handshake_within: HANDSHAKE_WITHIN,
     }
 }
 
