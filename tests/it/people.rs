@@ -227,14 +227,18 @@ async fn what_reaches_far_takes_a_fresh_login_and_what_does_not_takes_none() {
     let mut silent = world.corp.claims("1001", ACTING);
     silent.as_object_mut().unwrap().remove("auth_time");
     let silent = world.broker.person(&world.corp.token_of(&silent)).await;
-    let young = world.broker.person(&world.corp.stale_token("1001", ACTING, FRESH_WITHIN)).await;
+    let young =
+        world.broker.person(&world.corp.stale_token("1001", ACTING, FRESH_WITHIN - Duration::from_secs(1))).await;
     let (_, agent, task) = world.broker.at_work().await;
     let everything = || revocation(Target::Agent(id("/agent/other").to_string()));
     for caller in [&old, &silent] {
         looked(caller).await.unwrap();
         let refused = caller.revoke(everything()).await.unwrap_err();
         assert_eq!((refused.code, refused.reason.as_str()), (Code::Unauthenticated, "AUTHENTICATION_STALE"));
-        let activation = v1::ActivatePolicyRequest::default();
+        let activation = v1::ActivatePolicyRequest {
+            bundle: Some(v1::PolicyBundle::default()),
+            ..v1::ActivatePolicyRequest::default()
+        };
         assert_eq!(caller.activate_policy(activation).await.unwrap_err().reason, "AUTHENTICATION_STALE");
         let granted = agent.granted(task.reading()).await;
         caller.revoke(revocation(Target::GrantId(granted.id().to_owned()))).await.unwrap();

@@ -1,7 +1,6 @@
 //! An issuer of OpenID Connect that does as a test says: discovery and keys over HTTPS on loopback, and tokens with any defect.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,11 +51,6 @@ impl WebIdentity {
         let issuer = CertificateIssuer::new(params, authority_key);
         let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        std::fs::write(folder.path().join("cert.pem"), leaf.pem()).unwrap();
-        let key_file = folder.path().join("key.pem");
-        std::fs::write(&key_file, leaf_key.serialize_pem()).unwrap();
-        let private: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&key_file, private).unwrap();
         let key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -69,16 +63,8 @@ impl WebIdentity {
         Self { folder, config: Arc::new(config) }
     }
 
-    pub fn ca_file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    pub fn files(&self) -> (PathBuf, PathBuf) {
-        (self.folder.path().join("cert.pem"), self.folder.path().join("key.pem"))
-    }
-
     pub fn roots(&self) -> WebRoots {
-        WebRoots::load(Some(&self.ca_file())).unwrap()
+        WebRoots::load(Some(&self.folder.path().join("ca.pem"))).unwrap()
     }
 }
 
