@@ -83,6 +83,9 @@ impl Broker {
             Err(UnreadError::Erased) => record.erased = true,
             Err(UnreadError::Unread(error)) => return Err(error),
         }
+        if let Some(task) = task {
+            record.initiator_evidence = self.evidence_of(task)?;
+        }
         if let Ok(grant) = record.grant_id.parse() {
             record.aftermath = self.aftermath(grant, recorded.position)?;
         }
@@ -96,6 +99,18 @@ impl Broker {
         let words: TaskWords =
             words::open(&self.0.sealer, family_of(&recorded.event.stream), context, &registered.sealed)?;
         Ok(Some(words.intent.into()))
+    }
+
+    /// What the issuer said of a verified initiator: it stands with the registration of the root.
+    fn evidence_of(&self, task: TaskId) -> Result<Option<v1::PersonEvidence>, BrokerError> {
+        let Some((_, registered)) = self.registration_of(task)?.filter(|(_, task)| task.initiator_verified) else {
+            return Ok(None);
+        };
+        let root: TaskId = registered.root_task_id.parse().map_err(BrokerError::internal)?;
+        Ok(self.registration_of(root)?.and_then(|(recorded, _)| match recorded.event.payload {
+            Some(Payload::TaskDecided(registration)) => registration.initiator_evidence.as_ref().map(evidence),
+            _ => None,
+        }))
     }
 
     /// How many events are durable.
@@ -196,6 +211,7 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
         Payload::TaskDecided(e) => {
             record.request_id.clone_from(&e.request_id);
             record.orchestrator = actor.map(|a| a.id.clone()).unwrap_or_default();
+            record.initiator_evidence = e.initiator_evidence.as_ref().map(evidence);
             let task = e.task.as_ref();
             record.task_id = task.map(|t| t.task_id.clone()).unwrap_or_default();
             Some((e.decision.as_ref()?, task.and_then(|t| t.task_id.parse().ok())))
@@ -325,6 +341,17 @@ pub fn wire_access(access: &Access) -> v1::Access {
         resources: access.resources.clone(),
         arguments_json: access.arguments.to_text(),
         data_classes: access.data_classes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn evidence(said: &pb::PersonEvidence) -> v1::PersonEvidence {
+    v1::PersonEvidence {
+        issuer: said.issuer.clone(),
+        subject: said.subject.clone(),
+        acr: said.acr.clone(),
+        amr: said.amr.clone(),
+        authenticated: said.auth_time_s.map(|secs| timestamp(crate::model::time::Timestamp::from_secs(secs))),
+        token: said.token.clone(),
     }
 }
 

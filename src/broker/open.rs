@@ -235,6 +235,7 @@ impl Broker {
         let people = self.0.people.as_ref();
         let people = people.ok_or(BrokerError::Unauthenticated { code: ReasonCode::Unauthenticated })?;
         // A broker that has no identity of its own knows nobody, people included.
+        self.0.trust.settled().await;
         self.0.trust.status().own.map_err(BrokerError::unavailable)?;
         match people.verify(token, ShownFor::Acting, address).await {
             Ok(person) => Ok(Caller::Person(Arc::new(person))),

@@ -130,6 +130,14 @@ async fn a_verified_initiator_is_the_subject_and_one_who_is_merely_named_is_not(
     let evidence = said[0].clone().unwrap();
     assert_eq!((evidence.subject.as_str(), evidence.acr.as_str()), ("1001", "urn:mfa"));
     assert!(said[1].is_none(), "of who is merely named there is no evidence");
+    // A reviewer reads it with each decision of the task.
+    let operator = world.broker.operator().await;
+    let granted = agent.granted(verified.reading()).await;
+    let told = operator.decision(&granted.decision.decision_id).await.unwrap().initiator_evidence.unwrap();
+    assert_eq!((told.issuer.as_str(), told.subject.as_str()), (world.corp.url.as_str(), "1001"));
+    let granted = agent.granted(asserted.reading()).await;
+    let told = operator.decision(&granted.decision.decision_id).await.unwrap();
+    assert!(told.initiator_evidence.is_none());
     // What the person initiated is the person's own; what somebody calls it is not.
     let own = world.broker.person(&world.corp.token("1001", ACTING)).await;
     assert_eq!(own.task(&verified.id, "").await.unwrap().initiator, "ann@example.org");

@@ -27,6 +27,7 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("orchestrator", record.orchestrator.as_str().into()),
         ("initiator", record.initiator.as_str().into()),
         ("initiator_verified", record.initiator_verified.into()),
+        ("initiator_evidence", record.initiator_evidence.as_ref().map_or(Value::Nothing, person)),
         ("task_id", record.task_id.as_str().into()),
         ("request_id", record.request_id.as_str().into()),
         ("intent", record.intent.as_str().into()),
@@ -45,6 +46,17 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("tool_call_id", Value::text_if_any(&context.tool_call_id)),
         ("traceparent", Value::text_if_any(&context.traceparent)),
         ("facts", Value::json(&record.facts_json)),
+    ])
+}
+
+fn person(said: &v1::PersonEvidence) -> Value {
+    Value::Fields(vec![
+        ("issuer", said.issuer.as_str().into()),
+        ("subject", said.subject.as_str().into()),
+        ("acr", Value::text_if_any(&said.acr)),
+        ("amr", said.amr.iter().map(String::as_str).collect()),
+        ("authenticated", time(said.authenticated)),
+        ("token", said.token.as_str().into()),
     ])
 }
 
@@ -159,6 +171,13 @@ impl Page {
         let verified = if record.initiator_verified { "verified" } else { "as the orchestrator says" };
         if !record.initiator.is_empty() {
             self.line("initiator", &format!("{} ({verified})", record.initiator));
+        }
+        if let Some(said) = &record.initiator_evidence {
+            let of =
+                |what: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {what} {value}") };
+            let (acr, amr) = (of("acr", &said.acr), of("amr", &said.amr.join(" ")));
+            let at = of("authenticated at", &time(said.authenticated).inline());
+            self.line("by", &format!("account {} of {}{acr}{amr}{at}", said.subject, said.issuer));
         }
         self.line("task", &record.task_id);
         if record.erased {

@@ -148,6 +148,8 @@ impl Issuer {
         let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone();
         match held {
             Some(held) if self.age(held.at) < KEYS_RENEWED_EVERY => Ok(held),
+            // Somebody gets new ones already; nobody waits for that while the old ones serve.
+            Some(held) if self.age(held.at) < KEYS_AGE_MAX && self.0.attempt.try_lock().is_err() => Ok(held),
             Some(held) => match self.renewed(Some(held.at)).await {
                 Err(_) if self.age(held.at) < KEYS_AGE_MAX => Ok(held),
                 renewed => renewed.map_err(PersonError::Unavailable),
@@ -175,7 +177,10 @@ impl Issuer {
             return Err(IssuerError::TriedBefore);
         }
         *attempt = Some(self.0.clock.now());
-        match self.get().await {
+        let got = self.get().await;
+        // It may have taken its time, and those who wait are not to try it one after the other.
+        *attempt = Some(self.0.clock.now());
+        match got {
             Ok(held) => {
                 *self.0.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held.clone());
                 Ok(held)
