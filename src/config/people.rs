@@ -9,10 +9,12 @@ use serde::Deserialize;
 
 use crate::config::quantity::Span;
 use crate::config::settings::{CertificateSource, Check};
+use crate::identity::web::HttpsUrl;
 use crate::jose::algorithm::Algorithm;
 use crate::model::id::InitiatorName;
 use crate::model::limits::{NAME_BYTES_MAX, REFERENCE_BYTES_MAX};
 use crate::model::person::{PersonTokenKind, Right};
+use crate::model::spiffe_pattern::Pattern;
 
 /// People, as the file has them.
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +42,7 @@ struct WrittenIssuer {
     algorithms: Option<Vec<String>>,
     #[serde(default)]
     clients: Vec<String>,
+    initiator_clients: Option<BTreeMap<String, Vec<String>>>,
     token_life_max: Option<Span>,
     ca_file: Option<PathBuf>,
 }
@@ -99,6 +102,8 @@ pub struct IssuerSettings {
     pub algorithms: Vec<Algorithm>,
     /// The clients that may get tokens for us; empty for any.
     pub clients: Vec<String>,
+    /// The clients whose tokens orchestrators may hand over, each with those orchestrators; `None` for those of `clients`, by any.
+    pub initiator_clients: Option<BTreeMap<String, Vec<Pattern>>>,
     /// The longest life of a token that is accepted.
     pub token_life_max: Duration,
     /// The roots of its web server; `None` for the system's.
@@ -125,6 +130,10 @@ const ALGORITHMS_DEFAULT: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, 
 /// Most issuers, and most accounts of all people: both are kept in memory and looked at by eye.
 const ISSUERS_MAX: usize = 16;
 const ACCOUNTS_MAX: usize = 100_000;
+/// Most clients of an issuer, and most patterns of orchestrators that one of them has.
+const CLIENTS_MAX: usize = 256;
+/// The scheme of the names of workloads: a person's must not look like one.
+const SPIFFE: &str = "spiffe";
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Says what was written means, or tells `check` what is wrong with it.
@@ -166,9 +175,11 @@ fn issuer(check: &mut Check, written: WrittenIssuer) -> Option<IssuerSettings> {
     if written.name.is_empty() || written.name.len() > NAME_BYTES_MAX || !written.name.chars().all(plain) {
         check.problem(&setting("name"), "is empty, too long, or not of lower-case letters, digits and `-`");
     }
-    let url = &written.issuer;
-    let graphic = url.chars().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
-    if !url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) || !graphic {
+    if written.name == SPIFFE {
+        check.problem(&setting("name"), "would make people look like workloads");
+    }
+    let is_url = HttpsUrl::plain(&written.issuer).is_ok();
+    if !is_url || !written.issuer.chars().all(|c| c.is_ascii_graphic()) {
         check.problem(&setting("issuer"), "is no `https` URL, or has a user, a query or a fragment");
     }
     let kind = written.token.as_deref().unwrap_or(PersonTokenKind::AccessToken.as_str());
@@ -177,9 +188,7 @@ fn issuer(check: &mut Check, written: WrittenIssuer) -> Option<IssuerSettings> {
         check.problem(&setting("token"), format!("`{kind}` is neither `access_token` nor `id_token`"));
     }
     for (what, text) in [("audience", &written.audience), ("initiator_audience", &written.initiator_audience)] {
-        let wrong =
-            |text: &String| text.is_empty() || text.len() > REFERENCE_BYTES_MAX || text.chars().any(char::is_control);
-        if text.as_ref().is_some_and(wrong) {
+        if text.as_ref().is_some_and(|text| !is_reference(text)) {
             check.problem(&setting(what), "is empty, too long, or holds control characters");
         }
     }
@@ -190,6 +199,18 @@ fn issuer(check: &mut Check, written: WrittenIssuer) -> Option<IssuerSettings> {
         }
         _ => {}
     }
+    if written.clients.len() > CLIENTS_MAX || !written.clients.iter().all(|client| is_reference(client)) {
+        check.problem(
+            &setting("clients"),
+            format!("are more than {CLIENTS_MAX}, or one of them is no name of a client"),
+        );
+    }
+    let initiator_clients = written.initiator_clients.map(|table| {
+        if written.initiator_audience.is_none() {
+            check.problem(&setting("initiator_clients"), "mean nothing without `initiator_audience`");
+        }
+        initiator_clients(check, &setting("initiator_clients"), table)
+    });
     let algorithms = match written.algorithms {
         None => ALGORITHMS_DEFAULT.to_vec(),
         Some(names) => {
@@ -211,9 +232,39 @@ fn issuer(check: &mut Check, written: WrittenIssuer) -> Option<IssuerSettings> {
         initiator_audience: written.initiator_audience,
         algorithms,
         clients: written.clients,
+        initiator_clients,
         token_life_max: life,
         ca_file: written.ca_file,
     })
+}
+
+/// Which orchestrators may hand over the tokens of which clients.
+fn initiator_clients(
+    check: &mut Check,
+    setting: &str,
+    table: BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, Vec<Pattern>> {
+    if table.is_empty() || table.len() > CLIENTS_MAX {
+        check.problem(setting, format!("are none or more than {CLIENTS_MAX}; without the table, those of `clients`"));
+    }
+    let mut clients = BTreeMap::new();
+    for (client, patterns) in table {
+        let setting = format!("{setting} `{}`", client.chars().take(64).collect::<String>());
+        if !is_reference(&client) {
+            check.problem(&setting, "is empty, too long, or holds control characters");
+        }
+        if patterns.is_empty() || patterns.len() > CLIENTS_MAX {
+            check.problem(&setting, format!("has no orchestrator, or more than {CLIENTS_MAX}"));
+        }
+        let parse = |text: &String| check.kept(&setting, text.parse::<Pattern>().map_err(|e| format!("`{text}`: {e}")));
+        clients.insert(client, patterns.iter().filter_map(parse).collect());
+    }
+    clients
+}
+
+/// Whether that can be the name of a client, or an audience.
+fn is_reference(text: &str) -> bool {
+    !text.is_empty() && text.len() <= REFERENCE_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 fn named(check: &mut Check, written: Vec<WrittenPerson>, issuers: &[IssuerSettings]) -> Vec<PersonSettings> {
@@ -228,6 +279,12 @@ fn named(check: &mut Check, written: Vec<WrittenPerson>, issuers: &[IssuerSettin
         // Accounts that are nobody's are called so.
         if name.split_once(':').is_some_and(|(issuer, _)| urls.contains_key(issuer)) {
             check.problem(&setting, "begins as the names of accounts that stand in no row do");
+        }
+        if name.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(SPIFFE)) {
+            check.problem(&setting, "would look like a workload");
+        }
+        if accounts.is_empty() {
+            check.problem(&setting, "has no account, and so is nobody");
         }
         let mut own = Vec::new();
         for WrittenAccount { issuer, subject } in accounts {

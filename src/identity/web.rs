@@ -67,7 +67,7 @@ impl WebRoots {
     /// # Errors
     /// When the server cannot be reached, is not who it should be, or answers otherwise than with 200.
     pub async fn get(&self, url: &HttpsUrl) -> Result<String, GetError> {
-        let request = Request::get(url.path()).body(String::new());
+        let request = Request::get(url.path_and_query()).body(String::new());
         let (status, body) = self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?;
         if status == 200 { Ok(body) } else { Err(GetError::Status(status)) }
     }
@@ -80,7 +80,7 @@ impl WebRoots {
         let fields: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", form_encoded(value))).collect();
         let request = Request::builder()
             .method(Method::POST)
-            .uri(url.path())
+            .uri(url.path_and_query())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(fields.join("&"));
         self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await
@@ -93,7 +93,7 @@ impl WebRoots {
 
     async fn exchange_in_time(&self, url: &HttpsUrl, mut request: Request<String>) -> Result<(u16, String), GetError> {
         let connect = |cause| GetError::Connect { target: url.authority(), cause };
-        let host = url.authority().parse().map_err(|_| GetError::Path(url.to_string()))?;
+        let host = url.host_header().parse().map_err(|_| GetError::Path(url.to_string()))?;
         request.headers_mut().insert(HOST, host);
         request.headers_mut().insert(ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
         let tls = self.tls(b"http/1.1").map_err(|error| connect(io::Error::other(error)))?;
@@ -145,32 +145,57 @@ async fn dial(tls: &TlsConnector, url: &HttpsUrl) -> io::Result<TlsStream<TcpStr
     tls.connect(name, tcp).await
 }
 
-/// An absolute `https` URL without user, query and fragment.
+/// An absolute `https` URL without user and fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpsUrl(Uri);
 
 /// A text that is no such URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no `https` URL")]
+#[error("`{0}` is no `https` URL of this kind")]
 pub struct ParseUrlError(String);
 
 impl HttpsUrl {
+    /// One without a query: what names a server or an issuer, and no page.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn plain(text: &str) -> Result<Self, ParseUrlError> {
+        let url: Self = text.parse()?;
+        if url.0.query().is_none() { Ok(url) } else { Err(ParseUrlError::of(text)) }
+    }
+
     /// The host, as TLS and the resolver of names want it.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        bare(self.written_host())
+    }
+
+    fn written_host(&self) -> &str {
+        self.0.host().unwrap_or_default()
     }
 
     fn port(&self) -> u16 {
-        self.0.port_u16().unwrap_or(443)
+        self.0.port_u16().unwrap_or(HTTPS_PORT)
     }
 
     fn authority(&self) -> String {
-        format!("{}:{}", self.0.host().unwrap_or_default(), self.port())
+        format!("{}:{}", self.written_host(), self.port())
     }
 
-    fn path(&self) -> &str {
-        self.0.path()
+    /// The value of `Host`, in which the scheme's own port has no place (RFC 9110 §7.2, §4.2.3): an issuer may name itself by it.
+    fn host_header(&self) -> String {
+        if self.port() == HTTPS_PORT { self.written_host().to_owned() } else { self.authority() }
+    }
+
+    /// What is asked for. A query belongs to it: some issuers tell their tenants apart by one.
+    fn path_and_query(&self) -> &str {
+        self.0.path_and_query().map_or("/", |asked| asked.as_str())
+    }
+}
+
+impl ParseUrlError {
+    fn of(text: &str) -> Self {
+        Self(text.chars().take(URL_SHOWN_MAX).collect())
     }
 }
 
@@ -178,13 +203,23 @@ impl std::str::FromStr for HttpsUrl {
     type Err = ParseUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseUrlError(text.chars().take(URL_SHOWN_MAX).collect());
+        let refused = || ParseUrlError::of(text);
         let uri: Uri = text.parse().map_err(|_| refused())?;
-        let plain = uri.scheme_str() == Some("https") && uri.query().is_none() && !text.contains('#');
-        let host = uri.host().is_some_and(|host| !host.is_empty());
-        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if plain && host && !user { Ok(Self(uri)) } else { Err(refused()) }
+        let plain = uri.scheme_str() == Some("https") && !text.contains('#');
+        let authority = uri.authority().ok_or_else(refused)?;
+        // A port that is none must not stand for the usual one, nor a user for a host.
+        let written = match authority.port_u16() {
+            Some(port) => format!("{}:{port}", authority.host()),
+            None => authority.host().to_owned(),
+        };
+        let reachable = authority.as_str() == written && ServerName::try_from(bare(authority.host())).is_ok();
+        if plain && reachable { Ok(Self(uri)) } else { Err(refused()) }
     }
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 impl fmt::Display for HttpsUrl {
@@ -208,6 +243,8 @@ fn form_encoded(value: &str) -> String {
 
 /// How much of a URL that is none an error repeats.
 const URL_SHOWN_MAX: usize = 200;
+/// RFC 9110 §4.2.2.
+const HTTPS_PORT: u16 = 443;
 
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,12 @@ impl<'t> Unverified<'t> {
         ClaimSet::parse(&self.payload).ok()?.text(claim).ok()?.map(str::to_owned)
     }
 
+    /// What is signed, as it was sent: a token is the same whoever signs it again.
+    #[must_use]
+    pub const fn signing_input(&self) -> &'t str {
+        self.signing_input
+    }
+
     /// Verifies the signature with a key that is for this algorithm.
     ///
     /// # Errors

@@ -17,5 +17,6 @@ pub mod reason;
 pub mod risk;
 pub mod sink;
 pub mod spiffe_id;
+pub mod spiffe_pattern;
 pub mod task;
 pub mod time;

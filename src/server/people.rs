@@ -36,6 +36,7 @@ fn issuer(settings: &IssuerSettings) -> Result<IssuerOptions, IdentityError> {
         },
         audience: settings.audience.clone(),
         initiator_audience: settings.initiator_audience.clone(),
+        initiator_clients: settings.initiator_clients.clone(),
         roots: WebRoots::load(settings.ca_file.as_deref())?,
     })
 }

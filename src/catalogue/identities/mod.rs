@@ -1,11 +1,8 @@
-//! Which SPIFFE IDs are known, and as what. A pattern is an exact SPIFFE ID, or ends in `/*` (one more segment) or
-//! `/**` (one or more); it is compared by whole segments, and the most specific one that matches decides.
+//! Which SPIFFE IDs are known, and as what: the most specific pattern that matches decides.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -14,7 +11,8 @@ use super::{CatalogueError, Problems};
 use crate::model::id::{Audience, Owner};
 use crate::model::identity::IdentityClass;
 use crate::model::limits::{IDENTITIES_MAX, TOOL_LIST_MAX};
-use crate::model::spiffe_id::{ParseSpiffeIdError, SpiffeId};
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::spiffe_pattern::{Pattern, Reach};
 
 /// What is known of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,76 +45,6 @@ impl Identity {
     }
 }
 
-/// A pattern of SPIFFE IDs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pattern {
-    /// The literal part: the whole, or what stands before the wildcard.
-    prefix: SpiffeId,
-    reach: Reach,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Reach {
-    Exact,
-    OneSegment,
-    AnyDepth,
-}
-
-/// Why a string is no pattern of SPIFFE IDs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ParsePatternError {
-    /// What stands before the wildcard, or the whole, is no SPIFFE ID. A `*` elsewhere than at the end lands here.
-    #[error("{0}")]
-    Prefix(ParseSpiffeIdError),
-    /// A SPIFFE ID without a path names a trust domain and no workload (X509-SVID §5.2).
-    #[error("names a trust domain and no workload")]
-    NoPath,
-}
-
-impl Pattern {
-    /// True when that SPIFFE ID matches.
-    #[must_use]
-    pub fn matches(&self, id: &SpiffeId) -> bool {
-        let rest = id.as_str().strip_prefix(self.prefix.as_str());
-        match (self.reach, rest) {
-            (_, None) => false,
-            (Reach::Exact, Some(rest)) => rest.is_empty(),
-            (Reach::OneSegment, Some(rest)) => rest.strip_prefix('/').is_some_and(|r| !r.contains('/')),
-            (Reach::AnyDepth, Some(rest)) => rest.starts_with('/'),
-        }
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = ParsePatternError;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let (prefix, reach) = if let Some(prefix) = s.strip_suffix("/**") {
-            (prefix, Reach::AnyDepth)
-        } else if let Some(prefix) = s.strip_suffix("/*") {
-            (prefix, Reach::OneSegment)
-        } else {
-            (s, Reach::Exact)
-        };
-        let prefix: SpiffeId = prefix.parse().map_err(ParsePatternError::Prefix)?;
-        if reach == Reach::Exact && prefix.path().is_empty() {
-            return Err(ParsePatternError::NoPath);
-        }
-        Ok(Self { prefix, reach })
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = match self.reach {
-            Reach::Exact => "",
-            Reach::OneSegment => "/*",
-            Reach::AnyDepth => "/**",
-        };
-        write!(f, "{}{suffix}", self.prefix)
-    }
-}
-
 /// Every identity that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identities {
@@ -135,7 +63,7 @@ impl Identities {
         let mut by_pattern = HashMap::new();
         for entry in file.identity {
             let Some(identity) = entry.into_identity(&mut problems) else { continue };
-            let key = (identity.pattern.reach, identity.pattern.prefix.as_str().to_owned());
+            let key = (identity.pattern.reach(), identity.pattern.prefix().as_str().to_owned());
             match by_pattern.entry(key) {
                 Entry::Vacant(place) => drop(place.insert(identity)),
                 Entry::Occupied(_) => problems.add(&identity.pattern.to_string(), "the pattern stands twice"),

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::PersonError;
-use super::token::{Said, TokenRules};
+use super::token::{Expected, Said, TokenRules};
 use crate::clock::Clock;
 use crate::identity::get::GetError;
 use crate::identity::web::{HttpsUrl, ParseUrlError, WebRoots};
 use crate::jose::error::KeySetError;
+use crate::jose::jws::Unverified;
 use crate::jose::key_set::{KeySet, Unmarked, Wanted};
 use crate::model::json::{Json, ParseJsonError};
 use crate::model::time::Timestamp;
@@ -130,17 +131,19 @@ impl Issuer {
 
     /// Verifies a token. Keys are got when there are none yet, and once more when the token names one that is not known: issuers
     /// sign with a new key as soon as they have published it.
-    pub(in crate::identity) async fn verify(&self, token: &str, audience: &str) -> Result<Said, PersonError> {
-        let held = self.current().await?;
+    pub(in crate::identity) async fn verify(
+        &self,
+        token: Unverified<'_>,
+        expected: Expected<'_>,
+    ) -> Result<Said, PersonError> {
         let rules = self.rules();
-        match rules.verify(token, &held.keys, audience, self.0.clock.now()) {
-            Err(PersonError::KeyUnknown) => {
-                // When it cannot be tried now, the key stays unknown.
-                let fresh = self.renewed(Some(held.at)).await.map_err(|_| PersonError::KeyUnknown)?;
-                rules.verify(token, &fresh.keys, audience, self.0.clock.now())
-            }
-            verdict => verdict,
+        let mut held = self.current().await?;
+        if let Err(PersonError::KeyUnknown) = rules.key(&token, &held.keys) {
+            // When it cannot be tried now, the key stays unknown.
+            held = self.renewed(Some(held.at)).await.map_err(|_| PersonError::KeyUnknown)?;
         }
+        let key = rules.key(&token, &held.keys)?;
+        rules.verify(token, key, expected, self.0.clock.now())
     }
 
     /// The keys as they are to be used now. When they cannot be renewed, those that are there serve for a while.

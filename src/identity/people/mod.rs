@@ -10,17 +10,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::clock::Clock;
 use crate::identity::web::WebRoots;
 use crate::jose::error::{ClaimError, JoseError, TimeError};
 use crate::jose::jws::Unverified;
 use crate::model::id::InitiatorName;
-use crate::model::person::{PersonEvidence, Right};
+use crate::model::person::{PersonEvidence, PersonTokenKind, Right};
 use crate::model::reason::ReasonCode;
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::spiffe_pattern::Pattern;
 use crate::model::time::Timestamp;
 
 use issuer::{Issuer, IssuerError};
-use token::{Said, TokenRules, profile};
+use token::{Expected, InitiatorClients, Said, TokenRules, profile};
 
 /// Why a token is not accepted as a person's: one variant per rule. None repeats the token.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +97,8 @@ pub struct IssuerOptions {
     /// The audience of tokens that an orchestrator hands over as evidence of who the initiator is. It is another one: otherwise
     /// each orchestrator could come to the people's door as the person whose token it was given.
     pub initiator_audience: Option<String>,
+    /// Which clients' tokens may be handed over, and by which orchestrators; `None` for those of the rules' clients, by any.
+    pub initiator_clients: Option<InitiatorClients>,
     /// Who vouches for the issuer's web server.
     pub roots: WebRoots,
 }
@@ -129,6 +135,7 @@ struct KnownIssuer {
     name: String,
     audience: Option<String>,
     initiator_audience: Option<String>,
+    initiator_clients: Option<InitiatorClients>,
     issuer: Issuer,
 }
 
@@ -143,10 +150,10 @@ impl People {
         clock: &Clock,
     ) -> Self {
         let known = |options: IssuerOptions| {
-            let IssuerOptions { name, rules, audience, initiator_audience, roots } = options;
+            let IssuerOptions { name, rules, audience, initiator_audience, initiator_clients, roots } = options;
             let url = rules.issuer.clone();
             let issuer = Issuer::new(rules, roots, clock.clone());
-            (url, KnownIssuer { name, audience, initiator_audience, issuer })
+            (url, KnownIssuer { name, audience, initiator_audience, initiator_clients, issuer })
         };
         let mut accounts = BTreeMap::new();
         for person in persons.into_iter().map(Arc::new) {
@@ -165,13 +172,21 @@ impl People {
         shown_for: ShownFor,
         address: Option<SocketAddr>,
     ) -> Result<VerifiedPerson, PersonError> {
-        let known = self.issuer_of(token)?;
-        let audience = match shown_for {
-            ShownFor::Acting => &known.audience,
-            ShownFor::Initiating => &known.initiator_audience,
+        let (known, unverified) = self.taken_apart(token)?;
+        let token_digest = digest_of(unverified.signing_input());
+        let (audience, clients) = match shown_for {
+            ShownFor::Acting => (&known.audience, None),
+            ShownFor::Initiating => (&known.initiator_audience, known.initiator_clients.as_ref()),
         };
-        let Said { evidence, expires } =
-            known.issuer.verify(token, audience.as_deref().ok_or(PersonError::Audience)?).await?;
+        let expected = Expected { audience: audience.as_deref().ok_or(PersonError::Audience)?, clients };
+        let Said { evidence, client, expires } = known.issuer.verify(unverified, expected).await?;
+        let handed_over_by = match (shown_for, clients) {
+            (ShownFor::Acting, _) => Orchestrators::Listed(Vec::new()),
+            (ShownFor::Initiating, None) => Orchestrators::Any,
+            (ShownFor::Initiating, Some(clients)) => {
+                Orchestrators::Listed(clients.get(&client).cloned().unwrap_or_default())
+            }
+        };
         let account = (evidence.issuer.clone(), evidence.subject.clone());
         let (name, may) = match self.persons.get(&account) {
             Some(person) => (person.name.clone(), person.may.clone()),
@@ -180,23 +195,41 @@ impl People {
                 (name.map_err(|_| PersonError::Name)?, BTreeSet::new())
             }
         };
-        Ok(VerifiedPerson::assertion(name, may, evidence, expires, address, self.fresh_within))
+        let shown = Shown { evidence, client, token_digest, handed_over_by, expires, address };
+        Ok(VerifiedPerson::assertion(name, may, shown, self.fresh_within))
     }
 
-    /// The issuer that a token claims to be from: it chooses rules and keys, and nothing else is made of it.
-    fn issuer_of(&self, token: &str) -> Result<&KnownIssuer, PersonError> {
+    /// The token, and the issuer that it claims to be from: that chooses rules and keys, and nothing else is made of it.
+    fn taken_apart<'t>(&self, token: &'t str) -> Result<(&KnownIssuer, Unverified<'t>), PersonError> {
         let mut first = None;
-        for kind in crate::model::person::PersonTokenKind::ALL {
-            match Unverified::parse(token, profile(kind)) {
-                Ok(unverified) => {
-                    let claimed = unverified.danger_unverified_text("iss").ok_or(ClaimError::Absent("iss"))?;
-                    return self.issuers.get(&claimed).ok_or(PersonError::Issuer);
+        for kind in PersonTokenKind::ALL {
+            let unverified = match Unverified::parse(token, profile(kind)) {
+                Ok(unverified) => unverified,
+                Err(error) => {
+                    first = first.or(Some(error));
+                    continue;
                 }
-                Err(error) => first = first.or(Some(error)),
-            }
+            };
+            let claimed = unverified.danger_unverified_text("iss").ok_or(ClaimError::Absent("iss"))?;
+            let known = self.issuers.get(&claimed).ok_or(PersonError::Issuer)?;
+            let own = known.issuer.rules().kind;
+            // Of the other kind than this issuer gives us: what is wrong with it as one of its own, it says itself.
+            let unverified = if own == kind { Ok(unverified) } else { Unverified::parse(token, profile(own)) };
+            return Ok((known, unverified.map_err(PersonError::Form)?));
         }
         Err(first.map_or(PersonError::Issuer, PersonError::Form))
     }
+}
+
+/// SHA-256 of what a token has signed: the same token again has the same, whatever was done to its signature. Nothing is verified.
+#[must_use]
+pub fn token_digest(token: &str) -> [u8; 32] {
+    digest_of(token.rsplit_once('.').map_or(token, |(input, _)| input))
+}
+
+fn digest_of(signing_input: &str) -> [u8; 32] {
+    // INVARIANT: SHA-256 has 32 bytes.
+    digest(&SHA256, signing_input.as_bytes()).as_ref().try_into().unwrap_or_default()
 }
 
 impl fmt::Debug for People {
@@ -214,23 +247,32 @@ impl fmt::Debug for People {
 pub struct VerifiedPerson {
     name: InitiatorName,
     may: BTreeSet<Right>,
+    shown: Shown,
+    fresh_within: Duration,
+}
+
+/// A token that holds, and where it came from.
+#[derive(Debug)]
+struct Shown {
     evidence: PersonEvidence,
+    client: String,
+    token_digest: [u8; 32],
+    handed_over_by: Orchestrators,
     expires: Timestamp,
     address: Option<SocketAddr>,
-    fresh_within: Duration,
+}
+
+/// Who may hand a token over.
+#[derive(Debug)]
+enum Orchestrators {
+    Any,
+    Listed(Vec<Pattern>),
 }
 
 impl VerifiedPerson {
     /// Asserts that a token of this person's was verified.
-    const fn assertion(
-        name: InitiatorName,
-        may: BTreeSet<Right>,
-        evidence: PersonEvidence,
-        expires: Timestamp,
-        address: Option<SocketAddr>,
-        fresh_within: Duration,
-    ) -> Self {
-        Self { name, may, evidence, expires, address, fresh_within }
+    const fn assertion(name: InitiatorName, may: BTreeSet<Right>, shown: Shown, fresh_within: Duration) -> Self {
+        Self { name, may, shown, fresh_within }
     }
 
     /// The name in records and tokens.
@@ -248,24 +290,46 @@ impl VerifiedPerson {
     /// What the issuer said.
     #[must_use]
     pub const fn evidence(&self) -> &PersonEvidence {
-        &self.evidence
+        &self.shown.evidence
+    }
+
+    /// The client that the issuer gave the token to: `client_id` of an access token, `azp` of an ID token or whom that is for.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.shown.client
+    }
+
+    /// SHA-256 of what the token has signed, by which it is known again: [`token_digest`].
+    #[must_use]
+    pub const fn token_digest(&self) -> &[u8; 32] {
+        &self.shown.token_digest
+    }
+
+    /// Whether that orchestrator may hand this token over, as proof of who initiated a task. Nobody may who was not shown one for
+    /// that.
+    #[must_use]
+    pub fn may_be_handed_over_by(&self, orchestrator: &SpiffeId) -> bool {
+        match &self.shown.handed_over_by {
+            Orchestrators::Any => true,
+            Orchestrators::Listed(patterns) => patterns.iter().any(|pattern| pattern.matches(orchestrator)),
+        }
     }
 
     /// Until when the token holds.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
-        self.expires
+        self.shown.expires
     }
 
     /// Where it was shown from.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.shown.address
     }
 
     /// Whether the person authenticated a short while ago, as far as the issuer says.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.evidence.authenticated.is_some_and(|at| now.since(at) <= self.fresh_within)
+        self.shown.evidence.authenticated.is_some_and(|at| now.since(at) <= self.fresh_within)
     }
 }

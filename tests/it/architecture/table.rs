@@ -49,7 +49,7 @@ pub const ROOMS: &[Room] = &[
     room("http", &["broker", "metrics"]),
     // `risk` is reached through `policy` alone: a listed edge must be used.
     room("eval", &["model", "catalogue", "intent", "policy"]),
-    room("config", &["model", "jose", "token"]),
+    room("config", &["model", "identity", "jose", "token"]),
     wiring("server"),
     wiring("dev"),
     wiring("bench"),

@@ -183,11 +183,12 @@ impl Issuer {
                 issuer: self.url.clone(),
                 kind: PersonTokenKind::AccessToken,
                 algorithms: vec![Algorithm::Es256],
-                clients: Vec::new(),
+                clients: vec![CLIENT.to_owned()],
                 life_max: Duration::from_secs(3600),
             },
             audience: Some(ACTING.to_owned()),
             initiator_audience: Some(INITIATING.to_owned()),
+            initiator_clients: None,
             roots: self.web.roots(),
         }
     }

@@ -43,8 +43,19 @@ impl Signer {
     }
 
     fn verify(&self, kind: PersonTokenKind, header: &str, payload: &str) -> Result<Said, PersonError> {
-        let rules = rules(kind);
-        rules.verify(&self.sign(header, payload), &self.keys, AUDIENCE, Timestamp::from_secs(NOW))
+        self.verify_by(&rules(kind), None, &self.sign(header, payload))
+    }
+
+    fn verify_by(
+        &self,
+        rules: &TokenRules,
+        clients: Option<&InitiatorClients>,
+        token: &str,
+    ) -> Result<Said, PersonError> {
+        let unverified = Unverified::parse(token, profile(rules.kind)).map_err(PersonError::Form)?;
+        let key = rules.key(&unverified, &self.keys)?;
+        let expected = Expected { audience: AUDIENCE, clients };
+        rules.verify(unverified, key, expected, Timestamp::from_secs(NOW))
     }
 }
 
@@ -269,7 +280,7 @@ fn headers_and_keys_are_refused_by_their_defect() {
         assert_eq!(defect(signer.verify(kind, header, &payload)), expected, "{name}");
     }
     let other = Signer::new().sign(ACCESS_HEADER, &payload);
-    let refused = rules(kind).verify(&other, &signer.keys, AUDIENCE, Timestamp::from_secs(NOW)).unwrap_err();
+    let refused = signer.verify_by(&rules(kind), None, &other).unwrap_err();
     assert!(matches!(refused, PersonError::Form(JoseError::Signature)), "{refused:?}");
     let expired = signer.verify(
         kind,
