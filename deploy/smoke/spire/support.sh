@@ -1,84 +1,9 @@
 # shellcheck shell=bash
-# What the steps share: checks, processes that are ended by their ids, SPIRE's command lines, the broker's pages.
-# `work`, `here` and `repository` come from `run`.
+# What the steps share: SPIRE's command lines, who calls, and the broker's pages. `scenario.sh` has the rest.
 # shellcheck disable=SC2154
 
 domain="dev.carnet.test" # the trust domain that the shipped policy bundle names
 partner="partner.test"
-declare -A pids=()
-
-say() { echo "    $*"; }
-
-fail() {
-  echo "FAILED in $step: $*" >&2
-  exit 1
-}
-
-# Runs a program in the background, with its output in a log of that name.
-start() {
-  local name="$1"
-  shift
-  "$@" > "$work/log/$name" 2>&1 &
-  pids[$name]=$!
-}
-
-# Ends one that was started, and waits until it is gone.
-stop() {
-  local pid="${pids[$1]:-}"
-  [ -n "$pid" ] || return 0
-  unset "pids[$1]"
-  kill "$pid" 2> /dev/null || true
-  wait "$pid" 2> /dev/null || true
-}
-
-is_alive() { kill -0 "${pids[$1]}" 2> /dev/null || fail "$1 has ended: $(tail -n 5 "$work/log/$1")"; }
-
-finish() {
-  local code=$?
-  trap - EXIT
-  for name in "${!pids[@]}"; do
-    stop "$name"
-  done
-  if [ "$code" -ne 0 ]; then
-    for log in "$work"/log/*; do
-      [ -f "$log" ] || continue
-      echo "--- ${log##*/}: its last lines" >&2
-      tail -n 8 "$log" >&2
-    done
-  fi
-  if [ -n "${CARNET_SMOKE_KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
-  if [ "$code" -eq 0 ]; then echo "spire: passed in ${SECONDS}s"; else echo "spire: FAILED in $step after ${SECONDS}s" >&2; fi
-  exit "$code"
-}
-
-# within SECONDS COMMAND...: tries it until it succeeds.
-within() {
-  local until=$((SECONDS + $1)) seconds="$1"
-  shift
-  until "$@" > "$work/last" 2>&1; do
-    [ "$SECONDS" -lt "$until" ] || fail "not within $seconds s: $* ($(tail -n 3 "$work/last"))"
-    sleep 0.3
-  done
-}
-
-# refused CODE COMMAND...: it must fail, and say why.
-refused() {
-  local code="$1"
-  shift
-  if "$@" > "$work/last" 2>&1; then
-    fail "this was not refused: $*"
-  fi
-  grep -q "$code" "$work/last" || fail "refused for another reason than $code: $(cat "$work/last")"
-}
-
-# The value of a member of the JSON on standard input; the first of that name.
-field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
-
-free_port() {
-  local port
-  while port=$((RANDOM % 12000 + 20000)) && (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do :; done
-  echo "$port"
-}
 
 # server DOMAIN ARGUMENTS...: SPIRE's server command line for a trust domain.
 server() {
