@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use tonic::transport::Channel;
 
+use crate::cli::bearer::BearerDoor;
 use crate::cli::error::CliError;
-use crate::cli::person::{PersonDoor, Way, showing_nothing};
+use crate::cli::person::PersonDoor;
+use crate::cli::way::{Way, showing_nothing};
 use crate::identity::client::{ServerIdentity, connect, connect_unix};
 use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
@@ -71,6 +73,8 @@ pub(in crate::cli) struct WorkloadDoor {
     /// The SPIFFE Workload API that says who we are: a path, or `unix:` or `tcp:` and an address.
     #[arg(long, env = "SPIFFE_ENDPOINT_SOCKET", value_name = "SOCKET", help_heading = "Broker")]
     pub(in crate::cli) socket: Option<String>,
+    #[command(flatten)]
+    bearer: BearerDoor,
 }
 
 impl WorkloadDoor {
@@ -89,8 +93,12 @@ impl WorkloadDoor {
     ///
     /// # Errors
     /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
-    pub(in crate::cli) async fn channel(&self) -> Result<Channel, CliError> {
-        self.target.channel(&self.workload().await?).await
+    pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
+        let workload = self.workload().await?;
+        match self.bearer.channel(&workload).await? {
+            Some(way) => Ok(way),
+            None => self.target.channel(&workload).await.map(showing_nothing),
+        }
     }
 }
 
@@ -184,7 +192,7 @@ impl WorkloadFirst {
             (_, Some(_)) => self.operator.channel().await?,
             (socket, None) => match self.person.channel().await? {
                 Some(way) => return Ok(way),
-                None if socket.is_some() => self.workload.channel().await?,
+                None if socket.is_some() => return self.workload.channel().await,
                 None => self.operator.channel().await?,
             },
         };

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod audit;
+mod bearer;
 mod bench;
 mod block;
 mod catalogue;
@@ -25,6 +26,7 @@ mod signal;
 mod task;
 mod tool_call;
 mod verify;
+mod way;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

@@ -2,36 +2,10 @@
 
 use std::path::PathBuf;
 
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Status};
-
 use crate::cli::error::CliError;
 use crate::cli::given;
+use crate::cli::way::{Way, showing};
 use crate::identity::web::{HttpsUrl, WebRoots};
-
-/// A channel on which each request shows a token, where there is one to show.
-pub(in crate::cli) type Way = InterceptedService<Channel, Shown>;
-
-/// What each request shows.
-#[derive(Clone)]
-pub(in crate::cli) struct Shown(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for Shown {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
-        Ok(request)
-    }
-}
-
-/// A channel on which nothing is shown: the connection says who we are.
-pub(in crate::cli) fn showing_nothing(channel: Channel) -> Way {
-    InterceptedService::new(channel, Shown(None))
-}
 
 /// As a person.
 #[derive(Debug, Clone, clap::Args)]
@@ -57,11 +31,7 @@ impl PersonDoor {
         let file = self.token_file.as_deref();
         let file = file.ok_or_else(|| CliError::local("which token? name its file by `--token-file`"))?;
         let token = given::kept_secret(file)?;
-        let mut value: MetadataValue<Ascii> = format!("Bearer {}", *token)
-            .parse()
-            .map_err(|_| CliError::local(format!("`{}` holds no token", file.display())))?;
-        value.set_sensitive(true);
-        let roots = WebRoots::load(self.ca_file.as_deref())?;
-        Ok(Some(InterceptedService::new(roots.channel(url).await?, Shown(Some(value)))))
+        let channel = WebRoots::load(self.ca_file.as_deref())?.channel(url).await?;
+        showing(channel, &token, &format!("`{}`", file.display())).map(Some)
     }
 }

@@ -3,8 +3,8 @@
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
-use crate::cli::person::Way;
 use crate::cli::shown::record;
+use crate::cli::way::Way;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::{GetDecisionRequest, SearchEventsRequest};
 

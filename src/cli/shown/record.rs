@@ -57,6 +57,8 @@ fn person(said: &v1::PersonEvidence) -> Value {
         ("amr", said.amr.iter().map(String::as_str).collect()),
         ("authenticated", time(said.authenticated)),
         ("token", said.token.as_str().into()),
+        ("client", said.client.as_str().into()),
+        ("token_digest", said.token_digest.as_str().into()),
     ])
 }
 
