@@ -1,5 +1,5 @@
-//! What a decision costs: with the shipped bundle, and with 20, 200 and 2,000 policies of which at most 40 match by
-//! scope.
+//! What a decision costs: with the shipped bundle, and with 20, 200 and 2,000 policies of which 20 or 40 match by scope.
+//! Cost follows those that match, not those that there are.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail by panicking")]
 
@@ -33,14 +33,17 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Policies of the generated bundles that speak of every tool; the others speak of one tool or one agent each.
 const GENERAL: usize = 16;
+/// Who asks for which tool of a generated bundle.
+const AGENT: &str = "a16";
+const TOOL: &str = "t17";
 
 fn shipped() -> BundleFiles {
     BundleFiles::read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy")).unwrap()
 }
 
-/// A bundle of so many policies: `GENERAL` of them match every request by scope, 20 more at most match by tool or
-/// agent.
-fn generated(policies: usize) -> PolicyBundle {
+/// A bundle of so many policies, of which `matching` match by scope what [`AGENT`] asks of [`TOOL`]: `GENERAL` match any request,
+/// the others name that tool or agent. Policies beyond name other tools and agents, in the same proportion.
+fn generated(policies: usize, matching: usize) -> PolicyBundle {
     let tools = 100;
     let mut catalogue = String::new();
     for n in 0..tools {
@@ -57,9 +60,13 @@ fn generated(policies: usize) -> PolicyBundle {
         let scope = match n {
             n if n < GENERAL => "principal, action in Carnet::Action::\"effectful\", resource".to_owned(),
             n if n % 4 == 0 => {
-                format!("principal == Carnet::Agent::\"spiffe://td/agent/a{n}\", action, resource is Carnet::Tool")
+                let agent = if n < matching { AGENT.to_owned() } else { format!("b{n}") };
+                format!("principal == Carnet::Agent::\"spiffe://td/agent/{agent}\", action, resource is Carnet::Tool")
             }
-            n => format!("principal, action == Carnet::Action::\"send\", resource == Carnet::Tool::\"t{}\"", n % tools),
+            n => {
+                let tool = if n < matching { TOOL.to_owned() } else { format!("t{}", 20 + n % (tools - 20)) };
+                format!("principal, action == Carnet::Action::\"send\", resource == Carnet::Tool::\"{tool}\"")
+            }
         };
         writeln!(
             cedar,
@@ -102,7 +109,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
         question: Question::Request,
         now: Timestamp::from_secs(1_793_577_600),
         principal: PrincipalFacts {
-            id: "spiffe://td/agent/a16".parse().unwrap(),
+            id: format!("spiffe://td/agent/{AGENT}").parse().unwrap(),
             known: true,
             class: IdentityClass::AiAgent,
             owner: Some("group:agents".parse().unwrap()),
@@ -116,7 +123,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
             id: task,
             root: task,
             orchestrator: "spiffe://td/orchestrator/o".parse().unwrap(),
-            agent: "spiffe://td/agent/a16".parse().unwrap(),
+            agent: format!("spiffe://td/agent/{AGENT}").parse().unwrap(),
             depth: 0,
             ceiling_declared: true,
             age_s: 60,
@@ -223,11 +230,11 @@ fn benchmarks(c: &mut Criterion) {
     group.bench_function("shipped, read without sinks", |b| b.iter(|| black_box(decide(&bundle, black_box(&search)))));
     let kinds = [SinkKind::Address, SinkKind::Address, SinkKind::Id, SinkKind::Path, SinkKind::Amount];
     let five: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip(kinds).collect();
-    for policies in [20, 200, 2000] {
-        let bundle = generated(policies);
-        let asked = facts("t17", &five, "https://any.test");
+    for (policies, matching) in [(20, 20), (200, 20), (2000, 20), (40, 40), (2000, 40)] {
+        let bundle = generated(policies, matching);
+        let asked = facts(TOOL, &five, "https://any.test");
         assert_eq!(decide(&bundle, &asked).outcome, Outcome::Granted);
-        group.bench_function(format!("{policies} policies, 5 sinks"), |b| {
+        group.bench_function(format!("{policies} policies, {matching} match, 5 sinks"), |b| {
             b.iter(|| black_box(decide(&bundle, black_box(&asked))))
         });
     }
