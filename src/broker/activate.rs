@@ -96,10 +96,7 @@ impl Broker {
         digest: String,
     ) -> Result<Activated, BrokerError> {
         let _place = self.enter_apart(caller)?;
-        if !caller.has(Right::ActivatePolicy) {
-            return Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing });
-        }
-        caller.freshly(self.0.clock.now())?;
+        self.may_change(&self.0.known.look(), caller, ("ActivatePolicy", Right::ActivatePolicy))?;
         let files = bundle_files(files).map_err(|error| BrokerError::Invalid {
             code: ReasonCode::PolicyRejected,
             field: "bundle",

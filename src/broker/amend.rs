@@ -51,11 +51,12 @@ impl Broker {
                         let view = View::of(&state, ask.task, None, now)?;
                         let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
                         view.asked_by(&state, asker.peer.spiffe_id());
-                        Ok((view, task.deadline))
+                        let above = state.lineage(ask.task).into_iter().skip(1).map(|(_, above)| above.deadline).min();
+                        Ok((view, Deadlines { deadline: task.deadline, deadline_above: above }))
                     }
                 }
             };
-            let (mut view, deadline) = match look {
+            let (mut view, deadlines) = match look {
                 Ok(look) => look,
                 Err((answer, root)) => {
                     drop(entered.leave());
@@ -71,7 +72,7 @@ impl Broker {
             }
             view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
             let asker = WorkloadCaller::under(&view.bundle, &asker.peer)?;
-            let facts = facts(&view, &asker, &ask, deadline);
+            let facts = facts(&view, &asker, &ask, deadlines);
             let decision = decide(&view.bundle, &facts);
             let root = view.root;
             let (entry, decided) = self.amendment(&asker, &ask, view, asked, facts, decision)?;
@@ -142,17 +143,26 @@ impl Broker {
     }
 }
 
-fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, deadline: Timestamp) -> Facts {
+/// The deadlines that an amendment is held against.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    /// The task's own.
+    deadline: Timestamp,
+    /// The earliest of those above it.
+    deadline_above: Option<Timestamp>,
+}
+
+fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, task: Deadlines) -> Facts {
     let none = AgentProfile::default();
     let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
     let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
     facts.principal.profile_changes.clear();
     let own = view.words.first().and_then(|w| w.ceiling.as_ref());
-    let longer = ask.deadline.is_some_and(|d| d > deadline);
+    let longer = ask.deadline.is_some_and(|d| d > task.deadline);
     let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
-    let first = if own.is_none() { ask.ceiling.as_ref() } else { None };
-    // A first ceiling takes tools away, and yet what it says of sinks becomes ground that nothing was before. What an agent
-    // declares when it has begun may be what it has read.
+    // A ceiling takes tools away, and yet what the first one that is declared for a root says of sinks becomes ground that
+    // nothing was before. What an agent declares when it has begun may be what it has read.
+    let first = ask.ceiling.as_ref().filter(|_| view.parent.is_none() && view.declared().is_empty());
     let grounds = |ceiling: &Ceiling| ceiling.tools.iter().any(|tool| !tool.sinks.is_empty());
     let grounded = first.is_some_and(|c| grounds(c) || asker.class != IdentityClass::Orchestrator);
     let mut beyond = Vec::new();
@@ -161,15 +171,14 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, deadline: Timesta
             beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
         }
     }
-    // The view's deadline is the earliest of the lineage; when it is not the task's own, a task above ends first.
-    if view.parent.is_some() && view.deadline < deadline && longer {
+    if longer && task.deadline_above.is_some_and(|above| ask.deadline > Some(above)) {
         beyond.push("deadline".to_owned());
     }
     facts.registration = Some(RegistrationFacts {
         agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),
         ceiling: ask.ceiling.clone().or_else(|| own.cloned()),
         audiences: view.audiences.clone(),
-        life_s: ask.deadline.unwrap_or(deadline).since(view.now).as_secs(),
+        life_s: ask.deadline.unwrap_or(task.deadline).since(view.now).as_secs(),
         widens: longer || wider || grounded,
         first_ceiling: first.is_some(),
         beyond_parent: beyond,

@@ -1,6 +1,8 @@
 //! Reading the record: search, one decision with everything that is known of it, export, checkpoint. What is shown is the
 //! wire's messages, because there is nothing between the record and its reader.
 
+use base64::Engine as _;
+
 use crate::audit::checkpoint::Checkpoint as SignedHead;
 use crate::audit::tree::Frontier;
 use crate::broker::Broker;
@@ -352,6 +354,8 @@ fn evidence(said: &pb::PersonEvidence) -> v1::PersonEvidence {
         amr: said.amr.clone(),
         authenticated: said.auth_time_s.map(|secs| timestamp(crate::model::time::Timestamp::from_secs(secs))),
         token: said.token.clone(),
+        client: said.client.clone(),
+        token_digest: base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&said.token_digest),
     }
 }
 

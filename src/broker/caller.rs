@@ -9,7 +9,7 @@ use crate::identity::peer::VerifiedPeer;
 use crate::identity::people::VerifiedPerson;
 use crate::model::id::{Audience, Owner, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
-use crate::model::person::{PersonEvidence, Right};
+use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
@@ -131,7 +131,7 @@ impl Caller {
                 class: IdentityClass::Human.as_str().to_owned(),
                 authentication: Authentication::Oidc.as_str().to_owned(),
                 certificate_digest: String::new(),
-                person: Some(evidence(person.evidence())),
+                person: Some(evidence(person)),
             },
             Self::Operator { uid } => pb::Actor {
                 kind: pb::actor::Kind::Operator.into(),
@@ -168,17 +168,9 @@ impl Caller {
         matches!(self, Self::Person(p) if task.initiator.verified && task.initiator.name == *p.name())
     }
 
-    /// Holds what reaches far against when a person last authenticated. Who is no person has no such time.
-    ///
-    /// # Errors
-    /// `AuthenticationStale` when it was too long ago, or the issuer did not say.
-    pub(in crate::broker) fn freshly(&self, now: Timestamp) -> Result<(), BrokerError> {
-        match self {
-            Self::Person(person) if !person.is_fresh(now) => {
-                Err(BrokerError::Unauthenticated { code: ReasonCode::AuthenticationStale })
-            }
-            Self::Person(_) | Self::Workload(_) | Self::Operator { .. } => Ok(()),
-        }
+    /// True when a person authenticated long ago, or the issuer did not say. Who is no person has no such time.
+    pub(in crate::broker) fn is_stale(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Person(person) if !person.is_fresh(now))
     }
 
     /// True when the caller is that workload.
@@ -194,7 +186,8 @@ impl Caller {
 }
 
 /// What an issuer said, as it stands in the record.
-pub(in crate::broker) fn evidence(said: &PersonEvidence) -> pb::PersonEvidence {
+pub(in crate::broker) fn evidence(person: &VerifiedPerson) -> pb::PersonEvidence {
+    let said = person.evidence();
     pb::PersonEvidence {
         issuer: said.issuer.clone(),
         subject: said.subject.clone(),
@@ -202,6 +195,8 @@ pub(in crate::broker) fn evidence(said: &PersonEvidence) -> pb::PersonEvidence {
         amr: said.amr.clone(),
         auth_time_s: said.authenticated.map(Timestamp::as_secs),
         token: said.kind.as_str().to_owned(),
+        client: person.client().to_owned(),
+        token_digest: person.token_digest().to_vec().into(),
     }
 }
 

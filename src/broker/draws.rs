@@ -10,7 +10,6 @@ use crate::broker::gather::View;
 use crate::broker::state::Family;
 use crate::catalogue::tool::Catalogue;
 use crate::intent::echo::Sent;
-use crate::intent::task::Intent;
 use crate::intent::usage::{Amounts, amounts};
 use crate::model::access::Access;
 use crate::model::id::ToolName;
@@ -28,12 +27,11 @@ impl Draws {
     /// # Errors
     /// When the arguments of an entry cannot be read as its tool's sinks, or all of them say more than is kept of a grant.
     pub(in crate::broker) fn of(view: &View, granted: &[Access]) -> Result<Self, BrokerError> {
-        let (mut out, declared, silent) = (Self::default(), view.declared(), Intent::default());
-        let intent = view.intent().unwrap_or(&silent);
+        let (mut out, declared) = (Self::default(), view.declared());
         for one in granted {
             let tool = view.bundle.catalogue().tool(&one.tool);
             out.amounts.push(tool.map_or(Ok(Vec::new()), |t| amounts(one, t)).map_err(BrokerError::internal)?);
-            let sent = view.session.sent(&one.tool, tool, &one.arguments, intent, &declared);
+            let sent = view.session.sent(&one.tool, tool, &one.arguments, view.intent(), &declared);
             // What is not kept would be taken for the tool's own when it comes back.
             if !out.sent.merge(&sent) {
                 return Err(BrokerError::above_limit("access", "says more than is kept of one grant"));

@@ -281,10 +281,11 @@ impl Step<'_> {
         };
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let catalogue = bundle.as_ref().map(|b| b.catalogue());
-        if let Some(task) = self.state.tasks.get(&id) {
-            let who = (&task.agent, &task.initiator.name);
+        let line =
+            self.state.lineage(id).into_iter().map(|(_, task)| (task.agent.clone(), task.initiator.name.clone()));
+        for (agent, initiator) in line.collect::<BTreeSet<_>>() {
             for tool in &tools {
-                self.state.duties.record(catalogue, who, tool, (self.time, self.position));
+                self.state.duties.record(catalogue, (&agent, &initiator), tool, (self.time, self.position));
             }
         }
         let family = self.state.families.entry(root).or_default();

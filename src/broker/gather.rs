@@ -1,5 +1,6 @@
 //! From what the broker knows to facts: one look under the lock, then everything that takes time outside of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::ask::RequestContext;
@@ -8,7 +9,7 @@ use crate::broker::duties;
 use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, State};
-use crate::broker::words::{CallWords, TaskWords};
+use crate::broker::words::{CallWords, TaskWords, root_intent};
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
 use crate::intent::session::{ReportedCall, Reporter, Session};
 use crate::intent::task::Intent;
@@ -24,7 +25,7 @@ use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
-use crate::model::task::{AgentProfile, TaskState};
+use crate::model::task::{AgentProfile, ProfilePart, TaskState};
 use crate::model::time::{Timestamp, Ttl};
 use crate::pb::journal as pb;
 use crate::policy::bundle::PolicyBundle;
@@ -37,18 +38,19 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) root: TaskId,
     pub(in crate::broker) parent: Option<TaskId>,
     pub(in crate::broker) agent: SpiffeId,
+    /// Who registered the task at the root of the family: whoever handed its work on since decides nothing.
     pub(in crate::broker) orchestrator: SpiffeId,
-    /// Who registered the task at the root of the family.
-    pub(in crate::broker) orchestrator_of_root: SpiffeId,
     /// The agents of the tasks above, nearest first.
     pub(in crate::broker) agents_above: Vec<SpiffeId>,
     pub(in crate::broker) initiator: Initiator,
+    /// When the task at the root was registered.
     pub(in crate::broker) created: Timestamp,
     /// The earliest deadline of the task and those above it.
     pub(in crate::broker) deadline: Timestamp,
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
+    /// Of the root's intent: what an agent wrote for another grounds nothing.
     pub(in crate::broker) intent_hash: Arc<str>,
     /// Words of the task and of those above it, itself first.
     pub(in crate::broker) words: Vec<Arc<TaskWords>>,
@@ -83,7 +85,7 @@ impl View {
         now: Timestamp,
     ) -> Result<Option<Self>, BrokerError> {
         let line = state.lineage(id);
-        let Some((_, task)) = line.first() else { return Ok(None) };
+        let (Some((_, task)), Some((_, root))) = (line.first(), line.last()) else { return Ok(None) };
         let Some(family) = state.families.get(&task.root) else { return Ok(None) };
         let (policy, bundle) = active(state)?;
         // Words that were erased or do not open leave nothing to judge by.
@@ -107,6 +109,8 @@ impl View {
             GuardKey::policy(),
         ]);
         keys.extend(audience.map(GuardKey::audience));
+        let mut blocks = state.blocks_against(agents, &task.initiator.name, audience);
+        blocks.extend(stranger_among(&bundle, line.iter().skip(1).map(|(_, t)| &t.agent)));
         let expects = keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect();
         Ok(Some(Self {
             now,
@@ -114,21 +118,20 @@ impl View {
             root: task.root,
             parent: task.parent,
             agent: task.agent.clone(),
-            orchestrator: task.orchestrator.clone(),
-            orchestrator_of_root: line.last().map_or(&task.orchestrator, |(_, t)| &t.orchestrator).clone(),
+            orchestrator: root.orchestrator.clone(),
             agents_above: line.iter().skip(1).map(|(_, t)| t.agent.clone()).collect(),
             initiator: task.initiator.clone(),
-            created: task.created,
+            created: root.created,
             deadline,
             depth: task.depth,
             state: state_now,
             audiences: task.audiences.clone(),
-            intent_hash: task.intent_hash.clone(),
+            intent_hash: root.intent_hash.clone(),
             words,
             session: family.session.clone(),
             usage: family.usage.clone(),
             signals: family.signals.clone(),
-            blocks: state.blocks_against(agents, &task.initiator.name, audience),
+            blocks,
             policy,
             bundle,
             past: Vec::new(),
@@ -141,6 +144,7 @@ impl View {
     pub(in crate::broker) fn asked_by(&mut self, state: &State, asker: &SpiffeId) {
         let agents = self.agents_above.iter().chain([&self.agent, asker]);
         self.blocks = state.blocks_against(agents, &self.initiator.name, None);
+        self.blocks.extend(stranger_among(&self.bundle, &self.agents_above));
         let key = GuardKey::agent(asker);
         self.expects.push(Expect { key, at: state.marks.at(&key) });
     }
@@ -150,12 +154,35 @@ impl View {
         self.expects.push(Expect { key: GuardKey::request(scope, request), at: 0 });
     }
 
-    /// Adds what agent and initiator did in other tasks, as far as it must not be combined with `access`.
+    /// Adds what initiator and agents did in other tasks, as far as it must not be combined with `access`. What an agent may not do
+    /// it does not have others do either.
     pub(in crate::broker) fn look_at_duties(&mut self, state: &State, access: &[Access]) {
-        let (catalogue, who) = (self.bundle.catalogue(), (&self.agent, &self.initiator.name));
-        self.past = state.duties.of(catalogue, who, access);
-        let keys = duties::guards(catalogue, who, access).into_iter();
-        self.expects.extend(keys.map(|key| Expect { key, at: state.marks.at(&key) }));
+        let catalogue = self.bundle.catalogue();
+        let (mut past, mut keys) = (Vec::new(), Vec::new());
+        for agent in self.agents() {
+            let who = (agent, &self.initiator.name);
+            past.extend(state.duties.of(catalogue, who, access));
+            keys.extend(duties::guards(catalogue, who, access));
+        }
+        past.sort_unstable();
+        past.dedup();
+        keys.sort_unstable();
+        keys.dedup();
+        self.past = past;
+        self.expects.extend(keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }));
+    }
+
+    /// Who works on it, and those above who had it handed on, nearest first.
+    fn agents(&self) -> impl Iterator<Item = &SpiffeId> {
+        [&self.agent].into_iter().chain(&self.agents_above)
+    }
+
+    /// What changed of the agent since any task of the lineage was registered for it: a sub-task that it opens for itself says
+    /// nothing about what it was when it was trusted.
+    fn profile_changes(&self, now: &AgentProfile) -> Vec<ProfilePart> {
+        let own = self.agents().zip(&self.words).filter(|(agent, _)| **agent == self.agent);
+        let changed: BTreeSet<ProfilePart> = own.flat_map(|(_, words)| words.profile.changes(now)).collect();
+        changed.into_iter().collect()
     }
 
     /// Makes it a look at the renewal of a grant: the grant must be open under that token, stay as it is, and does not count
@@ -183,7 +210,6 @@ impl View {
         asked: Asked<'_>,
         entries: Vec<EntryFacts>,
     ) -> Facts {
-        let changes = self.words.first().map(|w| w.profile.changes(asked.profile)).unwrap_or_default();
         let age = self.now.since(caller.peer.not_before());
         Facts {
             version: FACTS_VERSION,
@@ -197,7 +223,7 @@ impl View {
                 authentication: caller.peer.authentication(),
                 svid_age_s: age.as_secs(),
                 network_declared: caller.network_declared,
-                profile_changes: changes,
+                profile_changes: self.profile_changes(asked.profile),
             },
             initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
             task: self.task_facts(asked.audience),
@@ -229,7 +255,7 @@ impl View {
             orchestrator: self.orchestrator.clone(),
             agent: self.agent.clone(),
             depth: self.depth,
-            ceiling_declared: self.words.iter().any(|w| w.declared().is_some()),
+            ceiling_declared: !self.declared().is_empty(),
             age_s: self.now.since(self.created).as_secs(),
             remaining_s: self.deadline.since(self.now).as_secs(),
             outlived: false,
@@ -250,9 +276,8 @@ impl View {
     /// When the arguments of an entry cannot be read as its tool's sinks.
     pub(in crate::broker) fn judge(&self, access: &[Access], asked: Judged) -> Result<Vec<EntryFacts>, BrokerError> {
         let (bounds, declared) = (self.ceilings(), self.declared());
-        let silent = Intent::default();
         let grounds = Grounds {
-            intent: self.intent().unwrap_or(&silent),
+            intent: self.intent(),
             bounds: &bounds,
             declared: &declared,
             session: &self.session,
@@ -270,15 +295,14 @@ impl View {
         call: &pb::ToolCallReported,
         words: &CallWords,
     ) -> Result<Option<Arc<Session>>, FoldError> {
-        let (mut session, silent) = (self.session.clone(), Intent::default());
-        let intent = self.intent().unwrap_or(&silent);
-        remember(&mut session, intent, &self.declared(), Some(&self.bundle), call, words, 0)?;
+        let mut session = self.session.clone();
+        remember(&mut session, self.intent(), &self.declared(), Some(&self.bundle), call, words, 0)?;
         Ok(is_tainted_since(&self.session.facts(), &session.facts()).then_some(session))
     }
 
     /// The intent of the task that began the family.
-    pub(in crate::broker) fn intent(&self) -> Option<&Intent> {
-        self.words.last().map(|w| &w.intent)
+    pub(in crate::broker) fn intent(&self) -> &Intent {
+        root_intent(self.words.last())
     }
 
     /// The ceilings that hold: the task's own and those above it.
@@ -286,9 +310,9 @@ impl View {
         self.words.iter().filter_map(|w| w.ceiling.as_ref()).collect()
     }
 
-    /// Those of them that an orchestrator wrote: only these ground values.
+    /// That of them which grounds values.
     pub(in crate::broker) fn declared(&self) -> Vec<&Ceiling> {
-        self.words.iter().filter_map(|w| w.declared()).collect()
+        declared(self.words.last())
     }
 
     /// The longest life that the ceilings allow.
@@ -296,6 +320,24 @@ impl View {
         self.words.iter().filter_map(|w| w.ceiling.as_ref().and_then(|c| c.ttl_max)).min()
     }
 }
+
+/// The ceiling that grounds values: the root's, where an orchestrator wrote it. Those below it only take away, whoever wrote them.
+pub(in crate::broker) fn declared(root: Option<&Arc<TaskWords>>) -> Vec<&Ceiling> {
+    root.and_then(|words| words.declared()).into_iter().collect()
+}
+
+/// The kind of block that it is when one of those who handed the work on is nobody to the policy bundle who works on tasks: what
+/// runs below an agent runs by its leave.
+pub(in crate::broker) fn stranger_among<'a>(
+    bundle: &PolicyBundle,
+    above: impl IntoIterator<Item = &'a SpiffeId>,
+) -> Option<String> {
+    let works = |id: &SpiffeId| bundle.identities().identify(id).is_some_and(|i| i.class.works_on_tasks());
+    above.into_iter().any(|id| !works(id)).then(|| IDENTITY_BLOCK.to_owned())
+}
+
+/// As blocks are told.
+const IDENTITY_BLOCK: &str = "identity";
 
 /// The policy in force; an error when there is none that loads.
 pub(in crate::broker) fn active(state: &State) -> Result<(ActivePolicy, Arc<PolicyBundle>), BrokerError> {

@@ -3,7 +3,7 @@
 
 use crate::broker::Broker;
 use crate::broker::ask::ShownHandle;
-use crate::broker::caller::{Caller, Refusal};
+use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::state::State;
 use crate::model::id::TaskId;
@@ -63,16 +63,11 @@ impl Broker {
         task: TaskId,
         sought: Sought,
     ) -> BrokerError {
-        if let (Some(known), Caller::Workload(workload)) = (state.tasks.get(&task), caller) {
+        if let Some(known) = state.tasks.get(&task) {
             let opened = state.lineage(task).iter().any(|(_, task)| caller.is(&task.orchestrator));
             let lacks_handle = opened || caller.is(&known.agent);
-            self.note_refusal(Refusal {
-                subject: workload.peer.spiffe_id().to_string(),
-                rpc: sought.rpc,
-                code: if lacks_handle { ReasonCode::HandleWrong } else { ReasonCode::NotFound },
-                peer_address: workload.peer.address(),
-                task: Some(task),
-            });
+            let code = if lacks_handle { ReasonCode::HandleWrong } else { ReasonCode::NotFound };
+            self.note_refused(caller, sought.rpc, code, Some(task));
         }
         BrokerError::NotFound { what: sought.what }
     }

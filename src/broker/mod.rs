@@ -59,6 +59,7 @@ pub mod report;
 pub mod request;
 mod retain;
 pub mod revoke;
+mod rights;
 mod saved;
 mod state;
 pub mod summary;

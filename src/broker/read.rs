@@ -1,5 +1,6 @@
 //! Reading tasks and grants, by those whose they are.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -46,8 +47,8 @@ impl Broker {
         Ok(view(&state, id, task, self.now(&state)))
     }
 
-    /// Tasks that the caller registered, newest first; for a person those that it initiated; for the operator, and who may read all, all. With them the last task of the page when there
-    /// may be more.
+    /// Tasks that the caller registered, newest first; for a person those that it verifiedly initiated; for the operator, and who may
+    /// read all, all. With them the last task of the page when there may be more.
     ///
     /// # Errors
     /// When the page is above its limit.
@@ -64,12 +65,17 @@ impl Broker {
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (mut tasks, mut below) = (Vec::new(), ask.after);
+        // A person's name alone says nothing: anybody may have been named as initiator.
+        let by_right = caller.has(Right::Read) || matches!(caller, Caller::Workload(_));
         loop {
             let looked_at = {
                 let state = self.0.known.look();
                 let now = self.now(&state);
-                let ids = seen_by(&state, caller, below);
-                let wanted = |id: &&TaskId| ask.state.is_none() || ask.state == state.effective_state(**id);
+                let ids = listed(&state, caller, below);
+                let wanted = |id: &&TaskId| {
+                    (ask.state.is_none() || ask.state == state.effective_state(**id))
+                        && state.tasks.get(id).is_some_and(|task| by_right || caller.initiated(task))
+                };
                 let found =
                     ids.iter().filter(wanted).filter_map(|id| Some(view(&state, *id, state.tasks.get(id)?, now)));
                 tasks.extend(found.take(size + 1 - tasks.len()));
@@ -179,21 +185,17 @@ impl Broker {
     }
 }
 
-/// The next tasks that the caller may list, newest first, so few that the log's writer does not wait for it.
-fn seen_by(state: &State, caller: &Caller, below: Option<TaskId>) -> Vec<TaskId> {
+/// The next tasks to look at, newest first, so few that the log's writer does not wait for it.
+fn listed(state: &State, caller: &Caller, below: Option<TaskId>) -> Vec<TaskId> {
     let older = (Bound::Unbounded, below.map_or(Bound::Unbounded, Bound::Excluded));
+    let next = |tasks: Option<&BTreeSet<TaskId>>| {
+        tasks.into_iter().flat_map(|tasks| tasks.range(older).rev()).take(LOOK_MAX).copied().collect()
+    };
     match caller {
-        Caller::Operator { .. } => state.tasks.range(older).rev().take(LOOK_MAX).map(|(id, _)| *id).collect(),
-        Caller::Person(person) if person.may(Right::Read) => {
+        Caller::Person(person) if !person.may(Right::Read) => next(state.by.tasks_of_initiator.get(person.name())),
+        Caller::Workload(w) => next(state.by.tasks_of_orchestrator.get(w.peer.spiffe_id())),
+        Caller::Person(_) | Caller::Operator { .. } => {
             state.tasks.range(older).rev().take(LOOK_MAX).map(|(id, _)| *id).collect()
-        }
-        Caller::Person(_) => {
-            let own = |(_, task): &(&TaskId, &Task)| caller.initiated(task);
-            state.tasks.range(older).rev().filter(own).take(LOOK_MAX).map(|(id, _)| *id).collect()
-        }
-        Caller::Workload(w) => {
-            let own = state.by.tasks_of_orchestrator.get(w.peer.spiffe_id());
-            own.into_iter().flat_map(|own| own.range(older).rev()).take(LOOK_MAX).copied().collect()
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Registering a task: a decision of its own, and a task only when it is granted.
 
+mod again;
+
 use crate::broker::answer::{Decided, Registered};
 use crate::broker::ask::RegisterTask;
 use crate::broker::caller::{self, Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
-use crate::broker::gather::{View, active};
+use crate::broker::gather::{View, active, stranger_among};
 use crate::broker::hidden::Sought;
-use crate::broker::record::{self, asked_digest, event, family_of, family_stream};
-use crate::broker::state::{Answer, State};
+use crate::broker::record::{self, event, family_of, family_stream};
+use crate::broker::state::State;
 use crate::broker::words::{self, Context, DecisionWords, TaskWords};
 use crate::broker::{Broker, ordinary};
 use crate::identity::people::{PersonError, ShownFor, VerifiedPerson};
@@ -20,7 +22,7 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{
     FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, RegistrationFacts, SessionFacts, TaskFacts,
 };
-use crate::model::id::{DecisionId, TaskId};
+use crate::model::id::TaskId;
 use crate::model::identity::{IdentityClass, Initiator};
 use crate::model::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, SUBTASKS_PER_ROOT_MAX, TASK_SECONDS_MAX};
 use crate::model::reason::ReasonCode;
@@ -30,26 +32,35 @@ use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::decide::decide;
 
+/// What refusals name.
+const RPC: &str = "RegisterTask";
+
 impl Broker {
     /// Registers a task. Policy decides who may register what for whom; without a grant there is no task.
     ///
     /// # Errors
     /// `Invalid` for a malformed ask, `NotFound` when the parent is not the caller's, `Precondition` when it has ended.
     pub async fn register_task(&self, caller: &Caller, ask: RegisterTask) -> Result<Registered, BrokerError> {
-        let _place = self.enter(caller)?;
+        let place = self.enter_apart(caller)?;
         let asker = caller.workload()?;
-        let initiator = self.initiator_shown(asker, &ask).await?;
-        let asked = digest(&ask, initiator.as_ref());
+        let asked = again::digest(&ask);
+        // An answer stands, whatever has become of the token that said who the initiator is.
+        let answered = self.0.known.look().registration(asker.peer.spiffe_id(), &ask.request_id);
+        if let Some(answer) = answered {
+            return self.registered_again(caller, &ask, answer, asked).await;
+        }
+        let initiator = self.initiator_shown(caller, &ask).await?;
+        // Not before: the issuer's keys may have to be got, and no sync waits for that.
+        let _attending = self.attend(place);
         let id = self.new_task_id()?;
         // A sub-task has its family's.
         let mut has_key = ask.parent.is_some();
         for _ in 0..super::TRIES_MAX {
             let look = {
                 let state = self.0.known.look();
-                let before = state.registrations.get(asker.peer.spiffe_id());
-                match before.and_then(|a| a.get(ask.request_id.as_str())) {
+                match state.registration(asker.peer.spiffe_id(), &ask.request_id) {
                     // Whatever has become of the deadline, or of the task above.
-                    Some(answer) => Err(*answer),
+                    Some(answer) => Err(answer),
                     None => {
                         let now = self.now_to_grant(&state)?;
                         check(&ask, now)?;
@@ -60,7 +71,7 @@ impl Broker {
             };
             let look = match look {
                 Ok(look) => look,
-                Err(answer) => return self.reading(move |this| this.registered_again(answer, asked)).await,
+                Err(answer) => return self.registered_again(caller, &ask, answer, asked).await,
             };
             let facts = look.facts(&ask, id);
             let decision = decide(&look.bundle, &facts);
@@ -157,30 +168,6 @@ impl Broker {
         Ok(Registered { decided, task })
     }
 
-    /// The answer that was given to the same request id before.
-    fn registered_again(&self, answer: Answer, asked: [u8; 32]) -> Result<Registered, BrokerError> {
-        let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
-        let root = family_of(&recorded.event.stream);
-        if answer.asked != self.keyed(root, asked)? {
-            return Err(request_id_reused());
-        }
-        let Some(Payload::TaskDecided(event)) = recorded.event.payload else {
-            return Err(BrokerError::internal(UnexpectedEventError));
-        };
-        let decision = event.decision.ok_or_else(|| BrokerError::internal(UnexpectedEventError))?;
-        let words = self.decision_words(root, &decision)?;
-        let id: DecisionId = decision.decision_id.parse().map_err(BrokerError::internal)?;
-        let decided = Decided::new(id, &words.decision, words.differences);
-        let Some(task) = event.task else { return Ok(Registered { decided, task: None }) };
-        let id: TaskId = task.task_id.parse().map_err(BrokerError::internal)?;
-        let view = match self.task_view(id) {
-            // It ended some time ago, and the record alone knows of it.
-            Err(BrokerError::NotFound { .. }) => self.recorded_task(&task, recorded.time)?,
-            view => view?,
-        };
-        Ok(Registered { decided, task: Some((view, self.0.handles.handle(id))) })
-    }
-
     /// Holds that the caller may open a task there: at the root, or it registered the parent or one above, or it is the parent's
     /// agent and shows its handle.
     fn may_delegate(&self, state: &State, caller: &Caller, ask: &RegisterTask) -> Result<(), BrokerError> {
@@ -191,17 +178,18 @@ impl Broker {
         if is_agents || self.orchestrates(state, caller, parent, shown) {
             return Ok(());
         }
-        Err(self.hidden(state, caller, parent, Sought { rpc: "RegisterTask", what: "task" }))
+        Err(self.hidden(state, caller, parent, Sought { rpc: RPC, what: "task" }))
     }
 
     /// The initiator, when the orchestrator hands over a token that says who it is. What the token is worth is asked now; that it
     /// was shown stays in the record with the task.
     async fn initiator_shown(
         &self,
-        asker: &WorkloadCaller,
+        caller: &Caller,
         ask: &RegisterTask,
     ) -> Result<Option<VerifiedPerson>, BrokerError> {
         let Some(token) = &ask.initiator_token else { return Ok(None) };
+        let asker = caller.workload()?;
         let refused = |problem: &str| BrokerError::Invalid {
             code: ReasonCode::TokenInvalid,
             field: "initiator_token",
@@ -212,12 +200,20 @@ impl Broker {
         }
         let people = self.0.people.as_ref().ok_or_else(|| refused("no issuer of people's tokens is configured"))?;
         let shown = people.verify(&token.0, ShownFor::Initiating, asker.peer.address()).await;
-        let person = shown.map_err(|error| match error {
-            PersonError::Unavailable(_) => BrokerError::unavailable(error),
-            error => {
-                BrokerError::Invalid { code: error.reason(), field: "initiator_token", problem: error.to_string() }
+        let person = match shown {
+            Ok(person) => person,
+            Err(error @ PersonError::Unavailable(_)) => return Err(BrokerError::unavailable(error)),
+            Err(error) => {
+                let (code, problem) = (error.reason(), error.to_string());
+                self.note_refused(caller, RPC, code, None);
+                return Err(BrokerError::Invalid { code, field: "initiator_token", problem });
             }
-        })?;
+        };
+        // It is a bearer's: whoever got hold of it could name this person as the initiator of anything.
+        if !person.may_be_handed_over_by(asker.peer.spiffe_id()) {
+            self.note_refused(caller, RPC, ReasonCode::TokenInvalid, None);
+            return Err(refused("it was given to a client whose tokens this orchestrator does not hand over"));
+        }
         if ask.initiator.as_ref().is_some_and(|named| named != person.name()) {
             return Err(refused("it is not that of the initiator who is named"));
         }
@@ -285,9 +281,10 @@ impl Look {
         expects.push(Expect { key: GuardKey::request(id.as_str(), &ask.request_id), at: 0 });
         let members = parent.as_ref().and_then(|p| state.families.get(&p.root)).map_or(0, |f| f.members.len());
         // A blocked agent delegates nothing, and nothing is delegated below what it works on.
-        let above = parent.iter().flat_map(|p| p.agents_above.iter().chain([&p.agent]));
-        let blocks = state.blocks_against(above.chain([&ask.agent, id]), &initiator.name, None);
-        let evidence = shown.map(|person| caller::evidence(person.evidence()));
+        let above = || parent.iter().flat_map(|p| p.agents_above.iter().chain([&p.agent]));
+        let mut blocks = state.blocks_against(above().chain([&ask.agent, id]), &initiator.name, None);
+        blocks.extend(stranger_among(&bundle, above()));
+        let evidence = shown.map(caller::evidence);
         Ok(Self { now, asker, parent, initiator, evidence, members, blocks, policy, bundle, expects })
     }
 
@@ -312,11 +309,14 @@ impl Look {
             task: TaskFacts {
                 id,
                 root: parent.map_or(id, |p| p.root),
-                orchestrator: asker.peer.spiffe_id().clone(),
+                orchestrator: parent.map_or(asker.peer.spiffe_id(), |p| &p.orchestrator).clone(),
                 agent: ask.agent.clone(),
                 depth: parent.map_or(0, |p| p.depth + 1),
-                ceiling_declared: ask.ceiling.is_some() && asker.class == IdentityClass::Orchestrator,
-                age_s: 0,
+                ceiling_declared: match parent {
+                    Some(parent) => !parent.declared().is_empty(),
+                    None => ask.ceiling.is_some() && asker.class == IdentityClass::Orchestrator,
+                },
+                age_s: parent.map_or(0, |p| self.now.since(p.created).as_secs()),
                 remaining_s: life,
                 outlived: false,
                 state: parent.map_or(TaskState::Active, |p| p.state),
@@ -387,24 +387,6 @@ fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
         return Err(BrokerError::above_limit("deadline", "more than 30 days ahead"));
     }
     Ok(())
-}
-
-fn digest(ask: &RegisterTask, initiator: Option<&VerifiedPerson>) -> [u8; 32] {
-    let profile = serde_json::to_vec(&ask.profile).unwrap_or_default();
-    let audiences: Vec<&str> = ask.audiences.iter().map(|a| a.as_str()).collect();
-    asked_digest(&[
-        b"register",
-        ask.intent.as_bytes(),
-        ask.initiator.as_ref().map(|i| i.as_str()).unwrap_or_default().as_bytes(),
-        ask.agent.as_str().as_bytes(),
-        &ceiling_bytes(ask.ceiling.as_ref()),
-        &ask.deadline.as_millis().to_be_bytes(),
-        ask.parent.map(|p| p.to_string()).unwrap_or_default().as_bytes(),
-        &profile,
-        audiences.join("\n").as_bytes(),
-        // Whom the token names, not the token: who repeats a request may have a newer one.
-        initiator.map(|person| person.name().as_str()).unwrap_or_default().as_bytes(),
-    ])
 }
 
 /// The bytes of a ceiling that its hash is over.

@@ -190,7 +190,7 @@ impl Broker {
         let mut verified = self.0.trust.recheck(&asking.workload.peer, view.now);
         if verified.is_err() {
             self.0.trust.settled().await;
-            verified = self.0.trust.recheck(&asking.workload.peer, view.now);
+            verified = self.0.trust.recheck(&asking.workload.peer, self.0.clock.now());
         }
         let verified = verified?;
         let permit = Permit::from_decision(verified, words.decision.clone());
@@ -307,11 +307,8 @@ impl Broker {
             tool.map(|t| t.sinks.clone()).unwrap_or_default()
         };
         let entries = words.access.iter().map(|access| (access.clone(), sinks(access)));
-        let subject = if view.initiator.verified {
-            view.initiator.name.to_string()
-        } else {
-            view.orchestrator_of_root.to_string()
-        };
+        let subject =
+            if view.initiator.verified { view.initiator.name.to_string() } else { view.orchestrator.to_string() };
         Ok(Plan {
             grant,
             jti,
@@ -349,6 +346,7 @@ impl Broker {
             asked_digest: self.keyed(view.root, asking.asked)?.to_vec().into(),
             agent: view.agent.to_string(),
             initiator: view.initiator.name.to_string(),
+            agents_above: view.agents_above.iter().map(ToString::to_string).collect(),
         })
     }
 

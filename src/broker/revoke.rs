@@ -17,6 +17,9 @@ use crate::model::reason::ReasonCode;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 
+/// What refusals name.
+const RPC: &str = "Revoke";
+
 impl Broker {
     /// Revokes what `target` names, with everything below it; returns when that is durable and published. Revoking an agent,
     /// an initiator, an audience or everything leaves a block until it is lifted. Revoking what is revoked changes nothing: it
@@ -53,18 +56,19 @@ impl Broker {
     /// Lifts a block. What it revoked stays revoked. Returns the position of the event.
     ///
     /// # Errors
-    /// `NotFound` when no such block stands; `NotPermitted` for anybody but the operator and a person who may revoke, freshly authenticated.
+    /// `NotFound` when no such block stands; `NotPermitted` or `Unauthenticated` for anybody but the operator and a person who may
+    /// revoke, is not blocked and authenticated freshly.
     pub async fn lift_block(&self, caller: &Caller, target: Target, reason: String) -> Result<u64, BrokerError> {
         let _place = self.enter(caller)?;
         if reason.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
         }
-        if !caller.has(Right::Revoke) {
-            return Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing });
-        }
-        caller.freshly(self.0.clock.now())?;
-        if !self.0.known.look().blocks.contains_key(&target) {
-            return Err(BrokerError::NotFound { what: "block" });
+        {
+            let state = self.0.known.look();
+            self.may_change(&state, caller, ("LiftBlock", Right::Revoke))?;
+            if !state.blocks.contains_key(&target) {
+                return Err(BrokerError::NotFound { what: "block" });
+            }
         }
         let stream = stream_of(&target);
         let sealed = self.seal_reason(&stream, Context { kind: "lifted", id: &target.name() }, &reason);
@@ -99,28 +103,23 @@ impl Broker {
             Target::Grant(id) => (state.grants.get(id).map(|grant| grant.task), "grant"),
             Target::Task(id) => (state.tasks.contains_key(id).then_some(*id), "task"),
             Target::Agent(_) | Target::Initiator(_) | Target::Audience(_) | Target::Everything => {
-                if let Caller::Workload(_) = caller {
-                    return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
-                }
-                // It reaches far, and stays until somebody lifts it.
-                caller.freshly(self.0.clock.now())?;
-                let may = caller.has(Right::Revoke);
-                return if may { Ok(None) } else { Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing }) };
+                // It leaves a block, which stays until somebody lifts it.
+                return self.may_change(state, caller, (RPC, Right::Revoke)).map(|()| None);
             }
         };
         let task = task.ok_or(BrokerError::NotFound { what })?;
-        let revokes_all = caller.has(Right::Revoke);
-        if revokes_all || self.may_see(state, caller, task, None) {
-            let own = state.tasks.get(&task).is_some_and(|task| caller.initiated(task));
-            // To see it is not to end it, for a person.
-            return match caller {
-                Caller::Person(_) if !revokes_all && !own => {
-                    Err(BrokerError::NotPermitted { code: ReasonCode::RightMissing })
-                }
-                _ => Ok(Some(task)),
-            };
+        if !caller.has(Right::Revoke) && !self.may_see(state, caller, task, None) {
+            return Err(self.hidden(state, caller, task, Sought { rpc: RPC, what }));
         }
-        Err(self.hidden(state, caller, task, Sought { rpc: "Revoke", what }))
+        // To see it is not to end it, for a person.
+        let own = state.tasks.get(&task).is_some_and(|task| caller.initiated(task));
+        let code = match caller {
+            Caller::Person(_) if !own && !caller.has(Right::Revoke) => ReasonCode::RightMissing,
+            Caller::Person(_) if state.is_shut_out(caller) => ReasonCode::Blocked,
+            _ => return Ok(Some(task)),
+        };
+        self.note_refused(caller, RPC, code, Some(task));
+        Err(BrokerError::NotPermitted { code })
     }
 }
 

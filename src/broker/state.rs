@@ -19,7 +19,7 @@ use crate::intent::usage::Usage;
 use crate::journal::guard_table::GuardTable;
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
-use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, TaskId, ToolName};
+use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, RequestId, TaskId, ToolName};
 use crate::model::identity::Initiator;
 use crate::model::limits::OPEN_GRANTS_PER_TASK_MAX;
 use crate::model::risk::Signal;
@@ -211,6 +211,11 @@ impl State {
         line
     }
 
+    /// The answer to a registration that this identity asked for before under that request id.
+    pub(in crate::broker) fn registration(&self, asker: &SpiffeId, request: &RequestId) -> Option<Answer> {
+        self.registrations.get(asker)?.get(request.as_str()).copied()
+    }
+
     /// Who registered the task, and who those above it.
     pub(in crate::broker) fn orchestrators(&self, id: TaskId) -> BTreeSet<SpiffeId> {
         self.lineage(id).into_iter().map(|(_, task)| task.orchestrator.clone()).collect()
@@ -279,16 +284,17 @@ impl State {
     /// Grants of what `target` names, and of all below it, that no event has ended.
     pub(in crate::broker) fn grants_under(&self, target: &Target) -> BTreeSet<GrantId> {
         let of = |tasks: Option<&BTreeSet<TaskId>>| self.grants_of(tasks.into_iter().flatten());
-        let mut grants: BTreeSet<GrantId> = match target {
-            Target::Grant(id) => BTreeSet::from([*id]),
+        let standing = |id: &GrantId| self.grants.get(id).is_some_and(|grant| !grant.standing.is_ended());
+        match target {
+            Target::Grant(id) => Some(*id).into_iter().filter(standing).collect(),
             Target::Task(id) => self.grants_of([id]),
             Target::Agent(agent) => of(self.by.tasks_of_agent.get(agent)),
             Target::Initiator(name) => of(self.by.tasks_of_initiator.get(name)),
-            Target::Audience(audience) => self.by.grants_of_audience.get(audience).cloned().unwrap_or_default(),
-            Target::Everything => self.grants.keys().copied().collect(),
-        };
-        grants.retain(|id| self.grants.get(id).is_some_and(|grant| !grant.standing.is_ended()));
-        grants
+            Target::Audience(audience) => {
+                self.by.grants_of_audience.get(audience).into_iter().flatten().copied().filter(standing).collect()
+            }
+            Target::Everything => self.grants.keys().copied().filter(standing).collect(),
+        }
     }
 
     /// True when the family has such grants.

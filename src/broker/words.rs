@@ -1,6 +1,8 @@
 //! The words of people and agents as they stand in events: JSON, sealed under the key of their task family. What is sealed
 //! where is bound by its context, so that no sealed text can be moved to another event of the record.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,14 @@ pub(in crate::broker) struct TaskWords {
     #[serde(default)]
     pub(in crate::broker) by_orchestrator: bool,
     pub(in crate::broker) profile: AgentProfile,
+}
+
+/// What a family is for, when its root's words are gone.
+static SILENT: Intent = Intent::silent();
+
+/// What a family is for, by the words of the task that began it.
+pub(in crate::broker) fn root_intent(root: Option<&Arc<TaskWords>>) -> &Intent {
+    root.map_or(&SILENT, |words| &words.intent)
 }
 
 impl TaskWords {

@@ -55,7 +55,7 @@ pub struct Row {
     /// The path of the RPC, as HTTP/2 carries it.
     pub path: &'static str,
     admitted: &'static [Class],
-    needs: Option<Right>,
+    needs: &'static [Right],
 }
 
 impl Row {
@@ -65,11 +65,17 @@ impl Row {
         self.admitted.contains(&class)
     }
 
-    /// The right that a person needs for it. Without one, what a person may do is judged by the object: what it initiated is its
-    /// own.
+    /// The rights of which a person needs one for it. Where there are none, what a person may do is judged by the object: what it
+    /// initiated is its own.
     #[must_use]
-    pub const fn needs(&self) -> Option<Right> {
+    pub const fn needs(&self) -> &'static [Right] {
         self.needs
+    }
+
+    /// True when somebody who has these rights may call it, as far as rights decide.
+    #[must_use]
+    pub fn satisfied_by(&self, has: impl Fn(Right) -> bool) -> bool {
+        self.needs.is_empty() || self.needs.iter().any(|right| has(*right))
     }
 
     /// True when the RPC ends or holds up something. Such calls have limits of their own.
@@ -114,12 +120,12 @@ const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOU
 const OVERSEERS: &[Class] = &[HUMAN, OPERATOR];
 
 const fn rpc(path: &'static str, admitted: &'static [Class]) -> Row {
-    Row { path, admitted, needs: None }
+    Row { path, admitted, needs: &[] }
 }
 
-/// For overseers, of whom people need a right.
-const fn overseen(path: &'static str, right: Right) -> Row {
-    Row { path, admitted: OVERSEERS, needs: Some(right) }
+/// For overseers, of whom people need one of these rights.
+const fn overseen(path: &'static str, needs: &'static [Right]) -> Row {
+    Row { path, admitted: OVERSEERS, needs }
 }
 
 /// The table.
@@ -140,18 +146,18 @@ pub const ROWS: &[Row] = &[
         &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, HUMAN, OPERATOR],
     ),
     rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, HUMAN, OPERATOR]),
-    overseen("/carnet.v1.RevocationService/LiftBlock", Right::Revoke),
-    overseen("/carnet.v1.RevocationService/ListBlocks", Right::Read),
+    overseen("/carnet.v1.RevocationService/LiftBlock", &[Right::Revoke]),
+    overseen("/carnet.v1.RevocationService/ListBlocks", &[Right::Read, Right::Revoke]),
     rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]),
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
-    overseen("/carnet.v1.AuditService/SearchEvents", Right::Read),
-    overseen("/carnet.v1.AuditService/GetDecision", Right::Read),
-    overseen("/carnet.v1.AuditService/ExportEvents", Right::Read),
-    overseen("/carnet.v1.AuditService/GetCheckpoint", Right::Read),
-    overseen("/carnet.v1.PolicyService/GetActivePolicy", Right::Read),
-    overseen("/carnet.v1.PolicyService/CheckPolicy", Right::ActivatePolicy),
-    overseen("/carnet.v1.PolicyService/ActivatePolicy", Right::ActivatePolicy),
+    overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
+    overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
+    overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]),
+    overseen("/carnet.v1.AuditService/GetCheckpoint", &[Right::Read]),
+    overseen("/carnet.v1.PolicyService/GetActivePolicy", &[Right::Read, Right::ActivatePolicy]),
+    overseen("/carnet.v1.PolicyService/CheckPolicy", &[Right::ActivatePolicy]),
+    overseen("/carnet.v1.PolicyService/ActivatePolicy", &[Right::ActivatePolicy]),
     rpc("/grpc.health.v1.Health/Check", KNOWN),
     rpc("/grpc.health.v1.Health/Watch", KNOWN),
     rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN),

@@ -197,7 +197,7 @@ impl Door {
         let began = Stopwatch::start();
         let services = Arc::clone(&self.services);
         let Some(row) = access::row(request.uri().path()) else {
-            let refused = self.unlisted(&request);
+            let refused = self.unlisted(&request, caller.as_ref().ok());
             return Box::pin(async move { Ok(refused.into_http()) });
         };
         // It has done its work; nothing behind the door has a use for it.
@@ -227,10 +227,12 @@ impl Door {
     }
 
     /// Refuses what stands in no row. Asking for it costs of the caller's rate all the same.
-    fn unlisted(&self, request: &http::Request<Body>) -> Status {
+    fn unlisted(&self, request: &http::Request<Body>, caller: Option<&Caller>) -> Status {
         let Services { broker, metrics, .. } = &*self.services;
-        let peer = request.extensions().get::<Arc<VerifiedPeer>>();
-        let above_rate = peer.and_then(|peer| broker.charge(peer.spiffe_id().as_str()).err());
+        // Also of one that proved an identity and is nobody to the policy bundle.
+        let peer = request.extensions().get::<Arc<VerifiedPeer>>().map(Proven::by);
+        let proven = peer.or_else(|| caller.and_then(Proven::caller));
+        let above_rate = proven.and_then(|proven| broker.charge(&proven.subject).err());
         let error = above_rate.unwrap_or(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
         metrics.refused(error.code());
         status::of(&error)
@@ -247,9 +249,9 @@ impl Door {
         let services = &self.services;
         let caller = caller.map_err(|error| services.refuse(row, peer.map(Proven::by).as_ref(), &error))?;
         let proven = Proven::caller(&caller);
-        let code = match (&caller, row.needs()) {
+        let code = match &caller {
             _ if !row.admits(Class::of(&caller)) => Some(ReasonCode::MethodNotAllowed),
-            (Caller::Person(person), Some(right)) if !person.may(right) => Some(ReasonCode::RightMissing),
+            Caller::Person(person) if !row.satisfied_by(|right| person.may(right)) => Some(ReasonCode::RightMissing),
             _ => None,
         };
         if let Some(code) = code {

@@ -8,7 +8,7 @@ use super::echo::OwnWords;
 use super::fit::Reading;
 
 /// The intent of a task. It is read at most once, however many requests are held against it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Intent {
     words: String,
@@ -17,6 +17,12 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// No words at all: nothing is grounded in it.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self { words: String::new(), reading: OnceLock::new(), own: OnceLock::new() }
+    }
+
     /// The words as they were written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -37,7 +43,7 @@ impl Intent {
 
 impl From<String> for Intent {
     fn from(words: String) -> Self {
-        Self { words, ..Self::default() }
+        Self { words, ..Self::silent() }
     }
 }
 

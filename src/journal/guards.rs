@@ -269,7 +269,10 @@ impl Touches<'_> {
         self.grant(&grant.grant_id, &decided.task_id);
         self.usage();
         for tool in &grant.tools {
-            self.bump(GuardKey::of(AGENT_DUTY, &[&decided.agent, tool]), Life::Passing);
+            // What an agent has others do counts as done by itself.
+            for agent in [&decided.agent].into_iter().chain(&decided.agents_above) {
+                self.bump(GuardKey::of(AGENT_DUTY, &[agent, tool]), Life::Passing);
+            }
             self.bump(GuardKey::of(INITIATOR_DUTY, &[&decided.initiator, tool]), Life::Passing);
         }
     }

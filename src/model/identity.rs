@@ -44,6 +44,12 @@ impl IdentityClass {
             Self::Human => "human",
         }
     }
+
+    /// True when tasks can be for such an identity.
+    #[must_use]
+    pub const fn works_on_tasks(self) -> bool {
+        matches!(self, Self::AiAgent | Self::ServiceAccount)
+    }
 }
 
 impl fmt::Display for IdentityClass {

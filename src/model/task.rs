@@ -54,7 +54,7 @@ pub struct AgentProfile {
 }
 
 /// A part of an agent profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum ProfilePart {
     /// The model.

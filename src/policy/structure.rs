@@ -46,7 +46,7 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
 /// What concerns a registration or an amendment.
 pub(in crate::policy) fn registration(asked: &RegistrationFacts, catalogue: &Catalogue) -> Vec<Finding> {
     let mut out = Vec::new();
-    if !matches!(asked.agent_class, Some(IdentityClass::AiAgent | IdentityClass::ServiceAccount)) {
+    if !asked.agent_class.is_some_and(IdentityClass::works_on_tasks) {
         let class = asked.agent_class.map_or("unknown", IdentityClass::as_str);
         out.push(Finding::whole(Denied, ReasonCode::AgentNotEligible, class));
     }

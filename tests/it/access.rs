@@ -53,11 +53,12 @@ fn the_table_is_as_it_was_reviewed() {
         text.push_str(&format!("{:<60}", row.path));
         let cells = Class::ALL.map(|class| {
             let human = class == Class::Identity(IdentityClass::Human);
-            let mark = match (row.admits(class), row.needs()) {
-                (false, _) => "-",
+            let needs = row.needs().iter().map(|right| right.as_str()).collect::<Vec<_>>().join("|");
+            let mark = match row.admits(class) {
+                false => "-",
                 // What a person needs; otherwise the object must be the person's own.
-                (true, Some(right)) if human => right.as_str(),
-                (true, _) => "yes",
+                true if human && !needs.is_empty() => &needs,
+                true => "yes",
             };
             format!("{mark:<width$}", width = class.as_str().len())
         });

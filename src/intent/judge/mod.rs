@@ -52,7 +52,7 @@ pub struct Grounds<'a> {
 }
 
 /// The latest use of a tool outside of the family.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PastUse {
     /// The tool.
     pub tool: ToolName,
