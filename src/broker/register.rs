@@ -334,7 +334,8 @@ impl Look {
                 audiences: ask.audiences.clone(),
                 life_s: life,
                 widens: false,
-                first_ceiling: ask.ceiling.is_some(),
+                // That of a sub-task only takes away.
+                first_ceiling: parent.is_none() && ask.ceiling.is_some(),
                 beyond_parent: self.beyond_parent(ask),
             }),
         }

@@ -1,16 +1,18 @@
 //! Sub-tasks: never wider than what is above them, with its history, its budgets and its end.
 
+mod widening;
+
 use std::time::Duration;
 
 use carnet::pb::v1::{
-    CancelTaskRequest, Ceiling, CompleteTaskRequest, GrantState, Outcome, RegisterTaskRequest, SinkCeiling, TaskState,
-    ToolCeiling,
+    AgentProfile, AmendTaskRequest, CancelTaskRequest, Ceiling, CompleteTaskRequest, GrantState, Outcome,
+    RegisterTaskRequest, RequestCredentialRequest, SinkCeiling, TaskState, ToolCeiling,
 };
 use serde_json::json;
 use tonic::Code;
 
 use super::support::ask::{AGENT, INTENT, OTHER_ORCHESTRATOR, OpenTask, SECOND_AGENT, ceiling, codes};
-use super::support::broker::TestBroker;
+use super::support::broker::{TestBroker, policy_with};
 use super::support::pki::id;
 
 /// Registers a task of the second agent below `parent`.
@@ -293,7 +295,7 @@ async fn an_amendment_to_less_is_free_and_to_more_is_a_decision() {
     registration.ceiling = Some(ceiling(&["tickets.read", "mail.send"]));
     let task = orchestrator.open(registration).await;
     let granted = agent.granted(task.sending()).await;
-    let amend = |tools: &[&str]| carnet::pb::v1::AmendTaskRequest {
+    let amend = |tools: &[&str]| AmendTaskRequest {
         request_id: super::support::caller::unique("amend"),
         task_id: task.id.clone(),
         ceiling: Some(ceiling(tools)),
@@ -332,7 +334,7 @@ async fn a_first_ceiling_by_amendment_is_asked_about_where_it_makes_ground_or_de
     ];
     for (name, ceiling, outcome, reasons) in rows {
         let task = orchestrator.open(broker.task(INTENT)).await;
-        let amendment = carnet::pb::v1::AmendTaskRequest {
+        let amendment = AmendTaskRequest {
             request_id: super::support::caller::unique("amend"),
             task_id: task.id,
             ceiling: Some(ceiling),
@@ -344,5 +346,109 @@ async fn a_first_ceiling_by_amendment_is_asked_about_where_it_makes_ground_or_de
             (outcome, reasons.iter().map(|r| (*r).to_owned()).collect()),
             "{name}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_changed_agent_has_changed_in_every_task_below_its_own() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let model = |name: &str| Some(AgentProfile { model: name.to_owned(), ..AgentProfile::default() });
+    let registration = RegisterTaskRequest { agent_profile: model("m-1"), ..broker.task(INTENT) };
+    let parent = orchestrator.open(registration).await;
+    for registered in ["m-2", ""] {
+        let own = RegisterTaskRequest {
+            agent: id(AGENT).to_string(),
+            agent_profile: model(registered),
+            ..below(&broker, &parent)
+        };
+        let child = agent.open(own).await;
+        let changed = RequestCredentialRequest { agent_profile: model("m-2"), ..child.reading() };
+        let (outcome, reasons) = agent.withheld(changed).await;
+        assert_eq!((outcome, reasons.contains(&"PROFILE_CHANGED".to_owned())), (Outcome::Review, true), "{reasons:?}");
+    }
+    // What another agent is made of is its own affair.
+    let child = agent.open(RegisterTaskRequest { agent_profile: model("m-2"), ..below(&broker, &parent) }).await;
+    let helper = broker.caller(SECOND_AGENT).await;
+    helper.granted(RequestCredentialRequest { agent_profile: model("m-2"), ..child.reading() }).await;
+}
+
+#[tokio::test]
+async fn no_ceiling_below_the_root_grounds_anything_whoever_wrote_it() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let eve = SinkCeiling { sink: "to".into(), values: vec!["eve@evil.test".into()], ..SinkCeiling::default() };
+    let to_eve = |calls_max| Ceiling {
+        tools: vec![ToolCeiling {
+            tool: "mail.send".into(),
+            sinks: vec![eve.clone()],
+            calls_max,
+            ..ToolCeiling::default()
+        }],
+        ttl_max: None,
+    };
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let own =
+        RegisterTaskRequest { agent: id(AGENT).to_string(), ceiling: Some(to_eve(None)), ..below(&broker, &parent) };
+    let by_agent = agent.open(own.clone()).await;
+    let less = AmendTaskRequest {
+        request_id: super::support::caller::unique("amend"),
+        task_id: by_agent.id.clone(),
+        ceiling: Some(to_eve(Some(1))),
+        ..AmendTaskRequest::default()
+    };
+    let amended = orchestrator.amend_task(less).await.unwrap().decision.unwrap();
+    assert_eq!(amended.outcome(), Outcome::Granted, "to less is free: {amended:?}");
+    let request_id = super::support::caller::unique("task");
+    let by_orchestrator = RegisterTaskRequest { request_id, parent_task_handle: String::new(), ..own };
+    let by_orchestrator = orchestrator.open(by_orchestrator).await;
+    let mail = json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" });
+    for task in [by_agent, by_orchestrator] {
+        let (outcome, reasons) = agent.withheld(task.step("mail.send", &mail)).await;
+        assert_eq!((outcome, reasons.contains(&"SINK_UNSEEN".to_owned())), (Outcome::Review, true), "{reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_hands_nothing_on_to_those_of_whom_less_is_asked() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let to_service = RegisterTaskRequest { agent: id("/service/nightly").to_string(), ..below(&broker, &parent) };
+    let decision = agent.register_task(to_service).await.unwrap().decision.unwrap();
+    assert_eq!((decision.outcome(), codes(&decision)), (Outcome::Denied, vec!["NO_PERMIT".to_owned()]));
+}
+
+#[tokio::test]
+async fn nothing_goes_on_below_an_agent_that_the_bundle_knows_no_more() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, helper) =
+        (broker.orchestrator().await, broker.agent().await, broker.caller(SECOND_AGENT).await);
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let child = agent.open(below(&broker, &parent)).await;
+    let granted = helper.granted(child.reading()).await;
+    let without = policy_with(|path, text| match path {
+        "identities.toml" => text.replace("/agent/*\"", &format!("{SECOND_AGENT}\"")),
+        _ => text,
+    });
+    broker.activate(&without).await;
+    assert_eq!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Revoked);
+    let (outcome, reasons) = helper.withheld(child.reading()).await;
+    assert_eq!((outcome, reasons), (Outcome::Denied, vec!["BLOCKED".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_repeated_registration_shows_what_it_takes_again() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let registration = below(&broker, &parent);
+    let child = agent.open(registration.clone()).await;
+    let again = agent.again().register_task(registration.clone()).await.unwrap();
+    assert_eq!(again.task_handle, child.handle);
+    let other = orchestrator.open(broker.task(INTENT)).await;
+    for parent_task_handle in [String::new(), other.handle] {
+        let without = RegisterTaskRequest { parent_task_handle, ..registration.clone() };
+        assert_eq!(agent.register_task(without).await.unwrap_err().reason, "REQUEST_ID_REUSED");
     }
 }

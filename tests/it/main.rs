@@ -39,6 +39,7 @@ mod report;
 mod request;
 mod restart;
 mod revoke;
+mod rights;
 mod search_index;
 mod serve;
 mod support;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use carnet::clock::Clock;
-use carnet::identity::people::PersonOptions;
 use carnet::identity::people::issuer::{ATTEMPTS_APART, KEYS_AGE_MAX, KEYS_RENEWED_EVERY};
+use carnet::identity::people::{IssuerOptions, PersonOptions};
 use carnet::model::person::Right;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
@@ -20,15 +20,21 @@ use super::support::pki::id;
 
 const KEYS: &str = "/keys";
 
-/// Ann has accounts with both issuers and may do everything; Bob may read; nobody has heard of anybody else.
-struct World {
-    corp: Issuer,
-    partner: Issuer,
-    broker: TestBroker,
+/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy; nobody has heard of
+/// anybody else.
+pub struct World {
+    pub corp: Issuer,
+    pub partner: Issuer,
+    pub broker: TestBroker,
 }
 
 impl World {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// One whose issuers are configured otherwise.
+    pub async fn with(change: impl Fn(&mut IssuerOptions)) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let corp = Issuer::start("corp", &clock).await;
         let partner = Issuer::start("partner", &clock).await;
@@ -40,13 +46,16 @@ impl World {
         let persons = vec![
             person("ann@example.org", &[(&corp, "1001"), (&partner, "ann")], &Right::ALL),
             person("bob@example.org", &[(&corp, "1002")], &[Right::Read]),
+            person("rita@example.org", &[(&corp, "1003")], &[Right::Revoke]),
+            person("paul@example.org", &[(&corp, "1004")], &[Right::ActivatePolicy]),
         ];
-        let people = vec![corp.options(), partner.options()];
+        let mut people = vec![corp.options(), partner.options()];
+        people.iter_mut().for_each(change);
         let broker = TestBroker::with(Setup { people, persons, clock: Some(clock), ..Setup::default() }).await;
         Self { corp, partner, broker }
     }
 
-    async fn ann(&self) -> Caller {
+    pub async fn ann(&self) -> Caller {
         self.broker.person(&self.corp.token("1001", ACTING)).await
     }
 
@@ -55,7 +64,7 @@ impl World {
         looked(&self.broker.person(token).await).await
     }
 
-    fn initiated_by(&self, token: String) -> v1::RegisterTaskRequest {
+    pub fn initiated_by(&self, token: String) -> v1::RegisterTaskRequest {
         v1::RegisterTaskRequest { initiator: String::new(), initiator_token: token, ..self.broker.task(INTENT) }
     }
 }

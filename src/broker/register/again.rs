@@ -4,18 +4,17 @@
 use super::{UnexpectedEventError, ceiling_bytes, request_id_reused};
 use crate::broker::Broker;
 use crate::broker::answer::{Decided, Registered};
-use crate::broker::ask::RegisterTask;
+use crate::broker::ask::{RegisterTask, ShownToken};
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::record::{asked_digest, family_of};
 use crate::broker::state::Answer;
 use crate::identity::people::token_digest;
-use crate::model::id::{DecisionId, TaskId};
-use crate::pb::journal as pb;
+use crate::model::id::{DecisionId, InitiatorName, TaskId};
 use crate::pb::journal::event::Payload;
 
 impl Broker {
-    /// The answer that was given to the same request id before: for the same token, or another that the same account shows now.
+    /// The answer that was given to the same request id before: for the same token, or another of the same person's.
     pub(super) async fn registered_again(
         &self,
         caller: &Caller,
@@ -23,24 +22,18 @@ impl Broker {
         answer: Answer,
         asked: [u8; 32],
     ) -> Result<Registered, BrokerError> {
-        let (registered, evidence) = self.reading(move |this| this.recorded_registration(answer, asked)).await?;
-        if let (Some(shown), Some(then)) = (&ask.initiator_token, evidence)
-            && token_digest(&shown.0).as_slice() != then.token_digest
-        {
+        let recorded = self.reading(move |this| this.recorded_registration(answer, asked)).await?;
+        let is_same = |shown: &ShownToken| token_digest(&shown.0).as_slice() == recorded.token;
+        if ask.initiator_token.as_ref().is_some_and(|shown| !is_same(shown)) {
             let now = self.initiator_shown(caller, ask).await?;
-            if now.is_none_or(|now| (&now.evidence().issuer, &now.evidence().subject) != (&then.issuer, &then.subject))
-            {
+            if now.is_none_or(|now| *now.name() != recorded.initiator) {
                 return Err(request_id_reused());
             }
         }
-        Ok(registered)
+        Ok(recorded.registered)
     }
 
-    fn recorded_registration(
-        &self,
-        answer: Answer,
-        asked: [u8; 32],
-    ) -> Result<(Registered, Option<pb::PersonEvidence>), BrokerError> {
+    fn recorded_registration(&self, answer: Answer, asked: [u8; 32]) -> Result<Recorded, BrokerError> {
         let recorded = self.0.journal.read(answer.position).map_err(BrokerError::unavailable)?;
         let root = family_of(&recorded.event.stream);
         if answer.asked != self.keyed(root, asked)? {
@@ -53,16 +46,28 @@ impl Broker {
         let words = self.decision_words(root, &decision)?;
         let id: DecisionId = decision.decision_id.parse().map_err(BrokerError::internal)?;
         let decided = Decided::new(id, &words.decision, words.differences);
-        let evidence = event.initiator_evidence;
-        let Some(task) = event.task else { return Ok((Registered { decided, task: None }, evidence)) };
+        let initiator = words.facts.initiator.name;
+        let token = event.initiator_evidence.map(|evidence| evidence.token_digest).unwrap_or_default();
+        let Some(task) = event.task else {
+            return Ok(Recorded { registered: Registered { decided, task: None }, initiator, token });
+        };
         let id: TaskId = task.task_id.parse().map_err(BrokerError::internal)?;
         let view = match self.task_view(id) {
             // It ended some time ago, and the record alone knows of it.
             Err(BrokerError::NotFound { .. }) => self.recorded_task(&task, recorded.time)?,
             view => view?,
         };
-        Ok((Registered { decided, task: Some((view, self.0.handles.handle(id))) }, evidence))
+        let registered = Registered { decided, task: Some((view, self.0.handles.handle(id))) };
+        Ok(Recorded { registered, initiator, token })
     }
+}
+
+/// A registration as the record has it.
+struct Recorded {
+    registered: Registered,
+    initiator: InitiatorName,
+    /// The digest of the token that the initiator was verified by; empty without one.
+    token: bytes::Bytes,
 }
 
 /// What was asked, so that another question under the same request id is known for one. Who repeats a registration is given the
