@@ -258,7 +258,7 @@ impl CaseText {
             },
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
             ttl_asked: self.ttl_asked,
-            registration: self.register.map(|r| r.into_facts(self.question == Question::Register)).transpose()?,
+            registration: self.register.map(|r| r.into_facts(self.question == Question::Register && self.depth == 0)).transpose()?,
         })
     }
 }
@@ -310,7 +310,7 @@ impl SignalText {
 }
 
 impl RegisterText {
-    fn into_facts(self, registers: bool) -> Result<RegistrationFacts, String> {
+    fn into_facts(self, declares: bool) -> Result<RegistrationFacts, String> {
         let agent_class = match self.agent_class.as_str() {
             "unknown" => None,
             name => {
@@ -318,8 +318,8 @@ impl RegisterText {
                 Some(known.ok_or_else(|| format!("`{}` is no class", name.escape_debug()))?)
             }
         };
-        // A registration declares the first, if any; an amendment says so.
-        let first_ceiling = self.first_ceiling.unwrap_or(registers && self.ceiling.is_some());
+        // A root's registration declares the first, if any; an amendment says so.
+        let first_ceiling = self.first_ceiling.unwrap_or(declares && self.ceiling.is_some());
         Ok(RegistrationFacts {
             agent_class,
             ceiling: self.ceiling,
