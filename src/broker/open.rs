@@ -288,6 +288,7 @@ impl Broker {
             remarks.push(format!("the Workload API cannot be reached; the own SVID is valid for another {left} s"));
         }
         remarks.extend(status.missing.iter().map(|name| format!("there is no trust bundle of `{name}`")));
+        remarks.extend(self.0.people.iter().flat_map(People::remarks));
         remarks
     }
 

@@ -1,8 +1,8 @@
-//! One small document over HTTPS from a server that is known by its SVID, such as the issuer's key set. The address is the
-//! host's to choose; no redirect is followed.
+//! One small document over HTTPS from a server that is known by its SVID, such as the issuer's key set; and the exchange itself,
+//! whoever the server is. The address is the host's to choose; no redirect is followed.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use hyper::Request;
@@ -10,6 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client::Dialer;
 
@@ -42,9 +43,9 @@ pub enum GetError {
     /// More than [`DOCUMENT_BYTES_MAX`], or no text.
     #[error("the document is too large, or no text")]
     Document,
-    /// It took more than [`GET_WITHIN`].
-    #[error("no answer within {} s", GET_WITHIN.as_secs())]
-    TimedOut,
+    /// It took longer than that.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
 }
 
 /// Gets the document at `path`, over a connection of its own. The dialer must speak `http/1.1`.
@@ -52,28 +53,44 @@ pub enum GetError {
 /// # Errors
 /// When the server cannot be reached, is not who it should be, or answers otherwise.
 pub async fn get(dialer: &Dialer, path: &str) -> Result<String, GetError> {
-    tokio::time::timeout(GET_WITHIN, exchange(dialer, path)).await.map_err(|_| GetError::TimedOut)?
-}
-
-async fn exchange(dialer: &Dialer, path: &str) -> Result<String, GetError> {
     let request = Request::get(path).header(HOST, dialer.target()).body(String::new());
     let request = request.map_err(|_| GetError::Path(path.to_owned()))?;
     let connect = |cause| GetError::Connect { target: dialer.target().to_owned(), cause };
-    let stream = dialer.dial().await.map_err(connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
-    let driven = tokio::spawn(connection);
-    let answer = sender.send_request(request).await;
-    let document = match answer {
-        Ok(answer) if answer.status() == 200 => read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await.and_then(text),
-        Ok(answer) => Err(GetError::Status(answer.status().as_u16())),
-        Err(error) => Err(GetError::Exchange(error)),
-    };
-    driven.abort();
-    document
+    let got = async { exchange(dialer.dial().await.map_err(connect)?, request).await };
+    document(within(GET_WITHIN, got).await?)
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, GetError> {
-    String::from_utf8(bytes).map_err(|_| GetError::Document)
+/// What was asked for, where it was given.
+pub(in crate::identity) fn document((status, body): (u16, String)) -> Result<String, GetError> {
+    if status == 200 { Ok(body) } else { Err(GetError::Status(status)) }
+}
+
+/// What comes of it in that time.
+pub(in crate::identity) async fn within<T>(
+    span: Duration,
+    done: impl Future<Output = Result<T, GetError>>,
+) -> Result<T, GetError> {
+    tokio::time::timeout(span, done).await.map_err(|_| GetError::TimedOut(span))?
+}
+
+/// One request over a connection that ends with it: the status and the text of the answer, whatever it is.
+pub(in crate::identity) async fn exchange<S>(stream: S, request: Request<String>) -> Result<(u16, String), GetError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
+    let answered = async {
+        let answer = sender.send_request(request).await.map_err(GetError::Exchange)?;
+        let status = answer.status().as_u16();
+        let body = read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await?;
+        Ok((status, String::from_utf8(body).map_err(|_| GetError::Document)?))
+    };
+    let (mut answered, connection) = (pin!(answered), pin!(connection));
+    tokio::select! {
+        answer = &mut answered => answer,
+        // What came before it ended is there to be read, or says how it ended.
+        _ended = connection => answered.await,
+    }
 }
 
 /// Reads a body of at most `bytes_max` bytes.

@@ -1,31 +1,33 @@
 //! HTTPS and gRPC to servers that are known by an ordinary certificate: issuers of people's tokens, and Carnet's own door for
 //! people. The roots come from a file, the system's or an operator's; no redirect is followed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, version};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
+use zeroize::Zeroizing;
 
 use super::error::IdentityError;
-use super::get::{DOCUMENT_BYTES_MAX, GetError, read_body};
+use super::get::{GetError, document, exchange, within};
 use super::view::provider;
 
 /// Where systems keep the roots that they trust, the first that exists is taken.
 const SYSTEM_ROOTS: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+/// What is spoken with issuers: some that people have are older than TLS 1.3. Whoever comes to us speaks that.
+const ISSUERS_SPEAK: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 /// How long one exchange may take, connecting included.
 pub const EXCHANGE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -52,9 +54,13 @@ impl WebRoots {
         Ok(Self(Arc::new(roots)))
     }
 
-    fn tls(&self, protocol: &[u8]) -> Result<TlsConnector, IdentityError> {
+    fn tls(
+        &self,
+        protocol: &[u8],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<TlsConnector, IdentityError> {
         let mut config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&version::TLS13])
+            .with_protocol_versions(versions)
             .map_err(IdentityError::Rustls)?
             .with_root_certificates(Arc::clone(&self.0))
             .with_no_client_auth();
@@ -68,49 +74,30 @@ impl WebRoots {
     /// When the server cannot be reached, is not who it should be, or answers otherwise than with 200.
     pub async fn get(&self, url: &HttpsUrl) -> Result<String, GetError> {
         let request = Request::get(url.path_and_query()).body(String::new());
-        let (status, body) = self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?;
-        if status == 200 { Ok(body) } else { Err(GetError::Status(status)) }
+        document(self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?)
     }
 
     /// Posts a form, and gives the status with the answer: OAuth tells errors by both.
     ///
     /// # Errors
     /// When the server cannot be reached, is not who it should be, or the exchange breaks.
-    pub async fn post_form(&self, url: &HttpsUrl, form: &[(&str, &str)]) -> Result<(u16, String), GetError> {
-        let fields: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", form_encoded(value))).collect();
+    pub async fn post_form(&self, url: &HttpsUrl, form: &[(&str, &str)]) -> Result<(u16, Zeroizing<String>), GetError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(url.path_and_query())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(fields.join("&"));
-        self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await
+            .body(encoded(form));
+        let (status, body) = self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?;
+        Ok((status, Zeroizing::new(body)))
     }
 
-    async fn exchange(&self, url: &HttpsUrl, request: Request<String>) -> Result<(u16, String), GetError> {
-        let done = tokio::time::timeout(EXCHANGE_WITHIN, self.exchange_in_time(url, request)).await;
-        done.map_err(|_| GetError::TimedOut)?
-    }
-
-    async fn exchange_in_time(&self, url: &HttpsUrl, mut request: Request<String>) -> Result<(u16, String), GetError> {
+    async fn exchange(&self, url: &HttpsUrl, mut request: Request<String>) -> Result<(u16, String), GetError> {
         let connect = |cause| GetError::Connect { target: url.authority(), cause };
         let host = url.host_header().parse().map_err(|_| GetError::Path(url.to_string()))?;
         request.headers_mut().insert(HOST, host);
         request.headers_mut().insert(ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
-        let tls = self.tls(b"http/1.1").map_err(|error| connect(io::Error::other(error)))?;
-        let stream = dial(&tls, url).await.map_err(connect)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
-        let driven = tokio::spawn(connection);
-        let answer = sender.send_request(request).await;
-        let done = match answer {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let body = read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await;
-                body.and_then(|body| String::from_utf8(body).map_err(|_| GetError::Document)).map(|body| (status, body))
-            }
-            Err(error) => Err(GetError::Exchange(error)),
-        };
-        driven.abort();
-        done
+        let tls = self.tls(b"http/1.1", ISSUERS_SPEAK).map_err(|error| connect(io::Error::other(error)))?;
+        within(EXCHANGE_WITHIN, async { exchange(dial(&tls, url).await.map_err(connect)?, request).await }).await
     }
 
     /// A gRPC channel to a server, once connected.
@@ -118,7 +105,7 @@ impl WebRoots {
     /// # Errors
     /// When it cannot be reached or is not who it should be.
     pub async fn channel(&self, url: &HttpsUrl) -> Result<Channel, IdentityError> {
-        let (tls, url) = (self.tls(b"h2")?, url.clone());
+        let (tls, url) = (self.tls(b"h2", &[&version::TLS13])?, url.clone());
         let target = url.authority();
         let endpoint = Endpoint::from_shared(format!("http://{target}"));
         let endpoint = endpoint.map_err(|_| IdentityError::Target(target.clone()))?;
@@ -228,17 +215,26 @@ impl fmt::Display for HttpsUrl {
     }
 }
 
-/// `application/x-www-form-urlencoded`, of everything but letters, digits and what needs no escape.
-fn form_encoded(value: &str) -> String {
-    use std::fmt::Write as _;
-    value.as_bytes().iter().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            out.push(char::from(*byte));
-        } else {
-            let _infallible = write!(out, "%{byte:02X}");
+/// `application/x-www-form-urlencoded`. Values may be secret: they stand nowhere but in what is sent.
+fn encoded(form: &[(&str, &str)]) -> String {
+    // No byte takes more than three, so that the text never moves and leaves a copy behind.
+    let longest = form.iter().map(|(name, value)| name.len() + 2 + 3 * value.len()).sum();
+    let mut out = String::with_capacity(longest);
+    for (name, value) in form {
+        if !out.is_empty() {
+            out.push('&');
         }
-        out
-    })
+        out.push_str(name);
+        out.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                let _infallible = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
 }
 
 /// How much of a URL that is none an error repeats.

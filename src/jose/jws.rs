@@ -68,7 +68,15 @@ impl<'t> Unverified<'t> {
     /// again from [`Verified`] before anything is decided on it.
     #[must_use]
     pub fn danger_unverified_text(&self, claim: &'static str) -> Option<String> {
-        ClaimSet::parse(&self.payload).ok()?.text(claim).ok()?.map(str::to_owned)
+        self.danger_unverified_claims().ok()?.text(claim).ok()?.map(str::to_owned)
+    }
+
+    /// Claims that nobody has vouched for: for whoever got the token from its issuer, and only wants to know what it says.
+    ///
+    /// # Errors
+    /// When the payload is no JSON object, or an object in it names a member twice.
+    pub fn danger_unverified_claims(&self) -> Result<ClaimSet, JoseError> {
+        ClaimSet::parse(&self.payload)
     }
 
     /// What is signed, as it was sent: a token is the same whoever signs it again.

@@ -40,6 +40,8 @@ pub struct Metrics {
     trust_authorities: IntGaugeVec,
     workload_api_connected: IntGauge,
     workload_api_failures: IntGauge,
+    issuer_reachable: IntGaugeVec,
+    issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
     connections: IntCounterVec,
 }
@@ -76,6 +78,9 @@ pub struct Reading {
     pub workload_api_connected: Option<bool>,
     /// How often reaching the Workload API, or using what it sent, has failed.
     pub workload_api_failures: Option<u64>,
+    /// Each issuer of people's tokens, by its name as the operator configured it: whether its keys could be got, and how many may be
+    /// used.
+    pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
 }
@@ -155,6 +160,15 @@ impl Metrics {
                 "carnet_workload_api_failures",
                 "Failures to reach the SPIFFE Workload API, or to use what it sent, since the start.",
             )?,
+            issuer_reachable: {
+                let help = "1 unless the last attempt to get the keys of an issuer of people's tokens failed.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_reachable", help), &["issuer"])?)?
+            },
+            issuer_keys: {
+                let help =
+                    "Keys of an issuer of people's tokens that may be used; 0 until somebody shows one of its tokens.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_keys", help), &["issuer"])?)?
+            },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
             registry,
@@ -245,6 +259,10 @@ impl Metrics {
         }
         set(&self.workload_api_connected, reading.workload_api_connected.map(u64::from));
         set(&self.workload_api_failures, reading.workload_api_failures);
+        for (name, reachable, keys) in &reading.issuers {
+            set(&self.issuer_reachable.with_label_values(&[name.as_str()]), Some(u64::from(*reachable)));
+            set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
+        }
         set(&self.policy_revision, reading.policy_revision);
     }
 

@@ -38,6 +38,7 @@ fn a_reading_leaves_what_it_does_not_know() {
         svid_expires_in: Some(Duration::from_secs(60)),
         trust_authorities: vec![("a.test".to_owned(), 2), ("b.test".to_owned(), 0)],
         workload_api_connected: Some(false),
+        issuers: vec![("corp".to_owned(), false, 2)],
         ..Reading::default()
     });
     metrics.read(&Reading { grants_live: Some(u64::MAX), ..Reading::default() });
@@ -46,6 +47,8 @@ fn a_reading_leaves_what_it_does_not_know() {
     assert!(text.contains("carnet_trust_authorities{trust_domain=\"a.test\"} 2\n"), "{text}");
     assert!(text.contains("carnet_trust_authorities{trust_domain=\"b.test\"} 0\n"), "{text}");
     assert!(text.contains("carnet_workload_api_connected 0\n"), "{text}");
+    assert!(text.contains("carnet_issuer_reachable{issuer=\"corp\"} 0\n"), "{text}");
+    assert!(text.contains("carnet_issuer_keys{issuer=\"corp\"} 2\n"), "{text}");
     assert!(text.contains("carnet_grants{standing=\"live\"} 922337"), "what is too large stays at the most: {text}");
 }
 

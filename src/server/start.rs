@@ -16,6 +16,7 @@ use crate::broker::open;
 use crate::clock::Stopwatch;
 use crate::grpc::door::{Entrance, Services};
 use crate::http::pages::Pages;
+use crate::identity::people::People;
 use crate::identity::trust::{Trust, TrustStatus};
 use crate::journal::options::Stage;
 use crate::metrics::{Metrics, Reading};
@@ -88,6 +89,7 @@ pub enum Drained {
 pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     let Parts { broker, workloads, https, bearer, people, mut operator, metrics, drain_timeout } = parts;
     let (trust, journal) = (broker.trust.clone(), broker.journal.dir.clone());
+    let known = broker.people.clone();
     let broker = Broker::open(measured(broker, &metrics)).await?;
     broker.count_into(&metrics);
     let address = |listener: &tokio::net::TcpListener| {
@@ -106,7 +108,7 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     let services = Services::new(broker.clone(), metrics.clone(), health, end.clone())?;
     let mut doors = JoinSet::new();
     let acceptor = doors::acceptor(&trust, &broker, &metrics)?;
-    let look = look(&broker, &trust, journal);
+    let look = look(&broker, &trust, known, journal);
     if let Some(door) = https {
         let pages = Pages { broker: broker.clone(), metrics: metrics.clone(), look };
         doors.spawn(doors::https(door, pages, end.clone())?);
@@ -251,8 +253,18 @@ fn authorities(status: &TrustStatus) -> Vec<(String, u64)> {
     present.chain(status.missing.iter().map(|name| (name.to_string(), 0))).collect()
 }
 
+/// How each issuer of people's tokens stands.
+fn issuers(people: &People) -> Vec<(String, bool, u64)> {
+    people.standings().map(|(name, now)| (name.to_owned(), now.reachable, now.keys as u64)).collect()
+}
+
 /// What stands now, for a scrape.
-fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Reading + Send + Sync> {
+fn look(
+    broker: &Broker,
+    trust: &Trust,
+    people: Option<People>,
+    journal: PathBuf,
+) -> Arc<dyn Fn() -> Reading + Send + Sync> {
     let (broker, trust) = (broker.clone(), trust.clone());
     Arc::new(move || {
         let status = trust.status();
@@ -272,6 +284,7 @@ fn look(broker: &Broker, trust: &Trust, journal: PathBuf) -> Arc<dyn Fn() -> Rea
             trust_authorities: authorities(&status),
             workload_api_connected: Some(status.connected),
             workload_api_failures: Some(status.failures),
+            issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
         }
     })

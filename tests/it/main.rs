@@ -24,6 +24,7 @@ mod eval_agreement;
 mod explain;
 mod golden;
 mod harness;
+mod issuers;
 mod journal;
 mod limits;
 mod mtls;

@@ -7,6 +7,7 @@ mod rotation;
 
 use std::sync::Arc;
 
+use carnet::clock::Clock;
 use carnet::identity::accept::PeerAcceptor;
 use carnet::identity::client::{Dialer, ServerIdentity, connect};
 use carnet::identity::listen::{ListenLimits, listen};
@@ -15,13 +16,17 @@ use carnet::identity::serve;
 use carnet::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use carnet::identity::workload::Workload;
 use carnet::model::identity::{Authentication, Thumbprint};
-use tokio::net::TcpListener;
+use rustls_pki_types::ServerName;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsConnector;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::support::pki::{DOMAIN, Pki, SOON, domain, id, refusals, soon};
+use super::support::broker::{Setup, TestBroker};
+use super::support::issuer::Issuer;
+use super::support::pki::{DOMAIN, Pki, SOON, client_config_speaking, domain, id, refusals, soon};
 
 /// A gRPC server behind an acceptor. Each request is rechecked, and the answer of a refused one is its reason code.
 pub struct Server {
@@ -184,4 +189,25 @@ async fn without_a_workload_api_there_is_no_identity() {
     assert_eq!(trust.status().own.unwrap().spiffe_id, id("/carnet"));
     assert_eq!(trust.workload().spiffe_id(), Some(id("/carnet")));
     assert!(trust.trusts(&domain(DOMAIN)), "the own trust domain is accepted");
+}
+
+/// Issuers of people's tokens may be asked over TLS 1.2; nobody comes in over it.
+#[tokio::test]
+async fn no_door_speaks_less_than_tls_1_3() {
+    let clock = Clock::manual(Clock::system().now());
+    let people = vec![Issuer::start("corp", &clock).await.options()];
+    let broker = TestBroker::with(Setup { bearers: true, people, clock: Some(clock), ..Setup::default() }).await;
+    let doors = broker.running().addresses();
+    for (name, door) in
+        [("workloads", Some(doors.workloads)), ("tokens of workloads", doors.bearer), ("people", doors.people)]
+    {
+        let greeted = async |version| {
+            let tls = TlsConnector::from(Arc::new(client_config_speaking(version, None)));
+            let tcp = TcpStream::connect(door.unwrap()).await.unwrap();
+            soon(tls.connect(ServerName::try_from("carnet.test").unwrap(), tcp)).await.map(drop)
+        };
+        assert!(greeted(&rustls::version::TLS13).await.is_ok(), "{name}");
+        let refused = greeted(&rustls::version::TLS12).await.unwrap_err();
+        assert!(refused.to_string().contains("ProtocolVersion"), "{name}: {refused}");
+    }
 }

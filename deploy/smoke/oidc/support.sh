@@ -6,6 +6,13 @@ domain="dev.carnet.test" # the trust domain that the shipped policy bundle names
 people_audience="https://carnet.test/people"
 initiator_audience="https://carnet.test/initiators"
 
+# says CODE COMMAND...: whether it fails and says that, for what does so only after a while.
+says() {
+  local code="$1" said
+  shift
+  ! said="$("$@" 2>&1)" && grep -q "$code" <<< "$said"
+}
+
 # done_by COMMAND...: it must succeed; what it says is in $work/last.
 done_by() { "$@" > "$work/last" 2>&1 || fail "$* ($(tail -n 3 "$work/last"))"; }
 

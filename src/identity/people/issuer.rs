@@ -1,11 +1,12 @@
 //! One issuer of people's tokens: found by discovery (OpenID Connect Discovery §4), its keys kept and renewed. A key that the
 //! issuer took back is gone with the next renewal; without renewal no key is used for long.
 
+use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use super::PersonError;
 use super::token::{Expected, Said, TokenRules};
@@ -44,6 +45,9 @@ pub enum IssuerError {
         #[source]
         cause: GetError,
     },
+    /// The issuer's name is no address to begin at.
+    #[error("the issuer has no address")]
+    Issuer(#[source] ParseUrlError),
     /// The discovery document is no JSON object with distinct members.
     #[error("the discovery document is malformed")]
     Document(#[source] ParseJsonError),
@@ -59,9 +63,6 @@ pub enum IssuerError {
     /// The key set is none.
     #[error("the key set cannot be used")]
     Keys(#[source] KeySetError),
-    /// There is no key in it that can be used.
-    #[error("the key set holds no key that can be used")]
-    NoKeys,
     /// It was tried a moment ago, in vain.
     #[error("the keys could not be got a moment ago")]
     TriedBefore,
@@ -79,8 +80,9 @@ impl Discovered {
     /// # Errors
     /// When it cannot be reached, or says something else than what it must.
     pub async fn of(issuer: &str, roots: &WebRoots) -> Result<Self, IssuerError> {
+        let _is_one = HttpsUrl::plain(issuer).map_err(IssuerError::Issuer)?;
         let url: HttpsUrl =
-            format!("{}{DISCOVERY_PATH}", issuer.trim_end_matches('/')).parse().map_err(IssuerError::Address)?;
+            format!("{}{DISCOVERY_PATH}", issuer.trim_end_matches('/')).parse().map_err(IssuerError::Issuer)?;
         let text = roots.get(&url).await.map_err(|cause| IssuerError::Get { url: url.to_string(), cause })?;
         let document = Json::parse_object(&text, DOCUMENT_BYTES_MAX).map_err(IssuerError::Document)?;
         if document.member("issuer") != Some(&Json::String(issuer.to_owned())) {
@@ -109,10 +111,26 @@ struct Inner {
     rules: TokenRules,
     roots: WebRoots,
     clock: Clock,
-    held: RwLock<Option<Held>>,
-    /// The time of the last attempt. Whoever holds it makes the next one, alone.
-    attempt: Mutex<Option<Timestamp>>,
+    state: Mutex<State>,
 }
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The attempt that is under way; its sender is gone when it came to nothing.
+    attempt: Option<watch::Receiver<Option<Got>>>,
+    /// When the last attempt ended, and whether in vain.
+    tried: Option<Timestamp>,
+    failed: bool,
+}
+
+impl State {
+    fn under_way(&self) -> Option<watch::Receiver<Option<Got>>> {
+        self.attempt.clone().filter(|attempt| attempt.has_changed().is_ok())
+    }
+}
+
+type Got = Result<Held, Arc<IssuerError>>;
 
 #[derive(Clone)]
 struct Held {
@@ -120,9 +138,20 @@ struct Held {
     at: Timestamp,
 }
 
+/// How an issuer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// True unless the last attempt to get its keys failed.
+    pub reachable: bool,
+    /// For how long the keys that are there may serve without being renewed; `None` when none may.
+    pub serves_for: Option<Duration>,
+    /// How many keys may be used.
+    pub keys: usize,
+}
+
 impl Issuer {
     pub(in crate::identity) fn new(rules: TokenRules, roots: WebRoots, clock: Clock) -> Self {
-        Self(Arc::new(Inner { rules, roots, clock, held: RwLock::new(None), attempt: Mutex::new(None) }))
+        Self(Arc::new(Inner { rules, roots, clock, state: Mutex::default() }))
     }
 
     pub(in crate::identity) fn rules(&self) -> &TokenRules {
@@ -130,82 +159,121 @@ impl Issuer {
     }
 
     /// Verifies a token. Keys are got when there are none yet, and once more when the token names one that is not known: issuers
-    /// sign with a new key as soon as they have published it.
+    /// sign with a new key as soon as they have published it. Whether a key is the issuer's, only a set tells that came after
+    /// the question; without one the answer is that nobody knows.
     pub(in crate::identity) async fn verify(
         &self,
         token: Unverified<'_>,
         expected: Expected<'_>,
     ) -> Result<Said, PersonError> {
         let rules = self.rules();
-        let mut held = self.current().await?;
-        if let Err(PersonError::KeyUnknown) = rules.key(&token, &held.keys) {
-            // When it cannot be tried now, the key stays unknown.
-            held = self.renewed(Some(held.at)).await.map_err(|_| PersonError::KeyUnknown)?;
+        let (mut held, asked_now) = self.current().await.map_err(PersonError::Unavailable)?;
+        if !asked_now && matches!(rules.key(&token, &held.keys), Err(PersonError::KeyUnknown)) {
+            held = self.renewed(Some(&held)).await.map_err(PersonError::Unavailable)?;
         }
         let key = rules.key(&token, &held.keys)?;
         rules.verify(token, key, expected, self.0.clock.now())
     }
 
-    /// The keys as they are to be used now. When they cannot be renewed, those that are there serve for a while.
-    async fn current(&self) -> Result<Held, PersonError> {
-        let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match held {
-            Some(held) if self.age(held.at) < KEYS_RENEWED_EVERY => Ok(held),
-            // Somebody gets new ones already; nobody waits for that while the old ones serve.
-            Some(held) if self.age(held.at) < KEYS_AGE_MAX && self.0.attempt.try_lock().is_err() => Ok(held),
-            Some(held) => match self.renewed(Some(held.at)).await {
-                Err(_) if self.age(held.at) < KEYS_AGE_MAX => Ok(held),
-                renewed => renewed.map_err(PersonError::Unavailable),
-            },
-            None => self.renewed(None).await.map_err(PersonError::Unavailable),
+    /// How it stands, without asking it.
+    pub(in crate::identity) fn standing(&self) -> Standing {
+        let state = self.state();
+        let held = state.held.as_ref().filter(|held| self.age(held.at) < KEYS_AGE_MAX);
+        Standing {
+            reachable: !state.failed,
+            serves_for: held.map(|held| KEYS_AGE_MAX.saturating_sub(self.age(held.at))),
+            keys: held.map_or(0, |held| held.keys.len()),
         }
     }
 
-    /// A clock that was set back makes what lies ahead old, not young.
+    /// The keys as they are to be used now, and whether they came after this was asked. When they cannot be renewed, those that
+    /// are there serve for a while.
+    async fn current(&self) -> Result<(Held, bool), Arc<IssuerError>> {
+        let (held, under_way) = {
+            let state = self.state();
+            (state.held.clone(), state.under_way().is_some())
+        };
+        let Some(held) = held else { return Ok((self.renewed(None).await?, true)) };
+        let age = self.age(held.at);
+        // While somebody gets new ones already, nobody waits for that as long as the old ones serve.
+        if age < KEYS_RENEWED_EVERY || (under_way && age < KEYS_AGE_MAX) {
+            return Ok((held, false));
+        }
+        match self.renewed(Some(&held)).await {
+            Ok(fresh) => Ok((fresh, true)),
+            Err(_) if self.age(held.at) < KEYS_AGE_MAX => Ok((held, false)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A clock that was set back makes what lies ahead old, not young: nobody knows how old.
     fn age(&self, at: Timestamp) -> Duration {
         let now = self.0.clock.now();
-        if now < at { KEYS_RENEWED_EVERY } else { now.since(at) }
+        if now < at { Duration::MAX } else { now.since(at) }
     }
 
-    /// Other keys than those of `than`. Of all who wait for them, one gets them.
-    async fn renewed(&self, than: Option<Timestamp>) -> Result<Held, IssuerError> {
-        let mut attempt = self.0.attempt.lock().await;
-        let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(held) = held
-            && than != Some(held.at)
+    /// Other keys than those. All who wait for them wait for one attempt, which goes on when they no longer do.
+    async fn renewed(&self, than: Option<&Held>) -> Got {
+        let mut attempt = {
+            let mut state = self.state();
+            if let Some(held) = &state.held
+                && !than.is_some_and(|than| Arc::ptr_eq(&than.keys, &held.keys))
+            {
+                return Ok(held.clone());
+            }
+            match state.under_way() {
+                Some(attempt) => attempt,
+                None if state.tried.is_some_and(|at| self.age(at) < ATTEMPTS_APART) => {
+                    return Err(Arc::new(IssuerError::TriedBefore));
+                }
+                None => {
+                    let (tell, attempt) = watch::channel(None);
+                    state.attempt = Some(attempt.clone());
+                    // Of its own: whoever asked may hang up, and has not used up anything by that.
+                    tokio::spawn(self.clone().try_to_get(tell));
+                    attempt
+                }
+            }
+        };
+        match attempt.wait_for(Option::is_some).await {
+            Ok(got) => got.clone().unwrap_or_else(|| Err(Arc::new(IssuerError::TriedBefore))),
+            Err(_ended_without_a_word) => Err(Arc::new(IssuerError::TriedBefore)),
+        }
+    }
+
+    async fn try_to_get(self, tell: watch::Sender<Option<Got>>) {
+        let got = self.get().await.map_err(Arc::new);
+        let issuer = &self.0.rules.issuer;
+        match &got {
+            Err(error) => tracing::warn!(issuer, error = error as &dyn Error, "the keys of an issuer cannot be got"),
+            Ok(held) if held.keys.is_empty() => tracing::warn!(issuer, "an issuer has no key that can be used"),
+            Ok(_) => {}
+        }
         {
-            return Ok(held);
-        }
-        if attempt.is_some_and(|at| self.age(at) < ATTEMPTS_APART) {
-            return Err(IssuerError::TriedBefore);
-        }
-        *attempt = Some(self.0.clock.now());
-        let got = self.get().await;
-        // It may have taken its time, and those who wait are not to try it one after the other.
-        *attempt = Some(self.0.clock.now());
-        match got {
-            Ok(held) => {
-                *self.0.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held.clone());
-                Ok(held)
-            }
-            Err(error) => {
-                let issuer = &self.0.rules.issuer;
-                tracing::warn!(issuer, error = &error as &dyn std::error::Error, "the keys of an issuer cannot be got");
-                Err(error)
+            let mut state = self.state();
+            state.attempt = None;
+            // It may have taken its time, and those who come next are not to try it one after the other.
+            state.tried = Some(self.0.clock.now());
+            state.failed = got.is_err();
+            if let Ok(held) = &got {
+                state.held = Some(held.clone());
             }
         }
+        tell.send_replace(Some(got));
     }
 
+    /// What the issuer has now. A set without a key is one as well: then it took back all that it had.
     async fn get(&self) -> Result<Held, IssuerError> {
         let Inner { rules, roots, clock, .. } = &*self.0;
         let at = clock.now();
         let url = Discovered::of(&rules.issuer, roots).await?.address("jwks_uri")?;
         let text = roots.get(&url).await.map_err(|cause| IssuerError::Get { url: url.to_string(), cause })?;
         let keys = KeySet::parse(&text, SIGNING).map_err(IssuerError::Keys)?;
-        if keys.is_empty() {
-            return Err(IssuerError::NoKeys);
-        }
         Ok(Held { keys: Arc::new(keys), at })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

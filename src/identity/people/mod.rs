@@ -23,7 +23,7 @@ use crate::model::spiffe_id::SpiffeId;
 use crate::model::spiffe_pattern::Pattern;
 use crate::model::time::Timestamp;
 
-use issuer::{Issuer, IssuerError};
+use issuer::{Issuer, IssuerError, Standing};
 use token::{Expected, InitiatorClients, Said, TokenRules, profile};
 
 /// Why a token is not accepted as a person's: one variant per rule. None repeats the token.
@@ -61,7 +61,7 @@ pub enum PersonError {
     Name,
     /// The keys of the issuer cannot be had.
     #[error("the keys of the issuer are not available")]
-    Unavailable(#[source] IssuerError),
+    Unavailable(#[source] Arc<IssuerError>),
 }
 
 impl PersonError {
@@ -129,6 +129,7 @@ pub struct People {
     issuers: Arc<BTreeMap<String, KnownIssuer>>,
     persons: Arc<BTreeMap<(String, String), Arc<PersonOptions>>>,
     fresh_within: Duration,
+    clock: Clock,
 }
 
 struct KnownIssuer {
@@ -159,7 +160,8 @@ impl People {
         for person in persons.into_iter().map(Arc::new) {
             accounts.extend(person.accounts.iter().map(|account| (account.clone(), Arc::clone(&person))));
         }
-        Self { issuers: Arc::new(issuers.into_iter().map(known).collect()), persons: Arc::new(accounts), fresh_within }
+        let issuers = issuers.into_iter().map(known).collect();
+        Self { issuers: Arc::new(issuers), persons: Arc::new(accounts), fresh_within, clock: clock.clone() }
     }
 
     /// Verifies a token.
@@ -196,7 +198,27 @@ impl People {
             }
         };
         let shown = Shown { evidence, client, token_digest, handed_over_by, expires, address };
-        Ok(VerifiedPerson::assertion(name, may, shown, self.fresh_within))
+        Ok(VerifiedPerson::assertion(name, may, shown, self.fresh_within, self.clock.clone()))
+    }
+
+    /// How each issuer stands, by what it is called here.
+    pub fn standings(&self) -> impl Iterator<Item = (&str, Standing)> {
+        self.issuers.values().map(|known| (known.name.as_str(), known.issuer.standing()))
+    }
+
+    /// What is amiss with the issuers, one sentence each. Of one that was never asked nothing is known.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        self.standings().filter_map(|(name, standing)| match standing {
+            Standing { reachable: true, keys: 0, serves_for: Some(_) } => {
+                Some(format!("issuer `{name}` has no keys, and so knows nobody"))
+            }
+            Standing { reachable: true, .. } => None,
+            Standing { serves_for: Some(left), keys: 1.., .. } => Some(format!(
+                "the keys of issuer `{name}` cannot be got; those that are there serve for another {} s",
+                left.as_secs()
+            )),
+            Standing { .. } => Some(format!("the keys of issuer `{name}` cannot be got, and nobody of it is known")),
+        })
     }
 
     /// The token, and the issuer that it claims to be from: that chooses rules and keys, and nothing else is made of it.
@@ -249,6 +271,7 @@ pub struct VerifiedPerson {
     may: BTreeSet<Right>,
     shown: Shown,
     fresh_within: Duration,
+    clock: Clock,
 }
 
 /// A token that holds, and where it came from.
@@ -271,8 +294,14 @@ enum Orchestrators {
 
 impl VerifiedPerson {
     /// Asserts that a token of this person's was verified.
-    const fn assertion(name: InitiatorName, may: BTreeSet<Right>, shown: Shown, fresh_within: Duration) -> Self {
-        Self { name, may, shown, fresh_within }
+    const fn assertion(
+        name: InitiatorName,
+        may: BTreeSet<Right>,
+        shown: Shown,
+        fresh_within: Duration,
+        clock: Clock,
+    ) -> Self {
+        Self { name, may, shown, fresh_within, clock }
     }
 
     /// The name in records and tokens.
@@ -315,10 +344,10 @@ impl VerifiedPerson {
         }
     }
 
-    /// Until when the token holds.
-    #[must_use]
-    pub const fn expires_at(&self) -> Timestamp {
-        self.shown.expires
+    /// Returns when the token does not hold any more.
+    pub fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (clock, expires) = (self.clock.clone(), self.shown.expires);
+        async move { clock.reach(expires).await }
     }
 
     /// Where it was shown from.

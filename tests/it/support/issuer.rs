@@ -1,6 +1,6 @@
 //! An issuer of OpenID Connect that does as a test says: discovery and keys over HTTPS on loopback, and tokens with any defect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,12 +19,13 @@ use carnet::jose::algorithm::Algorithm;
 use carnet::model::person::PersonTokenKind;
 use carnet::server::doors::PeopleDoor;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as CertificateIssuer, KeyPair};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -42,24 +43,29 @@ pub struct WebIdentity {
 }
 
 impl WebIdentity {
-    pub fn new(protocol: &[u8]) -> Self {
+    pub fn new() -> Self {
+        Self::of("127.0.0.1", &[&rustls::version::TLS13])
+    }
+
+    /// That of another host, or one that speaks other versions of TLS.
+    pub fn of(host: &str, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let folder = TempDir::new().unwrap();
         let (authority_key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = params.self_signed(&authority_key).unwrap();
         let issuer = CertificateIssuer::new(params, authority_key);
-        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
+        let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         let key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key.into())
             .unwrap();
-        config.alpn_protocols = vec![protocol.to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { folder, config: Arc::new(config) }
     }
 
@@ -71,8 +77,17 @@ impl WebIdentity {
 /// What the issuer's server answers, and how often it was asked.
 #[derive(Default)]
 struct Pages {
-    by_path: Mutex<BTreeMap<String, (u16, String)>>,
+    by_path: Mutex<BTreeMap<String, Page>>,
     asked: Mutex<BTreeMap<String, usize>>,
+    /// Those that are not answered yet.
+    held: watch::Sender<BTreeSet<String>>,
+}
+
+#[derive(Clone, Default)]
+struct Page {
+    status: u16,
+    location: Option<String>,
+    body: String,
 }
 
 /// The issuer. Its server ends with it.
@@ -95,7 +110,11 @@ impl Drop for Issuer {
 
 impl Issuer {
     pub async fn start(name: &'static str, clock: &Clock) -> Self {
-        let web = WebIdentity::new(b"http/1.1");
+        Self::behind(WebIdentity::new(), name, clock).await
+    }
+
+    /// One whose server shows that certificate.
+    pub async fn behind(web: WebIdentity, name: &'static str, clock: &Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let pages = Arc::new(Pages::default());
@@ -115,7 +134,44 @@ impl Issuer {
     }
 
     pub fn answer(&self, path: &str, status: u16, body: &str) {
-        self.pages.by_path.lock().unwrap().insert(path.to_owned(), (status, body.to_owned()));
+        let page = Page { status, location: None, body: body.to_owned() };
+        self.pages.by_path.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    /// Says at that path that what is asked for lies elsewhere.
+    pub fn redirect(&self, path: &str, to: &str) {
+        let page = Page { status: 302, location: Some(to.to_owned()), body: String::new() };
+        self.pages.by_path.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    /// Moves a page, as it is now, to another path.
+    pub fn move_page(&self, from: &str, to: &str) {
+        let mut pages = self.pages.by_path.lock().unwrap();
+        let page = pages.remove(from).unwrap();
+        pages.insert(to.to_owned(), page);
+    }
+
+    /// Lets whoever asks for that page wait.
+    pub fn hold(&self, path: &str) {
+        self.pages.held.send_if_modified(|held| held.insert(path.to_owned()));
+    }
+
+    /// Answers those who wait.
+    pub fn release(&self, path: &str) {
+        self.pages.held.send_if_modified(|held| held.remove(path));
+    }
+
+    /// Returns once somebody has asked for that page.
+    pub async fn is_asked(&self, path: &str) {
+        while self.asked(path) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Takes all keys back, the one that signs included.
+    pub fn withdraw_all(&self) {
+        self.published.lock().unwrap().clear();
+        self.answer("/keys", 200, r#"{"keys":[]}"#);
     }
 
     /// How often that page was asked for.
@@ -169,6 +225,17 @@ impl Issuer {
         self.token_of(&self.claims(subject, audience))
     }
 
+    /// An ID token for that client, of a person who has just authenticated.
+    pub fn id_token(&self, subject: &str, client: &str) -> String {
+        let mut claims = self.claims(subject, client);
+        let members = claims.as_object_mut().unwrap();
+        for of_access_tokens in ["client_id", "jti"] {
+            members.remove(of_access_tokens);
+        }
+        let key_id = self.key.lock().unwrap().0.clone();
+        self.sign(&json!({ "alg": "ES256", "kid": key_id }), &claims)
+    }
+
     /// The same for one who did so a while ago.
     pub fn stale_token(&self, subject: &str, audience: &str, age: Duration) -> String {
         let mut claims = self.claims(subject, audience);
@@ -191,6 +258,15 @@ impl Issuer {
             initiator_clients: None,
             roots: self.web.roots(),
         }
+    }
+
+    /// The same for an issuer that gives us ID tokens, for one client each.
+    pub fn options_for_id_tokens(&self, acting: &str, initiating: &str) -> IssuerOptions {
+        let mut options = self.options();
+        options.rules.kind = PersonTokenKind::IdToken;
+        options.audience = Some(acting.to_owned());
+        options.initiator_audience = Some(initiating.to_owned());
+        options
     }
 }
 
@@ -230,11 +306,13 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, pages: Arc<Pages>) {
             let head = String::from_utf8(head).unwrap();
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
             *pages.asked.lock().unwrap().entry(path.clone()).or_default() += 1;
+            drop(pages.held.subscribe().wait_for(|held| !held.contains(&path)).await);
             let found = pages.by_path.lock().unwrap().get(&path).cloned();
-            let (status, body) = found.unwrap_or((404, String::new()));
-            let length = body.len();
+            let Page { status, location, body } = found.unwrap_or(Page { status: 404, ..Page::default() });
+            let (length, location) = (body.len(), location.map(|to| format!("location: {to}\r\n")).unwrap_or_default());
             let answer = format!(
-                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{location}content-length: {length}\r\n\
+                 connection: close\r\n\r\n{body}"
             );
             let _nobody_waits = stream.write_all(answer.as_bytes()).await;
             let _nobody_waits = stream.shutdown().await;

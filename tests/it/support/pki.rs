@@ -16,7 +16,7 @@ use carnet::model::spiffe_id::{SpiffeId, TrustDomain};
 use carnet::model::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -183,9 +183,14 @@ pub async fn present_with(trust: &Trust, config: ClientConfig) -> Outcome {
 
 /// A client that trusts every server, and presents what it is given.
 pub fn client_config(svid: Option<&IssuedSvid>) -> ClientConfig {
+    client_config_speaking(&rustls::version::TLS13, svid)
+}
+
+/// The same, which speaks that version of TLS alone.
+pub fn client_config_speaking(version: &'static SupportedProtocolVersion, svid: Option<&IssuedSvid>) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
+        .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(TrustsEverybody(provider)));
