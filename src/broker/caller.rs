@@ -122,6 +122,14 @@ impl Caller {
         }
     }
 
+    /// Returns when who it is no longer stands; `None` for workloads, whose proof is looked at elsewhere, and for the operator.
+    pub fn expired(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        match self {
+            Self::Person(person) => Some(person.expired()),
+            Self::Workload(_) | Self::Operator { .. } => None,
+        }
+    }
+
     pub(in crate::broker) fn actor(&self) -> pb::Actor {
         match self {
             Self::Workload(w) => w.actor(),

@@ -30,6 +30,7 @@ use crate::grpc::held::holding;
 use crate::grpc::panics::Caught;
 use crate::grpc::service::{self, Edge};
 use crate::grpc::status;
+use crate::grpc::until::until;
 use crate::identity::https::RemoteAddress;
 use crate::identity::jwt_svid::DoorRules;
 use crate::identity::peer::VerifiedPeer;
@@ -213,8 +214,16 @@ impl Door {
             let in_flight = services.metrics.rpc_began();
             let response = match admitted {
                 Ok((caller, open)) => {
+                    let expired = caller.expired();
                     request.extensions_mut().insert(Arc::new(caller));
-                    holding(services.answer(row, request).await, open)
+                    let answer = services.answer(row, request).await;
+                    holding(
+                        match expired {
+                            Some(expired) => until(answer, expired),
+                            None => answer,
+                        },
+                        open,
+                    )
                 }
                 Err(refused) => refused.into_http(),
             };

@@ -9,3 +9,4 @@ pub mod status;
 mod codec;
 mod panics;
 mod service;
+mod until;

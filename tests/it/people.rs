@@ -11,12 +11,14 @@ use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
 use carnet::pb::v1::target::Target;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::support::ask::{AGENT, INTENT, ORCHESTRATOR, revocation};
 use super::support::broker::{FRESH_WITHIN, Setup, TestBroker, activate, shipped_policy};
 use super::support::caller::{Caller, Refused};
 use super::support::issuer::{ACTING, INITIATING, Issuer};
-use super::support::pki::id;
+use super::support::pki::{id, soon};
 
 const KEYS: &str = "/keys";
 
@@ -283,6 +285,9 @@ async fn nobody_comes_in_without_a_token_or_with_that_of_another_door() {
     let svid =
         world.broker.jwt_svid(&world.broker.pki.ca, id("/agent/triage").as_str(), ACTING, Duration::from_secs(60));
     assert_eq!(code(world.shown(&svid).await).0, Code::Unauthenticated);
+    // Nor when the issuer of people vouches for workloads as well, and says all that a person's token says.
+    let workload = world.corp.token(id("/agent/triage").as_str(), ACTING);
+    assert_eq!(code(world.shown(&workload).await).1, "TOKEN_INVALID");
     // A person's token makes nobody a person at the door of workloads.
     let agent = world.broker.agent().await.showing(&format!("Bearer {}", world.corp.token("1001", ACTING)));
     let search = agent.audit().search_events(v1::SearchEventsRequest::default()).await;
@@ -314,13 +319,31 @@ async fn keys_that_there_are_not_make_nobody_ask_for_more_than_once_in_a_while()
     assert_eq!(world.shown(&world.corp.token("1001", ACTING)).await, Ok(()));
     world.broker.advance(ATTEMPTS_APART);
     world.corp.rotate("unpublished");
+    assert_eq!(code(world.shown(&world.corp.token("1001", ACTING)).await).1, "TOKEN_INVALID");
     for _ in 0..20 {
-        assert_eq!(code(world.shown(&world.corp.token("1001", ACTING)).await).1, "TOKEN_INVALID");
+        // It may have been published since, so the answer is that nobody knows.
+        assert_eq!(code(world.shown(&world.corp.token("1001", ACTING)).await).1, "UNAVAILABLE");
     }
     assert_eq!(world.corp.asked(KEYS), 2, "one attempt for all of them");
     world.broker.advance(ATTEMPTS_APART);
     assert_eq!(code(world.shown(&world.corp.token("1001", ACTING)).await).1, "TOKEN_INVALID");
     assert_eq!(world.corp.asked(KEYS), 3);
+}
+
+#[tokio::test]
+async fn a_request_that_is_cancelled_uses_up_no_attempt() {
+    let world = World::new().await;
+    world.corp.hold(KEYS);
+    let token = world.corp.token("1001", ACTING);
+    tokio::select! {
+        _ = world.shown(&token) => panic!("the keys are not there yet"),
+        () = soon(world.corp.is_asked(KEYS)) => {}
+    }
+    // Until the broker has heard of it.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.corp.release(KEYS);
+    assert_eq!(world.shown(&token).await, Ok(()));
+    assert_eq!(world.corp.asked(KEYS), 1);
 }
 
 #[tokio::test]
@@ -348,7 +371,6 @@ async fn discovery_that_is_another_issuers_or_leads_nowhere_is_not_followed() {
         ("no document", "/.well-known/openid-configuration", "<html>".to_owned()),
         ("keys over plain http", "/.well-known/openid-configuration", "http://127.0.0.1/keys".to_owned()),
         ("a key set that is none", KEYS, "{}".to_owned()),
-        ("an empty key set", KEYS, r#"{"keys":[]}"#.to_owned()),
     ] {
         let world = World::new().await;
         match (path, body.strip_prefix("http://")) {
@@ -378,4 +400,51 @@ async fn an_issuer_whose_key_id_is_also_anothers_signs_for_itself_alone() {
     let unknown = Issuer::start("unknown", &world.broker.pki.clock).await;
     assert_eq!(code(world.shown(&unknown.token("1001", ACTING)).await).1, "TOKEN_INVALID");
     assert_eq!(unknown.asked(KEYS), 0, "nobody asks an issuer that is not configured");
+}
+
+#[tokio::test]
+async fn an_issuer_may_give_id_tokens_for_clients_of_our_own() {
+    let clock = Clock::manual(Clock::system().now());
+    let corp = Issuer::start("corp", &clock).await;
+    let people = vec![corp.options_for_id_tokens("carnet-cli", "carnet-desk")];
+    let broker = TestBroker::with(Setup { people, clock: Some(clock), ..Setup::default() }).await;
+    let shown = async |token: &str| looked(&broker.person(token).await).await;
+    let initiated = async |token: String| {
+        let task = v1::RegisterTaskRequest { initiator: String::new(), initiator_token: token, ..broker.task(INTENT) };
+        let answer = broker.orchestrator().await.register_task(task).await;
+        answer.map(|answer| answer.task.unwrap().initiator).map_err(|refused| refused.reason)
+    };
+    let (acting, initiating) = (corp.id_token("1001", "carnet-cli"), corp.id_token("1001", "carnet-desk"));
+    assert_eq!(shown(&acting).await, Ok(()));
+    assert_eq!(initiated(initiating.clone()).await, Ok("corp:1001".to_owned()));
+    // Neither for the other, and no access token for either.
+    assert_eq!(code(shown(&initiating).await).1, "TOKEN_INVALID");
+    assert_eq!(initiated(acting).await, Err("TOKEN_INVALID".to_owned()));
+    assert_eq!(code(shown(&corp.token("1001", "carnet-cli")).await).1, "TOKEN_INVALID");
+    assert_eq!(initiated(corp.token("1001", "carnet-desk")).await, Err("TOKEN_INVALID".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
+    let world = World::new().await;
+    let ann = world.ann().await;
+    let watch = HealthClient::new(ann.service()).watch(HealthCheckRequest { service: String::new() }).await;
+    let mut watch = watch.unwrap().into_inner();
+    assert!(soon(watch.message()).await.unwrap().is_some());
+    world.broker.advance(Duration::from_secs(599));
+    let open = tokio::time::timeout(Duration::from_millis(100), watch.message()).await;
+    assert!(open.is_err(), "the token still holds: {open:?}");
+    world.broker.advance(Duration::from_secs(1));
+    let ended = Refused::from(soon(watch.message()).await.unwrap_err());
+    assert_eq!((ended.code, ended.reason.as_str()), (Code::Unauthenticated, "TOKEN_EXPIRED"));
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_away_is_told_to_whoever_looks_after_the_broker() {
+    let world = World::new().await;
+    let told = || world.broker.running().broker().remarks();
+    assert!(told().is_empty(), "{:?}", told());
+    world.corp.answer(KEYS, 503, "");
+    assert_eq!(code(world.shown(&world.corp.token("1001", ACTING)).await).0, Code::Unavailable);
+    assert_eq!(told(), ["the keys of issuer `corp` cannot be got, and nobody of it is known"]);
 }
