@@ -65,10 +65,18 @@ fn the_examples_of_issuers_and_people_load() {
     assert!(people.door.is_none());
     let issuer = people.issuers.first().unwrap();
     assert_eq!((issuer.name.as_str(), issuer.token), ("corp", PersonTokenKind::AccessToken));
+    let desk = "spiffe://example.org/orchestrator/desk".parse().unwrap();
+    assert_eq!(issuer.initiator_clients, Some([("desk-web".to_owned(), vec![desk])].into()));
     let person = people.persons.first().unwrap();
     assert_eq!(person.accounts, [("https://idp.example.org".to_owned(), "248289761001".to_owned())]);
     assert_eq!(person.may.iter().map(|right| right.as_str()).collect::<Vec<_>>(), ["read", "revoke"]);
 }
+
+/// Parts of the examples.
+const PATTERN: &str = "[\"spiffe://example.org/orchestrator/desk\"]";
+const TABLE: &str = "{ \"desk-web\" = [\"spiffe://example.org/orchestrator/desk\"] }";
+const INITIATOR_AUDIENCE: &str = "initiator_audience =";
+const ACCOUNTS: &str = "[{ issuer = \"corp\", subject = \"248289761001\" }]";
 
 #[test]
 fn issuers_and_people_are_refused_by_name() {
@@ -83,6 +91,23 @@ fn issuers_and_people_are_refused_by_name() {
     for (name, setting, text) in [
         ("plain http", issuer("issuer"), change("https://idp.example.org", "http://idp.example.org")),
         ("a query", issuer("issuer"), change("https://idp.example.org", "https://idp.example.org?a=b")),
+        ("a port alone", issuer("issuer"), change("https://idp.example.org", "https://:443")),
+        ("half an address", issuer("issuer"), change("https://idp.example.org", "https://[::1")),
+        ("a port that is none", issuer("issuer"), change("https://idp.example.org", "https://idp.example.org:99999")),
+        ("white space", issuer("issuer"), change("https://idp.example.org", "https://idp.example.org/ö")),
+        (
+            "workloads' scheme",
+            "people.issuers `spiffe`.name".to_owned(),
+            change("name = \"corp\"", "name = \"spiffe\""),
+        ),
+        ("a client without a name", issuer("clients"), change("[\"carnet-cli\"]", "[\"\"]")),
+        ("a client with control characters", issuer("clients"), change("[\"carnet-cli\"]", "[\"a\\n\"]")),
+        ("an empty table", issuer("initiator_clients"), change(TABLE, "{}")),
+        ("nobody to hand over", issuer("initiator_clients `desk-web`"), change(PATTERN, "[]")),
+        ("another wildcard", issuer("initiator_clients `desk-web`"), change(PATTERN, "[\"spiffe://*/desk\"]")),
+        ("a trust domain", issuer("initiator_clients `desk-web`"), change(PATTERN, "[\"spiffe://example.org\"]")),
+        ("a client without a name there", issuer("initiator_clients ``"), change("\"desk-web\"", "\"\"")),
+        ("a table for nobody", issuer("initiator_clients"), change(INITIATOR_AUDIENCE, "#")),
         ("another kind", issuer("token"), change("\"access_token\"", "\"refresh_token\"")),
         ("one audience for both", issuer("initiator_audience"), change("/initiators", "/people")),
         ("no audience", issuer("audience"), change("\"https://carnet.example.org/people\"", "\"\"")),
@@ -93,6 +118,12 @@ fn issuers_and_people_are_refused_by_name() {
         ("the same person twice", person.clone(), twice("[[people.persons]]")),
         ("an account of an unknown issuer", person.clone(), change("issuer = \"corp\"", "issuer = \"other\"")),
         ("an account without a subject", person.clone(), change("248289761001", "")),
+        ("nobody's accounts", person.clone(), change(ACCOUNTS, "[]")),
+        (
+            "the name of a workload",
+            "people.persons `spiffe://td/x`".to_owned(),
+            change("ada@example.org", "spiffe://td/x"),
+        ),
         ("an unknown right", person, change("\"revoke\"", "\"approve\"")),
         ("the name of an account", "people.persons `corp:1`".to_owned(), change("ada@example.org", "corp:1")),
         ("a door that nobody can pass", "people.enabled".to_owned(), format!("{LEAST}[people]\nenabled = true\n")),

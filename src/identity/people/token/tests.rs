@@ -210,6 +210,73 @@ fn an_access_token_is_one_for_a_person_by_a_client_that_we_know() {
 }
 
 #[test]
+fn a_program_that_asked_for_itself_is_told_by_its_client_or_because_it_never_logged_in() {
+    let signer = Signer::new();
+    let kind = PersonTokenKind::AccessToken;
+    let any = TokenRules { clients: Vec::new(), ..rules(kind) };
+    let desk = InitiatorClients::from([("desk".to_owned(), Vec::new())]);
+    let program: &[_] = &[("sub", r#""desk@clients""#), ("client_id", r#""desk""#), ("auth_time", "")];
+    let person: &[_] = &[("client_id", r#""desk""#)];
+    let person_of_a_silent_issuer: &[_] = &[("client_id", r#""desk""#), ("auth_time", "")];
+    for (name, rules, clients, changes, expected) in [
+        ("a program, where any client may come", &any, None, program, "NoPerson"),
+        ("a person there", &any, None, person, "accepted"),
+        ("a person there, of whom nobody says when", &any, None, person_of_a_silent_issuer, "NoPerson"),
+        ("a client that is listed for initiators", &any, Some(&desk), person_of_a_silent_issuer, "accepted"),
+        ("a program that is none of the clients", &rules(kind), None, program, "Client"),
+    ] {
+        let token = signer.sign(ACCESS_HEADER, &claims(kind, changes));
+        assert_eq!(defect(signer.verify_by(rules, clients, &token)), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_workload_is_no_person_whoever_vouches_for_it() {
+    let signer = Signer::new();
+    for (kind, header) in BOTH {
+        for subject in [r#""spiffe://a.test/agent/triage""#, r#""SPIFFE://a.test/agent""#, r#""spiffe:a""#] {
+            assert_eq!(
+                defect(signer.verify(kind, header, &claims(kind, &[("sub", subject)]))),
+                "NoPerson",
+                "{subject}"
+            );
+        }
+        assert_eq!(defect(signer.verify(kind, header, &claims(kind, &[("sub", r#""spiffeline""#)]))), "accepted");
+    }
+    // As an issuer of JWT-SVIDs writes them that is also one of OpenID Connect.
+    let svid = format!(
+        r#"{{"iss":"{ISSUER}","sub":"spiffe://a.test/agent","aud":["{AUDIENCE}"],"iat":{NOW},"exp":{}}}"#,
+        NOW + 300
+    );
+    let header = r#"{"alg":"ES256","kid":"k","typ":"JWT"}"#;
+    assert_eq!(defect(signer.verify(PersonTokenKind::IdToken, header, &svid)), "NoPerson");
+}
+
+#[test]
+fn the_client_says_who_may_have_asked_for_a_token() {
+    let signer = Signer::new();
+    let listed = InitiatorClients::from([("desk".to_owned(), Vec::new()), (AUDIENCE.to_owned(), Vec::new())]);
+    let (access, id) = (PersonTokenKind::AccessToken, PersonTokenKind::IdToken);
+    for (name, kind, claim, clients, expected) in [
+        ("of the issuer's list", access, ("client_id", r#""cli""#), None, Ok("cli")),
+        ("of the table", access, ("client_id", r#""desk""#), Some(&listed), Ok("desk")),
+        ("of the list, where there is a table", access, ("client_id", r#""cli""#), Some(&listed), Err("Client")),
+        ("of the table, where it does not count", access, ("client_id", r#""desk""#), None, Err("Client")),
+        ("named by `azp`", id, ("azp", r#""desk""#), Some(&listed), Ok("desk")),
+        ("whom it is for", id, ("azp", ""), Some(&listed), Ok(AUDIENCE)),
+        ("of the list alone", id, ("azp", r#""cli""#), Some(&listed), Err("Client")),
+    ] {
+        let header = if kind == access { ACCESS_HEADER } else { ID_HEADER };
+        let said = signer.verify_by(&rules(kind), clients, &signer.sign(header, &claims(kind, &[claim])));
+        assert_eq!(
+            said.map(|said| said.client).map_err(|e| format!("{e:?}")),
+            expected.map(str::to_owned).map_err(str::to_owned),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn an_id_token_is_for_us_and_no_other_statement_of_the_issuer() {
     let signer = Signer::new();
     let kind = PersonTokenKind::IdToken;
@@ -217,6 +284,11 @@ fn an_id_token_is_for_us_and_no_other_statement_of_the_issuer() {
         ("issued to us", "azp", r#""carnet""#, "accepted"),
         ("issued to a client that we know", "azp", r#""cli""#, "accepted"),
         ("issued to somebody else", "azp", r#""other""#, "Client"),
+        ("an access token by its scope", "scope", r#""openid""#, "NoPerson"),
+        ("an access token by its list of scopes", "scp", r#"["a"]"#, "NoPerson"),
+        ("an access token by its client", "client_id", r#""cli""#, "NoPerson"),
+        ("what calls itself a bearer's", "typ", r#""Bearer""#, "NoPerson"),
+        ("what calls itself an ID token", "typ", r#""ID""#, "accepted"),
         ("a logout token", "events", r#"{"http://schemas.openid.net/event/backchannel-logout":{}}"#, "NoPerson"),
     ] {
         assert_eq!(defect(signer.verify(kind, ID_HEADER, &claims(kind, &[(claim, value)]))), expected, "{name}");
