@@ -143,14 +143,14 @@ impl OperatorDoor {
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct OperatorFirst {
     #[command(flatten)]
+    person: PersonDoor,
+    #[command(flatten)]
     operator: OperatorDoor,
     #[command(flatten)]
     target: Target,
     /// Ask as the workload of this SPIFFE Workload API instead.
     #[arg(long, value_name = "SOCKET", help_heading = "Broker", conflicts_with = "operator_socket")]
     socket: Option<String>,
-    #[command(flatten)]
-    person: PersonDoor,
 }
 
 impl OperatorFirst {
@@ -159,13 +159,12 @@ impl OperatorFirst {
     /// # Errors
     /// As those of the doors.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
-        let channel = match (&self.socket, &self.operator.operator_socket) {
-            (Some(socket), _) => self.target.channel(&workload(socket).await?).await?,
-            (None, Some(_)) => self.operator.channel().await?,
-            (None, None) => match self.person.channel().await? {
-                Some(way) => return Ok(way),
-                None => self.operator.channel().await?,
-            },
+        if let Some(way) = self.person.channel().await? {
+            return Ok(way);
+        }
+        let channel = match &self.socket {
+            Some(socket) => self.target.channel(&workload(socket).await?).await?,
+            None => self.operator.channel().await?,
         };
         Ok(showing_nothing(channel))
     }
@@ -175,11 +174,11 @@ impl OperatorFirst {
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct WorkloadFirst {
     #[command(flatten)]
+    person: PersonDoor,
+    #[command(flatten)]
     operator: OperatorDoor,
     #[command(flatten)]
     workload: WorkloadDoor,
-    #[command(flatten)]
-    person: PersonDoor,
 }
 
 impl WorkloadFirst {
@@ -188,13 +187,12 @@ impl WorkloadFirst {
     /// # Errors
     /// As those of the doors.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
+        if let Some(way) = self.person.channel().await? {
+            return Ok(way);
+        }
         let channel = match (&self.workload.socket, &self.operator.operator_socket) {
-            (_, Some(_)) => self.operator.channel().await?,
-            (socket, None) => match self.person.channel().await? {
-                Some(way) => return Ok(way),
-                None if socket.is_some() => return self.workload.channel().await,
-                None => self.operator.channel().await?,
-            },
+            (Some(_), None) => return self.workload.channel().await,
+            (None, _) | (_, Some(_)) => self.operator.channel().await?,
         };
         Ok(showing_nothing(channel))
     }

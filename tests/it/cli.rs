@@ -13,7 +13,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_carnet");
 fn carnet(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments);
-    for variable in ["SPIFFE_ENDPOINT_SOCKET", "CARNET_BROKER", "CARNET_OPERATOR_SOCKET", "CARNET_DATA_DIR"] {
+    for variable in [
+        "SPIFFE_ENDPOINT_SOCKET",
+        "CARNET_BROKER",
+        "CARNET_OPERATOR_SOCKET",
+        "CARNET_DATA_DIR",
+        "CARNET_PEOPLE",
+        "CARNET_TOKEN_FILE",
+        "CARNET_CA_FILE",
+    ] {
         command.env_remove(variable);
     }
     command
@@ -108,6 +116,37 @@ fn what_is_wrong_on_this_side_ends_with_1() {
 fn a_broker_that_is_not_there_ends_with_2() {
     let output = ends(&["audit", "search", "--operator-socket", "/nowhere/operator.sock"], 2);
     assert!(told(&output).contains("/nowhere/operator.sock"), "{}", told(&output));
+}
+
+/// Each row: what is typed, what the environment says, and what is told: where was asked, or why nowhere.
+#[test]
+fn nobody_acts_as_somebody_else_than_was_said() {
+    const DOOR: &str = "https://127.0.0.1:1";
+    const OPERATOR: &str = "/nowhere/operator.sock";
+    const WORKLOAD: &str = "/nowhere/agent.sock";
+    let (two_ways, which_token) = ("name two ways to ask", "which token?");
+    let (person, operator) = (("CARNET_PEOPLE", DOOR), ("CARNET_OPERATOR_SOCKET", OPERATOR));
+    let workload = ("SPIFFE_ENDPOINT_SOCKET", WORKLOAD);
+    let told_of_a_person = ["--people", DOOR];
+    for (name, typed, environment, expected) in [
+        ("two doors", vec!["--people", DOOR, "--operator-socket", OPERATOR], vec![], two_ways),
+        ("a person and a workload", vec!["--people", DOOR, "--socket", WORKLOAD], vec![], two_ways),
+        ("a person", told_of_a_person.to_vec(), vec![], which_token),
+        ("a person, not the environment's operator", told_of_a_person.to_vec(), vec![operator], which_token),
+        ("a person, not the environment's workload", told_of_a_person.to_vec(), vec![workload], which_token),
+        ("the environment's person", vec![], vec![person], which_token),
+        ("the environment's person, not its workload", vec![], vec![person, workload], which_token),
+        ("the operator, not the environment's person", vec!["--operator-socket", OPERATOR], vec![person], OPERATOR),
+        ("the workload, not the environment's person", vec!["--socket", WORKLOAD], vec![person], "no identity"),
+        ("two that the environment names", vec![], vec![person, operator], "are both set"),
+        ("a page for a door", vec!["--people", "https://127.0.0.1:1/?a=b"], vec![], "no `https` URL"),
+    ] {
+        for command in [["audit", "search"], ["task", "list"]] {
+            let output = carnet(&command).args(&typed).envs(environment.iter().copied()).output().unwrap();
+            assert!(!output.status.success(), "{name}");
+            assert!(told(&output).contains(expected), "{name}, {command:?}: {}", told(&output));
+        }
+    }
 }
 
 #[test]
