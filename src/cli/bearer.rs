@@ -10,15 +10,16 @@ use crate::identity::workload::Workload;
 
 /// As a workload that shows a JWT-SVID.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Broker")]
 pub(in crate::cli) struct BearerDoor {
     /// Show a JWT-SVID at the broker's `[bearer]` door instead, which also a proxy may stand in front of.
-    #[arg(long, env = "CARNET_BEARER", value_name = "URL", help_heading = "Broker", requires = "bearer_audience")]
+    #[arg(long, env = "CARNET_BEARER", value_name = "URL", value_parser = HttpsUrl::plain, requires = "bearer_audience")]
     bearer: Option<HttpsUrl>,
     /// Who the broker is to the issuer of JWT-SVIDs: the `audience` of its `[bearer]` door.
-    #[arg(long, env = "CARNET_BEARER_AUDIENCE", value_name = "AUDIENCE", help_heading = "Broker")]
+    #[arg(long, env = "CARNET_BEARER_AUDIENCE", value_name = "AUDIENCE")]
     bearer_audience: Option<String>,
     /// Who vouches for the certificate of that door, in PEM [default: whom the system trusts].
-    #[arg(long, env = "CARNET_CA_FILE", value_name = "FILE", help_heading = "Broker")]
+    #[arg(long, env = "CARNET_CA_FILE", value_name = "FILE")]
     bearer_ca_file: Option<PathBuf>,
 }
 

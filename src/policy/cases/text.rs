@@ -258,7 +258,10 @@ impl CaseText {
             },
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
             ttl_asked: self.ttl_asked,
-            registration: self.register.map(|r| r.into_facts(self.question == Question::Register && self.depth == 0)).transpose()?,
+            registration: self
+                .register
+                .map(|r| r.into_facts(self.question == Question::Register && self.depth == 0))
+                .transpose()?,
         })
     }
 }
