@@ -38,6 +38,25 @@ impl Decimal {
         self.units < 0
     }
 
+    /// How many places it has behind its point.
+    #[must_use]
+    pub const fn places(self) -> u32 {
+        self.scale
+    }
+
+    /// What stands before its point and, in units of the last of so many places, what stands behind it, without its sign.
+    /// Further places are cut off.
+    #[must_use]
+    pub fn parts(self, places: u32) -> (u128, u128) {
+        let (units, one) = (self.units.unsigned_abs(), 10_u128.pow(self.scale));
+        let behind = units % one;
+        let fraction = match places.checked_sub(self.scale) {
+            Some(more) => behind.saturating_mul(10_u128.pow(more)),
+            None => behind / 10_u128.pow(self.scale - places),
+        };
+        (units / one, fraction)
+    }
+
     /// The sum; `None` when it has more than [`NUMBER_DIGITS_MAX`] digits, or places behind its point.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {

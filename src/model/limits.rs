@@ -34,6 +34,9 @@ pub const JSON_DEPTH_MAX: usize = 32;
 pub const JSON_VALUES_MAX: usize = 20_000;
 /// Most digits of an amount, and most places behind its point; also of what amounts add up to.
 pub const NUMBER_DIGITS_MAX: u32 = 30;
+/// Most places of an amount behind its point, where amounts are added up: what no float of a sum of money exceeds, and no
+/// currency.
+pub const AMOUNT_PLACES_MAX: u32 = 18;
 /// Longest name of a tool, an action, a data class, a signal.
 pub const NAME_BYTES_MAX: usize = 128;
 /// Longest resource, audience, initiator or owner, in bytes.

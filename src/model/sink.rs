@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decimal::Decimal;
 use super::json::Json;
-use super::limits::{NUMBER_DIGITS_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
+use super::limits::{AMOUNT_PLACES_MAX, NUMBER_DIGITS_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX};
 
 pub mod alike;
 pub mod carried;
@@ -79,6 +79,12 @@ pub enum SinkError {
     /// A value that should be a decimal number is none, or all of them together have more than [`NUMBER_DIGITS_MAX`] digits.
     #[error("sink `{name}` holds no decimal number of at most {NUMBER_DIGITS_MAX} digits")]
     NotAnAmount {
+        /// The sink.
+        name: String,
+    },
+    /// An amount has more than [`AMOUNT_PLACES_MAX`] places behind its point, where amounts are added up.
+    #[error("sink `{name}` holds an amount with more than {AMOUNT_PLACES_MAX} places behind its point")]
+    TooManyPlaces {
         /// The sink.
         name: String,
     },

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use super::restart::files_below;
-use super::support::ask::{OpenTask, access, audience_of, revocation};
+use super::support::ask::{Granted, OpenTask, access, audience_of, revocation};
 use super::support::broker::TestBroker;
 use super::support::caller::{Caller, Refused, unique};
 
@@ -233,6 +233,37 @@ async fn whatever_may_be_said_is_read_again_and_explained() {
     }
     let (_, agent, task) = broker.at_work().await;
     agent.granted(task.reading()).await;
+}
+
+#[tokio::test]
+async fn an_amount_of_too_many_places_is_refused_and_no_other_ends_the_spending_of_a_family() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let task = orchestrator.open(registration(&broker, "50", "100")).await;
+    let least = "0.000000000000000001";
+    let mut live = Vec::new();
+    for amount in ["20", least, "20"] {
+        let size = broker.record.size().await;
+        let refused = agent.unchecked().request_credential(payment(&task, "1e-30")).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "INVALID_ARGUMENT"));
+        assert_eq!(broker.record.size().await, size, "nothing was decided");
+        live.push(agent.granted(payment(&task, amount)).await);
+    }
+    let less = v1::AmendTaskRequest {
+        request_id: unique("amend"),
+        task_id: task.id.clone(),
+        ceiling: Some(purse("50", "60")),
+        ..v1::AmendTaskRequest::default()
+    };
+    orchestrator.amend_task(less).await.unwrap();
+    let server = broker.resource_server().await;
+    for granted in &live {
+        assert_eq!(server.standing(granted.id()).await.unwrap(), v1::GrantState::Live);
+        Granted::renewed(agent.renew_credential(task.renewal(granted.id())).await.unwrap());
+    }
+    let (_, reasons) = agent.withheld(payment(&task, "20")).await;
+    assert_eq!(reasons[0], "CEILING_EXCEEDED", "to the last place");
+    agent.granted(payment(&task, "19.999999999999999999")).await;
 }
 
 #[tokio::test]

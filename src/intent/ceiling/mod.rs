@@ -118,9 +118,8 @@ fn of_sink(
     if let Some(max) = limits.total_max {
         // Only amounts of the catalogue are added up: of others nothing is known to be left.
         let counted = tool.and_then(|t| t.sink(&limits.sink)).is_some_and(|s| s.kind == SinkKind::Amount);
-        let used = if counted { usage.total_of(&access.tool, &limits.sink) } else { None };
-        let left = used.and_then(|u| max.checked_sub(u)).unwrap_or(Decimal::ZERO);
-        if sum > left {
+        let fits = if counted { usage.fits(&access.tool, &limits.sink, sum, max) } else { Err(Decimal::ZERO) };
+        if let Err(left) = fits {
             breaches.push(Breach::Amount { sink: limits.sink.clone(), asked: sum, left });
         }
     }

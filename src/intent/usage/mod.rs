@@ -1,7 +1,8 @@
 //! What a task family was granted so far: a fold of grants, from which budgets and conflicts of duty are judged.
 //!
 //! A grant that is given back, expires or is revoked gives nothing back: its token may have been used before, and a budget
-//! that could be had again by returning grants would be none. Renewing keeps the grant and reserves nothing.
+//! that could be had again by returning grants would be none. Renewing keeps the grant and reserves nothing. No amount can
+//! make a total unknown for those that come after it, so amounts have a bounded number of places behind their point.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use crate::catalogue::tool::Tool;
 use crate::model::access::Access;
 use crate::model::decimal::Decimal;
 use crate::model::id::ToolName;
+use crate::model::limits::AMOUNT_PLACES_MAX;
 use crate::model::sink::{SinkError, SinkKind};
 
 /// What a task family was granted.
@@ -23,8 +25,51 @@ pub struct Usage {
 struct ToolUsage {
     grants: u32,
     first: u64,
-    // `None`: more than a decimal number holds, so that every cap is exceeded.
-    totals: BTreeMap<String, Option<Decimal>>,
+    totals: BTreeMap<String, Total>,
+}
+
+/// A sum of amounts. It has room for more of them, of any size, than can ever be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+struct Total {
+    whole: u128,
+    /// In units of the last place that an amount may have.
+    fraction: u64,
+}
+
+/// As many units as make one.
+const FRACTIONS: u64 = 10_u64.pow(AMOUNT_PLACES_MAX);
+
+impl Total {
+    /// The sum of one amount, without its sign. What stands behind the last place that amounts have is cut off.
+    fn of(amount: Decimal) -> Self {
+        let (whole, fraction) = amount.parts(AMOUNT_PLACES_MAX);
+        Self { whole, fraction: u64::try_from(fraction).unwrap_or(FRACTIONS - 1) }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let fraction = self.fraction + other.fraction;
+        let carried = u128::from(fraction >= FRACTIONS);
+        let whole = self.whole.saturating_add(other.whole).saturating_add(carried);
+        Self { whole, fraction: fraction % FRACTIONS }
+    }
+
+    /// Nothing, where that would be less.
+    fn minus(self, other: Self) -> Self {
+        if self < other {
+            return Self::default();
+        }
+        let borrowed = self.fraction < other.fraction;
+        let fraction = self.fraction + if borrowed { FRACTIONS } else { 0 } - other.fraction;
+        Self { whole: self.whole - other.whole - u128::from(borrowed), fraction }
+    }
+
+    /// As a number. What has too many digits for one is told without its fraction, or as nothing.
+    fn told(self) -> Decimal {
+        let (whole, fraction) = (self.whole, self.fraction);
+        let exact = format!("{whole}.{fraction:0width$}", width = AMOUNT_PLACES_MAX as usize);
+        let exact = exact.trim_end_matches('0').trim_end_matches('.');
+        exact.parse().or_else(|_| whole.to_string().parse()).unwrap_or(Decimal::ZERO)
+    }
 }
 
 /// The amounts of one access, by sink: what granting it reserves.
@@ -33,7 +78,7 @@ pub type Amounts = Vec<(String, Decimal)>;
 /// The sum of each amount sink of an access, without signs: what goes below zero gives nothing back.
 ///
 /// # Errors
-/// When a value is no amount, too long, or there are too many.
+/// When a value is no amount, has more than [`AMOUNT_PLACES_MAX`] places, is too long, or there are too many.
 pub fn amounts(access: &Access, tool: &Tool) -> Result<Amounts, SinkError> {
     let mut out = Vec::new();
     for sink in tool.sinks.iter().filter(|s| s.kind == SinkKind::Amount) {
@@ -42,6 +87,9 @@ pub fn amounts(access: &Access, tool: &Tool) -> Result<Amounts, SinkError> {
         let values = sink.values(&access.arguments)?;
         for value in &values {
             let amount: Decimal = value.parse().map_err(|_| not_an_amount())?;
+            if amount.places() > AMOUNT_PLACES_MAX {
+                return Err(SinkError::TooManyPlaces { name: sink.name.clone() });
+            }
             let amount = if amount.is_negative() { Decimal::ZERO.checked_sub(amount) } else { Some(amount) };
             let amount = amount.ok_or_else(not_an_amount)?;
             sum = sum.checked_add(amount).ok_or_else(not_an_amount)?;
@@ -60,8 +108,8 @@ impl Usage {
             self.tools.entry(tool.clone()).or_insert_with(|| ToolUsage { first: position, ..ToolUsage::default() });
         usage.grants = usage.grants.saturating_add(1);
         for (sink, amount) in amounts {
-            let total = usage.totals.entry(sink.clone()).or_insert(Some(Decimal::ZERO));
-            *total = total.and_then(|t| t.checked_add(*amount));
+            let total = usage.totals.entry(sink.clone()).or_default();
+            *total = total.plus(Total::of(*amount));
         }
     }
 
@@ -73,7 +121,7 @@ impl Usage {
             usage.grants = usage.grants.saturating_sub(1);
             for (sink, amount) in amounts {
                 if let Some(total) = usage.totals.get_mut(sink) {
-                    *total = total.and_then(|t| t.checked_sub(*amount));
+                    *total = total.minus(Total::of(*amount));
                 }
             }
         }
@@ -92,10 +140,15 @@ impl Usage {
         self.tools.get(tool).map_or(0, |u| u.first)
     }
 
-    /// What was reserved of a sink in total; `None` when it is more than a decimal number holds.
-    #[must_use]
-    pub fn total_of(&self, tool: &ToolName, sink: &str) -> Option<Decimal> {
-        self.tools.get(tool).and_then(|u| u.totals.get(sink)).copied().unwrap_or(Some(Decimal::ZERO))
+    /// Whether one more amount of a sink keeps to the cap on its total.
+    ///
+    /// # Errors
+    /// With what is left of the cap, when it does not.
+    pub fn fits(&self, tool: &ToolName, sink: &str, amount: Decimal, max: Decimal) -> Result<(), Decimal> {
+        let used = self.tools.get(tool).and_then(|u| u.totals.get(sink)).copied().unwrap_or_default();
+        // A cap below zero lets nothing pass.
+        let max = if max.is_negative() { Total::default() } else { Total::of(max) };
+        if used.plus(Total::of(amount)) <= max { Ok(()) } else { Err(max.minus(used).told()) }
     }
 }
 

@@ -58,32 +58,60 @@ fn totals_grow_with_every_grant() {
     usage.reserve(&pay.name, &a, 9);
     assert_eq!(usage.grants_of(&pay.name), 2);
     assert_eq!(usage.first_grant_of(&pay.name), 7);
-    assert_eq!(usage.total_of(&pay.name, "parts.amount").unwrap().to_string(), "3");
+    assert_eq!(left(&usage, "10"), "7");
     let own = usage.without(&pay.name, &a);
     assert_eq!(own.grants_of(&pay.name), 1);
-    assert_eq!(own.total_of(&pay.name, "parts.amount").unwrap().to_string(), "1.5");
-    assert_eq!(own.total_of(&"other".parse().unwrap(), "x"), Some(Decimal::ZERO));
+    assert_eq!(left(&own, "10"), "8.5");
+    let ten: Decimal = "10".parse().unwrap();
+    own.fits(&"other".parse().unwrap(), "x", ten, ten).unwrap();
+}
+
+/// What is left of a cap on the total, which is asked for whole and more.
+fn left(usage: &Usage, cap: &str) -> String {
+    let (cap, more) = (cap.parse().unwrap(), "1e29".parse().unwrap());
+    usage.fits(&pay().name, "parts.amount", more, cap).unwrap_err().to_string()
 }
 
 #[test]
-fn a_total_beyond_what_a_decimal_holds_stays_beyond() {
-    let mut usage = Usage::default();
-    let tool: ToolName = "pay".parse().unwrap();
-    let most: Decimal = "999999999999999999999999999999".parse().unwrap();
-    let least: Decimal = "0.000000000000000000000000000001".parse().unwrap();
-    usage.reserve(&tool, &[("a".to_owned(), most)], 1);
-    usage.reserve(&tool, &[("a".to_owned(), least)], 2);
-    assert_eq!(usage.total_of(&tool, "a"), None);
-    usage.reserve(&tool, &[("a".to_owned(), least)], 3);
-    assert_eq!(usage.total_of(&tool, "a"), None);
+fn no_amount_makes_a_total_unknown() {
+    let (mut usage, tool) = (Usage::default(), pay().name);
+    let drawn = |amount: &str| [("parts.amount".to_owned(), amount.parse().unwrap())];
+    let least = "0.000000000000000001";
+    usage.reserve(&tool, &drawn(least), 1);
+    usage.reserve(&tool, &drawn("20"), 2);
+    assert_eq!(left(&usage, "100"), "79.999999999999999999");
+    let fits = |usage: &Usage, amount: &str, cap: &str| {
+        usage.fits(&tool, "parts.amount", amount.parse().unwrap(), cap.parse().unwrap()).is_ok()
+    };
+    assert!(fits(&usage, "79.999999999999999999", "100") && !fits(&usage, "80", "100"));
+    assert!(!fits(&usage, least, "20.0000000000000000019"), "what no amount can use of a cap is none");
+    for _ in 0..1000 {
+        usage.reserve(&tool, &drawn("999999999999999999999999999999"), 3);
+    }
+    assert!(!fits(&usage, "0", "999999999999999999999999999999"));
+    for _ in 0..1000 {
+        usage = usage.without(&tool, &drawn("999999999999999999999999999999"));
+    }
+    assert_eq!(left(&usage, "100"), "79.999999999999999999", "and gives them back to the last place");
     let json = serde_json::to_string(&usage).unwrap();
     assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage, "as a snapshot keeps it");
 }
 
 #[test]
+fn an_amount_of_more_places_than_are_added_up_is_refused() {
+    let amount = |text: &str| amounts(&access(&format!(r#"{{"parts":{{"amount":{text}}}}}"#)), &pay());
+    assert_eq!(amount("1e-18").unwrap()[0].1.to_string(), "0.000000000000000001");
+    assert_eq!(amount("1.0000000000000000000000").unwrap()[0].1.to_string(), "1", "zeros are no places");
+    for text in ["1e-19", "1e-30", "-0.1234567890123456789"] {
+        let refused = amount(text).unwrap_err();
+        assert_eq!(refused, SinkError::TooManyPlaces { name: "parts.amount".to_owned() }, "{text}");
+    }
+}
+
+#[test]
 fn amounts_that_add_up_to_too_many_digits_are_refused() {
-    let digits = |least: &str| access(&format!(r#"{{"parts":[{{"amount":20}},{{"amount":{least}}}]}}"#));
-    assert_eq!(amounts(&digits("0.0001"), &pay()).unwrap()[0].1.to_string(), "20.0001");
-    let refused = amounts(&digits("0.000000000000000000000000000001"), &pay()).unwrap_err();
+    let both = |most: &str| access(&format!(r#"{{"parts":[{{"amount":0.1}},{{"amount":{most}}}]}}"#));
+    assert_eq!(amounts(&both("20"), &pay()).unwrap()[0].1.to_string(), "20.1");
+    let refused = amounts(&both("999999999999999999999999999999"), &pay()).unwrap_err();
     assert_eq!(refused, SinkError::NotAnAmount { name: "parts.amount".to_owned() });
 }
