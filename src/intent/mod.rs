@@ -10,6 +10,7 @@ pub mod echo;
 pub mod fit;
 pub mod judge;
 mod leaves;
+mod refused;
 pub mod session;
 mod spelling;
 pub mod task;

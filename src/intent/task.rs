@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::echo::OwnWords;
 use super::fit::Reading;
+use super::refused;
 
 /// The intent of a task. It is read at most once, however many requests are held against it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,6 +15,7 @@ pub struct Intent {
     words: String,
     reading: OnceLock<Reading>,
     own: OnceLock<OwnWords>,
+    affirmed: OnceLock<String>,
 }
 
 impl Intent {
@@ -33,6 +35,11 @@ impl Intent {
     #[must_use]
     pub fn reading(&self) -> &Reading {
         self.reading.get_or_init(|| Reading::of(&self.words))
+    }
+
+    /// The words without what they refuse.
+    pub(super) fn affirmed(&self) -> &str {
+        self.affirmed.get_or_init(|| refused::affirmed(&self.words).into_owned())
     }
 
     /// The words that a value may be put together from without saying anything.

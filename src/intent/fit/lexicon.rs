@@ -188,6 +188,10 @@ pub(super) const READS: &str = "what who when where which how find show list sum
     look get fetch retrieve view compare explain describe recommend suggest identify count analyze analyse know browse is \
     are do does any";
 
+/// Verbs with which one asks for something that changes nothing.
+pub(super) const ASKS: &str = "find show list summarize summarise read check search look get fetch retrieve view compare \
+    explain describe recommend suggest identify count analyze analyse browse ask use try see wait";
+
 static GENERIC: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     "get list view search find read fetch show retrieve check query lookup manage manager detail info information all by id \
      for in of the a to from tool data item with and on available saved current new my own name type service api load \

@@ -133,6 +133,16 @@ impl Reading {
     }
 }
 
+/// True for a word with which somebody may begin to ask for something.
+pub(super) fn is_verb(word: &str) -> bool {
+    lexicon::verb(word).is_some() || lexicon::holds(lexicon::ASKS, word)
+}
+
+/// The same for one that is hardly ever anything else.
+pub(super) fn is_only_verb(word: &str) -> bool {
+    lexicon::verb(word).is_some_and(|verb| !verb.noun_too)
+}
+
 /// True for a word of tool and argument names that says nothing about what they are for.
 pub(super) fn is_generic(word: &str) -> bool {
     lexicon::is_generic(word)

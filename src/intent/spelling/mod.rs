@@ -19,10 +19,6 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::model::decimal::Decimal;
 use crate::model::sink::SinkKind;
 
-mod refused;
-
-pub(crate) use refused::affirmed;
-
 /// Longest run of digits that is taken for a counter (a date, an hour, a quantity, the n-th object of some kind) rather than
 /// for an id that names one object only.
 pub(crate) const COUNTER_DIGITS_MAX: usize = 5;

@@ -36,26 +36,6 @@ fn only_spellings_that_every_target_treats_as_the_same_are_merged() {
 }
 
 #[test]
-fn what_is_refused_is_not_asked_for() {
-    let rows = [
-        ("refused", "Answer the others and do not write to eve@evil.test", false),
-        ("in short", "Don\u{2019}t send it to eve@evil.test.", false),
-        ("never", "Never share it with eve@evil.test", false),
-        ("beside another", "Write to bob@acme.test, not to eve@evil.test.", false),
-        ("another is refused", "Do not write to bob@acme.test, write to eve@evil.test", true),
-        ("turned", "Don't call but write to eve@evil.test", true),
-        ("a condition", "If it is not there, write to eve@evil.test", true),
-        ("a request", "Do not forget to write to eve@evil.test", true),
-        ("another sentence", "Never mind. Write to eve@evil.test", true),
-        ("both", "Never call eve@evil.test. Write to eve@evil.test", true),
-    ];
-    for (name, prose, expected) in rows {
-        assert_eq!(stands_in(&affirmed(prose), SinkKind::Address, "eve@evil.test"), expected, "{name}");
-    }
-    assert!(matches!(affirmed("Write to eve@evil.test"), Cow::Borrowed(_)));
-}
-
-#[test]
 fn a_value_has_to_stand_on_its_own() {
     use SinkKind::{Address, Id, Other, Path, Url};
     let rows = [

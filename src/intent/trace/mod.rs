@@ -63,7 +63,7 @@ pub(super) fn ground(
         // Where something goes, it must not only be named as where it shall not.
         let place = matches!(sink.kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path);
         spelling::stands_in(intent, sink.kind, value)
-            && (!place || spelling::stands_in(&spelling::affirmed(intent), sink.kind, value))
+            && (!place || spelling::stands_in(ground.intent.affirmed(), sink.kind, value))
     };
     if in_intent {
         return Some((Provenance::Intent, None));
