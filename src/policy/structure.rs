@@ -29,8 +29,10 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
     let workload = matches!(shown, Authentication::X509Svid | Authentication::JwtSvid);
     deny(!workload, ReasonCode::KeyNotProven, shown.as_str());
     deny(task.state.is_ended(), ReasonCode::TaskEnded, task.state.as_str());
-    // A pause suspends by a cause of its own; to deny the staying of a live grant would end it.
-    let paused = task.state == TaskState::Paused && facts.question == Question::Request;
+    // A pause suspends by a cause of its own; to deny the staying of a live grant would end it. Below a paused task nothing is
+    // arranged either.
+    let begins = matches!(facts.question, Question::Request | Question::Register);
+    let paused = task.state == TaskState::Paused && begins;
     deny(paused, ReasonCode::TaskPaused, "");
     deny(task.remaining_s == 0 && !task.state.is_ended(), ReasonCode::DeadlinePassed, "");
     deny(!task.blocks.is_empty(), ReasonCode::Blocked, &task.blocks.join(", "));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GrantState, Outcome, SuspensionCause, TaskState};
+use carnet::pb::v1::{GrantState, Outcome, RegisterTaskRequest, SuspensionCause, TaskState};
 use tonic::Code;
 
-use super::support::ask::{INTENT, OpenTask, revocation};
+use super::support::ask::{INTENT, OpenTask, codes, revocation};
 use super::support::broker::TestBroker;
 use super::support::caller::Caller;
 
@@ -104,6 +104,26 @@ async fn a_pause_reaches_sub_tasks_and_sub_tasks_of_their_own_pause_stay() {
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Suspended, "the child is still paused");
     orchestrator.resume_task(child.resume()).await.unwrap();
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Live);
+}
+
+#[tokio::test]
+async fn a_paused_task_opens_no_sub_tasks() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
+    let below = || RegisterTaskRequest {
+        parent_task_id: task.id.clone(),
+        parent_task_handle: task.handle.clone(),
+        ..broker.task(INTENT)
+    };
+    orchestrator.pause_task(task.pause()).await.unwrap();
+    for caller in [&agent, &orchestrator] {
+        let answer = caller.register_task(below()).await.unwrap();
+        let decision = answer.decision.unwrap();
+        assert_eq!((decision.outcome(), codes(&decision)), (Outcome::Denied, vec!["TASK_PAUSED".to_owned()]));
+        assert!(answer.task.is_none());
+    }
+    orchestrator.resume_task(task.resume()).await.unwrap();
+    agent.open(below()).await;
 }
 
 #[tokio::test]
