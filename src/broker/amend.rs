@@ -104,7 +104,7 @@ impl Broker {
         let ceiling = match &amended {
             Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };
-                words::seal_to_fold(&self.0.sealer, view.root, context, words)?
+                words::seal(&self.0.sealer, view.root, context, words)?
             }
             None => bytes::Bytes::new(),
         };

@@ -144,7 +144,7 @@ impl Broker {
             profile: ask.profile.clone(),
         };
         let context = Context { kind: "task", id: &id.to_string() };
-        let sealed = words::seal_to_fold(&self.0.sealer, root, context, &words)?;
+        let sealed = words::seal(&self.0.sealer, root, context, &words)?;
         Ok(pb::RegisteredTask {
             task_id: id.to_string(),
             parent_task_id: ask.parent.map(|p| p.to_string()).unwrap_or_default(),

@@ -186,7 +186,7 @@ impl Broker {
         words: &W,
     ) -> Result<Bytes, BrokerError> {
         let context = Context { kind, id: &key.to_string() };
-        Ok(words::seal_to_fold(&self.0.sealer, root, context, words)?)
+        Ok(words::seal(&self.0.sealer, root, context, words)?)
     }
 
     fn reported(&self, task: TaskId, position: u64, tally: Tally) -> Result<Reported, BrokerError> {

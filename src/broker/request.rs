@@ -362,7 +362,7 @@ impl Broker {
             bytes::Bytes::new()
         } else {
             let context = Context { kind: "draws", id: &plan.jti.to_string() };
-            words::seal_to_fold(&self.0.sealer, view.root, context, draws)?
+            words::seal(&self.0.sealer, view.root, context, draws)?
         };
         Ok(pb::Grant {
             grant_id: plan.grant.to_string(),

@@ -311,14 +311,14 @@ fn load_retired(s: SavedRetired) -> GrantChange {
 }
 
 /// `None` when the family was erased.
-fn seal<W: Serialize + serde::de::DeserializeOwned>(
+fn seal<W: Serialize>(
     means: &Means,
     root: TaskId,
     kind: &'static str,
     id: &str,
     words: &W,
 ) -> Result<Option<Vec<u8>>, SaveError> {
-    match words::seal(&means.sealer, root, Context { kind, id }, words) {
+    match words::seal_derived(&means.sealer, root, Context { kind, id }, words) {
         Ok(sealed) => Ok(Some(sealed.to_vec())),
         Err(error) if error.is_erased() => Ok(None),
         Err(error) => Err(SaveError(Box::new(error))),

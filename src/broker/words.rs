@@ -98,27 +98,13 @@ pub(in crate::broker) struct Context<'a> {
 /// What most words need, as JSON.
 const WORDS_BYTES_USUAL: usize = 4 << 10;
 
-/// Seals `words` under the key of the family of `root`.
+/// Seals `words` for the record under the key of the family of `root`. They are read before they are written, and what does
+/// not read back is not written: a decision could not be explained, renewed or made again from it, and a fold that needs
+/// words would end the broker, and every start of it.
 ///
 /// # Errors
-/// When the family has no key or was erased.
+/// When the family has no key or was erased, and when the words do not read back.
 pub(in crate::broker) fn seal<W: Serialize + DeserializeOwned>(
-    sealer: &Sealer,
-    root: TaskId,
-    context: Context<'_>,
-    words: &W,
-) -> Result<bytes::Bytes, WordsError> {
-    let json = encoded(words)?;
-    debug_assert!(serde_json::from_slice::<W>(&json).is_ok(), "what is written as `{}` reads back", context.kind);
-    sealed(sealer, root, context, &json)
-}
-
-/// The same for words that a fold opens. It cannot go on without them: what would not read back would end the broker, and
-/// every start of it. So it is read before it is written, and what does not read is not written.
-///
-/// # Errors
-/// As [`seal`], and when the words do not read back.
-pub(in crate::broker) fn seal_to_fold<W: Serialize + DeserializeOwned>(
     sealer: &Sealer,
     root: TaskId,
     context: Context<'_>,
@@ -127,6 +113,19 @@ pub(in crate::broker) fn seal_to_fold<W: Serialize + DeserializeOwned>(
     let json = encoded(words)?;
     serde_json::from_slice::<W>(&json).map_err(WordsError::Decode)?;
     sealed(sealer, root, context, &json)
+}
+
+/// The same for what is derived and can be derived again: whoever reads it finds out whether it does.
+///
+/// # Errors
+/// When the family has no key or was erased.
+pub(in crate::broker) fn seal_derived<W: Serialize>(
+    sealer: &Sealer,
+    root: TaskId,
+    context: Context<'_>,
+    words: &W,
+) -> Result<bytes::Bytes, WordsError> {
+    sealed(sealer, root, context, &encoded(words)?)
 }
 
 fn encoded<W: Serialize>(words: &W) -> Result<zeroize::Zeroizing<Vec<u8>>, WordsError> {

@@ -1,4 +1,4 @@
-//! What a fold will have to open is written only when it reads back.
+//! What is recorded is written only when it reads back.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::sync::Arc;
@@ -27,15 +27,15 @@ impl<'de> Deserialize<'de> for Defect {
 }
 
 #[test]
-fn what_a_fold_could_not_open_is_not_written() {
+fn words_that_do_not_read_back_are_not_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let files = KeyFiles { master_key: dir.path().join("master"), task_keys: dir.path().join("task-keys") };
     let sealer = Sealer::load(&files, Arc::new(crate::disk::RealDisk), Entropy::danger_seeded(1)).unwrap();
     let context = Context { kind: "draws", id: "1" };
-    let refused = seal_to_fold(&sealer, COMMON, context, &Defect).unwrap_err();
+    let refused = seal(&sealer, COMMON, context, &Defect).unwrap_err();
     assert!(matches!(refused, WordsError::Decode(_)), "{refused:?}");
     assert!(matches!(BrokerError::from(refused), BrokerError::Internal(_)));
     let sound: Amounts = vec![("amount".to_owned(), "0.1".parse().unwrap())];
-    let sealed = seal_to_fold(&sealer, COMMON, context, &sound).unwrap();
+    let sealed = seal(&sealer, COMMON, context, &sound).unwrap();
     assert_eq!(open::<Amounts>(&sealer, COMMON, context, &sealed).unwrap(), sound);
 }
