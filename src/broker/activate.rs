@@ -102,12 +102,16 @@ impl Broker {
             field: "bundle",
             problem: error.to_string(),
         })?;
-        let actor = caller.actor();
-        let (digest, position) = self.put_in_force(actor.clone(), files, revision, Some(digest)).await?;
-        let mut activated =
-            Activated { digest, revision, position, grants_suspended: 0, grants_revoked: 0, families_owed: 0 };
-        self.reconsider_all(&actor, &mut activated).await;
-        Ok(activated)
+        let (this, actor) = (self.clone(), caller.actor());
+        // Goes on when the caller goes away.
+        let activation = tokio::spawn(async move {
+            let (digest, position) = this.put_in_force(actor.clone(), files, revision, Some(digest)).await?;
+            let mut activated =
+                Activated { digest, revision, position, grants_suspended: 0, grants_revoked: 0, families_owed: 0 };
+            this.reconsider_all(&actor, &mut activated).await;
+            Ok(activated)
+        });
+        activation.await.map_err(BrokerError::internal)?
     }
 
     /// Activates what the configuration names, on the broker's own behalf. Live grants are decided again while it runs.

@@ -211,10 +211,15 @@ impl Broker {
         };
         let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
         let draft = draft.map_err(unminted)?;
-        let Some(committed) = self.append(draft).await? else { return Ok(Attempt::Again) };
+        let (this, root, actor) = (self.clone(), view.root, asking.workload.actor());
+        // Goes on when the caller goes away: what it lets in counts against older grants before its token is there to be used.
+        let appended = tokio::spawn(async move {
+            let Some(committed) = this.append(draft).await? else { return Ok(None) };
+            this.reconsider(root, committed.first(), &actor).await?;
+            Ok::<_, BrokerError>(Some(committed))
+        });
+        let Some(committed) = appended.await.map_err(BrokerError::internal)?? else { return Ok(Attempt::Again) };
         let position = committed.first();
-        // What it lets in counts against older grants before its token is there to be used.
-        self.reconsider(view.root, position, &asking.workload.actor()).await?;
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
         Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }

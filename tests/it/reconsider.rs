@@ -1,7 +1,7 @@
 //! Live grants are decided again however many there are, each as the task that it is of stands, and to the end: also when the
 //! broker died in between.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use carnet::pb::v1::{AmendTaskRequest, GrantState, Outcome, RegisterTaskRequest,
 use tonic::Code;
 
 use super::support::ask::{Granted, INTENT, OpenTask, RESOURCE_SERVER, SECOND_AGENT, ceiling};
-use super::support::broker::{Setup, TestBroker, activate, policy_with};
+use super::support::broker::{Setup, TestBroker, activate, policy_with, shipped_policy};
 use super::support::caller::{Caller, unique};
 use super::support::pki::{eventually, soon};
 
@@ -43,7 +43,7 @@ enum Fate {
 }
 
 #[derive(Default)]
-struct Groups(Mutex<Fate>, Condvar);
+struct Groups(Mutex<Fate>, Condvar, AtomicBool);
 
 impl Groups {
     fn meet(&self, fate: Fate) {
@@ -57,7 +57,10 @@ impl Groups {
             match &mut *fate {
                 Fate::Written => return,
                 Fate::DiesAfter(0) => break,
-                Fate::WaitsAfter(0) => fate = self.1.wait(fate).unwrap(),
+                Fate::WaitsAfter(0) => {
+                    self.2.store(true, Ordering::Relaxed);
+                    fate = self.1.wait(fate).unwrap();
+                }
                 Fate::DiesAfter(left) | Fate::WaitsAfter(left) => {
                     *left -= 1;
                     return;
@@ -66,6 +69,16 @@ impl Groups {
         }
         drop(fate);
         panic!("dies on purpose");
+    }
+
+    /// Has one of them wait until it was waited for and whoever asked for it is gone.
+    async fn abandoned<T: Send + 'static>(&self, broker: &TestBroker, asks: impl Future<Output = T> + Send + 'static) {
+        self.meet(Fate::WaitsAfter(0));
+        let asking = tokio::spawn(asks);
+        eventually(|| self.2.load(Ordering::Relaxed)).await;
+        asking.abort();
+        eventually(|| broker.metrics().render().unwrap().contains("carnet_rpcs_in_flight 0")).await;
+        self.meet(Fate::Written);
     }
 
     /// A broker whose journal's groups meet that fate.
@@ -86,7 +99,11 @@ impl Groups {
 
 /// Waits until the grant is revoked, which nobody else waits for.
 async fn revoked(server: &Caller, grant: &Granted) {
-    soon(async { while server.standing(grant.id()).await.unwrap() != GrantState::Revoked {} }).await;
+    comes_to(server, grant, GrantState::Revoked).await;
+}
+
+async fn comes_to(server: &Caller, grant: &Granted, state: GrantState) {
+    soon(async { while server.standing(grant.id()).await.unwrap() != state {} }).await;
 }
 
 async fn reconsidered(broker: &TestBroker) -> Vec<GrantReconsidered> {
@@ -205,6 +222,53 @@ async fn what_an_activation_left_undecided_is_told_and_decided_at_the_next_start
             revoked(&server, grant).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_from_a_grant_is_done_though_its_caller_went_away() {
+    let groups = Arc::new(Groups::default());
+    let broker = TestBroker::with(groups.setup()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let sent = agent.granted(task.sending()).await;
+    let (asks, reading) = (agent.unchecked(), task.reading());
+    groups.abandoned(&broker, async move { asks.request_credential(reading).await }).await;
+    comes_to(&broker.resource_server().await, &sent, GrantState::Suspended).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_from_an_activation_is_done_though_its_caller_went_away() {
+    let groups = Arc::new(Groups::default());
+    let broker = TestBroker::with(groups.setup()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let without_agent = policy_with(|path, text| match path {
+        "identities.toml" => text.replace("/agent/*\"", &format!("{SECOND_AGENT}\"")),
+        _ => text,
+    });
+    let operator = broker.operator().await.unchecked();
+    groups.abandoned(&broker, async move { activate(&operator, &without_agent).await }).await;
+    revoked(&broker.resource_server().await, &granted).await;
+}
+
+#[tokio::test]
+async fn what_live_grants_let_in_counts_as_the_policy_has_it_that_was_activated() {
+    let lax = policy_with(|path, text| match path {
+        "catalogue.toml" => text
+            .replace(r#"["title", "body", "comments", "requester"]"#, "[]")
+            .replace(r#"["internal", "pii"]"#, r#"["internal"]"#),
+        _ => text,
+    });
+    let broker = TestBroker::with(Setup { policy: lax, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let (read, sent) = (agent.granted(task.reading()).await, agent.granted(task.sending()).await);
+
+    broker.activate(&shipped_policy()).await;
+
+    let server = broker.resource_server().await;
+    assert_eq!(server.standing(sent.id()).await.unwrap(), GrantState::Suspended);
+    Granted::renewed(agent.renew_credential(task.renewal(read.id())).await.unwrap());
+    let (outcome, reasons) = agent.withheld(task.sending()).await;
+    assert_eq!((outcome, reasons), (Outcome::StepUp, vec!["TAINTED_EXIT".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
