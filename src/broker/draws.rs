@@ -57,12 +57,15 @@ impl Draws {
         for (i, tool) in tools.iter().enumerate() {
             usage.reserve(tool, self.amounts.get(i).map(Vec::as_slice).unwrap_or_default(), position);
         }
-        for tool in tools {
-            let spec = catalogue.and_then(|c| c.tool(tool));
-            // Most grants teach nothing new, and a session is large.
-            if !family.session.knows_grant(spec, &self.sent) {
-                Arc::make_mut(&mut family.session).grant(spec, &self.sent);
-            }
-        }
+        tools.iter().for_each(|tool| let_in(family, tool, catalogue, &self.sent));
+    }
+}
+
+/// Takes in what a grant of a tool lets a family read, and what it sends.
+pub(in crate::broker) fn let_in(family: &mut Family, tool: &ToolName, catalogue: Option<&Catalogue>, sent: &Sent) {
+    let spec = catalogue.and_then(|c| c.tool(tool));
+    // Most grants teach nothing new, and a session is large.
+    if !family.session.knows_grant(spec, sent) {
+        Arc::make_mut(&mut family.session).grant(spec, sent);
     }
 }

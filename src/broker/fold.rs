@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::broker::answer::GrantChange;
 use crate::broker::ask::Target;
 use crate::broker::bundles::Bundles;
-use crate::broker::draws::Draws;
+use crate::broker::draws::{Draws, let_in};
 use crate::broker::forget::forget;
 use crate::broker::gather::is_tainted_since;
 use crate::broker::record::parse_target;
@@ -15,11 +15,12 @@ use crate::broker::register::intent_hash;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
 use crate::broker::words::{self, AmendWords, Context, WordsError};
+use crate::intent::echo::Sent;
 use crate::journal::guards::touches;
 use crate::journal::projection::Recorded;
 use crate::model::decision::Outcome;
 use crate::model::grant::{GrantStanding, SuspensionCause};
-use crate::model::id::{GrantId, ParseIdError, TaskId};
+use crate::model::id::{GrantId, ParseIdError, TaskId, ToolName};
 use crate::model::identity::Initiator;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::TaskState;
@@ -295,6 +296,20 @@ impl Step<'_> {
         if others && is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::Granted, None);
         }
+    /// What live grants let in counts as the bundle has it that is in force now: their calls go on, and so do they, renewed
+    /// again and again.
+    fn teach(&mut self, root: TaskId) {
+        let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
+        let catalogue = bundle.as_ref().map(|b| b.catalogue());
+        let grants = self.state.standing_grants(root);
+        let tools: BTreeSet<ToolName> =
+            grants.iter().filter_map(|id| self.state.grants.get(id)).flat_map(|grant| grant.tools.clone()).collect();
+        if let Some(family) = self.state.families.get_mut(&root) {
+            let sent = Sent::default();
+            tools.iter().for_each(|tool| let_in(family, tool, catalogue, &sent));
+        }
+    }
+
         Ok(())
     }
 
@@ -346,6 +361,7 @@ impl Step<'_> {
             files: e.files.clone().into(),
             digest: e.digest.clone(),
             revision: e.revision,
+            self.teach(root);
             activated: self.time,
             activated_by: by,
             position: self.position,
