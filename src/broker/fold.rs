@@ -1,7 +1,7 @@
 //! How events change what the broker knows. Nothing else changes it, so that a restart, a snapshot and a live broker come to
 //! the same state. It reads no clock: time is the time of the events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::broker::answer::GrantChange;
@@ -258,6 +258,7 @@ impl Step<'_> {
             issued: Timestamp::from_secs(grant.issued_s),
             expires: Timestamp::from_secs(grant.expires_s),
             position: self.position,
+            distrusted: BTreeMap::new(),
             decision,
             tools: grant.tools.iter().map(|t| t.parse()).collect::<Result<_, _>>()?,
             standing: GrantStanding::Open(BTreeSet::new()),

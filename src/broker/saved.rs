@@ -12,7 +12,7 @@ use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
 use crate::broker::register::intent_hash;
-use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task};
+use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task, Withdrawal};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
@@ -27,7 +27,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 6;
+pub(in crate::broker) const FORMAT: u32 = 7;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -43,7 +43,7 @@ struct Saved {
     retired: Vec<SavedRetired>,
     ended: Vec<(Timestamp, TaskId)>,
     duties: Duties,
-    withdrawn: BTreeMap<TrustDomain, BTreeSet<Vec<u8>>>,
+    withdrawn: BTreeMap<TrustDomain, Withdrawal>,
 }
 
 #[derive(Serialize, Deserialize)]

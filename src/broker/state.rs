@@ -49,8 +49,8 @@ pub(in crate::broker) struct State {
     /// Answers to registrations, by who asked.
     pub(in crate::broker) registrations: HashMap<SpiffeId, HashMap<String, Answer>>,
     pub(in crate::broker) policy: Option<ActivePolicy>,
-    /// Trust domains that are no longer trusted, each with the SHA-256 of the authorities that were trusted of it.
-    pub(in crate::broker) withdrawn: BTreeMap<TrustDomain, BTreeSet<Vec<u8>>>,
+    /// Trust domains that are no longer trusted.
+    pub(in crate::broker) withdrawn: BTreeMap<TrustDomain, Withdrawal>,
     /// What receivers of revocations are told.
     pub(in crate::broker) changes: Changes,
     /// Tokens that a renewal replaced, by the end of their life: dead, though their grant lives.
@@ -167,6 +167,18 @@ pub(in crate::broker) struct Grant {
 
 /// The terminal answer to a request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    /// The trust domains for which it is suspended, each with the position of the withdrawal that did it. What comes back
+    /// after a later one says nothing about an earlier.
+    pub(in crate::broker) distrusted: BTreeMap<TrustDomain, u64>,
+}
+
+/// That a trust domain is no longer trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct Withdrawal {
+    /// Position of the event that says so.
+    pub(in crate::broker) position: u64,
+    /// The SHA-256 of the authorities that were trusted of it; none when they are not known.
+    pub(in crate::broker) authorities: BTreeSet<Vec<u8>>,
 pub(in crate::broker) struct Answer {
     /// Position of the event that holds it.
     pub(in crate::broker) position: u64,

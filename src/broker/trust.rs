@@ -54,7 +54,8 @@ impl Broker {
             };
             of_domain(&name, Payload::TrustWithdrawn(payload))
         });
-        let back = state.withdrawn.iter().filter_map(|(name, had)| Some((name, had, trusted.get(name)?)));
+        let back =
+            state.withdrawn.iter().filter_map(|(name, gone)| Some((name, &gone.authorities, trusted.get(name)?)));
         let restored = back.map(|(name, had, has)| {
             let is_back = |digest: &Vec<u8>| has.iter().any(|now| now.as_slice() == digest);
             let lifts = !had.is_empty() && had.iter().all(is_back);

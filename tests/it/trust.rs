@@ -141,6 +141,34 @@ async fn what_was_suspended_by_a_withdrawal_waits_for_its_renewal_when_other_aut
 }
 
 #[tokio::test]
+async fn a_bundle_that_comes_and_goes_brings_back_nothing_of_authorities_before_it() {
+    let broker = federated().await;
+    let guest = Guest::at(&broker).await;
+    broker.withdraw_foreign();
+    comes_to(&broker, &guest.granted, GrantState::Suspended).await;
+    let next = Arc::new(DevCa::new(domain(FOREIGN), broker.pki.now(), HOUR).unwrap());
+    let back = async |times: usize| {
+        broker.federate_with(&[Arc::clone(&next)]);
+        soon(async {
+            while broker.record.of_kind("trust_restored").await.len() < times {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    };
+    back(1).await;
+    let (_api, agent) = guest_of(&broker, &next).await;
+    let since = agent.granted(guest.task.reading()).await;
+
+    broker.withdraw_foreign();
+    comes_to(&broker, &since, GrantState::Suspended).await;
+    back(2).await;
+
+    comes_to(&broker, &since, GrantState::Live).await;
+    assert_eq!(causes(&broker, &guest.granted).await, [SuspensionCause::TrustWithdrawn]);
+}
+
+#[tokio::test]
 async fn what_hangs_below_a_task_of_a_withdrawn_trust_domain_is_suspended_with_it() {
     let broker = federated().await;
     let guest = Guest::at(&broker).await;

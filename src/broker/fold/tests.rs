@@ -13,6 +13,7 @@ use crate::pb::v1;
 use crate::seal::sealer::KeyFiles;
 
 mod snapshots;
+mod trust;
 
 struct World {
     known: Known,
@@ -59,6 +60,10 @@ impl World {
     }
 
     fn register(&mut self, id: TaskId, parent: Option<TaskId>) {
+        self.register_for(AGENT, id, parent);
+    }
+
+    fn register_for(&mut self, agent: &str, id: TaskId, parent: Option<TaskId>) {
         if parent.is_none() {
             self.means.sealer.create(id).unwrap();
         }
@@ -69,7 +74,7 @@ impl World {
             task_id: id.to_string(),
             parent_task_id: parent.map(|p| p.to_string()).unwrap_or_default(),
             root_task_id: task(1).to_string(),
-            agent: AGENT.into(),
+            agent: agent.into(),
             orchestrator: "spiffe://td.test/orchestrator".into(),
             initiator: "alice".into(),
             deadline_ms: START + 3_600_000,

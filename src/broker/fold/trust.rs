@@ -3,30 +3,38 @@
 use std::collections::BTreeSet;
 
 use super::{FoldError, Step};
+use crate::broker::state::Withdrawal;
 use crate::model::grant::SuspensionCause;
-use crate::model::id::{GrantId, TaskId};
-use crate::model::spiffe_id::{SpiffeId, TrustDomain};
+use crate::model::id::GrantId;
+use crate::model::spiffe_id::TrustDomain;
 use crate::pb::journal as pb;
 
 impl Step<'_> {
     pub(super) fn trust_withdrawn(&mut self, e: &pb::TrustWithdrawn) -> Result<(), FoldError> {
         let name: TrustDomain = e.trust_domain.parse()?;
+        let position = self.position;
         let authorities = e.authorities.iter().map(|digest| digest.to_vec()).collect();
-        self.state.withdrawn.insert(name.clone(), authorities);
         for grant in self.grants_under(&name) {
+            if let Some(known) = self.state.grants.get_mut(&grant) {
+                known.distrusted.entry(name.clone()).or_insert(position);
+            }
             self.suspend(grant, SuspensionCause::TrustWithdrawn);
         }
+        self.state.withdrawn.insert(name, Withdrawal { position, authorities });
         Ok(())
     }
 
+    /// Lifts what that very withdrawal suspended. What an earlier one did stays until it is renewed: that the authorities are
+    /// back which were there since says nothing about those before. So does what is suspended for another trust domain.
     pub(super) fn trust_restored(&mut self, e: &pb::TrustRestored) -> Result<(), FoldError> {
         let name: TrustDomain = e.trust_domain.parse()?;
-        self.state.withdrawn.remove(&name);
-        let grants = if e.lifts { self.grants_under(&name) } else { BTreeSet::new() };
-        for grant in grants {
-            // Another agent above it may be of a trust domain that is still not trusted.
-            let task = self.state.grants.get(&grant).map(|g| g.task);
-            if task.is_some_and(|task| !self.state.has_withdrawn(self.agents_of(task))) {
+        let Some(withdrawal) = self.state.withdrawn.remove(&name).filter(|_| e.lifts) else { return Ok(()) };
+        for grant in self.grants_under(&name) {
+            let Some(known) = self.state.grants.get_mut(&grant) else { continue };
+            if known.distrusted.get(&name) == Some(&withdrawal.position) {
+                known.distrusted.remove(&name);
+            }
+            if known.distrusted.is_empty() {
                 self.lift(grant, SuspensionCause::TrustWithdrawn);
             }
         }
@@ -37,9 +45,5 @@ impl Step<'_> {
     fn grants_under(&self, name: &TrustDomain) -> BTreeSet<GrantId> {
         let agents = self.state.by.tasks_of_agent.iter().filter(|(agent, _)| agent.trust_domain() == *name);
         self.state.grants_of(agents.flat_map(|(_, tasks)| tasks))
-    }
-
-    fn agents_of(&self, task: TaskId) -> impl Iterator<Item = &SpiffeId> {
-        self.state.lineage(task).into_iter().map(|(_, task)| &task.agent)
     }
 }
