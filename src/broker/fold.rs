@@ -181,13 +181,10 @@ impl Step<'_> {
         let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
         let words: Option<AmendWords> =
             if e.sealed.is_empty() { None } else { self.open(root, "amend", &e.request_id, &e.sealed)? };
-        let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         if matches!(answer.outcome, Outcome::Granted | Outcome::Denied) {
-            task.answers.insert(e.request_id.clone(), answer);
+            self.state.answered(id, &e.request_id, answer);
         }
-        if !e.applied {
-            return Ok(());
-        }
+        let Some(task) = self.state.tasks.get_mut(&id).filter(|_| e.applied) else { return Ok(()) };
         if e.deadline_ms > 0 {
             self.state.by.deadlines.remove(&(task.deadline, id));
             task.deadline = Timestamp::from_millis(e.deadline_ms);
@@ -244,11 +241,10 @@ impl Step<'_> {
     fn credential_decided(&mut self, e: &pb::CredentialDecided) -> Result<(), FoldError> {
         let id: TaskId = e.task_id.parse()?;
         let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
-        let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
+        let Some(root) = self.state.tasks.get(&id).map(|task| task.root) else { return Ok(()) };
         if matches!(answer.outcome, Outcome::Granted | Outcome::Narrowed | Outcome::Denied) {
-            task.answers.insert(e.request_id.clone(), answer);
+            self.state.answered(id, &e.request_id, answer);
         }
-        let root = task.root;
         let (Some(grant), Some(decision)) = (&e.grant, answer.decision) else { return Ok(()) };
         let grant_id: GrantId = grant.grant_id.parse()?;
         let entry = Grant {
@@ -258,11 +254,11 @@ impl Step<'_> {
             issued: Timestamp::from_secs(grant.issued_s),
             expires: Timestamp::from_secs(grant.expires_s),
             position: self.position,
-            distrusted: BTreeMap::new(),
             decision,
             tools: grant.tools.iter().map(|t| t.parse()).collect::<Result<_, _>>()?,
             standing: GrantStanding::Open(BTreeSet::new()),
             drifts_since: None,
+            distrusted: BTreeMap::new(),
         };
         if !grant.renews_jti.is_empty() {
             self.renewed(grant_id, entry);
@@ -271,7 +267,7 @@ impl Step<'_> {
         let others = self.state.has_standing_grants(root);
         let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         task.grants.insert(grant_id);
-        task.open.insert((entry.expires, grant_id));
+        self.state.open(id, (entry.expires, grant_id));
         let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
         self.state.by.grants_of_audience.entry(entry.audience.clone()).or_default().insert(grant_id);
@@ -297,6 +293,9 @@ impl Step<'_> {
         if others && is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::Granted, None);
         }
+        Ok(())
+    }
+
     /// What live grants let in counts as the bundle has it that is in force now: their calls go on, and so do they, renewed
     /// again and again.
     fn teach(&mut self, root: TaskId) {
@@ -311,9 +310,6 @@ impl Step<'_> {
         }
     }
 
-        Ok(())
-    }
-
     /// The grant goes on under a new token; the old one is dead from here on.
     fn renewed(&mut self, id: GrantId, mut entry: Grant) {
         let Some(old) = self.state.grants.get(&id).cloned() else { return };
@@ -324,10 +320,8 @@ impl Step<'_> {
         // Its agent has proven itself to whom we trust now, or nothing would have been granted.
         causes.remove(&SuspensionCause::TrustWithdrawn);
         entry.standing = GrantStanding::Open(causes);
-        if let Some(task) = self.state.tasks.get_mut(&entry.task) {
-            task.open.remove(&(old.expires, id));
-            task.open.insert((entry.expires, id));
-        }
+        self.state.close(entry.task, (old.expires, id));
+        self.state.open(entry.task, (entry.expires, id));
         let by = &mut self.state.by;
         by.expiries.remove(&(old.expires, id));
         by.expiries.insert((entry.expires, id));
@@ -362,12 +356,12 @@ impl Step<'_> {
             files: e.files.clone().into(),
             digest: e.digest.clone(),
             revision: e.revision,
-            self.teach(root);
             activated: self.time,
             activated_by: by,
             position: self.position,
         });
         for root in self.state.families.keys().copied().collect::<Vec<_>>() {
+            self.teach(root);
             self.owe(root, Trigger::PolicyActivated, None);
         }
     }
@@ -426,12 +420,11 @@ impl Step<'_> {
         }
         let had_expired = !grant.is_open(self.time);
         grant.standing = end.clone();
-        if let Some(task) = self.state.tasks.get_mut(&grant.task) {
-            task.open.remove(&(grant.expires, id));
-        }
+        let (task, expires) = (grant.task, grant.expires);
         if let Some(since) = grant.drifts_since.take() {
             self.state.by.drifting.remove(&(since, id));
         }
+        self.state.close(task, (expires, id));
         self.tally.revoked += u32::from(!had_expired);
         self.tell(id);
     }

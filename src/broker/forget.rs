@@ -24,9 +24,9 @@ pub(in crate::broker) fn forget(state: &mut State) {
         }
         state.by.expiries.pop_first();
         let Some(grant) = state.grants.remove(&id) else { continue };
+        state.close(grant.task, (expires, id));
         if let Some(task) = state.tasks.get_mut(&grant.task) {
             task.grants.remove(&id);
-            task.open.remove(&(expires, id));
         }
         remove_from(&mut state.by.grants_of_audience, &grant.audience, &id);
         if let Some(since) = grant.drifts_since {

@@ -12,7 +12,7 @@ use crate::broker::hidden::Sought;
 use crate::broker::ordinary;
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::{ceiling_bytes, hash, request_id_reused};
-use crate::broker::state::Answer;
+use crate::broker::state::{Answer, Family};
 use crate::broker::words::{self, Context, DecisionWords};
 use crate::intent::judge::Asked as Judged;
 use crate::journal::entry::Committed;
@@ -34,9 +34,6 @@ use crate::pb::journal::event::Payload;
 use crate::policy::decide::decide;
 use crate::policy::permit::Permit;
 use crate::token::life::{Bounds, Life};
-
-/// Terminal answers that a task may have: as many request ids are remembered.
-const ANSWERS_PER_TASK_MAX: usize = 100_000;
 
 /// What one attempt came to.
 pub(in crate::broker) enum Attempt {
@@ -103,9 +100,10 @@ impl Broker {
                 Some(answer) => Err((*answer, task.root)),
                 None => {
                     let now = self.now_to_grant(&state)?;
-                    let more = asking.renews.is_none() && task.is_full(now);
-                    if more || task.answers.len() >= ANSWERS_PER_TASK_MAX {
-                        return Err(BrokerError::above_limit("task_id", "the task has too many grants or answers"));
+                    let more = asking.renews.is_none() && state.has_no_room(task.root, now);
+                    if more || state.families.get(&task.root).is_some_and(Family::is_answered_out) {
+                        let problem = "the task has too many grants or answers, with those above and below it";
+                        return Err(BrokerError::above_limit("task_id", problem));
                     }
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;

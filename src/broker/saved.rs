@@ -243,13 +243,18 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         open: BTreeSet::new(),
         answers: task.answers.into_iter().collect::<HashMap<_, _>>(),
     };
+    if let Some(family) = state.families.get_mut(&entry.root) {
+        family.answers += entry.answers.len();
+    }
     state.tasks.insert(task.id, entry);
 }
 
 fn insert_grant(state: &mut State, id: GrantId, grant: Grant) {
     if let Some(task) = state.tasks.get_mut(&grant.task) {
         task.grants.insert(id);
-        task.open.extend((!grant.standing.is_ended()).then_some((grant.expires, id)));
+    }
+    if !grant.standing.is_ended() {
+        state.open(grant.task, (grant.expires, id));
     }
     state.by.expiries.insert((grant.expires, id));
     state.by.grants_of_audience.entry(grant.audience.clone()).or_default().insert(id);

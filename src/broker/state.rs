@@ -21,7 +21,7 @@ use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, RequestId, TaskId, ToolName};
 use crate::model::identity::Initiator;
-use crate::model::limits::OPEN_GRANTS_PER_TASK_MAX;
+use crate::model::limits::{ANSWERS_PER_FAMILY_MAX, OPEN_GRANTS_PER_FAMILY_MAX};
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::task::TaskState;
@@ -127,6 +127,10 @@ pub(in crate::broker) struct Family {
     pub(in crate::broker) signals: Arc<Vec<Signal>>,
     /// The root and all below it.
     pub(in crate::broker) members: Vec<TaskId>,
+    /// How many grants of theirs no event has ended.
+    pub(in crate::broker) open: usize,
+    /// How many terminal answers they have.
+    pub(in crate::broker) answers: usize,
     /// Reports that were counted lately.
     pub(in crate::broker) reports: Reports,
     /// Set while its live grants are to be decided again.
@@ -163,10 +167,6 @@ pub(in crate::broker) struct Grant {
     pub(in crate::broker) standing: GrantStanding,
     /// Since when it drifts.
     pub(in crate::broker) drifts_since: Option<Timestamp>,
-}
-
-/// The terminal answer to a request id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
     /// The trust domains for which it is suspended, each with the position of the withdrawal that did it. What comes back
     /// after a later one says nothing about an earlier.
     pub(in crate::broker) distrusted: BTreeMap<TrustDomain, u64>,
@@ -179,6 +179,10 @@ pub(in crate::broker) struct Withdrawal {
     pub(in crate::broker) position: u64,
     /// The SHA-256 of the authorities that were trusted of it; none when they are not known.
     pub(in crate::broker) authorities: BTreeSet<Vec<u8>>,
+}
+
+/// The terminal answer to a request id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Answer {
     /// Position of the event that holds it.
     pub(in crate::broker) position: u64,
@@ -311,8 +315,42 @@ impl State {
 
     /// True when the family has such grants.
     pub(in crate::broker) fn has_standing_grants(&self, root: TaskId) -> bool {
-        let members = self.families.get(&root).map(|f| f.members.as_slice()).unwrap_or_default();
-        members.iter().filter_map(|id| self.tasks.get(id)).any(|task| !task.open.is_empty())
+        self.families.get(&root).is_some_and(|family| family.open > 0)
+    }
+
+    /// True when the family has as many grants as it may that neither an event nor the clock has ended.
+    pub(in crate::broker) fn has_no_room(&self, root: TaskId, now: Timestamp) -> bool {
+        let Some(family) = self.families.get(&root).filter(|family| family.open >= OPEN_GRANTS_PER_FAMILY_MAX) else {
+            return false;
+        };
+        let tasks = family.members.iter().filter_map(|id| self.tasks.get(id));
+        tasks.map(|task| task.open_count(now)).sum::<usize>() >= OPEN_GRANTS_PER_FAMILY_MAX
+    }
+
+    /// Counts a grant of that task as one that no event has ended.
+    pub(in crate::broker) fn open(&mut self, task: TaskId, grant: (Timestamp, GrantId)) {
+        let Some(task) = self.tasks.get_mut(&task) else { return };
+        if task.open.insert(grant) {
+            self.families.entry(task.root).or_default().open += 1;
+        }
+    }
+
+    /// Counts it no more.
+    pub(in crate::broker) fn close(&mut self, task: TaskId, grant: (Timestamp, GrantId)) {
+        let Some(task) = self.tasks.get_mut(&task) else { return };
+        if task.open.remove(&grant)
+            && let Some(family) = self.families.get_mut(&task.root)
+        {
+            family.open = family.open.saturating_sub(1);
+        }
+    }
+
+    /// Keeps the terminal answer to a request id of a task.
+    pub(in crate::broker) fn answered(&mut self, task: TaskId, request: &str, answer: Answer) {
+        let Some(task) = self.tasks.get_mut(&task) else { return };
+        if task.answers.insert(request.to_owned(), answer).is_none() {
+            self.families.entry(task.root).or_default().answers += 1;
+        }
     }
 
     /// How many grants of a task and all below it neither an event nor the clock has ended.
@@ -328,17 +366,17 @@ impl State {
     }
 }
 
+impl Family {
+    /// It has as many terminal answers as a family may.
+    pub(in crate::broker) const fn is_answered_out(&self) -> bool {
+        self.answers >= ANSWERS_PER_FAMILY_MAX
+    }
+}
+
 impl Task {
     /// How many of its grants neither an event nor the clock has ended.
     pub(in crate::broker) fn open_count(&self, now: Timestamp) -> usize {
         self.open.iter().rev().take_while(|(expires, _)| *expires > now).count()
-    }
-
-    /// It has as many grants as a task may that neither an event nor the clock has ended.
-    pub(in crate::broker) fn is_full(&self, now: Timestamp) -> bool {
-        // The one with room for just so many that end later, if there is one: it is open when they all are.
-        self.open.len() >= OPEN_GRANTS_PER_TASK_MAX
-            && self.open.iter().rev().nth(OPEN_GRANTS_PER_TASK_MAX - 1).is_some_and(|(expires, _)| *expires > now)
     }
 }
 

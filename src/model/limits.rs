@@ -71,8 +71,11 @@ pub const PAGE_SIZE_MAX: u32 = 500;
 pub const PAGE_SIZE_DEFAULT: u32 = 100;
 /// Largest token or bearer header that is read, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
-/// Most live or suspended grants of one task.
-pub const OPEN_GRANTS_PER_TASK_MAX: usize = 1024;
+/// Most live or suspended grants of a root task and all below it: whatever concerns one of them has all decided again, before
+/// it is answered.
+pub const OPEN_GRANTS_PER_FAMILY_MAX: usize = 1024;
+/// Most terminal answers of a root task and all below it: as many request ids are remembered.
+pub const ANSWERS_PER_FAMILY_MAX: usize = 100_000;
 /// Most sub-tasks below one root task, all levels together.
 pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
 /// Most signals kept for one task family.

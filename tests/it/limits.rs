@@ -8,10 +8,10 @@ use carnet::broker::limit::CallerLimits;
 use carnet::journal::options::Options;
 use carnet::model::limits::{
     ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, MESSAGE_BYTES_MAX,
-    OPEN_GRANTS_PER_TASK_MAX, PURPOSE_BYTES_MAX, REQUEST_ID_BYTES_MAX,
+    OPEN_GRANTS_PER_FAMILY_MAX, PURPOSE_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use carnet::pb::v1::target::Target as Named;
-use carnet::pb::v1::{GrantState, ListTasksRequest, Outcome, RequestCredentialRequest};
+use carnet::pb::v1::{GrantState, ListTasksRequest, Outcome, RegisterTaskRequest, RequestCredentialRequest};
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -375,14 +375,18 @@ async fn on_a_full_disk_reports_are_taken_that_suspend_something() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_that_have_ended_leave_room_for_others() {
     let broker = TestBroker::start().await;
-    let (_, agent, task) = broker.at_work().await;
+    let (orchestrator, agent, task) = broker.at_work().await;
     let agent = agent.unchecked();
+    let below = RegisterTaskRequest { parent_task_id: task.id.clone(), ..broker.task(INTENT) };
+    let below = orchestrator.open(below).await;
     let mut open = Vec::new();
-    for _ in 0..OPEN_GRANTS_PER_TASK_MAX {
+    for _ in 0..OPEN_GRANTS_PER_FAMILY_MAX {
         open.push(agent.granted(task.reading()).await);
     }
     let refused = agent.request_credential(task.reading()).await.unwrap_err();
     assert_eq!(refused.reason, "LIMIT_EXCEEDED");
+    let refused = agent.request_credential(below.reading()).await.unwrap_err();
+    assert_eq!(refused.reason, "LIMIT_EXCEEDED", "nor for a sub-task");
     Granted::renewed(agent.renew_credential(task.renewal(open[0].id())).await.unwrap());
     agent.release_credential(task.release(open[1].id())).await.unwrap();
     agent.granted(task.reading()).await;

@@ -349,6 +349,42 @@ fn what_the_clock_has_ended_here_is_suspended_and_ended_all_the_same() {
 }
 
 #[test]
+fn grants_and_answers_are_counted_over_the_family() {
+    use crate::model::limits::OPEN_GRANTS_PER_FAMILY_MAX as MOST;
+    let mut world = World::new();
+    world.register(task(1), None);
+    world.register(task(2), Some(task(1)));
+    let id = |n: usize| {
+        GrantId::new(Timestamp::from_millis(START), [0, 0, 0, 0, (n % 256) as u8, (n / 256) as u8, 0, 0, 0, 0])
+    };
+    let full =
+        |world: &World, at_s: u64| world.known.look().has_no_room(task(1), Timestamp::from_millis(START + at_s * 1000));
+    for n in 0..MOST {
+        assert!(!full(&world, 1), "{n}");
+        world.grant(task(1 + (n % 2) as u8), id(n), (n / 2 % 256) as u8, None);
+    }
+    assert!(full(&world, 1), "neither task has as many by itself");
+    assert!(!full(&world, 300), "the clock has ended them");
+    {
+        let state = world.known.look();
+        let answers = state.tasks.values().map(|task| task.answers.len()).sum::<usize>();
+        let family = &state.families[&task(1)];
+        assert_eq!((family.open, family.answers), (MOST, answers));
+    }
+    world.revoke(&Target::Grant(id(0)));
+    assert!(!full(&world, 1));
+    world.event(
+        2,
+        Payload::TaskEnded(pb::TaskEnded {
+            task_id: task(2).to_string(),
+            state: v1::TaskState::Completed.into(),
+            ..Default::default()
+        }),
+    );
+    assert_eq!(world.known.look().families[&task(1)].open, MOST / 2 - 1);
+}
+
+#[test]
 fn an_event_that_is_not_understood_is_an_error() {
     use pb::grant_reconsidered::Effect;
     let world = family();
