@@ -300,7 +300,12 @@ impl Services {
         let above_rate = proven.and_then(|proven| self.broker.charge(&proven.subject).err());
         let error = above_rate.as_ref().unwrap_or(error);
         self.metrics.refused(error.code());
-        status::log(error);
+        // Anybody can have a request refused before anything is proven, as often as they like.
+        if proven.is_some() || matches!(error, BrokerError::Internal(_)) {
+            status::log(error);
+        } else {
+            tracing::debug!(%error, "a request of somebody unproven was refused");
+        }
         if let Some(proven) = proven
             && matches!(error, BrokerError::Unauthenticated { .. } | BrokerError::NotPermitted { .. })
         {

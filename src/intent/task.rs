@@ -22,7 +22,7 @@ impl Intent {
     /// No words at all: nothing is grounded in it.
     #[must_use]
     pub const fn silent() -> Self {
-        Self { words: String::new(), reading: OnceLock::new(), own: OnceLock::new() }
+        Self { words: String::new(), reading: OnceLock::new(), own: OnceLock::new(), affirmed: OnceLock::new() }
     }
 
     /// The words as they were written.

@@ -106,7 +106,7 @@ impl<'a> Sentence<'a> {
         let mut refusing = lead.then_some(listed);
         let mut passed = 0;
         for at in 0..self.own.len() {
-            refusing = refusing.filter(|r| !self.ends(r, at) && !(r.landed && self.turns(r, at)));
+            refusing = refusing.filter(|r| !(self.ends(r, at) || r.landed && self.turns(r, at)));
             if let Some(r) = refusing.as_mut().filter(|_| at > 0 && self.pause(at) >= Pause::Comma) {
                 (r.phrase, r.later) = (at, true);
             }
