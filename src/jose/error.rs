@@ -106,18 +106,12 @@ pub enum KeyError {
 /// Why a set of keys is refused as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
-    /// Not a JSON object with an array `keys`, or one with too many.
-    #[error("not a set of at most {max} keys")]
-    Shape {
-        /// The limit.
-        max: usize,
-    },
-    /// No JSON object, or one that names a member twice.
-    #[error("not a JSON object with distinct members")]
+    /// Not a JSON object.
+    #[error("not a set of keys")]
+    Shape,
+    /// Not JSON, or without one array `keys`.
+    #[error("not a JSON object with one array `keys`")]
     Json(#[source] ParseJsonError),
-    /// Two usable keys with one id: nobody can tell which one is meant.
-    #[error("two keys have the same `kid`")]
-    SameId,
 }
 
 /// Why a claim is refused.

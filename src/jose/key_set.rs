@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::error::{KeyError, KeySetError};
 use super::key::{Jwk, PublicKey};
-use crate::model::json::Json;
+use crate::model::json::{Json, ParseJsonError};
 
 /// Which entries of a set are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ pub enum Unmarked {
     LeftOut,
     /// They are taken when no entry of the set says it: then the set as a whole is for one use.
     TakenWhereNoneIsMarked,
+    /// The same, when besides every entry has an id, and none has a certificate.
+    TakenFromPlainSets,
 }
 
 /// The usable keys of a set, by their ids.
@@ -43,33 +48,48 @@ pub struct LeftOut {
 }
 
 impl KeySet {
-    /// Reads a set and keeps what is wanted.
+    /// Reads a set and keeps what is wanted. Of two usable keys with one id neither is: nobody can tell which one is meant.
     ///
     /// # Errors
-    /// When it is no set of keys, has too many, or two with one id.
+    /// When it is no set of keys.
     pub fn parse(text: &str, wanted: Wanted) -> Result<Self, KeySetError> {
-        let json = Json::parse(text, KEY_SET_BYTES_MAX).map_err(KeySetError::Json)?;
-        let Some(Json::Array(entries)) = json.member("keys") else {
-            return Err(KeySetError::Shape { max: KEYS_MAX });
-        };
-        if entries.len() > KEYS_MAX {
-            return Err(KeySetError::Shape { max: KEYS_MAX });
+        if text.len() > KEY_SET_BYTES_MAX {
+            return Err(KeySetError::Json(ParseJsonError::TooLong { max: KEY_SET_BYTES_MAX }));
         }
-        let mut set = Self { keys: HashMap::new(), left_out: Vec::new() };
-        let marked = entries.iter().any(|entry| entry.member("use").is_some());
-        let take_unmarked = wanted.unmarked == Unmarked::TakenWhereNoneIsMarked && !marked;
+        // What is wrong within an entry concerns that entry; a list in place of an object is none of ours.
+        if !text.trim_start().starts_with('{') {
+            return Err(KeySetError::Shape);
+        }
+        let set: Written<'_> = serde_json::from_str(text).map_err(|e| KeySetError::Json(ParseJsonError::Syntax(e)))?;
+        let entries: Vec<Option<Json>> =
+            set.keys.iter().map(|entry| Json::parse(entry.get(), KEY_SET_BYTES_MAX).ok()).collect();
+        let has = |entry: &Option<Json>, name| entry.as_ref().is_some_and(|entry| entry.member(name).is_some());
+        let marked = entries.iter().any(|entry| has(entry, "use"));
+        let take_unmarked = !marked
+            && match wanted.unmarked {
+                Unmarked::LeftOut => false,
+                Unmarked::TakenWhereNoneIsMarked => true,
+                Unmarked::TakenFromPlainSets => entries.iter().all(|e| has(e, "kid") && !has(e, "x5c")),
+            };
+        let (mut keys, mut twice, mut left_out) = (HashMap::new(), Vec::new(), Vec::new());
         for (place, entry) in entries.iter().enumerate() {
-            match wanted.take(entry, take_unmarked) {
-                Ok(Some((id, key))) => {
-                    if set.keys.insert(id, Arc::new(key)).is_some() {
-                        return Err(KeySetError::SameId);
+            let taken = entry.as_ref().map_or(Err(KeyError::Type), |entry| wanted.take(entry, take_unmarked));
+            match taken {
+                Ok(Some((id, key))) if keys.len() < KEYS_MAX => {
+                    if let Some((earlier, _)) = keys.insert(id.clone(), (place, Arc::new(key))) {
+                        left_out.push(LeftOut { place: earlier, cause: None });
+                        twice.push(id);
                     }
                 }
-                Ok(None) => set.left_out.push(LeftOut { place, cause: None }),
-                Err(cause) => set.left_out.push(LeftOut { place, cause: Some(cause) }),
+                Ok(_) => left_out.push(LeftOut { place, cause: None }),
+                Err(cause) => left_out.push(LeftOut { place, cause: Some(cause) }),
             }
         }
-        Ok(set)
+        for id in twice {
+            left_out.extend(keys.remove(&id).map(|(place, _)| LeftOut { place, cause: None }));
+        }
+        left_out.sort_by_key(|entry| entry.place);
+        Ok(Self { keys: keys.into_iter().map(|(id, (_, key))| (id, key)).collect(), left_out })
     }
 
     /// The key of that id.
@@ -97,6 +117,13 @@ impl KeySet {
     }
 }
 
+/// A set as it is written: each entry is read by itself.
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
 impl Wanted {
     fn take(self, entry: &Json, unmarked: bool) -> Result<Option<(String, PublicKey)>, KeyError> {
         let jwk = Jwk::parse(entry)?;
@@ -109,7 +136,7 @@ impl Wanted {
     }
 }
 
-/// Most keys of a set: a rotation needs a handful.
+/// Most usable keys of a set, the first of them: a rotation needs a handful.
 pub const KEYS_MAX: usize = 64;
-/// Largest set in bytes: the longest keys, all places taken.
-pub const KEY_SET_BYTES_MAX: usize = 256 << 10;
+/// Largest set in bytes: as much as is taken of one trust bundle.
+pub const KEY_SET_BYTES_MAX: usize = 1 << 20;
