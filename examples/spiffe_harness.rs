@@ -53,7 +53,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let endpoint = std::env::var(ENDPOINT_SOCKET)?;
     let serving = async {
-        let workload = Workload::from_endpoint(&endpoint, FIRST_SVID_WITHIN).await?;
+        // What is withdrawn is to be refused at once.
+        let workload = Workload::from_endpoint(&endpoint, FIRST_SVID_WITHIN).await?.without_patience();
         let trust = Trust::over(workload.clone(), AcceptedDomains::DangerWhoeverIsFederated, Clock::system())?;
         let nobody_counts: RefusalHook = Arc::new(|_| {});
         let acceptor = PeerAcceptor::for_protocol(&trust, nobody_counts, None)?;
@@ -165,7 +166,7 @@ async fn validate(State(control): State<Control>, body: Bytes) -> Result<Verdict
         Held::Withdrawn => JwtAuthorities::default(),
         Held::Nothing => return Err(Verdict::Failed("the Workload API gave no JWT bundles yet".to_owned())),
     };
-    let rules = JwtSvidRules { audience: &asked.audience, life_max: None };
+    let rules = JwtSvidRules { audience: asked.audience, life_max: None };
     let svid = authorities.verify(&asked.token, &rules, Clock::system().now()).map_err(|error| refused(&error))?;
     let claims: Value = serde_json::from_slice(svid.payload()).map_err(|error| Verdict::Failed(error.to_string()))?;
     Ok(Verdict::Good(json!({ "spiffe_id": svid.spiffe_id.as_str(), "claims": claims })))

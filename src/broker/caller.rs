@@ -43,7 +43,7 @@ pub struct WorkloadCaller {
     pub audiences: Vec<Audience>,
     /// True when it reports for other tools than its own.
     pub gateway: bool,
-    /// False when networks are declared for it and the peer is in none.
+    /// False when networks are declared for it and the peer is in none, or nobody knows where it is.
     pub network_declared: bool,
 }
 
@@ -74,7 +74,11 @@ impl WorkloadCaller {
             owner: identity.owner.clone(),
             audiences: identity.audiences.clone(),
             gateway: identity.gateway,
-            network_declared: peer.address().is_none_or(|a| identity.calls_from(a.ip())),
+            network_declared: match peer.authentication() {
+                // Whoever shows a token may be anywhere: the address is that of a proxy.
+                Authentication::JwtSvid => identity.calls_from_anywhere(),
+                _ => peer.address().is_none_or(|a| identity.calls_from(a.ip())),
+            },
         })
     }
 
@@ -90,16 +94,21 @@ impl WorkloadCaller {
     }
 }
 
-/// A handshake that was refused before anything was proven.
+/// A handshake or a token that was refused, and proved nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnprovenRefusal {
-    /// The SPIFFE ID that was shown: anybody can write a certificate.
+    /// The SPIFFE ID that was shown: anybody can write a certificate, and a token.
     pub shown: Option<String>,
+    /// The method that a token was shown for, or [`HANDSHAKE`].
+    pub rpc: &'static str,
     /// Why.
     pub code: ReasonCode,
     /// The peer's address.
     pub peer_address: Option<SocketAddr>,
 }
+
+/// What a certificate is shown for.
+pub const HANDSHAKE: &str = "handshake";
 
 impl Caller {
     /// The class, as the access table names it.
@@ -119,14 +128,6 @@ impl Caller {
             Self::Workload(w) => w.peer.spiffe_id().to_string(),
             Self::Person(person) => format!("person:{}", person.name()),
             Self::Operator { uid } => format!("uid:{uid}"),
-        }
-    }
-
-    /// Returns when who it is no longer stands; `None` for workloads, whose proof is looked at elsewhere, and for the operator.
-    pub fn expired(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        match self {
-            Self::Person(person) => Some(person.expired()),
-            Self::Workload(_) | Self::Operator { .. } => None,
         }
     }
 

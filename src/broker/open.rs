@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::bundles::Bundles;
-use crate::broker::caller::{Caller, UnprovenRefusal, WorkloadCaller, broker_actor};
+use crate::broker::caller::{Caller, Refusal, UnprovenRefusal, WorkloadCaller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::fold::Means;
 use crate::broker::gather::no_context;
 use crate::broker::hours::Hours;
 use crate::broker::known::Known;
-use crate::broker::limit::Limiter;
+use crate::broker::limit::{CallerLimits, Limiter, Place};
 use crate::broker::open_calls::OpenCalls;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
@@ -18,6 +18,7 @@ use crate::broker::repeat::Repeats;
 use crate::broker::{Broker, Inner, Settings, ending};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::identity::crowd::host;
 use crate::identity::error::JwtSvidError;
 use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::peer::VerifiedPeer;
@@ -116,6 +117,7 @@ impl Broker {
         let broker = Self(Arc::new(Inner {
             limiter: Limiter::new(parts.settings.limits),
             ends: Limiter::new(parts.settings.limits),
+            in_vain: Limiter::new(IN_VAIN),
             open_calls: OpenCalls::default(),
             open_ends: OpenCalls::default(),
             settings: parts.settings,
@@ -227,23 +229,54 @@ impl Broker {
         })
     }
 
+    /// The same where tokens of workloads are shown: what verifies them may be gone for a moment too.
+    #[must_use]
+    pub fn settling_for_tokens(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        self.0.trust.is_unsettled_for_tokens().then(|| {
+            let trust = self.0.trust.clone();
+            async move { trust.settled_for_tokens().await }
+        })
+    }
+
+    /// Waits until a caller is no longer who it was when it called, and says why: a stream outlives the request that opened it.
+    pub async fn outlived(&self, caller: &Caller) -> BrokerError {
+        match caller {
+            Caller::Workload(workload) => self.0.trust.lost(&workload.peer).await.into(),
+            Caller::Person(person) => {
+                person.expired().await;
+                BrokerError::Unauthenticated { code: ReasonCode::TokenExpired }
+            }
+            Caller::Operator { .. } => std::future::pending().await,
+        }
+    }
+
     /// Verifies the token that a person shows with a request.
     ///
     /// # Errors
     /// `Unauthenticated` when it does not hold; that somebody tried is noted. `Unavailable` without the keys of its issuer.
-    pub async fn authenticate_person(&self, token: &str, address: Option<SocketAddr>) -> Result<Caller, BrokerError> {
+    /// `RateLimited` when too many came from there in vain.
+    pub async fn authenticate_person(
+        &self,
+        token: &str,
+        address: Option<SocketAddr>,
+        rpc: &'static str,
+    ) -> Result<Caller, BrokerError> {
         let people = self.0.people.as_ref();
         let people = people.ok_or(BrokerError::Unauthenticated { code: ReasonCode::Unauthenticated })?;
         // A broker that has no identity of its own knows nobody, people included.
         self.0.trust.settled().await;
         self.0.trust.status().own.map_err(BrokerError::unavailable)?;
+        let trial = self.try_token(address)?;
         match people.verify(token, ShownFor::Acting, address).await {
-            Ok(person) => Ok(Caller::Person(Arc::new(person))),
+            Ok(person) => {
+                trial.waive();
+                Ok(Caller::Person(Arc::new(person)))
+            }
             Err(error @ PersonError::Unavailable(_)) => Err(BrokerError::unavailable(error)),
             Err(error) => {
                 tracing::debug!(?address, error = &error as &dyn std::error::Error, "a person's token was refused");
                 let code = error.reason();
-                self.note_unproven(&UnprovenRefusal { shown: None, code, peer_address: address });
+                self.note_unproven(&UnprovenRefusal { shown: None, rpc, code, peer_address: address });
                 Err(BrokerError::Unauthenticated { code })
             }
         }
@@ -252,23 +285,49 @@ impl Broker {
     /// Verifies the JWT-SVID that a request shows. Who that is to the policy bundle, [`Broker::authenticate`] says.
     ///
     /// # Errors
-    /// `Unauthenticated` when it does not hold; that somebody tried is noted.
+    /// `Unauthenticated` when it does not hold; that somebody tried is noted, for whom where the token was signed for somebody.
+    /// `RateLimited` when too many came from there in vain, and this one was not seen before.
     pub fn authenticate_token(
         &self,
         token: &str,
-        rules: &JwtSvidRules<'_>,
+        rules: &JwtSvidRules,
         address: Option<SocketAddr>,
+        rpc: &'static str,
     ) -> Result<Arc<VerifiedPeer>, BrokerError> {
-        self.0.trust.authenticate(token, rules, address).map_err(|error| {
-            tracing::debug!(?address, %error, "a token was refused");
-            if let JwtSvidError::Unready(_) = error {
-                return BrokerError::unavailable(error);
+        if let Some(peer) = self.0.trust.known_token(token, rules, address) {
+            return Ok(peer);
+        }
+        let trial = self.try_token(address)?;
+        let refused = match self.0.trust.authenticate(token, rules, address) {
+            Ok(peer) => {
+                trial.waive();
+                return Ok(peer);
             }
-            let (code, shown) = (error.reason(), ShownIdentity::of_token(token));
-            let shown = shown.as_ref().map(ToString::to_string);
-            self.note_unproven(&UnprovenRefusal { shown, code, peer_address: address });
-            BrokerError::Unauthenticated { code }
-        })
+            Err(refused) => refused,
+        };
+        tracing::debug!(?address, error = %refused.error, "a token was refused");
+        if let JwtSvidError::Unready(_) = refused.error {
+            trial.waive();
+            return Err(BrokerError::unavailable(refused.error));
+        }
+        let code = refused.error.reason();
+        match refused.proven {
+            // A token that was stolen, or relayed, is found by whose it is.
+            Some(id) => {
+                self.note_refusal(Refusal { subject: id.to_string(), rpc, code, peer_address: address, task: None })
+            }
+            None => {
+                let shown = ShownIdentity::of_token(token).map(|shown| shown.to_string());
+                self.note_unproven(&UnprovenRefusal { shown, rpc, code, peer_address: address });
+            }
+        }
+        Err(BrokerError::Unauthenticated { code })
+    }
+
+    /// Takes a place among the tokens that a host may show in vain: verifying one costs more than sending it.
+    fn try_token(&self, address: Option<SocketAddr>) -> Result<Place<'_>, BrokerError> {
+        let from = address.map(|address| host(address).to_string()).unwrap_or_default();
+        self.0.in_vain.enter(&from, self.0.clock.now())
     }
 
     /// The keys that verify tokens, as a JWK Set.
@@ -289,6 +348,15 @@ impl Broker {
         }
         remarks.extend(status.missing.iter().map(|name| format!("there is no trust bundle of `{name}`")));
         remarks.extend(self.0.people.iter().flat_map(People::remarks));
+        if let Some(jwt) = &status.jwt {
+            if !jwt.heard {
+                remarks.push("the Workload API has given no JWT bundles yet".to_owned());
+            }
+            let without = jwt.domains.iter().filter(|(_, keys)| *keys == 0);
+            remarks.extend(
+                without.map(|(name, _)| format!("there is no JWT authority of `{name}`: its tokens are refused")),
+            );
+        }
         remarks
     }
 
@@ -297,7 +365,10 @@ impl Broker {
     pub fn problems(&self) -> Vec<String> {
         let status = self.0.trust.status();
         let mut problems = Vec::new();
-        if let Err(unready) = &status.own {
+        // While it waits for its next identity it keeps its callers waiting, and they need go nowhere else.
+        if let Err(unready) = &status.own
+            && !self.0.trust.is_unsettled()
+        {
             problems.push(unready.to_string());
         }
         let state = self.0.known.look();
@@ -318,3 +389,6 @@ impl Broker {
         problems
     }
 }
+
+/// Tokens of one host that may be shown in vain: far more than clients with a wrong clock show, far less than costs anything.
+const IN_VAIN: CallerLimits = CallerLimits { per_second: 20, burst: 200, in_flight: u32::MAX };

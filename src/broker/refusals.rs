@@ -1,6 +1,6 @@
 //! Refusals, counted and written together, so that nobody can fill the record by being refused. Those that say something about
-//! an identity are told apart by it. A handshake that proved nothing says only where it came from: anybody can make any number
-//! of certificates, so those are told apart by reason and network alone, in few kinds, with samples of what was shown.
+//! an identity are told apart by it. A handshake or a token that proved nothing says only where it came from: anybody can make any number
+//! of them, so those are told apart by reason and network alone, in few kinds, with samples of what was shown.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -66,6 +66,8 @@ struct Count {
     unwritten: u64,
     /// Those that are being recorded.
     writing: u64,
+    /// What it was tried for: no part of what tells kinds apart, or one party could fill all of them.
+    rpcs: BTreeSet<&'static str>,
     shown: BTreeSet<String>,
     /// Those that are being recorded.
     showing: BTreeSet<String>,
@@ -117,6 +119,7 @@ impl Refusals {
         }
         let count = kinds.entry(origin).or_default();
         count.unwritten += 1;
+        count.rpcs.insert(refusal.rpc);
         if let Some(shown) = &refusal.shown
             && count.shown.len() < SHOWN_MAX
         {
@@ -136,7 +139,7 @@ impl Refusals {
             &mut events,
             |origin, count| pb::Refused {
                 subject: UNPROVEN.to_owned(),
-                rpc: "handshake".to_owned(),
+                rpc: one_or_several(&count.rpcs).to_owned(),
                 code: origin.code.to_owned(),
                 count: count.unwritten,
                 peer_address: origin.network.clone(),
@@ -186,6 +189,7 @@ fn take<K: Clone + Eq + Hash>(
             taken.push(kind.clone());
             count.writing = mem::take(&mut count.unwritten);
             count.showing = mem::take(&mut count.shown);
+            count.rpcs.clear();
         }
         !is_over || count.unwritten > 0 || count.writing > 0
     });
@@ -205,6 +209,14 @@ fn settle<K: Eq + Hash>(kinds: &mut HashMap<K, Count>, taken: &[K], written: Opt
     }
 }
 
+/// The method that all of them were tried for, if it is one.
+fn one_or_several<'a>(rpcs: &BTreeSet<&'a str>) -> &'a str {
+    match (rpcs.first(), rpcs.len()) {
+        (Some(rpc), 1) => rpc,
+        _ => SEVERAL,
+    }
+}
+
 /// The network of an address: what one party commonly has in its hands.
 fn network(address: IpAddr) -> String {
     match address.to_canonical() {
@@ -215,6 +227,8 @@ fn network(address: IpAddr) -> String {
 
 /// The subject of what is no longer told apart.
 const OTHERS: &str = "others";
+/// The method of what was tried for more than one.
+const SEVERAL: &str = "several";
 /// The subject of what proved nothing.
 const UNPROVEN: &str = "unverified";
 

@@ -26,7 +26,7 @@ use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Ttl;
 use crate::policy::bundle::BundleFiles;
-use crate::server::doors::{HttpsDoor, WorkloadDoor};
+use crate::server::doors::{TlsDoor, WorkloadDoor};
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::start::{Addresses, Drained, Parts, Running, start};
@@ -95,7 +95,7 @@ impl DevBroker {
         let running = start(Parts {
             broker,
             workloads: WorkloadDoor { listener: workloads.0, limits: ListenLimits::default() },
-            https: Some(HttpsDoor {
+            https: Some(TlsDoor {
                 listener: https.0,
                 certificate: ServerCertificate::Svid(trust),
                 handshake_within: HANDSHAKE_WITHIN,

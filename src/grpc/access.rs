@@ -11,7 +11,8 @@ use crate::model::person::Right;
 /// A column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A workload of that class, by its SVID; `human` is a person, through the people's door.
+    /// A workload of that class, by its SVID over mutual TLS or by the JWT-SVID that it shows; `human` is a person, through the
+    /// people's door.
     Identity(IdentityClass),
     /// Whoever may open the operator's socket.
     Operator,
@@ -56,6 +57,17 @@ pub struct Row {
     pub path: &'static str,
     admitted: &'static [Class],
     needs: &'static [Right],
+    ends: bool,
+    stream: Option<Stream>,
+}
+
+/// What becomes of an answer that comes in several messages, when its connection is wound down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// It has no end of its own, and is ended.
+    Endless,
+    /// It is let come to its end.
+    Finite,
 }
 
 impl Row {
@@ -80,8 +92,22 @@ impl Row {
 
     /// True when the RPC ends or holds up something. Such calls have limits of their own.
     #[must_use]
-    pub fn ends(&self) -> bool {
-        ENDING.contains(&self.path)
+    pub const fn ends(&self) -> bool {
+        self.ends
+    }
+
+    /// How it streams, when it does.
+    #[must_use]
+    pub const fn stream(&self) -> Option<Stream> {
+        self.stream
+    }
+
+    const fn ending(self) -> Self {
+        Self { ends: true, ..self }
+    }
+
+    const fn streaming(self, stream: Stream) -> Self {
+        Self { stream: Some(stream), ..self }
     }
 }
 
@@ -92,15 +118,6 @@ pub fn row(path: &str) -> Option<&'static Row> {
         LazyLock::new(|| ROWS.iter().map(|row| (row.path, row)).collect());
     BY_PATH.get(path).copied()
 }
-
-/// The RPCs that end or hold up something.
-const ENDING: [&str; 5] = [
-    "/carnet.v1.TaskService/PauseTask",
-    "/carnet.v1.TaskService/CompleteTask",
-    "/carnet.v1.TaskService/CancelTask",
-    "/carnet.v1.CredentialService/ReleaseCredential",
-    "/carnet.v1.RevocationService/Revoke",
-];
 
 const SERVICE_ACCOUNT: Class = Class::Identity(IdentityClass::ServiceAccount);
 const AI_AGENT: Class = Class::Identity(IdentityClass::AiAgent);
@@ -120,12 +137,12 @@ const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOU
 const OVERSEERS: &[Class] = &[HUMAN, OPERATOR];
 
 const fn rpc(path: &'static str, admitted: &'static [Class]) -> Row {
-    Row { path, admitted, needs: &[] }
+    Row { path, admitted, needs: &[], ends: false, stream: None }
 }
 
 /// For overseers, of whom people need one of these rights.
 const fn overseen(path: &'static str, needs: &'static [Right]) -> Row {
-    Row { path, admitted: OVERSEERS, needs }
+    Row { path, admitted: OVERSEERS, needs, ends: false, stream: None }
 }
 
 /// The table.
@@ -134,31 +151,31 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.TaskService/GetTask", &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, HUMAN, OPERATOR]),
     rpc("/carnet.v1.TaskService/ListTasks", &[ORCHESTRATOR, HUMAN, OPERATOR]),
     rpc("/carnet.v1.TaskService/AmendTask", &[ORCHESTRATOR]),
-    rpc("/carnet.v1.TaskService/PauseTask", &[ORCHESTRATOR]),
+    rpc("/carnet.v1.TaskService/PauseTask", &[ORCHESTRATOR]).ending(),
     rpc("/carnet.v1.TaskService/ResumeTask", &[ORCHESTRATOR]),
-    rpc("/carnet.v1.TaskService/CompleteTask", REGISTRARS),
-    rpc("/carnet.v1.TaskService/CancelTask", REGISTRARS),
+    rpc("/carnet.v1.TaskService/CompleteTask", REGISTRARS).ending(),
+    rpc("/carnet.v1.TaskService/CancelTask", REGISTRARS).ending(),
     rpc("/carnet.v1.CredentialService/RequestCredential", AGENTS),
     rpc("/carnet.v1.CredentialService/RenewCredential", AGENTS),
-    rpc("/carnet.v1.CredentialService/ReleaseCredential", AGENTS),
+    rpc("/carnet.v1.CredentialService/ReleaseCredential", AGENTS).ending(),
     rpc(
         "/carnet.v1.CredentialService/GetGrant",
         &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, RESOURCE_SERVER, HUMAN, OPERATOR],
     ),
-    rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, HUMAN, OPERATOR]),
+    rpc("/carnet.v1.RevocationService/Revoke", &[ORCHESTRATOR, HUMAN, OPERATOR]).ending(),
     overseen("/carnet.v1.RevocationService/LiftBlock", &[Right::Revoke]),
     overseen("/carnet.v1.RevocationService/ListBlocks", &[Right::Read, Right::Revoke]),
-    rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]),
+    rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]).streaming(Stream::Endless),
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
     overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
     overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
-    overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]),
+    overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]).streaming(Stream::Finite),
     overseen("/carnet.v1.AuditService/GetCheckpoint", &[Right::Read]),
     overseen("/carnet.v1.PolicyService/GetActivePolicy", &[Right::Read, Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/CheckPolicy", &[Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/ActivatePolicy", &[Right::ActivatePolicy]),
     rpc("/grpc.health.v1.Health/Check", KNOWN),
-    rpc("/grpc.health.v1.Health/Watch", KNOWN),
-    rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN),
+    rpc("/grpc.health.v1.Health/Watch", KNOWN).streaming(Stream::Endless),
+    rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN).streaming(Stream::Endless),
 ];

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::transport::server::UdsConnectInfo;
@@ -25,14 +24,14 @@ use crate::broker::caller::{Caller, Refusal};
 use crate::broker::error::BrokerError;
 use crate::broker::open_calls::OpenCall;
 use crate::clock::Stopwatch;
-use crate::grpc::access::{self, Class, Row};
-use crate::grpc::held::holding;
+use crate::grpc::access::{self, Class, Row, Stream};
+use crate::grpc::held::{Ends, holding, until};
+use crate::grpc::line::{Call, Line};
 use crate::grpc::panics::Caught;
 use crate::grpc::service::{self, Edge};
 use crate::grpc::status;
-use crate::grpc::until::until;
-use crate::identity::https::RemoteAddress;
-use crate::identity::jwt_svid::DoorRules;
+use crate::identity::https::Remote;
+use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::peer::VerifiedPeer;
 use crate::metrics::Metrics;
 use crate::model::reason::ReasonCode;
@@ -44,18 +43,19 @@ pub enum Entrance {
     /// Workloads, whose identity the connection proved.
     Workloads,
     /// Whoever shows a token with each request: workloads a JWT-SVID, held against these rules.
-    Bearers(DoorRules),
+    Bearers(JwtSvidRules),
     /// People, who show a token of an issuer that is configured.
     People,
     /// Whoever may open the operator's socket.
     Operator,
 }
 
-/// The services behind one entrance. Clones share them.
+/// The services behind one entrance, for one connection. Clones share them.
 #[derive(Clone)]
 pub struct Door {
-    entrance: Entrance,
+    entrance: Arc<Entrance>,
     services: Arc<Services>,
+    line: Line,
 }
 
 /// The services that all doors share.
@@ -71,7 +71,7 @@ pub struct Services {
 pub struct ReflectionError(#[source] Box<tonic_reflection::server::Error>);
 
 impl Services {
-    /// The services over this broker. Streams end when `ending` turns true or its sender is gone.
+    /// The services over this broker.
     ///
     /// # Errors
     /// When the compiled descriptors cannot be read.
@@ -79,14 +79,13 @@ impl Services {
         broker: Broker,
         metrics: Metrics,
         health: HealthServer<H>,
-        ending: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, ReflectionError> {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::WIRE_DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(|e| ReflectionError(Box::new(e)))?;
-        let edge = Edge::new(broker.clone(), metrics.clone(), ending);
+        let edge = Edge::new(broker.clone(), metrics.clone());
         let mut by_name = HashMap::new();
         insert(&mut by_name, service::task::server(&edge));
         insert(&mut by_name, service::credential::server(&edge));
@@ -102,7 +101,7 @@ impl Services {
     /// These services behind an entrance.
     #[must_use]
     pub fn door(self: &Arc<Self>, entrance: Entrance) -> Door {
-        Door { entrance, services: Arc::clone(self) }
+        Door { entrance: Arc::new(entrance), services: Arc::clone(self), line: Line::default() }
     }
 }
 
@@ -139,29 +138,35 @@ impl tower::Service<http::Request<Body>> for Door {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Answer {
-        if self.entrance == Entrance::People {
+        let call = self.line.begin();
+        if *self.entrance == Entrance::People {
             let door = self.clone();
             let token = bearer(request.headers()).map(|token| Zeroizing::new(token.to_owned()));
-            let address = request.extensions().get::<RemoteAddress>().map(|address| address.0);
+            let (address, method) = (remote(&request).map(Remote::address), method(&request));
             // The keys of an issuer may have to be got first.
             return Box::pin(async move {
                 let caller = match token {
-                    Some(token) => door.services.broker.authenticate_person(&token, address).await,
+                    Some(token) => door.services.broker.authenticate_person(&token, address, method).await,
                     None => Err(unauthenticated()),
                 };
-                door.answer(request, caller).await
+                tell(&request, &caller);
+                door.answer(request, caller, call).await
             });
         }
         let caller = self.identify(&mut request);
         // Whoever cannot be judged for a moment is judged after it.
-        match caller.as_ref().err().and_then(|_| self.services.broker.settling()) {
-            None => self.answer(request, caller),
+        match caller.as_ref().err().and_then(|_| self.settling()) {
+            None => {
+                tell(&request, &caller);
+                self.answer(request, caller, call)
+            }
             Some(settling) => {
                 let door = self.clone();
                 Box::pin(async move {
                     settling.await;
                     let caller = door.identify(&mut request);
-                    door.answer(request, caller).await
+                    tell(&request, &caller);
+                    door.answer(request, caller, call).await
                 })
             }
         }
@@ -169,17 +174,23 @@ impl tower::Service<http::Request<Body>> for Door {
 }
 
 impl Door {
+    /// The same entrance for one connection.
+    #[must_use]
+    pub fn over(&self, line: Line) -> Self {
+        Self { line, ..self.clone() }
+    }
+
     /// Says who calls, by what this entrance goes by and nothing else: a token shown over a workload's connection changes nothing.
     fn identify(&self, request: &mut http::Request<Body>) -> Result<Caller, BrokerError> {
-        match &self.entrance {
+        match &*self.entrance {
             Entrance::Workloads => {
                 let peer = request.extensions().get::<Arc<VerifiedPeer>>().ok_or_else(unauthenticated)?;
                 self.services.broker.authenticate(peer)
             }
             Entrance::Bearers(rules) => {
                 let token = bearer(request.headers()).ok_or_else(unauthenticated)?;
-                let address = request.extensions().get::<RemoteAddress>().map(|address| address.0);
-                let peer = self.services.broker.authenticate_token(token, &rules.rules(), address)?;
+                let (address, method) = (remote(request).map(Remote::address), method(request));
+                let peer = self.services.broker.authenticate_token(token, rules, address, method)?;
                 let caller = self.services.broker.authenticate(&peer);
                 // As the connection of one that proved its key does.
                 request.extensions_mut().insert(peer);
@@ -194,7 +205,37 @@ impl Door {
         }
     }
 
-    fn answer(&self, mut request: http::Request<Body>, caller: Result<Caller, BrokerError>) -> Answer {
+    fn settling(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let broker = &self.services.broker;
+        match &*self.entrance {
+            Entrance::Bearers(_) => broker.settling_for_tokens().map(|settling| Box::pin(settling) as Pin<Box<_>>),
+            _ => broker.settling().map(|settling| Box::pin(settling) as Pin<Box<_>>),
+        }
+    }
+
+    /// What ends the stream of an answer: the caller is no longer who it was, or the connection is being wound down.
+    fn ends(&self, row: &'static Row, caller: &Arc<Caller>) -> Option<Ends> {
+        let stream = row.stream()?;
+        let (line, services, caller) = (self.line.clone(), Arc::clone(&self.services), Arc::clone(caller));
+        Some(Box::pin(async move {
+            let wound_down = async {
+                match stream {
+                    Stream::Endless => line.wound_down().await,
+                    Stream::Finite => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = wound_down => Status::new(Code::Ok, ""),
+                error = services.broker.outlived(&caller) => {
+                    services.metrics.refused(error.code());
+                    status::log(&error);
+                    status::of(&error)
+                }
+            }
+        }))
+    }
+
+    fn answer(&self, mut request: http::Request<Body>, caller: Result<Caller, BrokerError>, call: Call) -> Answer {
         let began = Stopwatch::start();
         let services = Arc::clone(&self.services);
         let Some(row) = access::row(request.uri().path()) else {
@@ -203,9 +244,13 @@ impl Door {
         };
         // It has done its work; nothing behind the door has a use for it.
         request.headers_mut().remove(AUTHORIZATION);
-        let admitted = self.admit(row, &request, caller);
+        let admitted = self.admit(row, &request, caller).map(|(caller, open)| {
+            let caller = Arc::new(caller);
+            let ends = self.ends(row, &caller);
+            (caller, open, ends)
+        });
         let span = match &admitted {
-            Ok((caller, _)) if tracing::enabled!(tracing::Level::DEBUG) => {
+            Ok((caller, ..)) if tracing::enabled!(tracing::Level::DEBUG) => {
                 tracing::debug_span!("rpc", method = row.path, caller = caller.id())
             }
             _ => tracing::Span::none(),
@@ -213,17 +258,14 @@ impl Door {
         let answer = async move {
             let in_flight = services.metrics.rpc_began();
             let response = match admitted {
-                Ok((caller, open)) => {
-                    let expired = caller.expired();
-                    request.extensions_mut().insert(Arc::new(caller));
-                    let answer = services.answer(row, request).await;
-                    holding(
-                        match expired {
-                            Some(expired) => until(answer, expired),
-                            None => answer,
-                        },
-                        open,
-                    )
+                Ok((caller, open, ends)) => {
+                    request.extensions_mut().insert(caller);
+                    let response = services.answer(row, request).await;
+                    let response = match ends {
+                        Some(ends) => until(response, ends),
+                        None => response,
+                    };
+                    holding(response, (open, call))
                 }
                 Err(refused) => refused.into_http(),
             };
@@ -241,7 +283,11 @@ impl Door {
         // Also of one that proved an identity and is nobody to the policy bundle.
         let peer = request.extensions().get::<Arc<VerifiedPeer>>().map(Proven::by);
         let proven = peer.or_else(|| caller.and_then(Proven::caller));
-        let above_rate = proven.and_then(|proven| broker.charge(&proven.subject).err());
+        let above_rate = proven.as_ref().and_then(|proven| broker.charge(&proven.subject).err());
+        if let Some(Proven { subject, address }) = proven.filter(|_| above_rate.is_none()) {
+            let code = ReasonCode::MethodNotAllowed;
+            broker.note_refusal(Refusal { subject, rpc: UNLISTED, code, peer_address: address, task: None });
+        }
         let error = above_rate.unwrap_or(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
         metrics.refused(error.code());
         status::of(&error)
@@ -349,6 +395,29 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (one && scheme.eq_ignore_ascii_case("Bearer")).then_some(token)
 }
 
+/// Where a connection came from that proved nothing by itself.
+fn remote(request: &http::Request<Body>) -> Option<&Remote> {
+    request.extensions().get()
+}
+
+/// Tells the connection, where it proved nothing by itself, what came of what was shown by it.
+fn tell(request: &http::Request<Body>, caller: &Result<Caller, BrokerError>) {
+    let Some(remote) = remote(request) else { return };
+    match caller {
+        Ok(_) | Err(BrokerError::NotPermitted { .. }) => remote.proved(),
+        Err(BrokerError::Unauthenticated { .. } | BrokerError::RateLimited) => remote.refused(),
+        // It says nothing about whoever is there.
+        Err(_) => {}
+    }
+}
+
+/// The method that is called, as records name it.
+fn method(request: &http::Request<Body>) -> &'static str {
+    access::row(request.uri().path()).map_or(UNLISTED, |row| row.path)
+}
+
+/// What records call a method that stands in no row: what was asked for is the caller's to choose, and no part of a record.
+const UNLISTED: &str = "unlisted";
 /// How the paths of our own services begin.
 const OURS: &str = "/carnet.";
 

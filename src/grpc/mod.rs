@@ -4,9 +4,9 @@
 pub mod access;
 pub mod door;
 mod held;
+pub mod line;
 pub mod status;
 
 mod codec;
 mod panics;
 mod service;
-mod until;

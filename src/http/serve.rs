@@ -16,6 +16,8 @@ use tokio_stream::{Stream, StreamExt as _};
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection may stay: scrapers come back, and a slow reader must not hold its place for ever.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(120);
+/// How long a connection may take to finish once the broker ends: the pages are short, and who says nothing is not waited for.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head; these pages need a path and little else.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most headers of a request.
@@ -92,6 +94,7 @@ where
                 return;
             }
             () = &mut limit => return,
+            () = tokio::time::sleep(FINISH_WITHIN), if is_ending => return,
             _ = ending.wait_for(|ending| *ending), if !is_ending => {
                 is_ending = true;
                 serving.as_mut().graceful_shutdown();

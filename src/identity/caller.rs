@@ -35,8 +35,8 @@ impl VerifiedCaller {
 
     /// Whom that was proven of.
     #[must_use]
-    pub const fn peer(&self) -> Option<&Arc<VerifiedPeer>> {
-        Some(&self.peer)
+    pub const fn peer(&self) -> &Arc<VerifiedPeer> {
+        &self.peer
     }
 
     /// The thumbprint of the certificate whose key it proved; `None` when it proved no key.

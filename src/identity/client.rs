@@ -25,8 +25,8 @@ use super::svid::read_leaf;
 use super::trust::AcceptedDomains;
 use super::verifier::{RefusedCertificate, ServerVerifier};
 use super::view::{LiveView, provider};
-use super::workload::{GONE_BRIEFLY, Workload};
-use crate::clock::{Clock, Stopwatch};
+use super::workload::Workload;
+use crate::clock::Clock;
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 
@@ -73,6 +73,7 @@ pub struct Dialer {
     name: ServerName<'static>,
     tls: TlsConnector,
     status: TlsStatus,
+    view: Arc<LiveView>,
     clock: Clock,
 }
 
@@ -160,23 +161,18 @@ impl Dialer {
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
-        let view = LiveView::over(workload, expected.accepted());
+        let clock = Clock::system();
+        let view = Arc::new(LiveView::over(workload, expected.accepted(), clock.clone()));
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(IdentityError::Rustls)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(view, expected)))
+            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(Arc::clone(&view), expected)))
             .with_client_cert_resolver(Arc::clone(&presents.client_auth_cert_resolver));
         // A resumed handshake would verify no certificate.
         config.resumption = rustls::client::Resumption::disabled();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self {
-            target: address.into(),
-            name,
-            tls: TlsConnector::from(Arc::new(config)),
-            status,
-            clock: Clock::system(),
-        })
+        Ok(Self { target: address.into(), name, tls: TlsConnector::from(Arc::new(config)), status, view, clock })
     }
 
     /// Where it connects to, as `host:port`.
@@ -224,8 +220,8 @@ impl Dialer {
 
     /// Waits out the moment between a rotation and its conversion, and one in which there is no SVID.
     async fn presentable(&self) -> Result<(), Arc<spiffe_rustls::Error>> {
+        self.view.settled().await;
         let mut status = self.status.clone();
-        let waiting = Stopwatch::start();
         loop {
             match status.current().error {
                 None => return Ok(()),
@@ -234,12 +230,7 @@ impl Dialer {
                         return Err(error);
                     }
                 }
-                Some(error) => {
-                    let left = GONE_BRIEFLY.saturating_sub(waiting.elapsed());
-                    if !tokio::time::timeout(left, status.changed()).await.is_ok_and(|changed| changed.is_ok()) {
-                        return Err(error);
-                    }
-                }
+                Some(error) => return Err(error),
             }
         }
     }

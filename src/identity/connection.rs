@@ -2,6 +2,7 @@
 //! down, ends itself when the SVID that opened it does, and soon after trust in it was withdrawn.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use tonic::transport::server::Connected;
 
 use super::crowd::Seat;
 use super::gathered::Gathered;
-use super::guarded::{Ended, Guarded, pass_through};
+use super::guarded::{Ended, Guarded, Reins, Watched, pass_through};
 use super::listen::Accepted;
 use super::peer::VerifiedPeer;
+use super::serve::Served;
 use super::trust::Trust;
-use crate::clock::LOOK_AGAIN;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
@@ -37,25 +38,17 @@ const RETIRED_BEFORE_PART: u32 = 4;
 pub struct PeerConnection<IO = TcpStream> {
     tls: Guarded<Gathered<TlsStream<IO>>>,
     peer: Arc<VerifiedPeer>,
-    retirement: Option<oneshot::Receiver<Infallible>>,
-    tether: Option<Tether>,
+    reins: Reins,
     seat: Option<Seat>,
-}
-
-/// The connection ends itself when this is dropped.
-#[derive(Debug)]
-pub(in crate::identity) struct Tether {
-    _held: oneshot::Sender<Infallible>,
 }
 
 impl<IO> PeerConnection<IO> {
     /// Must be called within a Tokio runtime.
     pub(in crate::identity) fn new(tls: TlsStream<IO>, peer: Arc<VerifiedPeer>, trust: Trust) -> Self {
         let (tls, end) = Guarded::new(Gathered::new(tls));
-        let (retire, retirement) = oneshot::channel();
-        let (tether, cut) = oneshot::channel();
-        tokio::spawn(watch(trust, Arc::clone(&peer), retire, cut, end));
-        Self { tls, peer, retirement: Some(retirement), tether: Some(Tether { _held: tether }), seat: None }
+        let (reins, watched) = Reins::new();
+        tokio::spawn(watch(trust, Arc::clone(&peer), watched, end));
+        Self { tls, peer, reins, seat: None }
     }
 
     /// Who is on the other side.
@@ -67,28 +60,13 @@ impl<IO> PeerConnection<IO> {
     /// Returns when the connection should be wound down (in HTTP/2: GOAWAY), so that its client opens another one with its next
     /// SVID before this one ends; also when the connection has gone. To be taken once; a second one returns at once.
     pub fn retirement(&mut self) -> impl Future<Output = ()> + Send + use<IO> {
-        let retirement = self.retirement.take();
-        async move {
-            if let Some(retirement) = retirement {
-                let _dropped_is_retired = retirement.await;
-            }
-        }
-    }
-
-    /// Ties the connection to what is given back. To be taken once.
-    pub(in crate::identity) const fn tether(&mut self) -> Option<Tether> {
-        self.tether.take()
+        self.reins.retirement()
     }
 }
 
 /// Sees to retirement and end; gone with the connection.
-async fn watch(
-    trust: Trust,
-    peer: Arc<VerifiedPeer>,
-    retire: oneshot::Sender<Infallible>,
-    cut: oneshot::Receiver<Infallible>,
-    mut end: oneshot::Sender<Ended>,
-) {
+async fn watch(trust: Trust, peer: Arc<VerifiedPeer>, watched: Watched, mut end: oneshot::Sender<Ended>) {
+    let Watched { retire, cut } = watched;
     let now = trust.clock().now();
     // Our own SVID is what the other side trusts: a connection that outlived it would be ended from there.
     let (own_end, authority) = match trust.view().readiness(now) {
@@ -130,25 +108,20 @@ async fn superseded(trust: &Trust, peer: &VerifiedPeer, authority: Option<&Vec<u
     clock.reach(clock.now().after(least + spread * u32::from(part) / 256)).await;
 }
 
-/// Returns when trust in the peer is gone and has not come back for a moment. Besides changes, time ends trust too (our own
-/// SVID expires), so that it looks again now and then.
+/// Returns when trust in the peer is gone and has not come back for a moment.
 async fn withdrawn(trust: &Trust, peer: &Arc<VerifiedPeer>) {
-    let holds = || trust.recheck(peer, trust.clock().now()).is_ok();
-    let mut changes = trust.changes();
-    let mut open = true;
     loop {
-        trust.settled().await;
-        if !holds() {
-            tokio::time::sleep(WITHDRAWN_AFTER).await;
-            if !holds() {
-                return;
-            }
+        let _why = trust.lost(peer).await;
+        tokio::time::sleep(WITHDRAWN_AFTER).await;
+        if trust.recheck(peer, trust.clock().now()).is_err() {
+            return;
         }
-        if open {
-            open = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await.unwrap_or(true);
-        } else {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+    }
+}
+
+impl<IO> Served for PeerConnection<IO> {
+    fn reins(&mut self) -> &mut Reins {
+        &mut self.reins
     }
 }
 

@@ -63,7 +63,7 @@ pub(in crate::identity) struct Seat {
     pub(in crate::identity) _identity: Option<Place<SpiffeId>>,
 }
 
-/// The handshakes under way, the oldest first.
+/// The handshakes under way, the oldest first; or connections through which nothing was shown yet.
 #[derive(Debug, Clone, Default)]
 pub(in crate::identity) struct UnderWay(Arc<Mutex<BTreeMap<u64, (SocketAddr, AbortHandle)>>>);
 
@@ -109,7 +109,7 @@ impl Drop for Ending {
 }
 
 /// What one party commonly has in its hands: an IPv4 address, or the /64 of an IPv6 address.
-pub(in crate::identity) fn host(address: SocketAddr) -> IpAddr {
+pub(crate) fn host(address: SocketAddr) -> IpAddr {
     match address.ip().to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
         v4 @ IpAddr::V4(_) => v4,

@@ -150,6 +150,22 @@ impl JwtSvidError {
     }
 }
 
+/// A token that is not accepted.
+#[derive(Debug)]
+pub struct RefusedToken {
+    /// The first rule that it breaks.
+    pub error: JwtSvidError,
+    /// Whom it was signed for, when its signature holds under a key of their trust domain: what it breaks then says something
+    /// about them.
+    pub proven: Option<SpiffeId>,
+}
+
+impl From<JwtSvidError> for RefusedToken {
+    fn from(error: JwtSvidError) -> Self {
+        Self { error, proven: None }
+    }
+}
+
 /// Why nobody is trusted at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unready {
@@ -165,6 +181,9 @@ pub enum Unready {
     /// The bundle of the own trust domain is gone.
     #[error("the trust bundle of the own trust domain is missing")]
     OwnBundleMissing,
+    /// Nothing was heard of JWT bundles yet, without which no token can be judged.
+    #[error("the Workload API has given no JWT bundles yet")]
+    JwtBundlesUnheard,
 }
 
 /// Why a request on an open connection is refused.
@@ -306,6 +325,22 @@ pub enum IdentityError {
         path: PathBuf,
         /// What it should hold.
         what: &'static str,
+    },
+    /// A certificate from a file is over, or not valid yet.
+    #[error("the certificate in `{}` is valid from {} s to {} s and not now", path.display(), not_before.as_secs(), not_after.as_secs())]
+    CertificateNotValid {
+        /// The file.
+        path: PathBuf,
+        /// Since when it is valid.
+        not_before: Timestamp,
+        /// Until when.
+        not_after: Timestamp,
+    },
+    /// Tokens are to be accepted, and no key verifies any.
+    #[error("the Workload API gave no JWT bundle of an accepted trust domain within {within:?}")]
+    NoJwtBundles {
+        /// How long.
+        within: Duration,
     },
     /// The address of a server is none.
     #[error("`{0}` is no address of a server: host:port")]

@@ -1,6 +1,7 @@
-//! A stream of bytes that ends itself when told to.
+//! A stream of bytes that ends itself when told to, and the reins by which whoever serves it is told to wind it down.
 
-use std::future::Future as _;
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,6 +21,57 @@ pub enum Ended {
     /// Whoever served it does so no longer.
     #[error("the connection is no longer served")]
     Cut,
+    /// Its peer has shown nothing that holds.
+    #[error("the peer has proven nothing")]
+    Unproven,
+    /// It was wound down long ago.
+    #[error("the connection is too old")]
+    Overstayed,
+}
+
+/// What whoever serves a connection has in its hands. To be had of every connection that is served by itself.
+#[derive(Debug)]
+pub struct Reins {
+    retirement: Option<oneshot::Receiver<Infallible>>,
+    tether: Option<Tether>,
+}
+
+/// The connection ends itself when this is dropped.
+#[derive(Debug)]
+pub(in crate::identity) struct Tether {
+    _held: oneshot::Sender<Infallible>,
+}
+
+/// The other end of the reins, for whoever watches over the connection.
+pub(in crate::identity) struct Watched {
+    /// To be dropped when the connection should be wound down.
+    pub(in crate::identity) retire: oneshot::Sender<Infallible>,
+    /// Resolves when the tether is dropped.
+    pub(in crate::identity) cut: oneshot::Receiver<Infallible>,
+}
+
+impl Reins {
+    pub(in crate::identity) fn new() -> (Self, Watched) {
+        let (retire, retirement) = oneshot::channel();
+        let (held, cut) = oneshot::channel();
+        let reins = Self { retirement: Some(retirement), tether: Some(Tether { _held: held }) };
+        (reins, Watched { retire, cut })
+    }
+
+    /// Returns when the connection should be wound down, also when it has gone. To be taken once; a second one returns at once.
+    pub(in crate::identity) fn retirement(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let retirement = self.retirement.take();
+        async move {
+            if let Some(retirement) = retirement {
+                let _dropped_is_retired = retirement.await;
+            }
+        }
+    }
+
+    /// Ties the connection to what is given back. To be taken once.
+    pub(in crate::identity) const fn tether(&mut self) -> Option<Tether> {
+        self.tether.take()
+    }
 }
 
 /// A stream, and whoever may end it.

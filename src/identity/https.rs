@@ -1,39 +1,35 @@
-//! Server TLS for doors that ask for no certificate: with the own SVID, or with an ordinary certificate from files that may be
-//! replaced while the broker runs.
+//! Server TLS for doors that ask for no certificate: with the own SVID, or with an ordinary certificate from files. Who comes
+//! through one of them that asks for a token has shown nothing yet, and must do so before long.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustls::server::{Acceptor, ResolvesServerCert};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{oneshot, watch};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
-use zeroize::Zeroizing;
 
-use super::crowd::Seat;
-use super::error::IdentityError;
+use super::accept::{Refusal, RefusalHook, refusal_of};
+use super::certificate_files::CertificateFiles;
+use super::crowd::{Ending, Seat, UnderWay};
+use super::error::{HandshakeError, IdentityError};
+use super::gathered::Gathered;
+use super::guarded::{Ended, Guarded, Reins, Watched, pass_through};
 use super::listen::{Accepted, Incoming, ListenLimits, spawn};
+use super::serve::Served;
 use super::trust::{Trust, server_tls};
-use super::view::provider;
 use crate::model::spiffe_id::SpiffeId;
+use crate::model::time::Timestamp;
 
-/// Bits that the file of a private key may not have: others may do nothing, a group may read it at most (as `ssl-cert` does).
-const KEY_MODE_REFUSED: u32 = 0o037;
-/// How often the files of a certificate are looked at.
-pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
+/// How long a connection lives on, once it was wound down: longer than any request takes, should its client ask for no other.
+const LINGERS: Duration = Duration::from_secs(60);
+/// The same where nothing was proven: long enough for the refusal to be read.
+const LINGERS_UNPROVEN: Duration = Duration::from_secs(2);
 
 /// What a door presents.
 #[derive(Debug, Clone)]
@@ -49,144 +45,207 @@ impl ServerCertificate {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn tls(&self, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, IdentityError> {
+    pub fn tls(&self, protocols: &[&[u8]]) -> Result<ServerTls, IdentityError> {
         let config = match self {
             Self::Svid(trust) => trust.server_tls(protocols)?,
             Self::Files(files) => server_tls(Arc::clone(files) as Arc<dyn ResolvesServerCert>, protocols)?,
         };
-        Ok(Arc::new(config))
-    }
-}
-
-/// A certificate chain and its key from two PEM files.
-pub struct CertificateFiles {
-    chain: PathBuf,
-    key: PathBuf,
-    loaded: RwLock<Loaded>,
-}
-
-struct Loaded {
-    certified: Arc<CertifiedKey>,
-    /// Both files as they were read, to tell whether they changed. The key's bytes are wiped when they are replaced.
-    from: (Vec<u8>, Zeroizing<Vec<u8>>),
-}
-
-impl CertificateFiles {
-    /// Reads both files.
-    ///
-    /// # Errors
-    /// When one cannot be read, holds no PEM, or the key is not that of the certificate.
-    pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, IdentityError> {
-        let loaded = RwLock::new(read(chain, key)?);
-        Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), loaded }))
+        let awaited = match self {
+            Self::Svid(trust) => Some(trust.clone()),
+            Self::Files(_) => None,
+        };
+        Ok(ServerTls { config: Arc::new(config), awaited })
     }
 
-    /// Reads both files again and takes them when they changed and fit together; otherwise what was read before stays.
-    ///
-    /// # Errors
-    /// As [`CertificateFiles::load`]; it may be that only one of the files was replaced yet.
-    pub fn reload(&self) -> Result<bool, IdentityError> {
-        let fresh = read(&self.chain, &self.key)?;
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = loaded.from != fresh.from;
-        if changed {
-            *loaded = fresh;
-        }
-        Ok(changed)
-    }
-
-    /// Reloads every [`RELOAD_EVERY`], until it is dropped.
-    pub async fn follow(&self) {
-        loop {
-            tokio::time::sleep(RELOAD_EVERY).await;
-            match self.reload() {
-                Ok(true) => {
-                    tracing::info!(certificate = %self.chain.display(), "a new certificate is presented from now on")
-                }
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the certificate stays as it was"),
-            }
+    /// The end of what is presented; `None` while there is nothing to present.
+    #[must_use]
+    pub fn not_after(&self) -> Option<Timestamp> {
+        match self {
+            Self::Svid(trust) => trust.own_not_after(),
+            Self::Files(files) => Some(files.not_after()),
         }
     }
 }
 
-impl ResolvesServerCert for CertificateFiles {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).certified))
+/// Server TLS, set up.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    /// Whose SVID is presented: between two of them there is none for a moment, and handshakes wait.
+    awaited: Option<Trust>,
+}
+
+impl ServerTls {
+    async fn accept(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.map_err(|error| refusal_of(error).0)?;
+        if let Some(trust) = &self.awaited {
+            trust.presentable().await.map_err(HandshakeError::Unready)?;
+        }
+        hello.into_stream(Arc::clone(&self.config)).await.map_err(|error| refusal_of(error).0)
     }
 }
 
-impl fmt::Debug for CertificateFiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateFiles").field("chain", &self.chain).finish_non_exhaustive()
-    }
-}
-
-fn read(chain: &Path, key: &Path) -> Result<Loaded, IdentityError> {
-    let file = |path: &Path| {
-        std::fs::read(path).map_err(|error| IdentityError::File { path: path.to_owned(), source: Arc::new(error) })
-    };
-    let mode = std::fs::metadata(key).map(|m| m.permissions().mode() & 0o777);
-    if let Ok(mode) = mode
-        && mode & KEY_MODE_REFUSED != 0
-    {
-        return Err(IdentityError::KeyTooOpen { path: key.to_owned(), mode });
-    }
-    let pem = |path: &Path, what| IdentityError::Pem { path: path.to_owned(), what };
-    let from = (file(chain)?, Zeroizing::new(file(key)?));
-    let certificates: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&from.0).collect::<Result<_, _>>().map_err(|_| pem(chain, "certificate"))?;
-    if certificates.is_empty() {
-        return Err(pem(chain, "certificate"));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&from.1).map_err(|_| pem(key, "private key"))?;
-    let certified = CertifiedKey::from_der(certificates, private, &provider()).map_err(IdentityError::Rustls)?;
-    Ok(Loaded { certified: Arc::new(certified), from })
+/// What is borne of connections through which something has to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stay {
+    /// How long a connection may take until something was shown by it that holds.
+    pub proof_within: Duration,
+    /// Most connections that have shown nothing yet; above it the oldest is given up.
+    pub unproven_max: usize,
+    /// How many refusals in a row wind a connection down.
+    pub refusals_max: u32,
+    /// How old a connection is when it is wound down.
+    pub age_max: Duration,
 }
 
 /// A connection over server TLS: nobody is identified by it.
-#[derive(Debug)]
-pub struct ServerConnection {
-    tls: TlsStream<TcpStream>,
-    address: SocketAddr,
+pub struct TlsConnection {
+    tls: Guarded<Gathered<TlsStream<TcpStream>>>,
+    remote: Remote,
+    reins: Reins,
     seat: Option<Seat>,
 }
 
-/// Where a connection over server TLS came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteAddress(pub SocketAddr);
+/// Where a connection over server TLS came from, and what came of what was shown by it.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    address: SocketAddr,
+    standing: Arc<watch::Sender<Standing>>,
+}
 
-impl ServerConnection {
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    proven: bool,
+    refused_in_a_row: u32,
+}
+
+impl Remote {
     /// Where it came from.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// What was shown holds.
+    pub fn proved(&self) {
+        self.standing.send_if_modified(|standing| {
+            let news = !standing.proven || standing.refused_in_a_row > 0;
+            *standing = Standing { proven: true, refused_in_a_row: 0 };
+            news
+        });
+    }
+
+    /// What was shown does not hold, or nothing was shown.
+    pub fn refused(&self) {
+        self.standing.send_modify(|standing| standing.refused_in_a_row = standing.refused_in_a_row.saturating_add(1));
+    }
 }
 
-/// Accepts connections over server TLS, within the same limits as workloads'. Must be called within a Tokio runtime.
-pub fn listen_tls(listener: TcpListener, tls: Arc<ServerConfig>, limits: ListenLimits) -> Incoming<ServerConnection> {
-    let acceptor = TlsAcceptor::from(tls);
-    let full = |address| tracing::debug!(%address, "a connection was refused: there are too many");
-    spawn(listener, limits, full, move |tcp, address| {
-        let acceptor = acceptor.clone();
-        async move {
-            match tokio::time::timeout(limits.handshake_within, acceptor.accept(tcp)).await {
-                Ok(Ok(tls)) => Some(ServerConnection { tls, address, seat: None }),
-                Ok(Err(error)) => {
-                    tracing::debug!(%address, %error, "a TLS handshake failed");
-                    None
-                }
-                Err(_elapsed) => {
-                    tracing::debug!(%address, "a TLS handshake took too long");
-                    None
-                }
+impl TlsConnection {
+    fn new(tls: TlsStream<TcpStream>, address: SocketAddr, stay: Option<Stay>, unproven: &UnderWay, n: u64) -> Self {
+        let (tls, end) = Guarded::new(Gathered::new(tls));
+        let (reins, watched) = Reins::new();
+        let (tell, standing) = watch::channel(Standing::default());
+        match stay {
+            None => drop(tokio::spawn(watch(None, standing, watched, end))),
+            Some(stay) => unproven.begin(n, address, || {
+                let entered = unproven.clone();
+                // What is given up is aborted, and a connection that nobody watches over ends itself.
+                tokio::spawn(async move { watch(Some((stay, entered.ending(n))), standing, watched, end).await })
+                    .abort_handle()
+            }),
+        }
+        Self { tls, remote: Remote { address, standing: Arc::new(tell) }, reins, seat: None }
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.remote.address
+    }
+}
+
+/// Sees to retirement and end; gone with the connection.
+async fn watch(
+    stay: Option<(Stay, Ending)>,
+    mut standing: watch::Receiver<Standing>,
+    Watched { retire, cut }: Watched,
+    mut end: oneshot::Sender<Ended>,
+) {
+    let worn_out = async {
+        let Some((stay, unproven)) = stay else { return std::future::pending().await };
+        let proven = came_to(&mut standing, |s| s.proven || s.refused_in_a_row >= stay.refusals_max);
+        let proven = tokio::time::timeout(stay.proof_within, proven).await.is_ok_and(|s| s.proven);
+        drop(unproven);
+        if proven {
+            let aged = tokio::time::sleep(stay.age_max);
+            tokio::select! {
+                () = aged => {}
+                _ = came_to(&mut standing, |s| s.refused_in_a_row >= stay.refusals_max) => {}
             }
         }
-    })
+        drop(retire);
+        tokio::time::sleep(if proven { LINGERS } else { LINGERS_UNPROVEN }).await;
+        if proven { Ended::Overstayed } else { Ended::Unproven }
+    };
+    let why = tokio::select! {
+        () = end.closed() => return,
+        _ = cut => Ended::Cut,
+        why = worn_out => why,
+    };
+    tracing::debug!(%why, "the connection is closed");
+    let _connection_gone = end.send(why);
 }
 
-impl Accepted for ServerConnection {
+/// Waits until the standing is so. A connection that has gone never comes to that.
+async fn came_to(standing: &mut watch::Receiver<Standing>, what: impl Fn(&Standing) -> bool) -> Standing {
+    match standing.wait_for(|standing| what(standing)).await.map(|standing| *standing) {
+        Ok(standing) => standing,
+        Err(_gone) => std::future::pending().await,
+    }
+}
+
+/// Accepts connections over server TLS, within the same limits as workloads'. What has to be shown by them is said by `stay`;
+/// with `None` nothing has. Must be called within a Tokio runtime.
+pub fn listen_tls(
+    listener: TcpListener,
+    tls: ServerTls,
+    limits: ListenLimits,
+    stay: Option<Stay>,
+    refused: RefusalHook,
+) -> Incoming<TlsConnection> {
+    let (unproven, begun) = (UnderWay::default(), Arc::new(AtomicU64::new(0)));
+    let refuse = move |address, error: HandshakeError| {
+        tracing::debug!(%address, %error, "a connection was refused");
+        refused(Refusal { address: Some(address), shown: None, error });
+    };
+    let full = refuse.clone();
+    spawn(
+        listener,
+        limits,
+        move |address| full(address, HandshakeError::TooManyConnections),
+        move |tcp, address| {
+            let (tls, unproven, begun, refuse) = (tls.clone(), unproven.clone(), Arc::clone(&begun), refuse.clone());
+            async move {
+                let shaken = tokio::time::timeout(limits.handshake_within, tls.accept(tcp)).await;
+                let tls = match shaken.unwrap_or(Err(HandshakeError::TimedOut)) {
+                    Ok(tls) => tls,
+                    Err(error) => {
+                        refuse(address, error);
+                        return None;
+                    }
+                };
+                if let Some(given_up) = stay.and_then(|stay| unproven.make_room(stay.unproven_max)) {
+                    refuse(given_up, HandshakeError::TooManyConnections);
+                }
+                let n = begun.fetch_add(1, Ordering::Relaxed);
+                Some(TlsConnection::new(tls, address, stay, &unproven, n))
+            }
+        },
+    )
+}
+
+impl Accepted for TlsConnection {
     fn identity(&self) -> Option<&SpiffeId> {
         None
     }
@@ -196,30 +255,18 @@ impl Accepted for ServerConnection {
     }
 }
 
-impl Connected for ServerConnection {
-    type ConnectInfo = RemoteAddress;
+impl Served for TlsConnection {
+    fn reins(&mut self) -> &mut Reins {
+        &mut self.reins
+    }
+}
+
+impl Connected for TlsConnection {
+    type ConnectInfo = Remote;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        RemoteAddress(self.address)
+        self.remote.clone()
     }
 }
 
-impl AsyncRead for ServerConnection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for ServerConnection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
-    }
-}
+pass_through!([] TlsConnection, tls);

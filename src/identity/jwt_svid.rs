@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::JwtSvidError;
+use super::error::{JwtSvidError, RefusedToken};
 use crate::jose::claim_set::ClaimSet;
 use crate::jose::error::{ClaimError, KeySetError};
 use crate::jose::jws::Unverified;
@@ -45,11 +45,33 @@ impl JwtAuthorities {
         self.0.iter().filter(|(_, set)| !set.is_empty()).map(|(name, _)| name)
     }
 
+    /// How many usable keys there are of a trust domain.
+    pub(in crate::identity) fn of_domain(&self, name: &TrustDomain) -> usize {
+        self.0.get(name).map_or(0, KeySet::len)
+    }
+
     /// Verifies a token for an audience.
     ///
     /// # Errors
     /// Names the first rule that it breaks.
-    pub fn verify(&self, token: &str, asked: &JwtSvidRules<'_>, now: Timestamp) -> Result<JwtSvid, JwtSvidError> {
+    pub fn verify(&self, token: &str, asked: &JwtSvidRules, now: Timestamp) -> Result<JwtSvid, JwtSvidError> {
+        self.judge(token, asked, now).map_err(|refused| refused.error)
+    }
+
+    /// The same; a refusal says whom the token was signed for all the same.
+    ///
+    /// # Errors
+    /// Names the first rule that it breaks.
+    pub fn judge(&self, token: &str, asked: &JwtSvidRules, now: Timestamp) -> Result<JwtSvid, RefusedToken> {
+        let Signed { spiffe_id, key, claims, payload } = self.signed(token)?;
+        match times(&spiffe_id, &claims, asked, now) {
+            Ok(Times { issued, expires, .. }) => Ok(JwtSvid { spiffe_id, issued, expires, key, payload }),
+            Err(error) => Err(RefusedToken { error, proven: Some(spiffe_id) }),
+        }
+    }
+
+    /// Whom a token was signed for, by a key of their trust domain.
+    fn signed(&self, token: &str) -> Result<Signed, JwtSvidError> {
         let unverified = Unverified::parse(token, &JWT_SVID).map_err(JwtSvidError::Form)?;
         let claimed = unverified.danger_unverified_text("sub").ok_or(ClaimError::Absent("sub"))?;
         let claimed: SpiffeId = claimed.parse().map_err(JwtSvidError::SpiffeId)?;
@@ -57,10 +79,9 @@ impl JwtAuthorities {
         let keys = self.0.get(&name).filter(|set| !set.is_empty());
         let keys = keys.ok_or_else(|| JwtSvidError::NoTrustBundle(name.clone()))?;
         let key = keys.find(unverified.key_id().unwrap_or_default()).ok_or(JwtSvidError::KeyUnknown)?;
-        let key_thumbprint = key.thumbprint();
+        let thumbprint = key.thumbprint();
         let verified = unverified.verify(key).map_err(JwtSvidError::Form)?;
-        let key =
-            AuthorityMark { key_id: verified.key_id().unwrap_or_default().to_owned(), thumbprint: key_thumbprint };
+        let key = AuthorityMark { key_id: verified.key_id().unwrap_or_default().to_owned(), thumbprint };
         // Read again from what was signed: what chose the key has not been vouched for.
         let claims = ClaimSet::parse(verified.payload()).map_err(JwtSvidError::Form)?;
         let spiffe_id: SpiffeId =
@@ -68,21 +89,7 @@ impl JwtAuthorities {
         if spiffe_id.trust_domain() != name {
             return Err(JwtSvidError::KeyUnknown);
         }
-        if spiffe_id.path().is_empty() {
-            return Err(JwtSvidError::NoPath);
-        }
-        if !claims.audiences()?.contains(&asked.audience) {
-            return Err(JwtSvidError::Audience);
-        }
-        let times = Times {
-            issued: claims.numeric_date("iat")?,
-            not_before: claims.numeric_date("nbf")?,
-            expires: claims.numeric_date("exp")?.ok_or(ClaimError::Absent("exp"))?,
-        };
-        let rules = TimeRules { ahead_max: JWT_SVID_SKEW, grace: Duration::ZERO, life_max: asked.life_max };
-        times.check(now, &rules).map_err(JwtSvidError::Time)?;
-        let payload = verified.payload().to_vec();
-        Ok(JwtSvid { spiffe_id, issued: times.issued, expires: times.expires, key, payload })
+        Ok(Signed { spiffe_id, key, claims, payload: verified.payload().to_vec() })
     }
 
     /// Whether that key is still one of its trust domain.
@@ -107,30 +114,39 @@ pub fn parse_authorities(text: &str) -> Result<KeySet, KeySetError> {
     KeySet::parse(text, JWT_AUTHORITIES)
 }
 
+/// What is signed by a key of its trust domain, whatever else is wrong with it.
+struct Signed {
+    spiffe_id: SpiffeId,
+    key: AuthorityMark,
+    claims: ClaimSet,
+    payload: Vec<u8>,
+}
+
+/// Holds what was signed against the rules, and says from when to when it holds.
+fn times(spiffe_id: &SpiffeId, claims: &ClaimSet, asked: &JwtSvidRules, now: Timestamp) -> Result<Times, JwtSvidError> {
+    if spiffe_id.path().is_empty() {
+        return Err(JwtSvidError::NoPath);
+    }
+    if !claims.audiences()?.contains(&asked.audience.as_str()) {
+        return Err(JwtSvidError::Audience);
+    }
+    let times = Times {
+        issued: claims.numeric_date("iat")?,
+        not_before: claims.numeric_date("nbf")?,
+        expires: claims.numeric_date("exp")?.ok_or(ClaimError::Absent("exp"))?,
+    };
+    let rules = TimeRules { ahead_max: JWT_SVID_SKEW, grace: Duration::ZERO, life_max: asked.life_max };
+    times.check(now, &rules).map_err(JwtSvidError::Time)?;
+    Ok(times)
+}
+
 /// What a token is held against.
-#[derive(Debug, Clone, Copy)]
-pub struct JwtSvidRules<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtSvidRules {
     /// The one audience that is ours; it must be among the token's.
-    pub audience: &'a str,
+    pub audience: String,
     /// The longest life that is accepted; the standard sets none.
     pub life_max: Option<Duration>,
-}
-
-/// The same, kept by a door.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DoorRules {
-    /// Our audience at this door.
-    pub audience: String,
-    /// The longest life of a token that is accepted at it.
-    pub life_max: Duration,
-}
-
-impl DoorRules {
-    /// What a token is held against.
-    #[must_use]
-    pub fn rules(&self) -> JwtSvidRules<'_> {
-        JwtSvidRules { audience: &self.audience, life_max: Some(self.life_max) }
-    }
 }
 
 /// A JWT-SVID that holds. It says who somebody is, and proves no key.
@@ -178,9 +194,10 @@ pub(in crate::identity) struct AuthorityMark {
 }
 
 /// The entries of a JWT bundle that verify JWT-SVIDs (JWT-SVID §6.1). SPIRE's Workload API, which gives no keys but those for
-/// JWT-SVIDs, leaves `use` out of all of them; in a set that says it of any, an entry that does not is none.
+/// JWT-SVIDs, leaves `use` out of all of them; in a set that says it of any, an entry that does not is none. Nor in one that
+/// does not look like that: see [`Unmarked::TakenFromPlainSets`].
 const JWT_AUTHORITIES: Wanted =
-    Wanted { key_use: "jwt-svid", unmarked: Unmarked::TakenWhereNoneIsMarked, algorithm_needed: false };
+    Wanted { key_use: "jwt-svid", unmarked: Unmarked::TakenFromPlainSets, algorithm_needed: false };
 
 #[cfg(test)]
 mod tests;

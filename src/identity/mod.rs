@@ -12,11 +12,13 @@ pub mod accept;
 #[cfg(feature = "broker")]
 pub mod caller;
 #[cfg(feature = "broker")]
+pub mod certificate_files;
+#[cfg(feature = "broker")]
 pub mod client;
 #[cfg(feature = "broker")]
 pub mod connection;
 #[cfg(feature = "broker")]
-mod crowd;
+pub(crate) mod crowd;
 pub mod error;
 #[cfg(feature = "broker")]
 pub(crate) mod gathered;
@@ -30,6 +32,8 @@ pub mod https;
 pub mod jwt_source;
 pub mod jwt_svid;
 #[cfg(feature = "broker")]
+mod known_tokens;
+#[cfg(feature = "broker")]
 pub mod listen;
 #[cfg(feature = "broker")]
 pub mod peer;
@@ -38,6 +42,8 @@ pub mod people;
 #[cfg(feature = "broker")]
 pub mod serve;
 pub mod svid;
+#[cfg(feature = "broker")]
+pub mod tied;
 #[cfg(feature = "broker")]
 pub mod trust;
 #[cfg(feature = "broker")]

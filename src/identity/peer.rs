@@ -80,6 +80,21 @@ impl VerifiedPeer {
         }
     }
 
+    /// The same token, shown from elsewhere; `None` of a certificate, which belongs to its connection.
+    pub(in crate::identity) fn shown_from(&self, address: Option<SocketAddr>) -> Option<Self> {
+        let Proof::Token(key) = &self.proof else { return None };
+        Some(Self {
+            spiffe_id: self.spiffe_id.clone(),
+            trust_domain: self.trust_domain.clone(),
+            proof: Proof::Token(key.clone()),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            expires_at: self.expires_at,
+            address,
+            verdict: AtomicU64::new(self.verdict.load(Ordering::Acquire)),
+        })
+    }
+
     /// Its SPIFFE ID.
     #[must_use]
     pub const fn spiffe_id(&self) -> &SpiffeId {

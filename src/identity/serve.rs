@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::{Stream, StreamExt as _};
 
-use super::connection::PeerConnection;
+use super::guarded::Reins;
 
 /// A single connection where a stream of them is expected. After it nothing comes, and the stream does not end either.
 #[derive(Debug)]
@@ -21,6 +21,12 @@ impl<C: Unpin> Stream for Alone<C> {
     fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.take().map_or(Poll::Pending, |connection| Poll::Ready(Some(Ok(connection))))
     }
+}
+
+/// A connection that can be wound down, and tied to whoever serves it.
+pub trait Served {
+    /// Its reins.
+    fn reins(&mut self) -> &mut Reins;
 }
 
 /// When a connection is to be wound down.
@@ -35,11 +41,11 @@ pub type WindDown = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///     async move { router.serve_with_incoming_shutdown(connection, wind_down).await… }
 /// })
 /// ```
-pub async fn each<C, IO, F, S>(connections: C, stop: impl Future<Output = ()>, serve: F)
+pub async fn each<I, C, F, S>(connections: I, stop: impl Future<Output = ()>, serve: F)
 where
-    C: Stream<Item = io::Result<PeerConnection<IO>>>,
-    IO: Send + 'static,
-    F: Fn(Alone<PeerConnection<IO>>, WindDown) -> S,
+    I: Stream<Item = io::Result<C>>,
+    C: Served + Send + 'static,
+    F: Fn(Alone<C>, WindDown) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
     let (tell, stopping) = watch::channel(false);
@@ -60,7 +66,7 @@ where
             }
             None => break,
         };
-        let (retirement, mut stopping) = (connection.retirement(), stopping.clone());
+        let (retirement, mut stopping) = (connection.reins().retirement(), stopping.clone());
         let wind_down = async move {
             tokio::select! {
                 () = retirement => {}
@@ -68,7 +74,7 @@ where
             }
         };
         // What serves may have handed the connection to a task of its own, as tonic does.
-        let tether = connection.tether();
+        let tether = connection.reins().tether();
         let served = serve(Alone(Some(connection)), Box::pin(wind_down));
         serving.spawn(async move {
             let _until_then = tether;

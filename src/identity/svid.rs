@@ -130,9 +130,11 @@ pub(in crate::identity) fn is_authority(der: &[u8]) -> bool {
     })
 }
 
-/// The end of a certificate's validity.
-pub(in crate::identity) fn not_after(der: &[u8]) -> Option<Timestamp> {
-    parse(der).ok().map(|certificate| time(certificate.validity().not_after))
+/// The beginning and the end of a certificate's validity.
+pub(in crate::identity) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let certificate = parse(der).ok()?;
+    let validity = certificate.validity();
+    Some((time(validity.not_before), time(validity.not_after)))
 }
 
 fn key_usage_allows_issuing(certificate: &X509Certificate<'_>) -> bool {

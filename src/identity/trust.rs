@@ -16,14 +16,15 @@ use rustls_pki_types::CertificateDer;
 use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
 
 use super::caller::VerifiedCaller;
-use super::error::{CallerError, IdentityError, JwtSvidError, SvidError, Unready};
+use super::error::{CallerError, IdentityError, JwtSvidError, RefusedToken, SvidError, Unready};
 use super::jwt_source::{Held, JwtSource};
 use super::jwt_svid::{JwtAuthorities, JwtSvidRules};
+use super::known_tokens::{KnownTokens, Shown};
 use super::peer::{Proof, Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
 use super::view::{LiveView, Part, View, provider};
-use super::workload::{GONE_BRIEFLY, IdentityChanges, Workload};
-use crate::clock::Clock;
+use super::workload::{IdentityChanges, Workload};
+use crate::clock::{Clock, LOOK_AGAIN};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Timestamp;
 
@@ -51,7 +52,7 @@ pub struct OwnSvid {
     pub authority_key: Option<Vec<u8>>,
 }
 
-/// The X.509 authorities that are trusted of each accepted trust domain, as SHA-256 of their certificates.
+/// The X.509 authorities that the Workload API names of each accepted trust domain, as SHA-256 of their certificates.
 pub type Authorities = BTreeMap<TrustDomain, Arc<BTreeSet<[u8; 32]>>>;
 
 /// What trust is made from.
@@ -80,6 +81,7 @@ struct Shared {
     tls: TlsStatus,
     view: LiveView,
     jwt: OnceLock<JwtSource>,
+    known_tokens: KnownTokens,
 }
 
 /// How trust stands, for readiness and metrics.
@@ -97,6 +99,17 @@ pub struct TrustStatus {
     pub connected: bool,
     /// How often reaching it, or using what it sent, has failed.
     pub failures: u64,
+    /// How the accepted trust domains' JWT authorities stand; `None` when no JWT-SVID is accepted anyway.
+    pub jwt: Option<JwtStatus>,
+}
+
+/// How JWT authorities stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtStatus {
+    /// Whether the Workload API has said anything of them yet.
+    pub heard: bool,
+    /// The accepted trust domains, each with the number of its usable keys: without any, its tokens are refused.
+    pub domains: Vec<(TrustDomain, usize)>,
 }
 
 impl Trust {
@@ -122,9 +135,10 @@ impl Trust {
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
-        let view = LiveView::over(&workload, accepted);
+        let view = LiveView::over(&workload, accepted, clock.clone());
         let resolver = Arc::clone(&config.cert_resolver);
-        Ok(Self { shared: Arc::new(Shared { workload, clock, resolver, tls, view, jwt: OnceLock::new() }) })
+        let (jwt, known_tokens) = (OnceLock::new(), KnownTokens::default());
+        Ok(Self { shared: Arc::new(Shared { workload, clock, resolver, tls, view, jwt, known_tokens }) })
     }
 
     /// The identity that this trust belongs to, for connections that we open ourselves.
@@ -161,7 +175,8 @@ impl Trust {
             domains: view.domains.iter().map(|(name, domain)| (name.clone(), domain.authorities)).collect(),
             missing,
             connected: self.shared.workload.is_connected(),
-            failures: self.shared.workload.failures(),
+            failures: self.shared.workload.failures() + self.shared.jwt.get().map_or(0, JwtSource::failures),
+            jwt: self.shared.jwt.get().map(|source| self.jwt_status(&source.held(), &view)),
         }
     }
 
@@ -183,28 +198,60 @@ impl Trust {
     #[must_use]
     pub fn authorities(&self) -> Option<Authorities> {
         let view = self.view();
-        let authorities = view.domains.iter().map(|(name, domain)| (name.clone(), Arc::clone(&domain.digests)));
-        view.told.then(|| authorities.collect())
+        view.told.then(|| view.named.clone())
     }
 
     /// True while the Workload API has taken the identity back and may be about to give the next one: whoever asks is worth
     /// waiting for [`Trust::settled`].
     #[must_use]
     pub fn is_unsettled(&self) -> bool {
-        let view = self.view();
-        view.own == Err(Unready::Withdrawn) && view.known.elapsed() < GONE_BRIEFLY
+        self.shared.view.is_unsettled()
     }
 
     /// Waits while [`Trust::is_unsettled`]. Afterwards there is an identity again, or there is none.
     pub async fn settled(&self) {
-        if !self.is_unsettled() {
-            return;
+        self.shared.view.settled().await;
+    }
+
+    /// The same for whoever shows a token: the keys that verify it come by a stream of their own, and go with the identity.
+    #[must_use]
+    pub fn is_unsettled_for_tokens(&self) -> bool {
+        self.is_unsettled() || self.shared.jwt.get().is_some_and(JwtSource::is_unsettled)
+    }
+
+    /// Waits while [`Trust::is_unsettled_for_tokens`].
+    pub async fn settled_for_tokens(&self) {
+        self.settled().await;
+        if let Some(source) = self.shared.jwt.get() {
+            source.settled().await;
         }
-        let mut changes = self.changes();
-        while self.is_unsettled() {
-            let left = GONE_BRIEFLY.saturating_sub(self.view().known.elapsed());
-            if !tokio::time::timeout(left, changes.changed()).await.unwrap_or(true) {
-                return;
+    }
+
+    /// Waits until a peer's identity no longer holds, and says why. A moment in which nobody can be judged is sat out.
+    pub async fn lost(&self, peer: &Arc<VerifiedPeer>) -> CallerError {
+        let clock = &self.shared.clock;
+        let (mut changes, mut more) = (self.changes(), true);
+        let mut jwt = self.shared.jwt.get().map(JwtSource::changes);
+        loop {
+            match peer.proof() {
+                Proof::Token(_) => self.settled_for_tokens().await,
+                Proof::Certificate { .. } => self.settled().await,
+            }
+            if let Err(error) = self.recheck(peer, clock.now()) {
+                return error;
+            }
+            let jwt_changed = async {
+                match &mut jwt {
+                    Some(jwt) => jwt.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = clock.reach(peer.expires_at()) => {}
+                changed = changes.changed(), if more => more = changed,
+                () = jwt_changed => {}
+                // Besides changes, time ends trust too: our own SVID expires.
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
     }
@@ -257,6 +304,49 @@ impl Trust {
         self.shared.jwt.get_or_init(|| JwtSource::follow(&self.shared.workload));
     }
 
+    /// The same, and waits until there are JWT authorities of an accepted trust domain.
+    ///
+    /// # Errors
+    /// When there are none within the time.
+    pub async fn connect_jwt(&self, within: Duration) -> Result<(), IdentityError> {
+        self.accept_jwt_svids();
+        let Some(source) = self.shared.jwt.get() else { return Err(IdentityError::NoJwtBundles { within }) };
+        let given = async {
+            let mut changes = source.changes();
+            while !self.jwt_status(&source.held(), &self.view()).domains.iter().any(|(_, keys)| *keys > 0) {
+                changes.changed().await;
+            }
+        };
+        tokio::time::timeout(within, given).await.map_err(|_elapsed| IdentityError::NoJwtBundles { within })
+    }
+
+    fn jwt_status(&self, held: &Held, view: &View) -> JwtStatus {
+        let keys = |name: &TrustDomain| match held {
+            Held::Given(authorities) => authorities.of_domain(name),
+            Held::Nothing | Held::Withdrawn => 0,
+        };
+        let domains: BTreeSet<&TrustDomain> = match self.shared.view.accepted() {
+            AcceptedDomains::Own | AcceptedDomains::DangerWhoeverIsFederated => view.domains.keys().collect(),
+            AcceptedDomains::Listed(listed) => listed.iter().collect(),
+        };
+        JwtStatus {
+            heard: !matches!(held, Held::Nothing),
+            domains: domains.into_iter().map(|name| (name.clone(), keys(name))).collect(),
+        }
+    }
+
+    /// Whom a token names that was verified before and still holds; `None` when it has to be verified.
+    #[must_use]
+    pub fn known_token(
+        &self,
+        token: &str,
+        rules: &JwtSvidRules,
+        address: Option<SocketAddr>,
+    ) -> Option<Arc<VerifiedPeer>> {
+        let peer = self.shared.known_tokens.find(Shown::of(token, rules), address)?;
+        self.recheck(&peer, self.clock().now()).is_ok().then_some(peer)
+    }
+
     /// Verifies a JWT-SVID that somebody shows. A trust domain is trusted as a whole: whose X.509 authorities were withdrawn,
     /// its tokens are refused too.
     ///
@@ -265,20 +355,39 @@ impl Trust {
     pub fn authenticate(
         &self,
         token: &str,
-        rules: &JwtSvidRules<'_>,
+        rules: &JwtSvidRules,
         address: Option<SocketAddr>,
-    ) -> Result<Arc<VerifiedPeer>, JwtSvidError> {
+    ) -> Result<Arc<VerifiedPeer>, RefusedToken> {
         let (view, now) = (self.view(), self.clock().now());
         view.readiness(now).map_err(JwtSvidError::Unready)?;
-        let svid = self.jwt_authorities().verify(token, rules, now)?;
-        let name = svid.spiffe_id.trust_domain();
-        if !view.accepts(&name) {
-            return Err(JwtSvidError::TrustDomainNotAccepted(name));
-        }
-        if !view.domains.contains_key(&name) {
-            return Err(JwtSvidError::NoTrustBundle(name));
-        }
-        Ok(Arc::new(VerifiedPeer::token_assertion(svid, address, now)))
+        let trusted = |name: &TrustDomain| {
+            if !view.accepts(name) {
+                return Err(JwtSvidError::TrustDomainNotAccepted(name.clone()));
+            }
+            if !view.domains.contains_key(name) {
+                return Err(JwtSvidError::NoTrustBundle(name.clone()));
+            }
+            Ok(())
+        };
+        let source = self.shared.jwt.get();
+        let authorities = match source.map(JwtSource::held) {
+            Some(Held::Given(authorities)) => authorities,
+            Some(Held::Nothing) => return Err(JwtSvidError::Unready(Unready::JwtBundlesUnheard).into()),
+            // With them goes what could be said against a token; they may be back in a moment.
+            Some(Held::Withdrawn) if source.is_some_and(JwtSource::is_unsettled) => {
+                return Err(JwtSvidError::Unready(Unready::Withdrawn).into());
+            }
+            Some(Held::Withdrawn) | None => JwtAuthorities::default(),
+        };
+        let svid = authorities.judge(token, rules, now).map_err(|refused| RefusedToken {
+            // What a trust domain signs proves something as long as it is trusted itself.
+            proven: refused.proven.filter(|id| trusted(&id.trust_domain()).is_ok()),
+            error: refused.error,
+        })?;
+        trusted(&svid.spiffe_id.trust_domain())?;
+        let peer = Arc::new(VerifiedPeer::token_assertion(svid, address, now));
+        self.shared.known_tokens.keep(Shown::of(token, rules), &peer, now);
+        Ok(peer)
     }
 
     fn jwt_authorities(&self) -> JwtAuthorities {

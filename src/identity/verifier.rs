@@ -19,36 +19,31 @@ use super::view::{LiveView, Part, View, provider};
 use crate::model::time::Timestamp;
 
 /// How either side checks that its peer holds the key of the certificate.
-macro_rules! signatures {
-    () => {
-        fn verify_tls12_signature(
-            &self,
-            _message: &[u8],
-            _cert: &CertificateDer<'_>,
-            _dss: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, rustls::Error> {
-            Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
-        }
+struct Possession(WebPkiSupportedAlgorithms);
 
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            cert: &CertificateDer<'_>,
-            dss: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, rustls::Error> {
-            rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-        }
+impl Possession {
+    fn new() -> Self {
+        Self(provider().signature_verification_algorithms)
+    }
 
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.algorithms.supported_schemes()
-        }
-    };
+    fn is_proven(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+}
+
+fn tls12_is_not_spoken() -> Result<HandshakeSignatureValid, rustls::Error> {
+    Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
 }
 
 /// Verifies client certificates against the present revision of trust.
 pub(in crate::identity) struct PeerVerifier {
     trust: Trust,
-    algorithms: WebPkiSupportedAlgorithms,
+    possession: Possession,
 }
 
 /// A refused certificate, on its way through rustls to whoever accepts connections.
@@ -62,7 +57,7 @@ pub(in crate::identity) struct RefusedCertificate {
 
 impl PeerVerifier {
     pub(in crate::identity) fn new(trust: Trust) -> Self {
-        Self { trust, algorithms: provider().signature_verification_algorithms }
+        Self { trust, possession: Possession::new() }
     }
 }
 
@@ -82,7 +77,27 @@ impl ClientCertVerifier for PeerVerifier {
         Ok(ClientCertVerified::assertion())
     }
 
-    signatures!();
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        tls12_is_not_spoken()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.possession.is_proven(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.possession.0.supported_schemes()
+    }
 }
 
 impl fmt::Debug for PeerVerifier {
@@ -93,14 +108,14 @@ impl fmt::Debug for PeerVerifier {
 
 /// Verifies server certificates against the present revision of a source, and that they name who is expected.
 pub(in crate::identity) struct ServerVerifier {
-    view: LiveView,
+    view: Arc<LiveView>,
     expected: ServerIdentity,
-    algorithms: WebPkiSupportedAlgorithms,
+    possession: Possession,
 }
 
 impl ServerVerifier {
-    pub(in crate::identity) fn new(view: LiveView, expected: ServerIdentity) -> Self {
-        Self { view, expected, algorithms: provider().signature_verification_algorithms }
+    pub(in crate::identity) fn new(view: Arc<LiveView>, expected: ServerIdentity) -> Self {
+        Self { view, expected, possession: Possession::new() }
     }
 }
 
@@ -120,7 +135,27 @@ impl ServerCertVerifier for ServerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    signatures!();
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        tls12_is_not_spoken()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.possession.is_proven(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.possession.0.supported_schemes()
+    }
 }
 
 impl fmt::Debug for ServerVerifier {

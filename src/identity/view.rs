@@ -1,7 +1,8 @@
 //! One revision of trust, made ready for use: the own SVID's standing and, for each accepted trust domain, a verifier over the
 //! authorities of that trust domain alone. Roots are never pooled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -15,10 +16,10 @@ use spiffe::{X509Bundle, X509SourceError};
 
 use super::error::{SvidError, Unready};
 use super::peer::Verdict;
-use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, not_after, read_leaf};
-use super::trust::{AcceptedDomains, OwnSvid};
+use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, read_leaf, validity};
+use super::trust::{AcceptedDomains, Authorities, OwnSvid};
 use super::workload::Workload;
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch};
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Timestamp;
@@ -34,13 +35,14 @@ pub(in crate::identity) enum Part {
 pub(in crate::identity) struct LiveView {
     workload: Workload,
     accepted: AcceptedDomains,
+    clock: Clock,
     held: RwLock<Arc<View>>,
 }
 
 impl LiveView {
-    pub(in crate::identity) fn over(workload: &Workload, accepted: AcceptedDomains) -> Self {
-        let held = RwLock::new(Arc::new(View::of(workload, &workload.source().state(), &accepted)));
-        Self { workload: workload.clone(), accepted, held }
+    pub(in crate::identity) fn over(workload: &Workload, accepted: AcceptedDomains, clock: Clock) -> Self {
+        let held = RwLock::new(Arc::new(View::of(workload, &workload.source().state(), &accepted, clock.now())));
+        Self { workload: workload.clone(), accepted, clock, held }
     }
 
     pub(in crate::identity) const fn accepted(&self) -> &AcceptedDomains {
@@ -48,8 +50,9 @@ impl LiveView {
     }
 
     pub(in crate::identity) fn now(&self) -> Arc<View> {
-        let state = self.workload.source().state();
-        let current = |view: &View| view.revision > state.revision() && view.closed == state.is_closed();
+        let (state, now) = (self.workload.source().state(), self.clock.now());
+        let current =
+            |view: &View| view.revision > state.revision() && view.closed == state.is_closed() && view.holds_at(now);
         {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
             if current(&held) {
@@ -58,9 +61,29 @@ impl LiveView {
         }
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if !current(&held) {
-            *held = Arc::new(View::of(&self.workload, &state, &self.accepted));
+            *held = Arc::new(View::of(&self.workload, &state, &self.accepted, now));
         }
         Arc::clone(&held)
+    }
+
+    /// True while the Workload API has taken the identity back and may be about to give the next one.
+    pub(in crate::identity) fn is_unsettled(&self) -> bool {
+        let view = self.now();
+        view.own == Err(Unready::Withdrawn) && view.known.elapsed() < self.workload.patience()
+    }
+
+    /// Waits while it is so. Afterwards there is an identity again, or there is none.
+    pub(in crate::identity) async fn settled(&self) {
+        if !self.is_unsettled() {
+            return;
+        }
+        let mut changes = self.workload.changes();
+        while self.is_unsettled() {
+            let left = self.workload.patience().saturating_sub(self.now().known.elapsed());
+            if !tokio::time::timeout(left, changes.changed()).await.unwrap_or(true) {
+                return;
+            }
+        }
     }
 }
 
@@ -75,6 +98,10 @@ pub(in crate::identity) struct View {
     pub(in crate::identity) own: Result<OwnSvid, Unready>,
     own_bundle: bool,
     accepted: AcceptedDomains,
+    /// From when to when these very authorities are valid: before, one more is, and from then on one less.
+    valid: Range<Timestamp>,
+    /// SHA-256 of each authority that the source names of an accepted trust domain, valid or not.
+    pub(in crate::identity) named: Authorities,
     pub(in crate::identity) domains: BTreeMap<TrustDomain, Domain>,
 }
 
@@ -83,12 +110,15 @@ pub(in crate::identity) struct Domain {
     clients: Arc<dyn ClientCertVerifier>,
     roots: Arc<RootCertStore>,
     pub(in crate::identity) authorities: usize,
-    /// SHA-256 of each authority.
-    pub(in crate::identity) digests: Arc<BTreeSet<[u8; 32]>>,
 }
 
 impl View {
-    pub(in crate::identity) fn of(workload: &Workload, state: &X509SourceState, accepted: &AcceptedDomains) -> Self {
+    pub(in crate::identity) fn of(
+        workload: &Workload,
+        state: &X509SourceState,
+        accepted: &AcceptedDomains,
+        now: Timestamp,
+    ) -> Self {
         let mut view = Self {
             revision: state.revision() + 1,
             closed: state.is_closed(),
@@ -97,6 +127,8 @@ impl View {
             own: Err(Unready::Withdrawn),
             own_bundle: false,
             accepted: accepted.clone(),
+            valid: Timestamp::EPOCH..Timestamp::MAX,
+            named: Authorities::new(),
             domains: BTreeMap::new(),
         };
         let context = match state.context() {
@@ -120,7 +152,17 @@ impl View {
             .ok_or(Unready::OwnSvidExpired);
         for (name, bundle) in context.bundle_set().iter() {
             let Ok(name) = name.to_string().parse::<TrustDomain>() else { continue };
-            let Some(domain) = Domain::of(bundle) else {
+            let ends = usable(bundle);
+            if !ends.is_empty() && view.accepts(&name) {
+                view.named.insert(
+                    name.clone(),
+                    Arc::new(ends.iter().map(|(der, _)| *Thumbprint::of(der).as_bytes()).collect()),
+                );
+            }
+            let (valid, over): (Vec<_>, Vec<_>) = ends.into_iter().partition(|(_, end)| now < *end);
+            view.valid.start = over.iter().map(|(_, end)| *end).fold(view.valid.start, Timestamp::max);
+            view.valid.end = valid.iter().map(|(_, end)| *end).fold(view.valid.end, Timestamp::min);
+            let Some(domain) = Domain::of(&valid) else {
                 tracing::warn!(trust_domain = %name, "the trust bundle holds no usable authority: nobody of it is trusted");
                 continue;
             };
@@ -130,6 +172,11 @@ impl View {
             }
         }
         view
+    }
+
+    /// Whether the same authorities would be trusted at this time.
+    fn holds_at(&self, now: Timestamp) -> bool {
+        self.valid.contains(&now)
     }
 
     /// Whether anybody may be trusted at this time: not without an SVID and a trust bundle of our own.
@@ -192,18 +239,15 @@ impl View {
 }
 
 impl Domain {
-    fn of(bundle: &X509Bundle) -> Option<Self> {
+    /// Over authorities that are valid now: webpki looks at no validity of a trust anchor, and one that is over vouches for nobody.
+    fn of(valid: &[(&[u8], Timestamp)]) -> Option<Self> {
         let mut roots = RootCertStore::empty();
-        let (mut authorities, mut digests) = (0, BTreeSet::new());
-        for der in bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der)) {
-            if roots.add(CertificateDer::from(der.to_vec())).is_ok() {
-                authorities += 1;
-                digests.insert(*Thumbprint::of(der).as_bytes());
-            }
+        for (der, _) in valid {
+            roots.add(CertificateDer::from(der.to_vec())).ok()?;
         }
         let roots = Arc::new(roots);
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider()).build().ok()?;
-        Some(Self { clients, roots, authorities, digests: Arc::new(digests) })
+        Some(Self { clients, roots, authorities: valid.len() })
     }
 
     fn verify(
@@ -226,13 +270,20 @@ impl Domain {
     }
 }
 
+/// The authorities of a trust bundle that could vouch for somebody, each with its end.
+fn usable(bundle: &X509Bundle) -> Vec<(&[u8], Timestamp)> {
+    let authorities = bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der));
+    let anchored = authorities.filter(|der| RootCertStore::empty().add(CertificateDer::from(*der)).is_ok());
+    anchored.filter_map(|der| Some((der, validity(der)?.1))).collect()
+}
+
 /// When a chain ends: with its leaf, or earlier with an intermediate. One that was over already cannot have been used.
 pub(in crate::identity) fn chain_end(
     leaf: &UnverifiedLeaf,
     intermediates: &[CertificateDer<'_>],
     now: Timestamp,
 ) -> Timestamp {
-    let ends = intermediates.iter().filter_map(|der| not_after(der)).filter(|end| *end > now);
+    let ends = intermediates.iter().filter_map(|der| validity(der)).map(|(_, end)| end).filter(|end| *end > now);
     ends.fold(leaf.not_after, Timestamp::min)
 }
 

@@ -39,6 +39,7 @@ pub struct Workload {
     link: Arc<Link>,
     /// Which of several identities it is; the first when nothing is said.
     chosen: Option<Arc<str>>,
+    patience: Duration,
 }
 
 impl Workload {
@@ -97,12 +98,23 @@ impl Workload {
             .build()
             .await;
         match source {
-            Ok(source) => Ok(Self { source, endpoint: at, link, chosen }),
+            Ok(source) => Ok(Self { source, endpoint: at, link, chosen, patience: GONE_BRIEFLY }),
             Err(X509SourceError::InitialSyncTimeout) => {
                 Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
             }
             Err(source) => Err(IdentityError::Source { endpoint: endpoint.to_owned(), source: Box::new(source) }),
         }
+    }
+
+    /// The same, which tells at once when its identity is gone, and not after [`GONE_BRIEFLY`].
+    #[must_use]
+    pub fn without_patience(self) -> Self {
+        Self { patience: Duration::ZERO, ..self }
+    }
+
+    /// How long the identity may be gone before that is told.
+    pub(in crate::identity) const fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The present SPIFFE ID; `None` while it is withdrawn or expired.

@@ -38,6 +38,8 @@ pub struct Metrics {
     svid_expiry_seconds: IntGauge,
     trust_domains: IntGauge,
     trust_authorities: IntGaugeVec,
+    jwt_authorities: IntGaugeVec,
+    certificate_expiry_seconds: IntGaugeVec,
     workload_api_connected: IntGauge,
     workload_api_failures: IntGauge,
     issuer_reachable: IntGaugeVec,
@@ -74,6 +76,10 @@ pub struct Reading {
     pub trust_domains: Option<u64>,
     /// Authorities that are trusted of each accepted trust domain, by its name as the operator configured it.
     pub trust_authorities: Vec<(String, u64)>,
+    /// Keys that verify the JWT-SVIDs of each accepted trust domain, where such are accepted.
+    pub jwt_authorities: Vec<(String, u64)>,
+    /// Life that is left of what each door over server TLS presents, by the door's name.
+    pub certificates_expire_in: Vec<(&'static str, Duration)>,
     /// Whether the Workload API can be reached.
     pub workload_api_connected: Option<bool>,
     /// How often reaching the Workload API, or using what it sent, has failed.
@@ -149,6 +155,15 @@ impl Metrics {
                 let help =
                     "X.509 authorities that are trusted of an accepted trust domain; 0 when there is no trust bundle.";
                 registered(r, IntGaugeVec::new(Opts::new("carnet_trust_authorities", help), &["trust_domain"])?)?
+            },
+            jwt_authorities: {
+                let help =
+                    "Keys that verify the JWT-SVIDs of an accepted trust domain; with 0, its tokens are refused.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_jwt_authorities", help), &["trust_domain"])?)?
+            },
+            certificate_expiry_seconds: {
+                let help = "Life that is left of the certificate that a door presents.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_certificate_expiry_seconds", help), &["door"])?)?
             },
             workload_api_connected: gauge(
                 r,
@@ -256,6 +271,12 @@ impl Metrics {
         set(&self.trust_domains, reading.trust_domains);
         for (name, authorities) in &reading.trust_authorities {
             set(&self.trust_authorities.with_label_values(&[name.as_str()]), Some(*authorities));
+        }
+        for (name, keys) in &reading.jwt_authorities {
+            set(&self.jwt_authorities.with_label_values(&[name.as_str()]), Some(*keys));
+        }
+        for (door, left) in &reading.certificates_expire_in {
+            set(&self.certificate_expiry_seconds.with_label_values(&[*door]), Some(left.as_secs()));
         }
         set(&self.workload_api_connected, reading.workload_api_connected.map(u64::from));
         set(&self.workload_api_failures, reading.workload_api_failures);

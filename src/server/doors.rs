@@ -12,15 +12,16 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use crate::broker::Broker;
-use crate::broker::caller::UnprovenRefusal;
+use crate::broker::caller::{HANDSHAKE, UnprovenRefusal};
 use crate::grpc::door::Door;
+use crate::grpc::line::Line;
 use crate::http::{pages, serve};
 use crate::identity::accept::{PeerAcceptor, RefusalHook};
 use crate::identity::error::HandshakeError;
-use crate::identity::https::{ServerCertificate, listen_tls};
-use crate::identity::jwt_svid::DoorRules;
+use crate::identity::https::{ServerCertificate, Stay, listen_tls};
+use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::listen::{ListenLimits, listen};
-use crate::identity::serve::each as serve_each;
+use crate::identity::serve::{Alone, Served, WindDown, each as serve_each};
 use crate::identity::trust::Trust;
 use crate::metrics::{Connection, Metrics};
 use crate::server::error::ServerError;
@@ -34,9 +35,9 @@ pub struct WorkloadDoor {
     pub limits: ListenLimits,
 }
 
-/// The door of those who only read keys, health and metrics.
+/// A door over server TLS, which asks for no certificate.
 #[derive(Debug)]
-pub struct HttpsDoor {
+pub struct TlsDoor {
     /// Where it listens.
     pub listener: TcpListener,
     /// What it presents.
@@ -45,28 +46,13 @@ pub struct HttpsDoor {
     pub handshake_within: Duration,
 }
 
-/// The door of those who show a token: server TLS, gRPC.
+/// The door of those who show a token.
 #[derive(Debug)]
 pub struct BearerDoor {
-    /// Where it listens.
-    pub listener: TcpListener,
-    /// What it presents.
-    pub certificate: ServerCertificate,
+    /// Where, and what it presents.
+    pub door: TlsDoor,
     /// What a JWT-SVID is held against.
-    pub rules: DoorRules,
-    /// How long a handshake may take.
-    pub handshake_within: Duration,
-}
-
-/// The door of people: server TLS, gRPC.
-#[derive(Debug)]
-pub struct PeopleDoor {
-    /// Where it listens.
-    pub listener: TcpListener,
-    /// What it presents.
-    pub certificate: ServerCertificate,
-    /// How long a handshake may take.
-    pub handshake_within: Duration,
+    pub rules: JwtSvidRules,
 }
 
 /// How long a unary request may take, or a stream to begin: far longer than any commit, shorter than a client's patience.
@@ -87,8 +73,19 @@ const HTTPS_CONNECTIONS_PER_HOST_MAX: usize = 64;
 pub(in crate::server) const BEARER_CONNECTIONS_MAX: usize = 1024;
 /// Of these, connections of one host: a connection proves nothing there.
 const BEARER_CONNECTIONS_PER_HOST_MAX: usize = 256;
-/// How long a connection to that door may stay, so that no place is held for ever.
-const BEARER_CONNECTION_AGE: Duration = Duration::from_secs(600);
+/// What is borne of a connection there. A client that connects has something to ask, and shows its token with it; of those that
+/// have shown none there may be half as many as connections. A connection that comes of age is wound down, so that no place is
+/// held for ever.
+const STAY: Stay = Stay {
+    proof_within: Duration::from_secs(10),
+    unproven_max: BEARER_CONNECTIONS_MAX / 2,
+    refusals_max: 32,
+    age_max: Duration::from_secs(600),
+};
+
+/// How long a connection that is wound down may have nothing to do until it is closed from here: its client has long been told,
+/// and those that say nothing are not waited for.
+const IDLE_FOR: Duration = Duration::from_secs(2);
 
 /// Serves workloads until `ending`; returns when their requests have finished. Each connection is served by itself: it is wound
 /// down in good time before its SVID ends, so that its client opens the next one without losing a request.
@@ -103,81 +100,82 @@ pub(in crate::server) async fn workloads(
         metrics.connected(Connection::Accepted);
         connection
     });
-    serve_each(connections, ended(ending), move |connection, wind_down| grpc(connection, door.clone(), wind_down))
-        .await;
+    grpc(connections, door, ending).await;
 }
 
-/// Serves those who show a token until `ending`; returns when their requests have finished.
+/// Serves those who show a token with each request, until `ending`; returns when their requests have finished.
 ///
 /// # Errors
 /// When TLS cannot be set up.
-pub(in crate::server) fn bearers(
-    at: BearerDoor,
+pub(in crate::server) fn shown(
+    at: TlsDoor,
     door: Door,
+    metrics: &Metrics,
     ending: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
-    shown(at.listener, &at.certificate, at.handshake_within, door, ending)
-}
-
-/// Serves people until `ending`; returns when their requests have finished.
-///
-/// # Errors
-/// When TLS cannot be set up.
-pub(in crate::server) fn people(
-    at: PeopleDoor,
-    door: Door,
-    ending: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
-    shown(at.listener, &at.certificate, at.handshake_within, door, ending)
-}
-
-/// Serves gRPC over server TLS, where each request shows its token.
-fn shown(
-    listener: TcpListener,
-    certificate: &ServerCertificate,
-    handshake_within: Duration,
-    door: Door,
-    ending: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + use<>, ServerError> {
-    let tls = certificate.tls(&[b"h2"])?;
-    let limits = ListenLimits {
-        handshake_within,
-        connections_max: BEARER_CONNECTIONS_MAX,
-        connections_per_host_max: BEARER_CONNECTIONS_PER_HOST_MAX,
-        ..ListenLimits::default()
-    };
+    let tls = at.certificate.tls(&[b"h2"])?;
+    let limits = limits(&at, BEARER_CONNECTIONS_MAX, BEARER_CONNECTIONS_PER_HOST_MAX);
+    let refused = counted(metrics);
     Ok(async move {
-        let connections = listen_tls(listener, tls, limits);
-        serve_grpc(builder().max_connection_age(BEARER_CONNECTION_AGE), connections, door, ended(ending)).await;
+        let connections = listen_tls(at.listener, tls, limits, Some(STAY), refused);
+        grpc(connections, door, ending).await;
     })
 }
 
-/// Serves gRPC on these connections until `end`; returns when their requests have finished.
-pub(in crate::server) async fn grpc<S, C>(connections: S, door: Door, end: impl Future<Output = ()>)
-where
-    S: Stream<Item = io::Result<C>>,
-    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-{
-    serve_grpc(builder(), connections, door, end).await;
+fn limits(at: &TlsDoor, connections_max: usize, connections_per_host_max: usize) -> ListenLimits {
+    let handshake_within = at.handshake_within;
+    ListenLimits { handshake_within, connections_max, connections_per_host_max, ..ListenLimits::default() }
 }
 
-fn builder() -> Server {
-    Server::builder()
+/// Counts connections that are above a limit. Failed handshakes are no news where anybody may try one.
+fn counted(metrics: &Metrics) -> RefusalHook {
+    let metrics = metrics.clone();
+    Arc::new(move |refusal| {
+        if let HandshakeError::TooManyConnections = refusal.error {
+            metrics.refused(refusal.reason());
+        }
+    })
+}
+
+/// Serves gRPC on these connections until `ending`, each by itself; returns when their requests have finished.
+pub(in crate::server) async fn grpc<S, C>(connections: S, door: Door, ending: watch::Receiver<bool>)
+where
+    S: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Connected + Served + Unpin + Send + 'static,
+{
+    serve_each(connections, ended(ending), move |connection, wind_down| alone(connection, door.clone(), wind_down))
+        .await;
+}
+
+/// Serves one connection until it is over, or was wound down and has nothing to do.
+async fn alone<C>(connection: Alone<C>, door: Door, wind_down: WindDown)
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    let line = Line::default();
+    let winding = line.clone();
+    let sign = async move {
+        wind_down.await;
+        winding.wind_down();
+    };
+    let server = Server::builder()
         .timeout(REQUEST_WITHIN)
         .max_concurrent_streams(STREAMS_MAX)
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PONG_WITHIN))
-}
-
-async fn serve_grpc<S, C>(server: Server, connections: S, door: Door, end: impl Future<Output = ()>)
-where
-    S: Stream<Item = io::Result<C>>,
-    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-{
-    let served = server.serve_with_incoming_shutdown(door, connections, end).await;
-    if let Err(error) = served {
-        tracing::error!(error = &error as &dyn std::error::Error, "a door closed by itself");
+        .serve_with_incoming_shutdown(door.over(line.clone()), connection, sign);
+    let idle = async {
+        line.wound_down().await;
+        line.idle_for(IDLE_FOR).await;
+    };
+    tokio::select! {
+        served = server => {
+            if let Err(error) = served {
+                tracing::error!(error = &error as &dyn std::error::Error, "a connection could not be served");
+            }
+        }
+        () = idle => tracing::debug!("a connection that was wound down had nothing to do"),
     }
 }
 
@@ -186,20 +184,16 @@ where
 /// # Errors
 /// When TLS cannot be set up.
 pub(in crate::server) fn https(
-    door: HttpsDoor,
+    at: TlsDoor,
     pages: pages::Pages,
     ending: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, ServerError> {
-    let tls = door.certificate.tls(&[b"http/1.1"])?;
-    let limits = ListenLimits {
-        handshake_within: door.handshake_within,
-        connections_max: HTTPS_CONNECTIONS_MAX,
-        connections_per_host_max: HTTPS_CONNECTIONS_PER_HOST_MAX,
-        ..ListenLimits::default()
-    };
+    let tls = at.certificate.tls(&[b"http/1.1"])?;
+    let limits = limits(&at, HTTPS_CONNECTIONS_MAX, HTTPS_CONNECTIONS_PER_HOST_MAX);
+    let refused = counted(&pages.metrics);
     let router = pages::router(pages);
     Ok(async move {
-        let connections = listen_tls(door.listener, tls, limits);
+        let connections = listen_tls(at.listener, tls, limits, None, refused);
         serve::serve(connections, HTTPS_CONNECTIONS_MAX / 2, router, ending).await;
     })
 }
@@ -221,6 +215,7 @@ pub(in crate::server) fn acceptor(
         if let HandshakeError::Svid(_) = refusal.error {
             broker.note_unproven(&UnprovenRefusal {
                 shown: refusal.shown.as_ref().map(ToString::to_string),
+                rpc: HANDSHAKE,
                 code: refusal.reason(),
                 peer_address: refusal.address,
             });

@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 
+use crate::identity::tied::Tied;
 use crate::server::error::ServerError;
 
 /// Longest path of a socket that all systems take, in bytes (`sun_path` has 104 on some).
@@ -104,12 +105,15 @@ impl OperatorSocket {
     }
 
     /// Connections of the broker's own user and of root. The file's mode keeps others out already.
-    pub(in crate::server) fn take_connections(&mut self) -> Option<impl Stream<Item = io::Result<UnixStream>> + use<>> {
+    pub(in crate::server) fn take_connections(
+        &mut self,
+    ) -> Option<impl Stream<Item = io::Result<Tied<UnixStream>>> + use<>> {
         let connections = UnixListenerStream::new(self.listener.take()?);
-        Some(connections.filter(|connection| match connection {
+        let ours = connections.filter(|connection| match connection {
             Ok(connection) => connection.peer_cred().is_ok_and(|peer| is_trusted(peer.uid())),
             Err(_) => true,
-        }))
+        });
+        Some(ours.map(|connection| connection.map(Tied::new)))
     }
 }
 

@@ -1,8 +1,9 @@
 //! `carnet serve`: from settings to a running broker. `--check` is the same up to the point where something would be written;
 //! it listens for a moment, and answers nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -14,8 +15,9 @@ use crate::broker::open;
 use crate::clock::Clock;
 use crate::config::settings::{CertificateSource, Settings};
 use crate::entropy::Entropy;
-use crate::identity::https::{CertificateFiles, ServerCertificate};
-use crate::identity::jwt_svid::DoorRules;
+use crate::identity::certificate_files::CertificateFiles;
+use crate::identity::https::ServerCertificate;
+use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::listen::ListenLimits;
 use crate::identity::people::People;
 use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
@@ -24,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
 use crate::server::descriptors::{self, Doors};
-use crate::server::doors::{BearerDoor, HttpsDoor, PeopleDoor, WorkloadDoor};
+use crate::server::doors::{BearerDoor, TlsDoor, WorkloadDoor};
 use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
@@ -64,9 +66,9 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let https = settings.https.as_ref().map(|https| https.listen);
     let bearer = settings.bearer.as_ref().map(|bearer| bearer.listen);
     let people = settings.people.door.as_ref().map(|door| door.listen);
-    for address in [Some(settings.workloads.listen), https, bearer, people] {
-        address.map_or(Ok(()), could_listen)?;
-    }
+    // All at a time, because two of them may be the same.
+    let at = [Some(settings.workloads.listen), https, bearer, people].into_iter().flatten();
+    drop(at.map(could_listen).collect::<Result<Vec<_>, _>>()?);
     could_hold_socket(&settings).await?;
     let policy_dir = settings.policy_dir.clone();
     let policy = spawn_blocking(move || checked_policy(&policy_dir)).await.map_err(ServerError::Thread)??;
@@ -76,11 +78,15 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
         first_svid_within: settings.workloads.connect_timeout,
         clock: Clock::system(),
     };
-    let https = settings.https.as_ref().map(|https| loaded(&https.certificate)).transpose()?;
-    let bearer = settings.bearer.as_ref().map(|bearer| loaded(&bearer.certificate)).transpose()?;
-    let people_door = settings.people.door.as_ref().map(|door| loaded(&door.certificate)).transpose()?;
+    let mut certificates = Certificates { clock: options.clock.clone(), files: BTreeMap::new() };
+    let https = settings.https.as_ref().map(|https| certificates.load(&https.certificate)).transpose()?;
+    let bearer = settings.bearer.as_ref().map(|bearer| certificates.load(&bearer.certificate)).transpose()?;
+    let people_door = settings.people.door.as_ref().map(|door| certificates.load(&door.certificate)).transpose()?;
     let people = people::people(&settings.people, &options.clock)?;
     let trust = Trust::connect(options).await?;
+    if bearer.is_some() {
+        trust.connect_jwt(settings.workloads.connect_timeout).await?;
+    }
     let svid = || ServerCertificate::Svid(trust.clone());
     let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
@@ -88,31 +94,36 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door })
 }
 
-/// The files of a certificate; `None` for the own SVID.
-fn loaded(source: &CertificateSource) -> Result<Option<Arc<CertificateFiles>>, ServerError> {
-    Ok(match source {
-        CertificateSource::Files { certificate, key } => Some(CertificateFiles::load(certificate, key)?),
-        CertificateSource::Svid => None,
-    })
+/// The certificates of all doors: several may present the same.
+struct Certificates {
+    clock: Clock,
+    files: BTreeMap<(PathBuf, PathBuf), Arc<CertificateFiles>>,
 }
 
-/// Keeps presenting what is in the files, should they be replaced.
-fn followed(certificate: ServerCertificate) -> ServerCertificate {
-    if let ServerCertificate::Files(files) = &certificate {
-        let files = Arc::clone(files);
-        tokio::spawn(async move { files.follow().await });
+impl Certificates {
+    /// The files of a certificate; `None` for the own SVID.
+    fn load(&mut self, source: &CertificateSource) -> Result<Option<Arc<CertificateFiles>>, ServerError> {
+        let CertificateSource::Files { certificate, key } = source else { return Ok(None) };
+        let named = (certificate.clone(), key.clone());
+        if let Some(known) = self.files.get(&named) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let files = CertificateFiles::load(certificate, key, &self.clock)?;
+        // Should they be replaced, what is in them is presented.
+        files.follow();
+        self.files.insert(named, Arc::clone(&files));
+        Ok(Some(files))
     }
-    certificate
 }
 
-fn could_listen(address: SocketAddr) -> Result<(), ServerError> {
+fn could_listen(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // As the listener does: what an ended broker leaves in the kernel for a while is no obstacle.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         // Two may be bound to an address at a time, but not listen.
-        socket.listen(1).map(drop)
+        socket.listen(1)?.into_std()
     };
     bound().map_err(|cause| ServerError::Listen { address, cause })
 }
@@ -176,26 +187,22 @@ impl Checked {
             },
         };
         let handshake_within = settings.workloads.handshake_timeout;
+        let door = async |listen, certificate| {
+            Ok::<_, ServerError>(TlsDoor { listener: bind(listen).await?, certificate, handshake_within })
+        };
         let https = match settings.https.zip(https) {
-            Some((https, certificate)) => {
-                let listener = bind(https.listen).await?;
-                Some(HttpsDoor { listener, certificate: followed(certificate), handshake_within })
-            }
+            Some((https, certificate)) => Some(door(https.listen, certificate).await?),
             None => None,
         };
         let bearer = match settings.bearer.zip(bearer) {
             Some((bearer, certificate)) => {
-                let rules = DoorRules { audience: bearer.audience, life_max: bearer.jwt_svid_life_max };
-                let listener = bind(bearer.listen).await?;
-                Some(BearerDoor { listener, certificate: followed(certificate), rules, handshake_within })
+                let rules = JwtSvidRules { audience: bearer.audience, life_max: Some(bearer.jwt_svid_life_max) };
+                Some(BearerDoor { door: door(bearer.listen, certificate).await?, rules })
             }
             None => None,
         };
         let people_door = match settings.people.door.zip(people_door) {
-            Some((door, certificate)) => {
-                let listener = bind(door.listen).await?;
-                Some(PeopleDoor { listener, certificate: followed(certificate), handshake_within })
-            }
+            Some((at, certificate)) => Some(door(at.listen, certificate).await?),
             None => None,
         };
         let limits = settings.limits;
@@ -239,7 +246,6 @@ pub async fn serve(settings: Settings) -> Result<Drained, ServerError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(log)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(log)?;
     let checked = check(settings).await?;
-    descriptors::raise();
     let running = checked.start().await?;
     let at = running.addresses();
     tracing::info!(workloads = %at.workloads, https = ?at.https, bearer = ?at.bearer, people = ?at.people, operator = ?at.operator, "serving");

@@ -16,11 +16,13 @@ use crate::broker::open;
 use crate::clock::Stopwatch;
 use crate::grpc::door::{Entrance, Services};
 use crate::http::pages::Pages;
+use crate::identity::https::ServerCertificate;
 use crate::identity::people::People;
 use crate::identity::trust::{Trust, TrustStatus};
 use crate::journal::options::Stage;
 use crate::metrics::{Metrics, Reading};
-use crate::server::doors::{self, BearerDoor, HttpsDoor, PeopleDoor, WorkloadDoor, ended};
+use crate::server::descriptors;
+use crate::server::doors::{self, BearerDoor, TlsDoor, WorkloadDoor, ended};
 use crate::server::error::ServerError;
 use crate::server::operator::OperatorSocket;
 
@@ -32,11 +34,11 @@ pub struct Parts {
     /// The door of workloads.
     pub workloads: WorkloadDoor,
     /// The door for keys, health and metrics.
-    pub https: Option<HttpsDoor>,
+    pub https: Option<TlsDoor>,
     /// The door for those who show a token.
     pub bearer: Option<BearerDoor>,
     /// The door of people.
-    pub people: Option<PeopleDoor>,
+    pub people: Option<TlsDoor>,
     /// The operator's socket.
     pub operator: Option<OperatorSocket>,
     /// What is counted.
@@ -87,6 +89,7 @@ pub enum Drained {
 /// # Errors
 /// When the broker does not open, or TLS or a service cannot be set up.
 pub async fn start(parts: Parts) -> Result<Running, ServerError> {
+    descriptors::raise();
     let Parts { broker, workloads, https, bearer, people, mut operator, metrics, drain_timeout } = parts;
     let (trust, journal) = (broker.trust.clone(), broker.journal.dir.clone());
     let known = broker.people.clone();
@@ -99,30 +102,32 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     let addresses = Addresses {
         workloads: address(&workloads.listener)?,
         https: https.as_ref().map(|door| address(&door.listener)).transpose()?,
-        bearer: bearer.as_ref().map(|door| address(&door.listener)).transpose()?,
+        bearer: bearer.as_ref().map(|at| address(&at.door.listener)).transpose()?,
         people: people.as_ref().map(|door| address(&door.listener)).transpose()?,
         operator: operator.as_ref().map(|socket| socket.path().to_owned()),
     };
     let (ending, end) = watch::channel(false);
     let (reporter, health) = tonic_health::server::health_reporter();
-    let services = Services::new(broker.clone(), metrics.clone(), health, end.clone())?;
+    let services = Services::new(broker.clone(), metrics.clone(), health)?;
     let mut doors = JoinSet::new();
     let acceptor = doors::acceptor(&trust, &broker, &metrics)?;
-    let look = look(&broker, &trust, known, journal);
+    let presented =
+        [("https", https.as_ref()), ("bearer", bearer.as_ref().map(|at| &at.door)), ("people", people.as_ref())];
+    let presented = presented.into_iter().filter_map(|(name, at)| Some((name, at?.certificate.clone()))).collect();
+    let look = look(&broker, &trust, known, (journal, presented));
     if let Some(door) = https {
         let pages = Pages { broker: broker.clone(), metrics: metrics.clone(), look };
         doors.spawn(doors::https(door, pages, end.clone())?);
     }
-    if let Some(door) = bearer {
+    if let Some(BearerDoor { door, rules }) = bearer {
         trust.accept_jwt_svids();
-        let behind = services.door(Entrance::Bearers(door.rules.clone()));
-        doors.spawn(doors::bearers(door, behind, end.clone())?);
+        doors.spawn(doors::shown(door, services.door(Entrance::Bearers(rules)), &metrics, end.clone())?);
     }
     if let Some(door) = people {
-        doors.spawn(doors::people(door, services.door(Entrance::People), end.clone())?);
+        doors.spawn(doors::shown(door, services.door(Entrance::People), &metrics, end.clone())?);
     }
     if let Some(connections) = operator.as_mut().and_then(OperatorSocket::take_connections) {
-        doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), ended(end.clone())));
+        doors.spawn(doors::grpc(connections, services.door(Entrance::Operator), end.clone()));
     }
     let door = services.door(Entrance::Workloads);
     doors.spawn(doors::workloads(workloads, door, acceptor, metrics.clone(), end.clone()));
@@ -258,18 +263,25 @@ fn issuers(people: &People) -> Vec<(String, bool, u64)> {
     people.standings().map(|(name, now)| (name.to_owned(), now.reachable, now.keys as u64)).collect()
 }
 
+/// How many keys verify the JWT-SVIDs of each.
+fn jwt_authorities(status: &TrustStatus) -> Vec<(String, u64)> {
+    let domains = status.jwt.iter().flat_map(|jwt| &jwt.domains);
+    domains.map(|(name, keys)| (name.to_string(), *keys as u64)).collect()
+}
+
 /// What stands now, for a scrape.
 fn look(
     broker: &Broker,
     trust: &Trust,
     people: Option<People>,
-    journal: PathBuf,
+    (journal, presented): (PathBuf, Vec<(&'static str, ServerCertificate)>),
 ) -> Arc<dyn Fn() -> Reading + Send + Sync> {
     let (broker, trust) = (broker.clone(), trust.clone());
     Arc::new(move || {
         let status = trust.status();
         let now = trust.clock().now();
         let figures = broker.figures();
+        let left = |presented: &ServerCertificate| presented.not_after().map(|end| end.since(now)).unwrap_or_default();
         let free = nix::sys::statvfs::statvfs(&journal);
         Reading {
             grants_live: Some(figures.grants_live),
@@ -282,6 +294,8 @@ fn look(
             svid_expires_in: Some(status.own.as_ref().map(|own| own.not_after.since(now)).unwrap_or_default()),
             trust_domains: Some(status.domains.len() as u64),
             trust_authorities: authorities(&status),
+            jwt_authorities: jwt_authorities(&status),
+            certificates_expire_in: presented.iter().map(|(door, presented)| (*door, left(presented))).collect(),
             workload_api_connected: Some(status.connected),
             workload_api_failures: Some(status.failures),
             issuers: people.as_ref().map(issuers).unwrap_or_default(),

@@ -10,7 +10,7 @@ use carnet::model::person::Right;
 use carnet::pb::DESCRIPTORS;
 use carnet::pb::journal::event::Payload;
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};
@@ -66,6 +66,24 @@ fn the_table_is_as_it_was_reviewed() {
         text.push('\n');
     }
     golden::check("access.txt", &text);
+}
+
+#[test]
+fn the_rows_say_which_rpcs_stream_and_which_have_limits_of_their_own() {
+    let streaming: BTreeSet<String> = ROWS.iter().filter(|r| r.stream().is_some()).map(|r| r.path.to_owned()).collect();
+    let described = described_as(|method| method.server_streaming());
+    assert_eq!(streaming, described.into_iter().chain(STANDARD[1..].iter().map(ToString::to_string)).collect());
+    let ending: Vec<&str> = ROWS.iter().filter(|row| row.ends()).map(|row| row.path).collect();
+    assert_eq!(
+        ending,
+        [
+            "/carnet.v1.TaskService/PauseTask",
+            "/carnet.v1.TaskService/CompleteTask",
+            "/carnet.v1.TaskService/CancelTask",
+            "/carnet.v1.CredentialService/ReleaseCredential",
+            "/carnet.v1.RevocationService/Revoke",
+        ]
+    );
 }
 
 #[test]
@@ -146,6 +164,25 @@ async fn what_is_not_in_the_table_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_not_in_the_table_is_on_record_too() {
+    let broker = TestBroker::start().await;
+    let agent = broker.caller(AGENT).await;
+    for path in ["/carnet.v1.TaskService/DeleteTask", "/wp-admin"] {
+        call(&agent, path).await.unwrap_err();
+    }
+    broker.sweep().await;
+    let events = broker.record.all().await;
+    let noted: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.payload {
+            Payload::Refused(refused) => Some((refused.subject.as_str(), refused.rpc.as_str(), refused.code.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert!(noted.contains(&(id(AGENT).as_str(), "unlisted", "METHOD_NOT_ALLOWED")), "{noted:?}");
+}
+
+#[tokio::test]
 async fn a_refused_method_is_on_record_and_counted_together() {
     let broker = TestBroker::start().await;
     let agent = broker.caller(AGENT).await;
@@ -210,11 +247,22 @@ fn reason(status: &Status) -> String {
 }
 
 fn described() -> BTreeSet<String> {
+    let mut paths = described_as(|_| true);
+    paths.extend(STANDARD.map(str::to_owned));
+    paths
+}
+
+/// Those of our own services' RPCs that are so.
+fn described_as(wanted: impl Fn(&MethodDescriptorProto) -> bool) -> BTreeSet<String> {
     let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
-    let mut paths: BTreeSet<String> = STANDARD.map(str::to_owned).into();
+    let mut paths = BTreeSet::new();
     for file in descriptors.file.iter().filter(|f| f.package() == "carnet.v1") {
         for service in &file.service {
-            let rpcs = service.method.iter().map(|m| format!("/carnet.v1.{}/{}", service.name(), m.name()));
+            let rpcs = service
+                .method
+                .iter()
+                .filter(|m| wanted(m))
+                .map(|m| format!("/carnet.v1.{}/{}", service.name(), m.name()));
             paths.extend(rpcs);
         }
     }

@@ -1,17 +1,19 @@
 //! Callers who show a JWT-SVID, as agents behind proxies that end TLS do: what they may do, what they get, and what is refused.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::{GetTaskRequest, Outcome};
+use carnet::server::start::Drained;
 use serde_json::json;
 use tonic::Code;
 
 use super::support::ask::{AGENT, INTENT, ORCHESTRATOR, RESOURCE_SERVER};
 use super::support::broker::{ISSUER, Setup, TestBroker, policy_with};
 use super::support::caller::{Caller, Refused};
-use super::support::pki::{foreign_id, id, soon};
+use super::support::pki::{HOUR, foreign_id, id, soon};
 
 fn open() -> Setup {
     Setup { bearers: true, ..Setup::default() }
@@ -216,19 +218,226 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
     assert_eq!((ended.code, ended.reason.as_str()), (Code::Unauthenticated, "SVID_EXPIRED"));
 }
 
+/// The stream of health, which any client may follow.
+async fn health_of(caller: &Caller) -> tonic::Streaming<tonic_health::pb::HealthCheckResponse> {
+    let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
+    let stream = tonic_health::pb::health_client::HealthClient::new(caller.service()).watch(request).await;
+    let mut stream = stream.unwrap().into_inner();
+    assert!(soon(stream.message()).await.is_ok(), "control");
+    stream
+}
+
+#[tokio::test]
+async fn no_stream_outlives_the_token_that_opened_it() {
+    let broker = TestBroker::with(open()).await;
+    let mut stream = health_of(&broker.bearer(AGENT).await).await;
+    broker.advance(Duration::from_secs(301));
+    let ended = Refused::from(soon(stream.message()).await.unwrap_err());
+    assert_eq!((ended.code, ended.reason.as_str()), (Code::Unauthenticated, "SVID_EXPIRED"));
+}
+
+#[tokio::test]
+async fn no_stream_outlives_trust_in_who_opened_it() {
+    let identity = "\n[[identity]]\npattern = \"spiffe://elsewhere.test/agent\"\nclass = \"ai_agent\"\nowner = \"group:partners\"\n";
+    let policy = policy_with(|path, text| if path == "identities.toml" { text + identity } else { text });
+    let broker = TestBroker::with(Setup { policy, accepts_foreign: true, ..open() }).await;
+    let mut own = health_of(&broker.bearer(AGENT).await).await;
+    let token = broker.jwt_svid(&broker.pki.foreign, foreign_id("/agent").as_str(), ISSUER, Duration::from_secs(300));
+    let mut foreign = health_of(&broker.behind_a_proxy().await.showing(&format!("Bearer {token}"))).await;
+    broker.withdraw_foreign();
+    let ended = Refused::from(soon(foreign.message()).await.unwrap_err());
+    assert_eq!((ended.code, ended.reason.as_str()), (Code::Unauthenticated, "TRUST_DOMAIN_UNKNOWN"));
+    let still = tokio::time::timeout(Duration::from_millis(50), own.message()).await;
+    assert!(still.is_err(), "it concerns nobody else: {still:?}");
+}
+
+#[tokio::test]
+async fn who_says_nothing_does_not_hold_up_the_end() {
+    let mut broker = TestBroker::with(open()).await;
+    let at = broker.running().addresses().clone();
+    let connect = async |address| {
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(super::support::pki::client_config(None)));
+        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        tls.connect(rustls_pki_types::ServerName::try_from("carnet.test").unwrap(), tcp).await.unwrap()
+    };
+    let _silent = soon(connect(at.bearer.unwrap())).await;
+    // One that begins, and then says no more: what it is told is not answered.
+    let mut begun = soon(connect(at.bearer.unwrap())).await;
+    tokio::io::AsyncWriteExt::write_all(&mut begun, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let _operator = tokio::net::UnixStream::connect(broker.running().operator_socket().unwrap()).await.unwrap();
+    let open = health_of(&broker.bearer(AGENT).await).await;
+    assert_eq!(broker.stop().await, Some(Drained::Whole));
+    drop((begun, open));
+}
+
+/// The keys that verify tokens go with the identity, and come back by a stream of their own.
+#[tokio::test]
+async fn who_shows_a_token_while_the_identity_is_gone_for_a_moment_is_kept_waiting_and_then_answered() {
+    let broker = TestBroker::with(open()).await;
+    let agent = broker.bearer(AGENT).await;
+    broker.refuse_itself();
+    super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
+    // By then the keys would be asked for again later than the identity, were it left to themselves.
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    let asks = tokio::spawn(async move { refused(&agent).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!asks.is_finished(), "nobody is trusted while it is gone");
+    broker.federate_with(&[]);
+    assert_eq!(soon(asks).await.unwrap().code, Code::InvalidArgument, "it is let in, and its request is empty");
+}
+
+/// Who was refused for what, and why, by the record.
+async fn on_record(broker: &TestBroker) -> Vec<(String, String, String, Vec<String>)> {
+    broker.sweep().await;
+    let noted = broker.record.all().await.into_iter().filter_map(|event| match event.payload {
+        Payload::Refused(r) => Some((r.subject, r.rpc, r.code, r.shown)),
+        _ => None,
+    });
+    noted.collect()
+}
+
+#[tokio::test]
+async fn a_refused_token_is_on_record_under_whom_it_was_signed_for() {
+    let broker = TestBroker::with(open()).await;
+    broker.bearer(AGENT).await;
+    let door = broker.behind_a_proxy().await;
+    let relayed = broker.jwt_svid(&broker.pki.ca, id(AGENT).as_str(), "https://other.test", Duration::from_secs(300));
+    let forged = broker.jwt_svid(&broker.pki.foreign, id(ORCHESTRATOR).as_str(), ISSUER, Duration::from_secs(300));
+    for token in [&relayed, &forged] {
+        refused(&door.showing(&format!("Bearer {token}"))).await;
+    }
+    let method = "/carnet.v1.TaskService/GetTask".to_owned();
+    let noted = on_record(&broker).await;
+    let expected = (id(AGENT).to_string(), method.clone(), "SVID_INVALID".to_owned(), Vec::new());
+    assert!(noted.contains(&expected), "{noted:?}");
+    let expected = ("unverified".to_owned(), method, "SVID_INVALID".to_owned(), vec![id(ORCHESTRATOR).to_string()]);
+    assert!(noted.contains(&expected), "{noted:?}");
+}
+
+#[tokio::test]
+async fn tokens_shown_in_vain_are_limited_by_host_and_those_that_are_known_are_not() {
+    let broker = TestBroker::with(open()).await;
+    let known = broker.bearer(AGENT).await;
+    let door = broker.behind_a_proxy().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..600 {
+        let forged = broker.jwt_svid(&broker.pki.foreign, id(&format!("/a/{n}")).as_str(), ISSUER, HOUR);
+        seen.insert(refused(&door.showing(&format!("Bearer {forged}"))).await.reason);
+        if seen.contains("RATE_LIMITED") {
+            break;
+        }
+    }
+    assert!(seen.contains("SVID_INVALID") && seen.contains("RATE_LIMITED"), "{seen:?}");
+    assert_eq!(refused(&known).await.code, Code::InvalidArgument, "what was verified before is not verified again");
+    let fresh = broker.jwt_svid(&broker.pki.ca, id(ORCHESTRATOR).as_str(), ISSUER, HOUR);
+    let fresh = broker.behind_a_proxy().await.showing(&format!("Bearer {fresh}"));
+    assert_eq!(refused(&fresh).await.reason, "RATE_LIMITED");
+    broker.advance(Duration::from_secs(1));
+    assert_eq!(refused(&fresh).await.code, Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_token_that_is_known_is_refused_as_soon_as_it_no_longer_holds() {
+    let broker = TestBroker::with(open()).await;
+    let agent = broker.bearer(AGENT).await;
+    for _ in 0..2 {
+        assert_eq!(refused(&agent).await.code, Code::InvalidArgument, "control");
+    }
+    broker.advance(Duration::from_secs(301));
+    assert_eq!(refused(&agent).await.reason, "SVID_EXPIRED");
+}
+
+/// The address of a proxy says nothing about who is behind it.
+#[tokio::test]
+async fn a_bearer_is_in_none_of_the_networks_that_are_declared_for_it() {
+    let policy = policy_with(|path, text| match path {
+        "identities.toml" => text.replace("[[identity]]\n", "[[identity]]\nnetworks = [\"127.0.0.0/8\"]\n"),
+        _ => text,
+    });
+    let broker = TestBroker::with(Setup { policy, ..open() }).await;
+    let task = broker.orchestrator().await.open(broker.task(INTENT)).await;
+    let signals = async |caller: &Caller| {
+        let decision = caller.request_credential(task.reading()).await.unwrap().decision.unwrap();
+        let told = broker
+            .operator()
+            .await
+            .audit()
+            .get_decision(carnet::pb::v1::GetDecisionRequest { decision_id: decision.decision_id })
+            .await
+            .unwrap();
+        format!("{:?}", told.into_inner())
+    };
+    assert!(signals(&broker.bearer(AGENT).await).await.contains("network_undeclared"));
+    assert!(!signals(&broker.agent().await).await.contains("network_undeclared"), "control");
+}
+
 #[tokio::test]
 async fn no_token_is_written_down() {
-    let broker = TestBroker::with(open()).await;
-    let caller = broker.bearer(AGENT).await;
-    let token = broker.jwt_svid(&broker.pki.ca, id(AGENT).as_str(), "https://other.test", Duration::from_secs(300));
-    refused(&caller.showing(&format!("Bearer {token}"))).await;
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter("carnet=trace").with_writer(log.clone()).finish();
+    // All of it runs in this thread.
+    let _until_the_end = tracing::subscriber::set_default(subscriber);
+    let mut broker = TestBroker::with(open()).await;
+    broker.bearer(AGENT).await;
+    let door = broker.behind_a_proxy().await;
+    let life = Duration::from_secs(300);
+    let shown = id("/agent/shown-in-vain");
+    let relayed = broker.jwt_svid(&broker.pki.ca, shown.as_str(), "https://other.test", life);
+    let forged = broker.jwt_svid(&broker.pki.foreign, shown.as_str(), ISSUER, life);
+    let good = broker.jwt_svid(&broker.pki.ca, id(RESOURCE_SERVER).as_str(), ISSUER, life);
+    for token in [&relayed, &forged, &good] {
+        refused(&door.showing(&format!("Bearer {token}"))).await;
+    }
     broker.sweep().await;
-    let signature = Arc::<str>::from(token.rsplit('.').next().unwrap());
-    for entry in std::fs::read_dir(broker.journal_folder()).unwrap() {
+    broker.stop().await;
+    let mut written = vec![(PathBuf::from("the log"), log.0.lock().unwrap().clone())];
+    read_all(broker.folder(), &mut written);
+    let contains = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let holds_it = |(path, bytes): &&(PathBuf, Vec<u8>)| path.extension().is_some() && contains(bytes, shown.as_str());
+    assert!(written.iter().any(|file| holds_it(&file)), "control: that somebody tried is written");
+    assert!(contains(&written[0].1, "a token was refused"), "control: and logged");
+    for token in [relayed, forged, good] {
+        for (path, bytes) in &written {
+            for part in token.split('.') {
+                assert!(!contains(bytes, part), "{}", path.display());
+            }
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Every file of a folder, with what is in it.
+fn read_all(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_file() {
-            let bytes = std::fs::read(&path).unwrap();
-            assert!(!bytes.windows(signature.len()).any(|w| w == signature.as_bytes()), "{}", path.display());
+        if path.is_dir() {
+            read_all(&path, files);
+        } else if path.is_file() {
+            files.push((path.clone(), std::fs::read(&path).unwrap()));
         }
     }
 }

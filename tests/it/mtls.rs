@@ -4,6 +4,8 @@ mod crowd;
 mod defects;
 mod live;
 mod rotation;
+mod server_tls;
+mod unproven;
 
 use std::sync::Arc;
 

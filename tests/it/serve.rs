@@ -1,5 +1,6 @@
 //! `serve`: what a check finds and leaves alone, what a start opens, what the pages and the health service tell, and the end.
 
+mod doors;
 mod inspect;
 
 use std::collections::BTreeMap;

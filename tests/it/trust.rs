@@ -296,7 +296,8 @@ async fn who_asks_while_the_identity_is_gone_for_a_moment_is_kept_waiting_and_th
     let (_, agent, task) = broker.at_work().await;
     agent.granted(task.reading()).await;
     broker.refuse_itself();
-    super::support::pki::eventually(|| !broker.running().broker().problems().is_empty()).await;
+    super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
+    assert!(broker.running().broker().problems().is_empty(), "it keeps callers waiting, and sends none away");
 
     let asks = tokio::spawn(async move { agent.unchecked().request_credential(task.reading()).await });
     tokio::time::sleep(Duration::from_millis(50)).await;

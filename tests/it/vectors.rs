@@ -135,6 +135,6 @@ fn jwt_bundles_are_judged_as_their_vectors_say() {
 }
 
 fn verify(authorities: &JwtAuthorities, token: &str, audience: &str) -> Result<(), String> {
-    let rules = JwtSvidRules { audience, life_max: None };
+    let rules = JwtSvidRules { audience: audience.to_owned(), life_max: None };
     authorities.verify(token, &rules, carnet::clock::Clock::system().now()).map(drop).map_err(|e| format!("{e:?}"))
 }

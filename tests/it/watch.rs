@@ -285,3 +285,19 @@ async fn what_died_by_the_clock_is_forgotten() {
     let told = seen.iter().any(|m| matches!(&m.body, Some(Body::Change(c)) if c.jti == dead.grant.jti));
     assert!(!told, "its token expired long ago, whatever the receiver's clock shows");
 }
+
+/// SPIRE's agent gives no identity for a moment between two; nobody is told otherwise meanwhile.
+#[tokio::test]
+async fn a_moment_without_an_identity_ends_no_stream() {
+    let broker = TestBroker::start().await;
+    let mut watch = broker.resource_server().await.watch(0, &[]).await.unwrap();
+    until_heartbeat(&mut watch).await;
+    broker.refuse_itself();
+    super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
+    until_heartbeat(&mut watch).await;
+    until_heartbeat(&mut watch).await;
+    assert!(broker.running().broker().settling().is_some(), "that was while it was gone");
+    broker.federate_with(&[]);
+    super::support::pki::eventually(|| broker.running().broker().settling().is_none()).await;
+    until_heartbeat(&mut watch).await;
+}

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::broker::caller::HANDSHAKE;
 use crate::model::id::TaskId;
 use crate::model::reason::ReasonCode;
 
@@ -11,7 +12,7 @@ const START: Timestamp = Timestamp::from_secs(1_790_000_000);
 
 fn unproven(shown: &str, address: IpAddr) -> UnprovenRefusal {
     let peer_address = Some(SocketAddr::new(address, 5000));
-    UnprovenRefusal { shown: Some(shown.to_owned()), code: ReasonCode::SvidInvalid, peer_address }
+    UnprovenRefusal { shown: Some(shown.to_owned()), rpc: HANDSHAKE, code: ReasonCode::SvidInvalid, peer_address }
 }
 
 /// What is due and is recorded then.

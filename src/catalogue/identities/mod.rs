@@ -38,6 +38,12 @@ impl Identity {
         self.networks.is_empty() || self.networks.iter().any(|n| n.contains(address))
     }
 
+    /// True when no networks are declared.
+    #[must_use]
+    pub const fn calls_from_anywhere(&self) -> bool {
+        self.networks.is_empty()
+    }
+
     /// True when that audience is its own.
     #[must_use]
     pub fn serves(&self, audience: &Audience) -> bool {

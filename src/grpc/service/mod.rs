@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tonic::{Code, Request, Status};
 
 use crate::broker::Broker;
@@ -24,12 +23,11 @@ pub(in crate::grpc) mod task;
 pub(in crate::grpc) struct Edge {
     broker: Broker,
     metrics: Metrics,
-    ending: watch::Receiver<bool>,
 }
 
 impl Edge {
-    pub(in crate::grpc) const fn new(broker: Broker, metrics: Metrics, ending: watch::Receiver<bool>) -> Self {
-        Self { broker, metrics, ending }
+    pub(in crate::grpc) const fn new(broker: Broker, metrics: Metrics) -> Self {
+        Self { broker, metrics }
     }
 
     /// The status of an error that a verb or a codec gave; counted, and its cause told to the log.

@@ -1,6 +1,5 @@
 //! `RevocationService`, and the stream by which receivers follow it.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,23 +70,23 @@ impl RevocationService for Revocations {
         let request = request.into_inner();
         let audiences = ids("audiences", &request.audiences, ACCESS_LIST_MAX).map_err(|e| edge.refuse(e))?;
         let events = edge.broker.watch(&caller, request.after, audiences).map_err(|e| edge.refuse(e))?;
-        let (edge, mut ending) = (edge.clone(), edge.ending.clone());
-        // An error means that nobody is left to say so, which is an end too.
-        let ended = async move { drop(ending.wait_for(|ending| *ending).await) };
+        let edge = edge.clone();
         let counted = edge.metrics.watch_began();
         let told = events.map(move |event| edge.still_may(&caller, &event).map(|()| watched(event)));
-        Ok(Response::new(Box::pin(Until { stream: Some(told), ended: Box::pin(ended), _counted: counted })))
+        Ok(Response::new(Box::pin(UntilRefused { stream: Some(told), _counted: counted })))
     }
 }
 
 impl Edge {
-    /// A stream outlives the request that opened it, so that its caller is looked at again with each heartbeat.
+    /// What the policy bundle says of a receiver may change while its stream is open, so that this is looked at again with each
+    /// heartbeat. That its identity holds the door looks at itself.
     fn still_may(&self, caller: &Arc<Caller>, event: &WatchEvent) -> Result<(), Status> {
         let (WatchEvent::Heartbeat { .. }, Caller::Workload(opened)) = (event, caller.as_ref()) else { return Ok(()) };
-        let now = self.broker.authenticate(&opened.peer).map_err(|e| self.refuse(e))?;
-        match now {
-            Caller::Workload(now) if may_follow_as_before(&now, opened) => Ok(()),
-            _ => Err(self.refuse(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })),
+        match self.broker.authenticate(&opened.peer) {
+            Ok(Caller::Workload(now)) if may_follow_as_before(&now, opened) => Ok(()),
+            Err(error @ BrokerError::NotPermitted { .. }) => Err(self.refuse(error)),
+            Err(_) => Ok(()),
+            Ok(_) => Err(self.refuse(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed })),
         }
     }
 }
@@ -96,29 +95,19 @@ fn may_follow_as_before(now: &WorkloadCaller, opened: &WorkloadCaller) -> bool {
     (now.class, &now.audiences, now.gateway) == (opened.class, &opened.audiences, opened.gateway)
 }
 
-/// A stream of results that is over with its first error, or when something else is.
-struct Until<S> {
+/// A stream of results that is over with its first error.
+struct UntilRefused<S> {
     stream: Option<S>,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     _counted: InFlight,
 }
 
-impl<T, S: Stream<Item = Result<T, Status>> + Unpin> Stream for Until<S> {
+impl<T, S: Stream<Item = Result<T, Status>> + Unpin> Stream for UntilRefused<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
         let next = Pin::new(stream).poll_next(cx);
-        let over = match &next {
-            Poll::Ready(Some(Ok(_))) => false,
-            Poll::Ready(Some(Err(_)) | None) => true,
-            Poll::Pending if self.ended.as_mut().poll(cx).is_ready() => {
-                self.stream = None;
-                return Poll::Ready(None);
-            }
-            Poll::Pending => false,
-        };
-        if over {
+        if matches!(next, Poll::Ready(Some(Err(_)) | None)) {
             self.stream = None;
         }
         next

@@ -80,7 +80,7 @@ fn claims(changes: &[(&str, &str)]) -> String {
 }
 
 fn verify(authorities: &JwtAuthorities, token: &str) -> Result<JwtSvid, JwtSvidError> {
-    let rules = JwtSvidRules { audience: "carnet", life_max: None };
+    let rules = JwtSvidRules { audience: "carnet".to_owned(), life_max: None };
     authorities.verify(token, &rules, Timestamp::from_secs(NOW))
 }
 
@@ -226,7 +226,7 @@ fn a_life_longer_than_accepted_is_refused_where_a_limit_is_set() {
     let check = |exp: u64, iat: u64| {
         let (exp, iat) = (exp.to_string(), iat.to_string());
         let token = domain.sign(HEADER, &claims(&[("exp", &exp), ("iat", &iat)]));
-        let rules = JwtSvidRules { audience: "carnet", life_max: Some(Duration::from_secs(3600)) };
+        let rules = JwtSvidRules { audience: "carnet".to_owned(), life_max: Some(Duration::from_secs(3600)) };
         defect(authorities.verify(&token, &rules, Timestamp::from_secs(NOW)))
     };
     assert_eq!(check(NOW + 3600, NOW), "accepted");
@@ -316,7 +316,23 @@ fn keys_of_a_bundle_are_taken_by_their_use() {
         ("in another case", marked(r#""JWT-SVID""#), "NoTrustBundle(a.test)"),
         ("use a number", marked("7"), "NoTrustBundle(a.test)"),
         ("no use beside one that says it", format!("{unmarked},{other}"), "KeyUnknown"),
-        ("no use, of none", unmarked, "accepted"),
+        ("no use, of none", unmarked.clone(), "accepted"),
+        (
+            "no use, beside one with a certificate",
+            format!(r#"{unmarked},{}"#, unmarked.replace(r#""kid":"k""#, r#""kid":"c","x5c":["MAo="]"#)),
+            "NoTrustBundle(a.test)",
+        ),
+        (
+            "no use, beside one without an id",
+            format!("{unmarked},{}", unmarked.replace(r#""kid":"k","#, "")),
+            "NoTrustBundle(a.test)",
+        ),
+        ("another id twice beside it", format!("{},{},{}", domain.key, other.clone(), other.clone()), "accepted"),
+        (
+            "an entry with a member twice beside it",
+            format!(r#"{{"kty":"EC","kty":"EC","kid":"z","use":"jwt-svid"}},{}"#, domain.key),
+            "accepted",
+        ),
         ("no kid", domain.key.replace(r#""kid":"k","#, ""), "NoTrustBundle(a.test)"),
         (
             "a key that nobody knows beside it",
@@ -333,6 +349,25 @@ fn keys_of_a_bundle_are_taken_by_their_use() {
     for set in ["", "[]", r#"{"keys":{}}"#, "{}"] {
         let authorities = JwtAuthorities::of([(domain.name.clone(), set)]);
         assert_eq!(defect(verify(&authorities, &token)), "NoTrustBundle(a.test)", "`{set}`");
+    }
+}
+
+#[test]
+fn a_refusal_says_whom_the_token_was_signed_for_once_its_signature_holds() {
+    let (domain, other) = (Domain::new("a.test"), Domain::new("a.test"));
+    let authorities = domain.authorities();
+    let rules = JwtSvidRules { audience: "carnet".to_owned(), life_max: None };
+    let proven = |token: &str| {
+        authorities.judge(token, &rules, Timestamp::from_secs(NOW)).unwrap_err().proven.map(|id| id.to_string())
+    };
+    for (name, changes) in [
+        ("another audience", [("aud", r#""elsewhere""#)]),
+        ("no audience", [("aud", "7")]),
+        ("expired", [("exp", "1")]),
+    ] {
+        let token = domain.sign(HEADER, &claims(&changes));
+        assert_eq!(proven(&token).as_deref(), Some("spiffe://a.test/agent"), "{name}");
+        assert_eq!(proven(&other.sign(HEADER, &claims(&changes))), None, "{name}, by another's key");
     }
 }
 

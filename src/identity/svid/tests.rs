@@ -58,7 +58,7 @@ proptest! {
         der[at] = to;
         let _read_or_not = read_leaf(&der);
         let _shown_or_not = ShownIdentity::of(&der);
-        let _either = (may_issue(&der), is_authority(&der), not_after(&der));
+        let _either = (may_issue(&der), is_authority(&der), validity(&der));
     }
 
     #[test]

@@ -29,7 +29,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         }
     }
     let _shown = ShownIdentity::of_token(text);
-    let rules = JwtSvidRules { audience: "carnet", life_max: None };
+    let rules = JwtSvidRules { audience: "carnet".to_owned(), life_max: None };
     assert!(AUTHORITIES.verify(text, &rules, Timestamp::from_secs(1_790_000_000)).is_err());
     // As a payload whose signature held.
     let _claims = Claims::parse(text.as_bytes());

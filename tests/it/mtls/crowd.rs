@@ -114,7 +114,8 @@ async fn a_door_that_asks_for_no_certificate_is_not_taken_by_one_host() {
     let tls = ServerCertificate::Svid(trust).tls(&[b"http/1.1"]).unwrap();
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut incoming = listen_tls(listener, tls, ListenLimits { connections_per_host_max: 2, ..SLOW });
+    let mut incoming =
+        listen_tls(listener, tls, ListenLimits { connections_per_host_max: 2, ..SLOW }, None, refusals().0);
     let mut connect = async |from: &str| {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(format!("{from}:0").parse().unwrap()).unwrap();

@@ -1,7 +1,5 @@
 //! What happens while connections are open: rotation, withdrawal, expiry, loss of the Workload API, and limits.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +7,9 @@ use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::Offer;
 use carnet::identity::accept::{PeerAcceptor, Refusal};
 use carnet::identity::client::Dialer;
-use carnet::identity::error::{CallerError, HandshakeError, IdentityError, Unready};
-use carnet::identity::https::{CertificateFiles, ServerCertificate, listen_tls};
+use carnet::identity::error::{CallerError, HandshakeError, Unready};
 use carnet::identity::listen::{ListenLimits, listen};
+use carnet::identity::trust::{AcceptedDomains, Trust};
 use carnet::model::reason::ReasonCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -388,65 +386,21 @@ async fn connections_have_a_greatest_number() {
 }
 
 #[tokio::test]
-async fn a_certificate_from_files_is_presented_and_replaced_while_running() {
-    let pki = Pki::new();
-    let (chain, key) = (pki.path("tls.crt"), pki.path("tls.key"));
-    let write = || {
-        let made = rcgen::generate_simple_self_signed(["carnet.test".to_owned()]).unwrap();
-        std::fs::write(&chain, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
-        made.cert.der().clone()
-    };
-    assert!(CertificateFiles::load(&chain, &key).is_err(), "there are none yet");
-    let first = write();
-    let files = CertificateFiles::load(&chain, &key).unwrap();
-    let tls = ServerCertificate::Files(Arc::clone(&files)).tls(&[b"http/1.1"]).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut incoming = listen_tls(listener, tls, ListenLimits::default());
-    let mut presented = async || {
-        let mut config = client_config(None);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let tcp = TcpStream::connect(address).await.unwrap();
-        let name = rustls_pki_types::ServerName::try_from("carnet.test").unwrap();
-        let (near, far) = soon(async { tokio::join!(connector.connect(name, tcp), incoming.next()) }).await;
-        assert!(far.unwrap().unwrap().address().ip().is_loopback());
-        near.unwrap().get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
-    };
-    assert_eq!(presented().await, first);
-
-    assert!(!files.reload().unwrap(), "nothing has changed");
-    let second = write();
-    assert!(files.reload().unwrap());
-    assert_eq!(presented().await, second);
-
-    for mode in [0o644, 0o604, 0o660] {
-        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
-        assert!(matches!(files.reload(), Err(IdentityError::KeyTooOpen { .. })), "{mode:o}");
-    }
-    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
-    assert!(!files.reload().unwrap(), "a group of its own may read it");
-
-    std::fs::write(&key, "no key").unwrap();
-    assert!(files.reload().is_err());
-    assert_eq!(presented().await, second, "what cannot be read replaces nothing");
-}
-
-#[tokio::test]
-async fn an_svid_serves_a_door_that_asks_for_none() {
-    let pki = Pki::new();
-    let (_api, trust) = pki.trust(&[], &[DOMAIN]).await;
-    let tls = ServerCertificate::Svid(trust).tls(&[b"http/1.1"]).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut incoming = listen_tls(listener, tls, ListenLimits::default());
-    let mut config = client_config(None);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
-    let (near, far) = soon(async { tokio::join!(connector.connect(name, tcp), incoming.next()) }).await;
-    assert!(near.is_ok() && far.unwrap().is_ok());
+async fn an_authority_that_is_over_vouches_for_nobody() {
+    let pki = Pki::wound_by_hand();
+    let short = Arc::new(DevCa::new(domain(DOMAIN), pki.now(), HOUR).unwrap());
+    let mut offer = pki.offer_for("/carnet", &[], 6 * HOUR);
+    offer.bundles.insert(domain(DOMAIN), vec![pki.ca.root().to_vec(), short.root().to_vec()]);
+    let (_api, workload) = pki.workload_offered(offer).await;
+    let accepted = AcceptedDomains::Listed([domain(DOMAIN)].into());
+    let trust = Trust::over(workload, accepted, pki.clock.clone()).unwrap();
+    let of_short = short.issue(&id("/agent"), pki.now(), 6 * HOUR).unwrap();
+    let of_other = pki.ca.issue(&id("/agent"), pki.now(), 6 * HOUR).unwrap();
+    assert!(matches!(present(&trust, &of_short).await, Outcome::Accepted(_)), "control");
+    assert_eq!(trust.status().domains, [(domain(DOMAIN), 2)]);
+    pki.clock.advance(2 * HOUR);
+    assert_eq!(trust.status().domains, [(domain(DOMAIN), 1)]);
+    let Outcome::Refused(refusal) = present(&trust, &of_short).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::SvidInvalid);
+    assert!(matches!(present(&trust, &of_other).await, Outcome::Accepted(_)), "it concerns no other");
 }

@@ -14,9 +14,8 @@ use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
 use carnet::entropy::Entropy;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
-use carnet::identity::https::ServerCertificate;
-use carnet::identity::jwt_svid::DoorRules;
-use carnet::identity::listen::{HANDSHAKE_WITHIN, ListenLimits};
+use carnet::identity::jwt_svid::JwtSvidRules;
+use carnet::identity::listen::ListenLimits;
 use carnet::identity::people::{IssuerOptions, People, PersonOptions};
 use carnet::identity::workload::Workload;
 use carnet::journal::options::Options;
@@ -28,7 +27,7 @@ use carnet::policy::bundle::BundleFiles;
 use carnet::server::doors::{BearerDoor, WorkloadDoor};
 use carnet::server::folder::{DataFolder, FolderOptions};
 use carnet::server::operator;
-use carnet::server::start::{Parts, Running, start};
+use carnet::server::start::{Drained, Parts, Running, start};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -36,7 +35,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::issuer::people_door;
+use super::issuer::tls_door;
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
 use super::record::Record;
 
@@ -160,10 +159,11 @@ impl TestBroker {
         self.members.lock().await.clear();
     }
 
-    /// Ends the broker in good order.
-    pub async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            soon(running.shutdown()).await;
+    /// Ends the broker in good order; says how that went, unless it had ended before.
+    pub async fn stop(&mut self) -> Option<Drained> {
+        match self.running.take() {
+            Some(running) => Some(soon(running.shutdown()).await),
+            None => None,
         }
     }
 
@@ -436,14 +436,12 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
         https: None,
         bearer: match setup.bearers {
             true => Some(BearerDoor {
-                listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
-                certificate: ServerCertificate::Svid(trust.clone()),
-                rules: DoorRules { audience: ISSUER.to_owned(), life_max: HOUR },
-                handshake_within: HANDSHAKE_WITHIN,
+                door: tls_door(trust).await,
+                rules: JwtSvidRules { audience: ISSUER.to_owned(), life_max: Some(HOUR) },
             }),
             false => None,
         },
-        people: if setup.people.is_empty() { None } else { Some(people_door(trust).await) },
+        people: if setup.people.is_empty() { None } else { Some(tls_door(trust).await) },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,
         drain_timeout: Duration::from_secs(5),

@@ -17,7 +17,7 @@ use carnet::identity::trust::Trust;
 use carnet::identity::web::WebRoots;
 use carnet::jose::algorithm::Algorithm;
 use carnet::model::person::PersonTokenKind;
-use carnet::server::doors::PeopleDoor;
+use carnet::server::doors::TlsDoor;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as CertificateIssuer, KeyPair};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -270,9 +270,9 @@ impl Issuer {
     }
 }
 
-/// A door for people, with the broker's SVID: tests trust every server.
-pub async fn people_door(trust: &Trust) -> PeopleDoor {
-    PeopleDoor {
+/// A door that presents the broker's SVID: tests trust every server.
+pub async fn tls_door(trust: &Trust) -> TlsDoor {
+    TlsDoor {
         listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
         certificate: ServerCertificate::Svid(trust.clone()),
         handshake_within: HANDSHAKE_WITHIN,
