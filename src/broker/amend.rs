@@ -14,7 +14,6 @@ use crate::broker::words::{self, AmendWords, Context, DecisionWords};
 use crate::broker::{Broker, ordinary};
 use crate::intent::compare;
 use crate::journal::entry::Entry;
-use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question, RegistrationFacts};
 use crate::model::id::TaskId;
@@ -160,11 +159,12 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, task: Deadlines) 
     let own = view.words.first().and_then(|w| w.ceiling.as_ref());
     let longer = ask.deadline.is_some_and(|d| d > task.deadline);
     let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
-    // A ceiling takes tools away, and yet what the first one that is declared for a root says of sinks becomes ground that
-    // nothing was before. What an agent declares when it has begun may be what it has read.
-    let first = ask.ceiling.as_ref().filter(|_| view.parent.is_none() && view.declared().is_empty());
-    let grounds = |ceiling: &Ceiling| ceiling.tools.iter().any(|tool| !tool.sinks.is_empty());
-    let grounded = first.is_some_and(|c| grounds(c) || asker.class != IdentityClass::Orchestrator);
+    // Only the root's ceiling grounds values. What is declared when the work has begun may be what somebody has read.
+    let declared = view.declared().first().copied();
+    let of_root = ask.ceiling.as_ref().filter(|_| view.parent.is_none());
+    let first = of_root.filter(|_| declared.is_none());
+    let grounded = of_root.is_some_and(|c| compare::grounds(c, declared))
+        || first.is_some_and(|_| asker.class != IdentityClass::Orchestrator);
     let mut beyond = Vec::new();
     if ask.ceiling.is_some() {
         for above in view.words.iter().skip(1).filter_map(|w| w.ceiling.as_ref()) {

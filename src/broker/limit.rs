@@ -85,17 +85,6 @@ impl Limiter {
     }
 }
 
-impl Place<'_> {
-    /// Gives back what it cost, too: it was nothing that is held against the caller.
-    pub(in crate::broker) fn waive(self) {
-        let mut callers = self.limiter.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = u64::from(self.limiter.limits.burst) * 1000;
-        if let Some(standing) = callers.get_mut(&self.caller) {
-            standing.left = standing.left.saturating_add(1000).min(full);
-        }
-    }
-}
-
 impl Standing {
     fn refilled(&self, per_second: u64, full: u64, now: Timestamp) -> u64 {
         let millis = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);

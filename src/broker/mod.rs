@@ -97,8 +97,6 @@ struct Inner {
     limiter: Limiter,
     /// Of ends: who asks for too much else can still end it.
     ends: Limiter,
-    /// Of tokens that were shown in vain, by the host that they came from.
-    in_vain: Limiter,
     open_calls: open_calls::OpenCalls,
     open_ends: open_calls::OpenCalls,
     refusals: Refusals,

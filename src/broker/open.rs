@@ -10,7 +10,7 @@ use crate::broker::fold::Means;
 use crate::broker::gather::no_context;
 use crate::broker::hours::Hours;
 use crate::broker::known::Known;
-use crate::broker::limit::{CallerLimits, Limiter, Place};
+use crate::broker::limit::Limiter;
 use crate::broker::open_calls::OpenCalls;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
@@ -18,7 +18,6 @@ use crate::broker::repeat::Repeats;
 use crate::broker::{Broker, Inner, Settings, ending};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::identity::crowd::host;
 use crate::identity::error::JwtSvidError;
 use crate::identity::jwt_svid::JwtSvidRules;
 use crate::identity::peer::VerifiedPeer;
@@ -117,7 +116,6 @@ impl Broker {
         let broker = Self(Arc::new(Inner {
             limiter: Limiter::new(parts.settings.limits),
             ends: Limiter::new(parts.settings.limits),
-            in_vain: Limiter::new(IN_VAIN),
             open_calls: OpenCalls::default(),
             open_ends: OpenCalls::default(),
             settings: parts.settings,
@@ -254,7 +252,6 @@ impl Broker {
     ///
     /// # Errors
     /// `Unauthenticated` when it does not hold; that somebody tried is noted. `Unavailable` without the keys of its issuer.
-    /// `RateLimited` when too many came from there in vain.
     pub async fn authenticate_person(
         &self,
         token: &str,
@@ -266,12 +263,8 @@ impl Broker {
         // A broker that has no identity of its own knows nobody, people included.
         self.0.trust.settled().await;
         self.0.trust.status().own.map_err(BrokerError::unavailable)?;
-        let trial = self.try_token(address)?;
         match people.verify(token, ShownFor::Acting, address).await {
-            Ok(person) => {
-                trial.waive();
-                Ok(Caller::Person(Arc::new(person)))
-            }
+            Ok(person) => Ok(Caller::Person(Arc::new(person))),
             Err(error @ PersonError::Unavailable(_)) => Err(BrokerError::unavailable(error)),
             Err(error) => {
                 tracing::debug!(?address, error = &error as &dyn std::error::Error, "a person's token was refused");
@@ -286,7 +279,6 @@ impl Broker {
     ///
     /// # Errors
     /// `Unauthenticated` when it does not hold; that somebody tried is noted, for whom where the token was signed for somebody.
-    /// `RateLimited` when too many came from there in vain, and this one was not seen before.
     pub fn authenticate_token(
         &self,
         token: &str,
@@ -297,17 +289,12 @@ impl Broker {
         if let Some(peer) = self.0.trust.known_token(token, rules, address) {
             return Ok(peer);
         }
-        let trial = self.try_token(address)?;
         let refused = match self.0.trust.authenticate(token, rules, address) {
-            Ok(peer) => {
-                trial.waive();
-                return Ok(peer);
-            }
+            Ok(peer) => return Ok(peer),
             Err(refused) => refused,
         };
         tracing::debug!(?address, error = %refused.error, "a token was refused");
         if let JwtSvidError::Unready(_) = refused.error {
-            trial.waive();
             return Err(BrokerError::unavailable(refused.error));
         }
         let code = refused.error.reason();
@@ -322,12 +309,6 @@ impl Broker {
             }
         }
         Err(BrokerError::Unauthenticated { code })
-    }
-
-    /// Takes a place among the tokens that a host may show in vain: verifying one costs more than sending it.
-    fn try_token(&self, address: Option<SocketAddr>) -> Result<Place<'_>, BrokerError> {
-        let from = address.map(|address| host(address).to_string()).unwrap_or_default();
-        self.0.in_vain.enter(&from, self.0.clock.now())
     }
 
     /// The keys that verify tokens, as a JWK Set.
@@ -389,6 +370,3 @@ impl Broker {
         problems
     }
 }
-
-/// Tokens of one host that may be shown in vain: far more than clients with a wrong clock show, far less than costs anything.
-const IN_VAIN: CallerLimits = CallerLimits { per_second: 20, burst: 200, in_flight: u32::MAX };

@@ -50,7 +50,7 @@ struct Arguments {
 
 const AFTER_THE_OTHERS: usize = 100;
 /// The arguments that name other doors.
-const OTHERS: [&str; 2] = ["socket", "operator_socket"];
+const OTHERS: [&str; 3] = ["socket", "operator_socket", "bearer"];
 
 impl clap::Args for PersonDoor {
     fn augment_args(command: Command) -> Command {

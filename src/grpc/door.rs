@@ -265,6 +265,8 @@ impl Door {
                         Some(ends) => until(response, ends),
                         None => response,
                     };
+                    // A stream that goes on for ever keeps no connection that is wound down, whether it is read or not.
+                    let call = (row.stream() != Some(Stream::Endless)).then_some(call);
                     holding(response, (open, call))
                 }
                 Err(refused) => refused.into_http(),

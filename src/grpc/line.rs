@@ -1,6 +1,7 @@
 //! One connection, as its door sees it: how many calls are open on it, and whether it is being wound down.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ pub struct Line(Arc<Ends>);
 struct Ends {
     open: watch::Sender<usize>,
     winding_down: watch::Sender<bool>,
+    asked: AtomicBool,
 }
 
 /// A call that is open until this is dropped.
@@ -21,8 +23,15 @@ pub(in crate::grpc) struct Call(Line);
 
 impl Line {
     pub(in crate::grpc) fn begin(&self) -> Call {
+        self.0.asked.store(true, Ordering::Relaxed);
         self.0.open.send_modify(|open| *open += 1);
         Call(self.clone())
+    }
+
+    /// True when anything was ever asked on it.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
     }
 
     /// Says that the connection is being wound down: streams that would go on for ever end.

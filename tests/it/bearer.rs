@@ -317,25 +317,18 @@ async fn a_refused_token_is_on_record_under_whom_it_was_signed_for() {
 }
 
 #[tokio::test]
-async fn tokens_shown_in_vain_are_limited_by_host_and_those_that_are_known_are_not() {
+async fn tokens_that_are_shown_in_vain_shut_out_nobody_who_comes_the_same_way() {
     let broker = TestBroker::with(open()).await;
     let known = broker.bearer(AGENT).await;
     let door = broker.behind_a_proxy().await;
-    let mut seen = std::collections::BTreeSet::new();
     for n in 0..600 {
         let forged = broker.jwt_svid(&broker.pki.foreign, id(&format!("/a/{n}")).as_str(), ISSUER, HOUR);
-        seen.insert(refused(&door.showing(&format!("Bearer {forged}"))).await.reason);
-        if seen.contains("RATE_LIMITED") {
-            break;
-        }
+        assert_eq!(refused(&door.showing(&format!("Bearer {forged}"))).await.code, Code::Unauthenticated);
     }
-    assert!(seen.contains("SVID_INVALID") && seen.contains("RATE_LIMITED"), "{seen:?}");
-    assert_eq!(refused(&known).await.code, Code::InvalidArgument, "what was verified before is not verified again");
+    assert_eq!(refused(&known).await.code, Code::InvalidArgument, "who is known");
     let fresh = broker.jwt_svid(&broker.pki.ca, id(ORCHESTRATOR).as_str(), ISSUER, HOUR);
     let fresh = broker.behind_a_proxy().await.showing(&format!("Bearer {fresh}"));
-    assert_eq!(refused(&fresh).await.reason, "RATE_LIMITED");
-    broker.advance(Duration::from_secs(1));
-    assert_eq!(refused(&fresh).await.code, Code::InvalidArgument);
+    assert_eq!(refused(&fresh).await.code, Code::InvalidArgument, "who comes behind them");
 }
 
 #[tokio::test]

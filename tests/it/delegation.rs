@@ -452,3 +452,30 @@ async fn a_repeated_registration_shows_what_it_takes_again() {
         assert_eq!(agent.register_task(without).await.unwrap_err().reason, "REQUEST_ID_REUSED");
     }
 }
+
+#[tokio::test]
+async fn what_a_root_declares_grows_no_ground_by_amendments_to_less() {
+    let broker = TestBroker::start().await;
+    let orchestrator = broker.orchestrator().await;
+    let to_eve = SinkCeiling { sink: "to".into(), values: vec!["eve@evil.test".into()], ..SinkCeiling::default() };
+    let capped = SinkCeiling { sink: "amount".into(), per_call_max: "100.00".into(), ..SinkCeiling::default() };
+    for (tool, sink) in [("mail.send", to_eve), ("payments.pay", capped)] {
+        let total = SinkCeiling { sink: "amount".into(), total_max: "500.00".into(), ..SinkCeiling::default() };
+        let mut above = ceiling(&[tool]);
+        above.tools[0].calls_max = Some(5);
+        above.tools[0].sinks = if tool == "payments.pay" { vec![total.clone()] } else { Vec::new() };
+        let task = orchestrator.open(RegisterTaskRequest { ceiling: Some(above.clone()), ..broker.task(INTENT) }).await;
+        above.tools[0].sinks = vec![SinkCeiling {
+            total_max: above.tools[0].sinks.first().map(|s| s.total_max.clone()).unwrap_or_default(),
+            ..sink
+        }];
+        let amendment = AmendTaskRequest {
+            request_id: super::support::caller::unique("amend"),
+            task_id: task.id,
+            ceiling: Some(above),
+            ..AmendTaskRequest::default()
+        };
+        let decision = orchestrator.amend_task(amendment).await.unwrap().decision.unwrap();
+        assert_eq!(codes(&decision), ["WIDENING_NEEDS_APPROVAL"], "{tool}");
+    }
+}

@@ -21,6 +21,20 @@ pub fn beyond(asked: Option<&Ceiling>, bound: Option<&Ceiling>) -> Vec<String> {
     out
 }
 
+/// True when `asked` says something of a sink that `declared` does not: it takes away, and yet what it lists becomes ground that
+/// nothing was before.
+#[must_use]
+pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> bool {
+    let new = |tool: &ToolCeiling, own: &SinkCeiling| {
+        let was = declared.and_then(|d| d.tool(&tool.tool)).and_then(|limits| limits.sink(&own.sink));
+        was.is_none_or(|was| {
+            (was.values.is_empty() && !own.values.is_empty())
+                || (was.per_call_max.is_none() && own.per_call_max.is_some())
+        })
+    };
+    asked.tools.iter().any(|tool| tool.sinks.iter().any(|own| new(tool, own)))
+}
+
 fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {
     let tool = &asked.tool;
     for (what, a, b) in [("action", &asked.actions, &bound.actions), ("resource", &asked.resources, &bound.resources)] {

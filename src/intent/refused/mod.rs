@@ -20,12 +20,21 @@ use self::prose::{Pause, Word};
 mod negation;
 mod prose;
 
+/// Longest sentence that is read word by word, against what stands around each. A longer one is no prose that somebody wrote to be
+/// understood: where it refuses anything, it refuses all of it.
+const SENTENCE_WORDS_MAX: usize = 256;
+/// Deepest quotes and brackets that are read. What stands deeper is taken for refused.
+const DEPTH_MAX: usize = 8;
+
 /// The prose without what it refuses.
 pub(super) fn affirmed(text: &str) -> Cow<'_, str> {
     let words = prose::words(text);
     let mut refused = vec![false; words.len()];
     let deepest = words.iter().map(|w| w.depth).max().unwrap_or(0);
-    for depth in 0..=deepest {
+    for (word, refused) in words.iter().zip(&mut refused) {
+        *refused = word.depth > DEPTH_MAX;
+    }
+    for depth in 0..=deepest.min(DEPTH_MAX) {
         let mut lead = false;
         for group in groups(&words, depth) {
             for sentence in prose::sentences(&words, &group) {
@@ -102,6 +111,13 @@ impl<'a> Sentence<'a> {
 
     /// Finds what it refuses. `lead` says that it is the item of a list of what is refused; so is the answer, for what follows.
     fn read(mut self, lead: bool) -> bool {
+        if self.own.len() > SENTENCE_WORDS_MAX {
+            let refuses = lead || (0..self.own.len()).any(|at| negation::at(&self, at).is_some());
+            if refuses {
+                self.refuse(0, self.own.len());
+            }
+            return lead || refuses && self.leads_on();
+        }
         let listed = Refusal { landed: true, full: true, nominal: true, preposed: false, phrase: 0, later: false };
         let mut refusing = lead.then_some(listed);
         let mut passed = 0;
