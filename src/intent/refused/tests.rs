@@ -181,5 +181,6 @@ fn a_sentence_that_is_too_long_to_be_read_is_refused_whole_or_not_at_all() {
     assert!(asks_for(&format!("Write to {list} and bob@acme.test"), "bob@acme.test"));
     assert!(!asks_for(&format!("Write to bob@acme.test and {list}, and never to others"), "bob@acme.test"));
     assert!(asks_for(&format!("Never write to {list}. Write to bob@acme.test"), "bob@acme.test"), "another sentence");
-    assert!(!asks_for(&format!("{}bob@acme.test", "(".repeat(20)), "bob@acme.test"), "too deep");
+    let deep = format!("Write to {}bob@acme.test{}", "(a ".repeat(20), ")".repeat(20));
+    assert!(!asks_for(&deep, "bob@acme.test"), "too deep");
 }
