@@ -266,8 +266,12 @@ impl Door {
                         None => response,
                     };
                     // A stream that goes on for ever keeps no connection that is wound down, whether it is read or not.
-                    let call = (row.stream() != Some(Stream::Endless)).then_some(call);
-                    holding(response, (open, call))
+                    if row.stream() == Some(Stream::Endless) {
+                        call.let_go();
+                        holding(response, open)
+                    } else {
+                        holding(response, (open, call))
+                    }
                 }
                 Err(refused) => refused.into_http(),
             };

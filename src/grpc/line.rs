@@ -14,24 +14,33 @@ pub struct Line(Arc<Ends>);
 struct Ends {
     open: watch::Sender<usize>,
     winding_down: watch::Sender<bool>,
-    asked: AtomicBool,
+    answered: AtomicBool,
 }
 
 /// A call that is open until this is dropped.
 #[derive(Debug)]
-pub(in crate::grpc) struct Call(Line);
+pub(in crate::grpc) struct Call {
+    line: Line,
+    is_answered: bool,
+}
+
+impl Call {
+    /// Lets go of a stream that has no answer of its own: nothing of it is waited for.
+    pub(in crate::grpc) fn let_go(mut self) {
+        self.is_answered = false;
+    }
+}
 
 impl Line {
     pub(in crate::grpc) fn begin(&self) -> Call {
-        self.0.asked.store(true, Ordering::Relaxed);
         self.0.open.send_modify(|open| *open += 1);
-        Call(self.clone())
+        Call { line: self.clone(), is_answered: true }
     }
 
-    /// True when anything was ever asked on it.
+    /// True when anything was ever answered on it.
     #[must_use]
-    pub fn was_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Relaxed)
+    pub fn has_answered(&self) -> bool {
+        self.0.answered.load(Ordering::Relaxed)
     }
 
     /// Says that the connection is being wound down: streams that would go on for ever end.
@@ -61,7 +70,9 @@ impl Line {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.0.open.send_modify(|open| *open = open.saturating_sub(1));
+        let Ends { open, answered, .. } = &*self.line.0;
+        answered.fetch_or(self.is_answered, Ordering::Relaxed);
+        open.send_modify(|open| *open = open.saturating_sub(1));
     }
 }
 

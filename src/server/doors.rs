@@ -83,9 +83,9 @@ const STAY: Stay = Stay {
     age_max: Duration::from_secs(600),
 };
 
-/// How long a connection on which nothing was ever asked is waited for when it is wound down: its client has been told.
+/// How long a connection on which nothing was ever answered is waited for when it is wound down: its client has been told.
 const SILENT_FOR: Duration = Duration::from_secs(2);
-/// The same where something was asked and no call is open: the last answer may still be on its way to a client that takes it in
+/// The same where something was answered and no call is open: the last answer may still be on its way to a client that takes it in
 /// slowly. One that has taken it all, and answers, ends by itself.
 const IDLE_FOR: Duration = Duration::from_secs(15);
 
@@ -169,7 +169,7 @@ where
         .serve_with_incoming_shutdown(door.over(line.clone()), connection, sign);
     let idle = async {
         line.wound_down().await;
-        line.idle_for(if line.was_asked() { IDLE_FOR } else { SILENT_FOR }).await;
+        line.idle_for(if line.has_answered() { IDLE_FOR } else { SILENT_FOR }).await;
     };
     tokio::select! {
         served = server => {
