@@ -94,10 +94,17 @@ impl WorkloadDoor {
     /// # Errors
     /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
-        let workload = self.workload().await?;
-        match self.bearer.channel(&workload).await? {
+        self.channel_of(&self.workload().await?).await
+    }
+
+    /// A channel to the broker as that workload.
+    ///
+    /// # Errors
+    /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
+    pub(in crate::cli) async fn channel_of(&self, workload: &Workload) -> Result<Way, CliError> {
+        match self.bearer.channel(workload).await? {
             Some(way) => Ok(way),
-            None => self.target.channel(&workload).await.map(showing_nothing),
+            None => self.target.channel(workload).await.map(showing_nothing),
         }
     }
 }

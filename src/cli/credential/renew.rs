@@ -46,7 +46,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         context: Some(args.context.wire()),
     };
     let workload = args.door.workload().await?;
-    let mut client = CredentialServiceClient::new(args.door.target.channel(&workload).await?);
+    let mut client = CredentialServiceClient::new(args.door.channel_of(&workload).await?);
     let answer = client.renew_credential(request).await?.into_inner();
     args.place.keep_certificate(&workload)?;
     show(answer.decision, answer.grant.as_ref(), answer.token, &args.place, out)
