@@ -38,6 +38,8 @@ stop() {
   wait "$pid" 2> /dev/null || true
 }
 
+is_alive() { kill -0 "${pids[$1]}" 2> /dev/null || fail "$1 has ended: $(tail -n 5 "$work/log/$1")"; }
+
 finish() {
   local code=$?
   trap - EXIT
