@@ -1,6 +1,6 @@
 //! Refusals, counted and written together, so that nobody can fill the record by being refused. Those that say something about
-//! an identity are told apart by it. A handshake or a token that proved nothing says only where it came from: anybody can make any number
-//! of them, so those are told apart by reason and network alone, in few kinds, with samples of what was shown.
+//! an identity are told apart by it. A handshake or a token that proved nothing says only where it came from: anybody can make
+//! any number of them, so those are told apart by reason and network alone, in few kinds, with samples of what was shown.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;

@@ -125,17 +125,17 @@ pub struct TaskFacts {
     pub id: TaskId,
     /// The task that began the family; itself when it has no parent.
     pub root: TaskId,
-    /// Who registered it.
+    /// Who registered the task that began the family: whoever handed its work on since decides nothing.
     pub orchestrator: SpiffeId,
     /// The agent that works on it.
     pub agent: SpiffeId,
     /// 0 for a task without a parent.
     #[serde(default)]
     pub depth: u32,
-    /// True when it declares a ceiling.
+    /// True when the task that began the family declares a ceiling.
     #[serde(default)]
     pub ceiling_declared: bool,
-    /// Seconds since it was registered.
+    /// Seconds since the task that began the family was registered.
     #[serde(default)]
     pub age_s: u64,
     /// Seconds until its deadline; 0 when it has passed.
