@@ -50,13 +50,12 @@ impl Broker {
                         let view = View::of(&state, ask.task, None, now)?;
                         let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
                         view.asked_by(&state, asker.peer.spiffe_id());
-                        let above = state.lineage(ask.task).into_iter().skip(1).map(|(_, above)| above.deadline).min();
-                        Ok((view, Deadlines { deadline: task.deadline, deadline_above: above }))
+                        Ok(view)
                     }
                 }
             };
-            let (mut view, deadlines) = match look {
-                Ok(look) => look,
+            let mut view = match look {
+                Ok(view) => view,
                 Err((answer, root)) => {
                     drop(entered.leave());
                     let task = ask.task;
@@ -71,7 +70,7 @@ impl Broker {
             }
             view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
             let asker = WorkloadCaller::under(&view.bundle, &asker.peer)?;
-            let facts = facts(&view, &asker, &ask, deadlines);
+            let facts = facts(&view, &asker, &ask);
             let decision = decide(&view.bundle, &facts);
             let root = view.root;
             let (entry, decided) = self.amendment(&asker, &ask, view, asked, facts, decision)?;
@@ -142,22 +141,14 @@ impl Broker {
     }
 }
 
-/// The deadlines that an amendment is held against.
-#[derive(Clone, Copy)]
-struct Deadlines {
-    /// The task's own.
-    deadline: Timestamp,
-    /// The earliest of those above it.
-    deadline_above: Option<Timestamp>,
-}
-
-fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, task: Deadlines) -> Facts {
+fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let none = AgentProfile::default();
     let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
     let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
     facts.principal.profile_changes.clear();
     let own = view.words.first().and_then(|w| w.ceiling.as_ref());
-    let longer = ask.deadline.is_some_and(|d| d > task.deadline);
+    let (deadline, above) = view.deadlines;
+    let longer = ask.deadline.is_some_and(|d| d > deadline);
     let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
     // Only the root's ceiling grounds values. What is declared when the work has begun may be what somebody has read.
     let declared = view.declared().first().copied();
@@ -171,14 +162,14 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask, task: Deadlines) 
             beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
         }
     }
-    if longer && task.deadline_above.is_some_and(|above| ask.deadline > Some(above)) {
+    if longer && above.is_some() && ask.deadline > above {
         beyond.push("deadline".to_owned());
     }
     facts.registration = Some(RegistrationFacts {
         agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),
         ceiling: ask.ceiling.clone().or_else(|| own.cloned()),
         audiences: view.audiences.clone(),
-        life_s: ask.deadline.unwrap_or(task.deadline).since(view.now).as_secs(),
+        life_s: ask.deadline.unwrap_or(deadline).since(view.now).as_secs(),
         widens: longer || wider || grounded,
         first_ceiling: first.is_some(),
         beyond_parent: beyond,

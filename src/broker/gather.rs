@@ -47,6 +47,8 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) created: Timestamp,
     /// The earliest deadline of the task and those above it.
     pub(in crate::broker) deadline: Timestamp,
+    /// The task's own deadline, and the earliest of those above it.
+    pub(in crate::broker) deadlines: (Timestamp, Option<Timestamp>),
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
@@ -91,7 +93,8 @@ impl View {
         // Words that were erased or do not open leave nothing to judge by.
         let words = line.iter().map(|(_, t)| t.words.clone()).collect::<Option<Vec<_>>>();
         let words = words.ok_or_else(|| BrokerError::unavailable(WordsGoneError))?;
-        let deadline = line.iter().map(|(_, t)| t.deadline).min().unwrap_or(task.deadline);
+        let above = line.iter().skip(1).map(|(_, t)| t.deadline).min();
+        let deadline = above.map_or(task.deadline, |above| above.min(task.deadline));
         let mut state_now = state.effective_state(id).unwrap_or(task.state);
         if !state_now.is_ended() && deadline <= now {
             state_now = TaskState::Expired;
@@ -123,6 +126,7 @@ impl View {
             initiator: task.initiator.clone(),
             created: root.created,
             deadline,
+            deadlines: (task.deadline, above),
             depth: task.depth,
             state: state_now,
             audiences: task.audiences.clone(),
