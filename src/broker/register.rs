@@ -51,7 +51,7 @@ impl Broker {
         }
         let initiator = self.initiator_shown(caller, &ask).await?;
         // Not before: the issuer's keys may have to be got, and no sync waits for that.
-        let _attending = self.attend(place);
+        let attending = self.attend(place);
         let id = self.new_task_id()?;
         // A sub-task has its family's.
         let mut has_key = ask.parent.is_some();
@@ -71,7 +71,10 @@ impl Broker {
             };
             let look = match look {
                 Ok(look) => look,
-                Err(answer) => return self.registered_again(caller, &ask, answer, asked).await,
+                Err(answer) => {
+                    drop(attending);
+                    return self.registered_again(caller, &ask, answer, asked).await;
+                }
             };
             let facts = look.facts(&ask, id);
             let decision = decide(&look.bundle, &facts);
