@@ -14,6 +14,7 @@ use crate::broker::record::family_of;
 use crate::broker::summary::{timestamp, wire_context};
 use crate::broker::words::{self, Context, DecisionWords, TaskWords};
 use crate::journal::error::JournalError;
+use crate::journal::projection::Recorded;
 use crate::journal::search::{Page, Query};
 use crate::model::access::Access;
 use crate::model::decision::Decision;
@@ -80,13 +81,13 @@ impl Broker {
             Err(UnreadError::Erased) => record.erased = true,
             Err(UnreadError::Unread(error)) => return Err(error),
         }
-        match task.map(|task| self.intent_of(task)).transpose() {
-            Ok(intent) => record.intent = intent.flatten().unwrap_or_default(),
-            Err(UnreadError::Erased) => record.erased = true,
-            Err(UnreadError::Unread(error)) => return Err(error),
-        }
-        if let Some(task) = task {
-            record.initiator_evidence = self.evidence_of(task)?;
+        if let Some((recorded, registered)) = task.map(|task| self.registration_of(task)).transpose()?.flatten() {
+            match self.intent_of(&recorded, &registered) {
+                Ok(intent) => record.intent = intent,
+                Err(UnreadError::Erased) => record.erased = true,
+                Err(UnreadError::Unread(error)) => return Err(error),
+            }
+            record.initiator_evidence = self.evidence_of(recorded, &registered)?;
         }
         if let Ok(grant) = record.grant_id.parse() {
             record.aftermath = self.aftermath(grant, recorded.position)?;
@@ -95,21 +96,29 @@ impl Broker {
     }
 
     /// The intent of a task as it was registered: memory forgets a task some time after its end, the record does not.
-    fn intent_of(&self, task: TaskId) -> Result<Option<String>, UnreadError> {
-        let Some((recorded, registered)) = self.registration_of(task)? else { return Ok(None) };
+    fn intent_of(&self, recorded: &Recorded, registered: &pb::RegisteredTask) -> Result<String, UnreadError> {
         let context = Context { kind: "task", id: &registered.task_id };
         let words: TaskWords =
             words::open(&self.0.sealer, family_of(&recorded.event.stream), context, &registered.sealed)?;
-        Ok(Some(words.intent.into()))
+        Ok(words.intent.into())
     }
 
     /// What the issuer said of a verified initiator: it stands with the registration of the root.
-    fn evidence_of(&self, task: TaskId) -> Result<Option<v1::PersonEvidence>, BrokerError> {
-        let Some((_, registered)) = self.registration_of(task)?.filter(|(_, task)| task.initiator_verified) else {
+    fn evidence_of(
+        &self,
+        recorded: Recorded,
+        registered: &pb::RegisteredTask,
+    ) -> Result<Option<v1::PersonEvidence>, BrokerError> {
+        if !registered.initiator_verified {
             return Ok(None);
+        }
+        let of_root = if registered.parent_task_id.is_empty() {
+            Some(recorded)
+        } else {
+            let root: TaskId = registered.root_task_id.parse().map_err(BrokerError::internal)?;
+            self.registration_of(root)?.map(|(recorded, _)| recorded)
         };
-        let root: TaskId = registered.root_task_id.parse().map_err(BrokerError::internal)?;
-        Ok(self.registration_of(root)?.and_then(|(recorded, _)| match recorded.event.payload {
+        Ok(of_root.and_then(|recorded| match recorded.event.payload {
             Some(Payload::TaskDecided(registration)) => registration.initiator_evidence.as_ref().map(evidence),
             _ => None,
         }))
