@@ -112,7 +112,9 @@ impl<'a> Sentence<'a> {
     /// Finds what it refuses. `lead` says that it is the item of a list of what is refused; so is the answer, for what follows.
     fn read(mut self, lead: bool) -> bool {
         if self.own.len() > SENTENCE_WORDS_MAX {
-            let refuses = lead || (0..self.own.len()).any(|at| negation::at(&self, at).is_some());
+            // Whether a `but` takes something out would have to be looked for in all that is before it.
+            let refuses = |at: usize| matches!(self.plain(at), "but") || negation::at(&self, at).is_some();
+            let refuses = lead || (0..self.own.len()).any(refuses);
             if refuses {
                 self.refuse(0, self.own.len());
             }

@@ -1,5 +1,7 @@
 //! Prose as words, with what parts them: pauses, ends of sentences, items of lists, quotes and brackets.
 
+use std::collections::BTreeMap;
+
 /// What stands before a word, the strongest of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pause {
@@ -41,12 +43,21 @@ impl Word<'_> {
     }
 }
 
+/// Longest word, in bytes, that is taken for one where it is marked.
+const MARKED_MAX: usize = 64;
 /// Digits from which on a word is taken for a value.
 const VALUE_DIGITS_MIN: usize = 4;
 
 /// The words of a text.
 pub(super) fn words(text: &str) -> Vec<Word<'_>> {
-    let mut reader = Reader { text, words: Vec::new(), begun: None, gap: Gap::default(), closers: Vec::new() };
+    let mut reader = Reader {
+        text,
+        words: Vec::new(),
+        begun: None,
+        gap: Gap::default(),
+        closers: Vec::new(),
+        looked: BTreeMap::new(),
+    };
     let mut prev = '\n';
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -85,6 +96,17 @@ struct Reader<'a> {
     gap: Gap,
     /// What closes the quotes and brackets that are open.
     closers: Vec<char>,
+    /// Of each of those, what the last look for it has found: so many open ones cost no more than one.
+    looked: BTreeMap<char, Looked>,
+}
+
+/// A look for what closes, within a paragraph.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    from: usize,
+    /// Where it was found, or where the paragraph ends.
+    to: usize,
+    found: bool,
 }
 
 impl Reader<'_> {
@@ -152,18 +174,30 @@ impl Reader<'_> {
         if c == '\'' && (prev.is_alphanumeric() || next.is_whitespace()) {
             return;
         }
-        let rest = self.text.get(at + c.len_utf8()..).unwrap_or("");
-        let rest = rest.split("\n\n").next().unwrap_or("");
-        let closed = rest.char_indices().find(|(i, c)| {
-            let behind = rest.get(i + c.len_utf8()..).and_then(|rest| rest.chars().next());
-            c == closer && (*c != '\'' || behind.is_none_or(|b| !b.is_alphanumeric()))
-        });
+        let from = at + c.len_utf8();
+        let closed = self.closed(from, *closer);
         // One word alone may be marked for its weight (`do "not" send`).
-        let inner = closed.and_then(|(end, _)| rest.get(..end)).unwrap_or("");
-        if inner.trim().contains(char::is_whitespace) {
+        let inner = closed.and_then(|end| self.text.get(from..end)).unwrap_or("");
+        if inner.len() > MARKED_MAX || inner.trim().contains(char::is_whitespace) {
             self.closers.push(*closer);
             self.gap.opens = true;
         }
+    }
+
+    /// Where that is closed from there on, in the same paragraph.
+    fn closed(&mut self, from: usize, closer: char) -> Option<usize> {
+        let known = self.looked.get(&closer).copied().filter(|known| (known.from..=known.to).contains(&from));
+        let looked = known.unwrap_or_else(|| {
+            let rest = self.text.get(from..).unwrap_or("");
+            let rest = rest.split("\n\n").next().unwrap_or("");
+            let found = rest.char_indices().find(|(i, c)| {
+                let behind = rest.get(i + c.len_utf8()..).and_then(|rest| rest.chars().next());
+                *c == closer && (*c != '\'' || behind.is_none_or(|b| !b.is_alphanumeric()))
+            });
+            Looked { from, to: from + found.map_or(rest.len(), |(i, _)| i), found: found.is_some() }
+        });
+        self.looked.insert(closer, looked);
+        looked.found.then_some(looked.to)
     }
 
     fn is_line_begin(&self, at: usize) -> bool {
