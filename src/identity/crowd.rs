@@ -93,6 +93,20 @@ impl UnderWay {
         oldest.abort();
         Some(address)
     }
+
+    /// The same of one host's.
+    pub(in crate::identity) fn make_room_of(&self, of: IpAddr, max: usize) -> Option<SocketAddr> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = begun.iter().filter(|(_, (address, _))| host(*address) == of).map(|(n, _)| *n);
+        let first = own.next()?;
+        if own.count() + 1 < max {
+            return None;
+        }
+        let (address, oldest) = begun.remove(&first)?;
+        drop(begun);
+        oldest.abort();
+        Some(address)
+    }
 }
 
 /// A handshake that is under way for as long as this lives.

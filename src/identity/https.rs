@@ -16,7 +16,7 @@ use tonic::transport::server::Connected;
 
 use super::accept::{Refusal, RefusalHook, refusal_of};
 use super::certificate_files::CertificateFiles;
-use super::crowd::{Ending, Seat, UnderWay};
+use super::crowd::{Ending, Seat, UnderWay, host};
 use super::error::{HandshakeError, IdentityError};
 use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, Reins, Watched, pass_through};
@@ -26,8 +26,9 @@ use super::trust::{Trust, server_tls};
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
-/// How long a connection lives on, once it was wound down: longer than any request takes, should its client ask for no other.
-const LINGERS: Duration = Duration::from_secs(60);
+/// How long a connection lives on, once it was wound down: as long as an export may take to somebody with a slow line. One on which
+/// nothing is asked any more ends long before.
+const LINGERS: Duration = Duration::from_secs(3600);
 /// The same where nothing was proven: long enough for the refusal to be read.
 const LINGERS_UNPROVEN: Duration = Duration::from_secs(2);
 
@@ -92,6 +93,8 @@ pub struct Stay {
     pub proof_within: Duration,
     /// Most connections that have shown nothing yet; above it the oldest is given up.
     pub unproven_max: usize,
+    /// The same of one host: fewer than it may have connections, so that places are left for those behind the same address.
+    pub unproven_per_host_max: usize,
     /// How many refusals in a row wind a connection down.
     pub refusals_max: u32,
     /// How old a connection is when it is wound down.
@@ -185,8 +188,15 @@ async fn watch(
             }
         }
         drop(retire);
-        tokio::time::sleep(if proven { LINGERS } else { LINGERS_UNPROVEN }).await;
-        if proven { Ended::Overstayed } else { Ended::Unproven }
+        if !proven {
+            // A request that came at the last moment is looked at all the same.
+            let late = came_to(&mut standing, |s| s.proven);
+            if tokio::time::timeout(LINGERS_UNPROVEN, late).await.is_err() {
+                return Ended::Unproven;
+            }
+        }
+        tokio::time::sleep(LINGERS).await;
+        Ended::Overstayed
     };
     let why = tokio::select! {
         () = end.closed() => return,
@@ -235,8 +245,14 @@ pub fn listen_tls(
                         return None;
                     }
                 };
-                if let Some(given_up) = stay.and_then(|stay| unproven.make_room(stay.unproven_max)) {
-                    refuse(given_up, HandshakeError::TooManyConnections);
+                if let Some(stay) = stay {
+                    // Somebody who says nothing must not take the places of those who come the same way.
+                    let given_up = unproven
+                        .make_room_of(host(address), stay.unproven_per_host_max)
+                        .or_else(|| unproven.make_room(stay.unproven_max));
+                    if let Some(given_up) = given_up {
+                        refuse(given_up, HandshakeError::TooManyConnections);
+                    }
                 }
                 let n = begun.fetch_add(1, Ordering::Relaxed);
                 Some(TlsConnection::new(tls, address, stay, &unproven, n))

@@ -79,6 +79,7 @@ const BEARER_CONNECTIONS_PER_HOST_MAX: usize = 256;
 const STAY: Stay = Stay {
     proof_within: Duration::from_secs(10),
     unproven_max: BEARER_CONNECTIONS_MAX / 2,
+    unproven_per_host_max: BEARER_CONNECTIONS_PER_HOST_MAX / 2,
     refusals_max: 32,
     age_max: Duration::from_secs(600),
 };

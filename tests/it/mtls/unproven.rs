@@ -18,7 +18,8 @@ use tonic::transport::server::Connected as _;
 use crate::support::pki::{DOMAIN, HOUR, Pki, client_config, refusals, soon};
 
 /// Longer than any test.
-const PATIENT: Stay = Stay { proof_within: HOUR, unproven_max: 100, refusals_max: 3, age_max: HOUR };
+const PATIENT: Stay =
+    Stay { proof_within: HOUR, unproven_max: 100, unproven_per_host_max: 100, refusals_max: 3, age_max: HOUR };
 
 struct DoorOf {
     _pki: Pki,
@@ -86,6 +87,29 @@ async fn of_those_who_have_shown_nothing_the_oldest_gives_way() {
     let refusal = soon(door.refused.recv()).await.unwrap();
     assert!(matches!(refusal.error, HandshakeError::TooManyConnections), "{:?}", refusal.error);
     assert!(is_open(&mut second).await && is_open(&mut shows).await);
+}
+
+#[tokio::test]
+async fn who_says_nothing_does_not_take_the_places_of_others_behind_the_same_address() {
+    let mut door = DoorOf::open(Stay { unproven_per_host_max: 2, ..PATIENT }).await;
+    let (mut first, _) = door.silent().await;
+    let (mut second, _) = door.silent().await;
+    assert!(is_open(&mut first).await && is_open(&mut second).await, "control");
+    let (mut third, remote) = door.silent().await;
+    remote.proved();
+    is_closed(&mut first).await;
+    assert!(is_open(&mut second).await && is_open(&mut third).await);
+}
+
+#[tokio::test]
+async fn a_proof_that_comes_while_the_connection_is_wound_down_counts() {
+    let mut door = DoorOf::open(Stay { proof_within: Duration::from_millis(100), ..PATIENT }).await;
+    let (mut late, remote) = door.silent().await;
+    let (mut silent, _) = door.silent().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    remote.proved();
+    is_closed(&mut silent).await;
+    assert!(is_open(&mut late).await, "a request is on its way");
 }
 
 #[tokio::test]
