@@ -197,10 +197,14 @@ impl WorkloadFirst {
         if let Some(way) = self.person.channel().await? {
             return Ok(way);
         }
-        let channel = match (&self.workload.socket, &self.operator.operator_socket) {
-            (Some(_), None) => return self.workload.channel().await,
-            (None, _) | (_, Some(_)) => self.operator.channel().await?,
-        };
-        Ok(showing_nothing(channel))
+        let with_token = self.workload.bearer.is_named();
+        match (&self.workload.socket, &self.operator.operator_socket) {
+            (_, Some(_)) if with_token => Err(CliError::local(
+                "`--bearer` and `--operator-socket` (`CARNET_BEARER`, `CARNET_OPERATOR_SOCKET`) name two ways to ask: choose one",
+            )),
+            (Some(_), None) => self.workload.channel().await,
+            (None, None) if with_token => self.workload.channel().await,
+            (None, _) | (_, Some(_)) => self.operator.channel().await.map(showing_nothing),
+        }
     }
 }

@@ -150,6 +150,28 @@ fn nobody_acts_as_somebody_else_than_was_said() {
 }
 
 #[test]
+fn who_says_that_a_token_is_shown_asks_in_no_other_way() {
+    const DOOR: &str = "https://127.0.0.1:1";
+    const OPERATOR: &str = "/nowhere/operator.sock";
+    const WORKLOAD: &str = "/nowhere/agent.sock";
+    let (two_ways, operator) = ("name two ways to ask", ("CARNET_OPERATOR_SOCKET", OPERATOR));
+    let bearer = ["--bearer", DOOR, "--bearer-audience", "https://carnet.test"];
+    for (name, typed, environment, expected) in [
+        ("a person, too", vec!["--people", DOOR], vec![], two_ways),
+        ("the operator, too", vec!["--operator-socket", OPERATOR], vec![], two_ways),
+        ("the environment's operator, too", vec![], vec![operator], two_ways),
+        ("not the environment's person", vec!["--socket", WORKLOAD], vec![("CARNET_PEOPLE", DOOR)], "no identity"),
+        ("nobody in particular", vec![], vec![], "who are we?"),
+        ("a workload", vec!["--socket", WORKLOAD], vec![], "no identity"),
+    ] {
+        let output =
+            carnet(&["task", "list"]).args(bearer).args(typed).envs(environment.iter().copied()).output().unwrap();
+        assert!(!output.status.success(), "{name}");
+        assert!(told(&output).contains(expected), "{name}: {}", told(&output));
+    }
+}
+
+#[test]
 fn what_does_not_hold_ends_with_5() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.export");
