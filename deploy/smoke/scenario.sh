@@ -41,7 +41,7 @@ stop() {
 is_alive() { kill -0 "${pids[$1]}" 2> /dev/null || fail "$1 has ended: $(tail -n 5 "$work/log/$1")"; }
 
 finish() {
-  local code=$?
+  local code=$? started log
   trap - EXIT
   for started in "${!pids[@]}"; do
     stop "$started"

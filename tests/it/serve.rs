@@ -24,9 +24,10 @@ use carnet::server::start::{Drained, Running};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
-use tonic::Code;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -363,18 +364,14 @@ async fn the_end_closes_streams_and_lets_nobody_in() {
     assert_eq!(status.code(), Code::Unavailable);
 }
 
-#[tokio::test]
-async fn an_end_that_is_asked_for_twice_waits_for_nobody() {
-    let machine = Machine::new();
-    let running = machine.start().await;
-    let (_api, channel) = machine.channel(&running, AGENT).await;
+/// A request whose message never ends, once it is under way.
+async fn unfinished(running: &Running, channel: Channel, path: &'static str) -> JoinHandle<Result<(), Status>> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.unwrap();
-    // A request whose message never ends.
-    let unfinished = tokio::spawn(async move {
-        let path = "/carnet.v1.CredentialService/RequestCredential".parse().unwrap();
+    let asked = tokio::spawn(async move {
         let codec = tonic_prost::ProstCodec::<(), ()>::default();
-        client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await.map(|_| ())
+        let message = tonic::Request::new(tokio_stream::pending());
+        client.client_streaming(message, path.parse().unwrap(), codec).await.map(|_| ())
     });
     soon(async {
         while running.metrics().render().unwrap().contains("carnet_rpcs_in_flight 0") {
@@ -382,6 +379,15 @@ async fn an_end_that_is_asked_for_twice_waits_for_nobody() {
         }
     })
     .await;
+    asked
+}
+
+#[tokio::test]
+async fn an_end_that_is_asked_for_twice_waits_for_nobody() {
+    let machine = Machine::new();
+    let running = machine.start().await;
+    let (_api, channel) = machine.channel(&running, AGENT).await;
+    let unfinished = unfinished(&running, channel, "/carnet.v1.CredentialService/RequestCredential").await;
     assert_eq!(soon(running.shutdown_unless(std::future::ready(()))).await, Drained::CutOff);
     assert!(soon(unfinished).await.unwrap().is_err());
 }

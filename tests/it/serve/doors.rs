@@ -16,7 +16,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
-use super::{Machine, get};
+use super::{Machine, get, unfinished};
 use crate::support::pki::soon;
 
 const BEARER: &str = "[bearer]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
@@ -116,20 +116,7 @@ async fn what_is_cut_off_is_cut_off_at_every_door() {
     let machine = Machine::new();
     let running = machine.start().await;
     let channel = soon(connect_unix(running.operator_socket().unwrap())).await.unwrap();
-    let mut client = tonic::client::Grpc::new(channel);
-    client.ready().await.unwrap();
-    // A request whose message never ends.
-    let unfinished = tokio::spawn(async move {
-        let path = "/carnet.v1.RevocationService/Revoke".parse().unwrap();
-        let codec = tonic_prost::ProstCodec::<(), ()>::default();
-        client.client_streaming(tonic::Request::new(tokio_stream::pending()), path, codec).await.map(|_| ())
-    });
-    soon(async {
-        while running.metrics().render().unwrap().contains("carnet_rpcs_in_flight 0") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    let unfinished = unfinished(&running, channel, "/carnet.v1.RevocationService/Revoke").await;
     assert_eq!(soon(running.shutdown_unless(std::future::ready(()))).await, Drained::CutOff);
     assert_ne!(soon(unfinished).await.unwrap().unwrap_err().code(), Code::Ok);
 }
