@@ -24,11 +24,6 @@ pub(in crate::cli) struct BearerDoor {
 }
 
 impl BearerDoor {
-    /// True when it was said that a token is to be shown.
-    pub(in crate::cli) const fn is_named(&self) -> bool {
-        self.bearer.is_some()
-    }
-
     /// A channel to the broker; `None` when no such door is named.
     ///
     /// # Errors

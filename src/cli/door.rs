@@ -7,6 +7,7 @@ use tonic::transport::Channel;
 use crate::cli::bearer::BearerDoor;
 use crate::cli::error::CliError;
 use crate::cli::person::PersonDoor;
+use crate::cli::said::Said;
 use crate::cli::way::{Way, showing_nothing};
 use crate::identity::client::{ServerIdentity, connect, connect_unix};
 use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
@@ -150,13 +151,15 @@ impl OperatorDoor {
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct OperatorFirst {
     #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
     person: PersonDoor,
     #[command(flatten)]
     operator: OperatorDoor,
     #[command(flatten)]
     target: Target,
     /// Ask as the workload of this SPIFFE Workload API instead.
-    #[arg(long, value_name = "SOCKET", help_heading = "Broker", conflicts_with = "operator_socket")]
+    #[arg(long, value_name = "SOCKET", help_heading = "Broker")]
     socket: Option<String>,
 }
 
@@ -166,20 +169,19 @@ impl OperatorFirst {
     /// # Errors
     /// As those of the doors.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
-        if let Some(way) = self.person.channel().await? {
-            return Ok(way);
+        match (self.said, &self.socket) {
+            (Said::Person, _) => self.person.channel().await,
+            (Said::Workload, Some(socket)) => self.target.channel(&workload(socket).await?).await.map(showing_nothing),
+            _ => self.operator.channel().await.map(showing_nothing),
         }
-        let channel = match &self.socket {
-            Some(socket) => self.target.channel(&workload(socket).await?).await?,
-            None => self.operator.channel().await?,
-        };
-        Ok(showing_nothing(channel))
     }
 }
 
 /// As a workload, unless there is no Workload API, the operator's socket or the people's door is named: for looking at tasks and grants.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct WorkloadFirst {
+    #[command(flatten)]
+    said: Said,
     #[command(flatten)]
     person: PersonDoor,
     #[command(flatten)]
@@ -194,17 +196,10 @@ impl WorkloadFirst {
     /// # Errors
     /// As those of the doors.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
-        if let Some(way) = self.person.channel().await? {
-            return Ok(way);
-        }
-        let with_token = self.workload.bearer.is_named();
-        match (&self.workload.socket, &self.operator.operator_socket) {
-            (_, Some(_)) if with_token => Err(CliError::local(
-                "`--bearer` and `--operator-socket` (`CARNET_BEARER`, `CARNET_OPERATOR_SOCKET`) name two ways to ask: choose one",
-            )),
-            (Some(_), None) => self.workload.channel().await,
-            (None, None) if with_token => self.workload.channel().await,
-            (None, _) | (_, Some(_)) => self.operator.channel().await.map(showing_nothing),
+        match self.said {
+            Said::Person => self.person.channel().await,
+            Said::Workload => self.workload.channel().await,
+            Said::Operator | Said::Nothing => self.operator.channel().await.map(showing_nothing),
         }
     }
 }

@@ -20,6 +20,7 @@ mod person;
 mod policy;
 mod resource_server;
 mod revoke;
+mod said;
 mod serve;
 mod shown;
 mod signal;

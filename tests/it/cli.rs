@@ -139,6 +139,8 @@ fn nobody_acts_as_somebody_else_than_was_said() {
         ("the operator, not the environment's person", vec!["--operator-socket", OPERATOR], vec![person], OPERATOR),
         ("the workload, not the environment's person", vec!["--socket", WORKLOAD], vec![person], "no identity"),
         ("two that the environment names", vec![], vec![person, operator], "are both set"),
+        ("the workload, not the environment's operator", vec!["--socket", WORKLOAD], vec![operator], "no identity"),
+        ("the operator's folder, not the environment's person", vec!["--data-dir", "/nowhere"], vec![person], OPERATOR),
         ("a page for a door", vec!["--people", "https://127.0.0.1:1/?a=b"], vec![], "no `https` URL"),
     ] {
         for command in [["audit", "search"], ["task", "list"]] {
@@ -159,7 +161,7 @@ fn who_says_that_a_token_is_shown_asks_in_no_other_way() {
     for (name, typed, environment, expected) in [
         ("a person, too", vec!["--people", DOOR], vec![], two_ways),
         ("the operator, too", vec!["--operator-socket", OPERATOR], vec![], two_ways),
-        ("the environment's operator, too", vec![], vec![operator], two_ways),
+        ("not the environment's operator", vec!["--socket", WORKLOAD], vec![operator], "no identity"),
         ("not the environment's person", vec!["--socket", WORKLOAD], vec![("CARNET_PEOPLE", DOOR)], "no identity"),
         ("nobody in particular", vec![], vec![], "who are we?"),
         ("a workload", vec!["--socket", WORKLOAD], vec![], "no identity"),
