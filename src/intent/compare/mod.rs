@@ -27,10 +27,9 @@ pub fn beyond(asked: Option<&Ceiling>, bound: Option<&Ceiling>) -> Vec<String> {
 pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> bool {
     let new = |tool: &ToolCeiling, own: &SinkCeiling| {
         let was = declared.and_then(|d| d.tool(&tool.tool)).and_then(|limits| limits.sink(&own.sink));
-        was.is_none_or(|was| {
-            (was.values.is_empty() && !own.values.is_empty())
-                || (was.per_call_max.is_none() && own.per_call_max.is_some())
-        })
+        // A total alone is no ground.
+        let (values, per_call) = was.map_or((false, false), |was| (!was.values.is_empty(), was.per_call_max.is_some()));
+        (!values && !own.values.is_empty()) || (!per_call && own.per_call_max.is_some())
     };
     asked.tools.iter().any(|tool| tool.sinks.iter().any(|own| new(tool, own)))
 }

@@ -81,3 +81,18 @@ proptest! {
         prop_assert!(beyond(Some(&a), Some(&a)).is_empty());
     }
 }
+
+#[test]
+fn what_a_ceiling_grounds_is_values_and_amounts_of_one_call() {
+    let declared = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"memo","values":["m"]}]}]}"#);
+    for (sink, expected) in [
+        (r#"{"sink":"amount","total_max":"100"}"#, false),
+        (r#"{"sink":"amount","per_call_max":"50","total_max":"100"}"#, true),
+        (r#"{"sink":"to","values":["x"]}"#, true),
+        (r#"{"sink":"memo","values":["m"],"total_max":"1"}"#, false),
+        (r#"{"sink":"memo","values":["m"],"per_call_max":"1"}"#, true),
+    ] {
+        let asked = ceiling(&format!(r#"{{"tools":[{{"tool":"pay","sinks":[{sink}]}}]}}"#));
+        assert_eq!(grounds(&asked, Some(&declared)), expected, "{sink}");
+    }
+}

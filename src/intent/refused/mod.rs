@@ -23,6 +23,8 @@ mod prose;
 /// Longest sentence that is read word by word, against what stands around each. A longer one is no prose that somebody wrote to be
 /// understood: where it refuses anything, it refuses all of it.
 const SENTENCE_WORDS_MAX: usize = 256;
+/// The same of negations in one sentence: each is held against what stands before it.
+const NEGATIONS_MAX: usize = 16;
 /// Deepest quotes and brackets that are read. What stands deeper is taken for refused.
 const DEPTH_MAX: usize = 8;
 
@@ -111,10 +113,12 @@ impl<'a> Sentence<'a> {
 
     /// Finds what it refuses. `lead` says that it is the item of a list of what is refused; so is the answer, for what follows.
     fn read(mut self, lead: bool) -> bool {
-        if self.own.len() > SENTENCE_WORDS_MAX {
-            // Whether a `but` takes something out would have to be looked for in all that is before it.
-            let refuses = |at: usize| matches!(self.plain(at), "but") || negation::at(&self, at).is_some();
-            let refuses = lead || (0..self.own.len()).any(refuses);
+        // Whether a `but` takes something out would have to be looked for in all that is before it.
+        let refuses = |at: &usize| matches!(self.plain(*at), "but") || negation::at(&self, *at).is_some();
+        let most = if self.own.len() > SENTENCE_WORDS_MAX { 0 } else { NEGATIONS_MAX };
+        let refusals = (0..self.own.len()).filter(refuses).take(most + 1).count();
+        if refusals > most || self.own.len() > SENTENCE_WORDS_MAX {
+            let refuses = lead || refusals > 0;
             if refuses {
                 self.refuse(0, self.own.len());
             }
@@ -282,6 +286,20 @@ impl<'a> Sentence<'a> {
             }
         }
         self.refuse(from, at);
+        let mut subject = from;
+        while from == at && subject > 0 && self.is(subject - 1, negation::MODALS) {
+            subject -= 1;
+        }
+        self.refuse_marked_before(subject);
+    }
+
+    /// What stands in quotes or brackets right before that word belongs to its clause: a place is often marked.
+    fn refuse_marked_before(&mut self, at: usize) {
+        let Some(&first) = self.own.get(at) else { return };
+        let before = self.all.get(..first).unwrap_or_default();
+        let Some(word) = self.all.get(first).filter(|word| word.before < Pause::Stop) else { return };
+        let marked = before.iter().rev().take_while(|w| w.depth > word.depth).count();
+        self.refused.iter_mut().take(first).skip(first - marked).for_each(|refused| *refused = true);
     }
 
     /// True when that word is a verb with which something is asked for, and no noun.

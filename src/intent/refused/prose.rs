@@ -44,7 +44,7 @@ impl Word<'_> {
 }
 
 /// Longest word, in bytes, that is taken for one where it is marked.
-const MARKED_MAX: usize = 64;
+const MARKED_MAX: usize = 512;
 /// Digits from which on a word is taken for a value.
 const VALUE_DIGITS_MIN: usize = 4;
 
@@ -231,8 +231,12 @@ pub(super) fn sentences(words: &[Word<'_>], group: &[usize]) -> Vec<Vec<usize>> 
     let mut out: Vec<Vec<usize>> = Vec::new();
     for at in group {
         let Some(word) = words.get(*at) else { continue };
+        // What stands in quotes or brackets between them may have begun it.
+        let last = out.last().and_then(|sentence| sentence.last());
+        let marked = last.map(|last| last + 1).filter(|first| first < at).and_then(|first| words.get(first));
         // A line that begins with a verb in capitals is a sentence of its own; any other may go on with the one before.
         let begins = word.before >= Pause::Stop
+            || marked.is_some_and(|w| w.depth > word.depth && w.before >= Pause::Stop)
             || word.before == Pause::Line
                 && word.raw.starts_with(char::is_uppercase)
                 && crate::intent::fit::is_verb(&word.plain);

@@ -67,6 +67,11 @@ const NOT_EVE: &[&str] = &[
     "Don't send it today, tomorrow, or ever to eve@evil.test",
     "Do not reply (nor forward) to eve@evil.test",
     "Answer all mails but those from eve@evil.test",
+    "`eve@evil.test` must not get this",
+    "\"Eve <eve@evil.test>\" must not get this",
+    "Summarise it. `Eve Adams, eve@evil.test` must not get this.",
+    "Summarise it. (Eve Adams, eve@evil.test) is not to get this.",
+    "Write the report and see that \"Eve Adams, eve@evil.test\" does not get it.",
 ];
 
 const BOB_AND_NOT_EVE: &[&str] = &[
@@ -161,6 +166,16 @@ fn where_it_cannot_be_told_a_value_is_doubtful() {
 }
 
 #[test]
+fn a_long_place_that_is_marked_is_refused_with_its_sentence() {
+    let place = format!("https://files.evil.test/{}.pdf", "board-minutes/".repeat(60));
+    for prose in [format!("Summarise it. `{place}` must not get it."), format!("Do not send it to \"{place}\".")] {
+        assert!(!affirmed(&prose).contains("evil.test"), "{prose}: {:?}", affirmed(&prose));
+    }
+    let asked = format!("Do not call. Send it to `{place}`.");
+    assert!(affirmed(&asked).contains(&place), "control");
+}
+
+#[test]
 fn what_refuses_nothing_is_left_as_it_stands() {
     for prose in ["Write to eve@evil.test", "", "\n", "...", "a (b \"c", "Notable: https://a.test/not,never?x=1"] {
         assert!(matches!(affirmed(prose), Cow::Borrowed(_)), "{prose}");
@@ -181,6 +196,10 @@ fn a_sentence_that_is_too_long_to_be_read_is_refused_whole_or_not_at_all() {
     assert!(asks_for(&format!("Write to {list} and bob@acme.test"), "bob@acme.test"));
     assert!(!asks_for(&format!("Write to bob@acme.test and {list}, and never to others"), "bob@acme.test"));
     assert!(asks_for(&format!("Never write to {list}. Write to bob@acme.test"), "bob@acme.test"), "another sentence");
+    assert!(
+        !asks_for(&format!("Write to bob@acme.test, {}", "no pictures, ".repeat(20)), "bob@acme.test"),
+        "a list of noes"
+    );
     let deep = format!("Write to {}bob@acme.test{}", "(a ".repeat(20), ")".repeat(20));
     assert!(!asks_for(&deep, "bob@acme.test"), "too deep");
 }
