@@ -242,6 +242,7 @@ impl Door {
             let refused = self.unlisted(&request, caller.as_ref().ok());
             return Box::pin(async move { Ok(refused.into_http()) });
         };
+        let lasting = remote(&request).filter(|_| row.stream() == Some(Stream::Finite)).map(Remote::lasting);
         // It has done its work; nothing behind the door has a use for it.
         request.headers_mut().remove(AUTHORIZATION);
         let admitted = self.admit(row, &request, caller).map(|(caller, open)| {
@@ -265,12 +266,16 @@ impl Door {
                         Some(ends) => until(response, ends),
                         None => response,
                     };
-                    // A stream that goes on for ever keeps no connection that is wound down, whether it is read or not.
-                    if row.stream() == Some(Stream::Endless) {
-                        call.let_go();
-                        holding(response, open)
-                    } else {
-                        holding(response, (open, call))
+                    match row.stream() {
+                        // Its messages are still to come.
+                        Some(Stream::Finite) => holding(response, (open, call, lasting)),
+                        // A stream that goes on for ever keeps no connection that is wound down, whether it is read or not.
+                        Some(Stream::Endless) => {
+                            call.let_go();
+                            holding(response, open)
+                        }
+                        // It is whole; who does not read it keeps no connection either.
+                        None => holding(response, open),
                     }
                 }
                 Err(refused) => refused.into_http(),
@@ -411,7 +416,7 @@ fn tell(request: &http::Request<Body>, caller: &Result<Caller, BrokerError>) {
     let Some(remote) = remote(request) else { return };
     match caller {
         Ok(_) | Err(BrokerError::NotPermitted { .. }) => remote.proved(),
-        Err(BrokerError::Unauthenticated { .. } | BrokerError::RateLimited) => remote.refused(),
+        Err(BrokerError::Unauthenticated { .. }) => remote.refused(),
         // It says nothing about whoever is there.
         Err(_) => {}
     }

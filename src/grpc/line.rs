@@ -37,12 +37,6 @@ impl Line {
         Call { line: self.clone(), is_answered: true }
     }
 
-    /// True when anything was ever answered on it.
-    #[must_use]
-    pub fn has_answered(&self) -> bool {
-        self.0.answered.load(Ordering::Relaxed)
-    }
-
     /// Says that the connection is being wound down: streams that would go on for ever end.
     pub fn wind_down(&self) {
         self.0.winding_down.send_replace(true);
@@ -55,11 +49,13 @@ impl Line {
         drop(winding_down.wait_for(|winding_down| *winding_down).await);
     }
 
-    /// Returns once no call was open for so long.
-    pub async fn idle_for(&self, span: Duration) {
+    /// Returns once no call was open for so long: `silent`, or `answered` where anything was answered on it, which may be on
+    /// its way still.
+    pub async fn idle_for(&self, silent: Duration, answered: Duration) {
         let mut open = self.0.open.subscribe();
         loop {
             drop(open.wait_for(|open| *open == 0).await);
+            let span = if self.0.answered.load(Ordering::Relaxed) { answered } else { silent };
             let busy = open.wait_for(|open| *open > 0);
             if tokio::time::timeout(span, busy).await.is_err() {
                 return;

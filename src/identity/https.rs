@@ -26,9 +26,9 @@ use super::trust::{Trust, server_tls};
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
-/// How long a connection lives on, once it was wound down: as long as an export may take to somebody with a slow line. One on which
-/// nothing is asked any more ends long before.
-const LINGERS: Duration = Duration::from_secs(3600);
+/// How long a connection lives on, once it was wound down, while an answer of many messages is on its way: as long as an export may
+/// take to somebody with a slow line.
+const LINGERS_LASTING: Duration = Duration::from_secs(3600);
 /// The same where nothing was proven: long enough for the refusal to be read.
 const LINGERS_UNPROVEN: Duration = Duration::from_secs(2);
 
@@ -97,6 +97,8 @@ pub struct Stay {
     pub unproven_per_host_max: usize,
     /// How many refusals in a row wind a connection down.
     pub refusals_max: u32,
+    /// How long a connection lives on, once it was wound down: longer than any request takes, should its client ask for no other.
+    pub lingers: Duration,
     /// How old a connection is when it is wound down.
     pub age_max: Duration,
 }
@@ -120,6 +122,17 @@ pub struct Remote {
 struct Standing {
     proven: bool,
     refused_in_a_row: u32,
+    lasting: u32,
+}
+
+/// An answer of many messages that is on its way until this is dropped.
+#[derive(Debug)]
+pub struct Lasting(Arc<watch::Sender<Standing>>);
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.0.send_modify(|standing| standing.lasting = standing.lasting.saturating_sub(1));
+    }
 }
 
 impl Remote {
@@ -133,9 +146,16 @@ impl Remote {
     pub fn proved(&self) {
         self.standing.send_if_modified(|standing| {
             let news = !standing.proven || standing.refused_in_a_row > 0;
-            *standing = Standing { proven: true, refused_in_a_row: 0 };
+            (standing.proven, standing.refused_in_a_row) = (true, 0);
             news
         });
+    }
+
+    /// An answer of many messages begins, for which the connection is kept when it is wound down.
+    #[must_use]
+    pub fn lasting(&self) -> Lasting {
+        self.standing.send_modify(|standing| standing.lasting = standing.lasting.saturating_add(1));
+        Lasting(Arc::clone(&self.standing))
     }
 
     /// What was shown does not hold, or nothing was shown.
@@ -195,7 +215,9 @@ async fn watch(
                 return Ended::Unproven;
             }
         }
-        tokio::time::sleep(LINGERS).await;
+        let over = came_to(&mut standing, |s| s.lasting == 0);
+        let _over_or_too_long = tokio::time::timeout(LINGERS_LASTING, over).await;
+        tokio::time::sleep(stay.lingers).await;
         Ended::Overstayed
     };
     let why = tokio::select! {
@@ -229,11 +251,12 @@ pub fn listen_tls(
         tracing::debug!(%address, %error, "a connection was refused");
         refused(Refusal { address: Some(address), shown: None, error });
     };
-    let full = refuse.clone();
+    let (full, crowd) = (refuse.clone(), unproven.clone());
     spawn(
         listener,
         limits,
         move |address| full(address, HandshakeError::TooManyConnections),
+        move |of| of.map_or_else(|| crowd.make_room(1), |host| crowd.make_room_of(host, 1)),
         move |tcp, address| {
             let (tls, unproven, begun, refuse) = (tls.clone(), unproven.clone(), Arc::clone(&begun), refuse.clone());
             async move {

@@ -25,11 +25,15 @@ pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(HANDSHAKE_SECONDS_DEF
 /// Most handshakes at a time. Each costs a peer nothing and us some memory until it ends; above it the oldest is given up.
 pub const HANDSHAKES_MAX: usize = 512;
 /// Most handshakes at a time with one host: a fraction of all, and enough for a node whose workloads all come back at once.
+/// Above it that host's oldest is given up: others may be behind the same address.
 pub const HANDSHAKES_PER_HOST_MAX: usize = 64;
 /// The part of all connections that one SPIFFE ID may have: its replicas share it.
 pub const IDENTITY_PART: usize = 4;
 /// How long accepting pauses when the system has no resources for another connection.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+/// How long a connection that was given up may take to leave its seat, and how often is looked for that.
+const FREED_WITHIN: Duration = Duration::from_millis(500);
+const FREED_LOOKS: u32 = 50;
 /// Accepted connections that may wait to be taken up.
 const ACCEPTED_QUEUE: usize = 64;
 
@@ -92,6 +96,8 @@ pub fn listen(listener: TcpListener, acceptor: PeerAcceptor, limits: ListenLimit
         move |address| {
             full.refuse(Refusal { address: Some(address), shown: None, error: HandshakeError::TooManyConnections });
         },
+        // Every connection is somebody's.
+        |_| None,
         move |tcp, address| {
             let acceptor = acceptor.clone();
             async move {
@@ -106,11 +112,13 @@ pub fn listen(listener: TcpListener, acceptor: PeerAcceptor, limits: ListenLimit
     )
 }
 
-/// Accepts, shakes hands in a task for each peer, and passes on what comes of it. `full` is told of connections above a limit.
+/// Accepts, shakes hands in a task for each peer, and passes on what comes of it. `full` is told of connections above a limit;
+/// `give_up` gives up a connection that nobody would miss, of that host or of any, and tells where it came from.
 pub(in crate::identity) fn spawn<C, H, F>(
     listener: TcpListener,
     limits: ListenLimits,
     full: impl Fn(SocketAddr) + Send + Sync + 'static,
+    give_up: impl Fn(Option<IpAddr>) -> Option<SocketAddr> + Send + 'static,
     handshake: H,
 ) -> Incoming<C>
 where
@@ -121,7 +129,6 @@ where
     let (pass, accepted) = mpsc::channel(ACCEPTED_QUEUE);
     let seats = Arc::new(Seats::new(limits));
     let under_way = UnderWay::default();
-    let shaking = Places::new(limits.handshakes_per_host_max);
     let full = Arc::new(full);
     tokio::spawn(async move {
         for n in 0.. {
@@ -137,11 +144,20 @@ where
                     continue;
                 }
             };
-            let (Some(place), true) = (shaking.take(host(address)), seats.are_left(address)) else {
-                full(address);
-                continue;
+            let host = host(address);
+            let crowded = match seats.left(host) {
+                Left::Some => None,
+                Left::NoneOfHost => Some(give_up(Some(host))),
+                Left::None => Some(give_up(None)),
             };
-            if let Some(given_up) = under_way.make_room(limits.handshakes_max) {
+            if let Some(instead) = crowded {
+                full(instead.unwrap_or(address));
+                if instead.is_none() {
+                    continue;
+                }
+            }
+            let given_up = under_way.make_room_of(host, limits.handshakes_per_host_max);
+            if let Some(given_up) = given_up.or_else(|| under_way.make_room(limits.handshakes_max)) {
                 full(given_up);
             }
             // Without it, small answers would wait for acknowledgements; a socket that refuses it is merely slower.
@@ -151,13 +167,16 @@ where
             let shake = async move {
                 let ending = shaken.ending(n);
                 let connection = handshake.await;
-                drop((ending, place));
-                match connection.map(|connection| seats.seat(connection, address)) {
-                    Some(Ok(connection)) => {
+                drop(ending);
+                let Some(connection) = connection else { return };
+                if crowded.is_some() {
+                    seats.freed(host).await;
+                }
+                match seats.seat(connection, host) {
+                    Ok(connection) => {
                         let _nobody_listens = pass.send(connection).await;
                     }
-                    Some(Err(NoSeatError)) => full(address),
-                    None => {}
+                    Err(NoSeatError) => full(address),
                 }
             };
             under_way.begin(n, address, || tokio::spawn(shake).abort_handle());
@@ -173,6 +192,13 @@ struct Seats {
     identities: Places<SpiffeId>,
 }
 
+/// Whether another connection would have a seat.
+enum Left {
+    Some,
+    NoneOfHost,
+    None,
+}
+
 /// There are as many connections as are allowed: in all, from this host, or of this identity.
 struct NoSeatError;
 
@@ -185,17 +211,31 @@ impl Seats {
         }
     }
 
-    /// False when a handshake would be for nothing.
-    fn are_left(&self, address: SocketAddr) -> bool {
-        self.connections.available_permits() > 0 && self.hosts.take(host(address)).is_some()
+    /// Without one a handshake would be for nothing.
+    fn left(&self, host: IpAddr) -> Left {
+        match self.hosts.take(host) {
+            None => Left::NoneOfHost,
+            Some(_) if self.connections.available_permits() == 0 => Left::None,
+            Some(_) => Left::Some,
+        }
     }
 
-    fn seat<C: Accepted>(&self, mut connection: C, address: SocketAddr) -> Result<C, NoSeatError> {
+    /// Waits for the seat of a connection that was given up, which takes a moment to end.
+    async fn freed(&self, host: IpAddr) {
+        for _ in 0..FREED_LOOKS {
+            if let Left::Some = self.left(host) {
+                return;
+            }
+            tokio::time::sleep(FREED_WITHIN / FREED_LOOKS).await;
+        }
+    }
+
+    fn seat<C: Accepted>(&self, mut connection: C, host: IpAddr) -> Result<C, NoSeatError> {
         let identity = match connection.identity() {
             Some(id) => Some(self.identities.take(id.clone()).ok_or(NoSeatError)?),
             None => None,
         };
-        let host = self.hosts.take(host(address)).ok_or(NoSeatError)?;
+        let host = self.hosts.take(host).ok_or(NoSeatError)?;
         let permit = Arc::clone(&self.connections).try_acquire_owned().map_err(|_| NoSeatError)?;
         connection.occupy(Seat { _connection: permit, _host: host, _identity: identity });
         Ok(connection)

@@ -81,6 +81,7 @@ const STAY: Stay = Stay {
     unproven_max: BEARER_CONNECTIONS_MAX / 2,
     unproven_per_host_max: BEARER_CONNECTIONS_PER_HOST_MAX / 2,
     refusals_max: 32,
+    lingers: Duration::from_secs(60),
     age_max: Duration::from_secs(600),
 };
 
@@ -170,7 +171,7 @@ where
         .serve_with_incoming_shutdown(door.over(line.clone()), connection, sign);
     let idle = async {
         line.wound_down().await;
-        line.idle_for(if line.has_answered() { IDLE_FOR } else { SILENT_FOR }).await;
+        line.idle_for(SILENT_FOR, IDLE_FOR).await;
     };
     tokio::select! {
         served = server => {

@@ -17,9 +17,16 @@ use tonic::transport::server::Connected as _;
 
 use crate::support::pki::{DOMAIN, HOUR, Pki, client_config, refusals, soon};
 
+const SHORT: Duration = Duration::from_millis(50);
 /// Longer than any test.
-const PATIENT: Stay =
-    Stay { proof_within: HOUR, unproven_max: 100, unproven_per_host_max: 100, refusals_max: 3, age_max: HOUR };
+const PATIENT: Stay = Stay {
+    proof_within: HOUR,
+    unproven_max: 100,
+    unproven_per_host_max: 100,
+    refusals_max: 3,
+    lingers: HOUR,
+    age_max: HOUR,
+};
 
 struct DoorOf {
     _pki: Pki,
@@ -31,13 +38,17 @@ struct DoorOf {
 
 impl DoorOf {
     async fn open(stay: Stay) -> Self {
+        Self::open_within(stay, ListenLimits::default()).await
+    }
+
+    async fn open_within(stay: Stay, limits: ListenLimits) -> Self {
         let pki = Pki::new();
         let (api, trust) = pki.trust(&[], &[DOMAIN]).await;
         let tls = ServerCertificate::Svid(trust).tls(&[b"h2"]).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (hook, refused) = refusals();
-        let incoming = listen_tls(listener, tls, ListenLimits::default(), Some(stay), hook);
+        let incoming = listen_tls(listener, tls, limits, Some(stay), hook);
         Self { _pki: pki, _api: api, at, incoming, refused }
     }
 
@@ -99,6 +110,39 @@ async fn who_says_nothing_does_not_take_the_places_of_others_behind_the_same_add
     remote.proved();
     is_closed(&mut first).await;
     assert!(is_open(&mut second).await && is_open(&mut third).await);
+}
+
+#[tokio::test]
+async fn the_last_place_of_an_address_is_for_whoever_shows_something() {
+    for limits in [
+        ListenLimits { connections_per_host_max: 3, ..ListenLimits::default() },
+        ListenLimits { connections_max: 3, ..ListenLimits::default() },
+    ] {
+        let mut door = DoorOf::open_within(PATIENT, limits).await;
+        let (mut one, remote) = door.silent().await;
+        remote.proved();
+        let (mut other, remote) = door.silent().await;
+        remote.proved();
+        // What they proved is known once whoever watches over them was told.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (mut silent, _) = door.silent().await;
+        let (mut late, remote) = door.silent().await;
+        remote.proved();
+        is_closed(&mut silent).await;
+        assert!(is_open(&mut one).await && is_open(&mut other).await && is_open(&mut late).await);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_on_its_way_keeps_its_connection() {
+    let mut door = DoorOf::open(Stay { age_max: SHORT, lingers: SHORT, ..PATIENT }).await;
+    let (mut exports, remote) = door.silent().await;
+    remote.proved();
+    let lasting = remote.lasting();
+    tokio::time::sleep(SHORT * 10).await;
+    assert!(is_open(&mut exports).await);
+    drop(lasting);
+    is_closed(&mut exports).await;
 }
 
 #[tokio::test]
