@@ -53,6 +53,9 @@ pub enum PersonError {
     /// It does not speak of a person who authenticated.
     #[error("the token does not speak of a person")]
     NoPerson,
+    /// It is bound to a key (RFC 7800 `cnf`), which nobody shows here.
+    #[error("the token is bound to a key")]
+    Bound,
     /// Not valid now, or for longer than is accepted.
     #[error("the token is not valid now")]
     Time(#[source] TimeError),
@@ -79,6 +82,7 @@ impl PersonError {
             | Self::Audience
             | Self::Client
             | Self::NoPerson
+            | Self::Bound
             | Self::Time(_)
             | Self::Name => ReasonCode::TokenInvalid,
         }

@@ -110,6 +110,10 @@ impl TokenRules {
         if required("iss")? != self.issuer {
             return Err(PersonError::Issuer);
         }
+        // Whoever stole a token that is bound to a key shows it as a bearer (RFC 9449 §7.1, RFC 8705 §3).
+        if claims.claim("cnf").is_some() {
+            return Err(PersonError::Bound);
+        }
         // For nobody besides us: whoever else it is for could come with it as well.
         if !claims.audiences()?.iter().all(|named| *named == expected.audience) {
             return Err(PersonError::Audience);

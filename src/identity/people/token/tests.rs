@@ -167,6 +167,9 @@ fn claims_are_refused_by_their_defect_in_either_kind() {
         ("methods that are no list", "amr", r#""pwd""#, "claim `amr` is malformed"),
         ("methods that are no text", "amr", "[1]", "claim `amr` is malformed"),
         ("too many methods", "amr", &many, "claim `amr` is malformed"),
+        ("bound to a key", "cnf", r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#, "Bound"),
+        ("bound to a certificate", "cnf", r#"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}"#, "Bound"),
+        ("bound to nothing that is known", "cnf", "null", "Bound"),
     ] {
         for (kind, header) in BOTH {
             let found = defect(signer.verify(kind, header, &claims(kind, &[(claim, value)])));
