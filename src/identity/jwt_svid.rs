@@ -194,8 +194,8 @@ pub(in crate::identity) struct AuthorityMark {
 }
 
 /// The entries of a JWT bundle that verify JWT-SVIDs (JWT-SVID §6.1). SPIRE's Workload API, which gives no keys but those for
-/// JWT-SVIDs, leaves `use` out of all of them; in a set that says it of any, an entry that does not is none. Nor in one that
-/// does not look like that: see [`Unmarked::TakenFromPlainSets`].
+/// JWT-SVIDs, sends them bare: `use` is left out of all of them, and the set has no other members. In any other set an entry
+/// without it is none: see [`Unmarked::TakenFromPlainSets`].
 const JWT_AUTHORITIES: Wanted =
     Wanted { key_use: "jwt-svid", unmarked: Unmarked::TakenFromPlainSets, algorithm_needed: false };
 

@@ -54,3 +54,7 @@ mod view;
 pub mod web;
 #[cfg(feature = "broker")]
 pub mod workload;
+#[cfg(feature = "broker")]
+pub mod workload_api;
+#[cfg(feature = "broker")]
+mod x509_bundles;

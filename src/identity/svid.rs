@@ -130,6 +130,20 @@ pub(in crate::identity) fn is_authority(der: &[u8]) -> bool {
     })
 }
 
+/// The certificates of an X.509 trust bundle as the Workload API sends it: DER, one behind the other. `None` when anything in it is
+/// no certificate.
+#[must_use]
+pub fn certificates(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut out = Vec::new();
+    while !bundle.is_empty() {
+        let (rest, _read) = x509_parser::parse_x509_certificate(bundle).ok()?;
+        let (certificate, behind) = bundle.split_at_checked(bundle.len().checked_sub(rest.len())?)?;
+        out.push(certificate);
+        bundle = behind;
+    }
+    Some(out)
+}
+
 /// The beginning and the end of a certificate's validity.
 pub(in crate::identity) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let certificate = parse(der).ok()?;

@@ -320,7 +320,7 @@ impl Trust {
         tokio::time::timeout(within, given).await.map_err(|_elapsed| IdentityError::NoJwtBundles { within })
     }
 
-    fn jwt_status(&self, held: &Held, view: &View) -> JwtStatus {
+    fn jwt_status(&self, held: &Held<JwtAuthorities>, view: &View) -> JwtStatus {
         let keys = |name: &TrustDomain| match held {
             Held::Given(authorities) => authorities.of_domain(name),
             Held::Nothing | Held::Withdrawn => 0,

@@ -11,14 +11,16 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use spiffe::X509SourceError;
 use spiffe::x509_source::X509SourceState;
-use spiffe::{X509Bundle, X509SourceError};
 
 use super::error::{SvidError, Unready};
 use super::peer::Verdict;
 use super::svid::{CHAIN_CERTIFICATES_MAX, UnverifiedLeaf, is_authority, may_issue, read_leaf, validity};
 use super::trust::{AcceptedDomains, Authorities, OwnSvid};
 use super::workload::Workload;
+use super::workload_api::{Held, Told};
+use super::x509_bundles::X509Bundles;
 use crate::clock::{Clock, Stopwatch};
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::TrustDomain;
@@ -41,7 +43,7 @@ pub(in crate::identity) struct LiveView {
 
 impl LiveView {
     pub(in crate::identity) fn over(workload: &Workload, accepted: AcceptedDomains, clock: Clock) -> Self {
-        let held = RwLock::new(Arc::new(View::of(workload, &workload.source().state(), &accepted, clock.now())));
+        let held = RwLock::new(Arc::new(View::of(workload, &Source::of(workload), &accepted, clock.now())));
         Self { workload: workload.clone(), accepted, clock, held }
     }
 
@@ -50,9 +52,10 @@ impl LiveView {
     }
 
     pub(in crate::identity) fn now(&self) -> Arc<View> {
-        let (state, now) = (self.workload.source().state(), self.clock.now());
-        let current =
-            |view: &View| view.revision > state.revision() && view.closed == state.is_closed() && view.holds_at(now);
+        let (source, now) = (Source::of(&self.workload), self.clock.now());
+        let current = |view: &View| {
+            view.revision > source.revision() && view.closed == source.state.is_closed() && view.holds_at(now)
+        };
         {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
             if current(&held) {
@@ -61,7 +64,7 @@ impl LiveView {
         }
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if !current(&held) {
-            *held = Arc::new(View::of(&self.workload, &state, &self.accepted, now));
+            *held = Arc::new(View::of(&self.workload, &source, &self.accepted, now));
         }
         Arc::clone(&held)
     }
@@ -84,6 +87,23 @@ impl LiveView {
                 return;
             }
         }
+    }
+}
+
+/// What the Workload API has told: our own SVID, and the trust bundles, which come by a stream of their own.
+struct Source {
+    state: X509SourceState,
+    bundles: Told<X509Bundles>,
+}
+
+impl Source {
+    fn of(workload: &Workload) -> Self {
+        Self { state: workload.source().state(), bundles: workload.bundles().told() }
+    }
+
+    /// Counts up with every change of either.
+    fn revision(&self) -> u64 {
+        self.state.revision() + self.bundles.revision
     }
 }
 
@@ -113,15 +133,10 @@ pub(in crate::identity) struct Domain {
 }
 
 impl View {
-    pub(in crate::identity) fn of(
-        workload: &Workload,
-        state: &X509SourceState,
-        accepted: &AcceptedDomains,
-        now: Timestamp,
-    ) -> Self {
+    fn of(workload: &Workload, source: &Source, accepted: &AcceptedDomains, now: Timestamp) -> Self {
         let mut view = Self {
-            revision: state.revision() + 1,
-            closed: state.is_closed(),
+            revision: source.revision() + 1,
+            closed: source.state.is_closed(),
             known: Stopwatch::start(),
             told: false,
             own: Err(Unready::Withdrawn),
@@ -131,7 +146,7 @@ impl View {
             named: Authorities::new(),
             domains: BTreeMap::new(),
         };
-        let context = match state.context() {
+        let context = match source.state.context() {
             Ok(context) => context,
             Err(X509SourceError::Closed) => {
                 view.own = Err(Unready::Closed);
@@ -139,6 +154,7 @@ impl View {
             }
             Err(_) => return view,
         };
+        let Held::Given(bundles) = &source.bundles.held else { return view };
         view.told = !view.closed;
         view.own = workload
             .own(&context)
@@ -150,25 +166,29 @@ impl View {
                 authority_key,
             })
             .ok_or(Unready::OwnSvidExpired);
-        for (name, bundle) in context.bundle_set().iter() {
-            let Ok(name) = name.to_string().parse::<TrustDomain>() else { continue };
-            let ends = usable(bundle);
-            if !ends.is_empty() && view.accepts(&name) {
-                view.named.insert(
-                    name.clone(),
-                    Arc::new(ends.iter().map(|(der, _)| *Thumbprint::of(der).as_bytes()).collect()),
-                );
+        for (name, bundle) in bundles.iter() {
+            let authorities = usable(bundle);
+            if !authorities.is_empty() && view.accepts(name) {
+                let digests = authorities.iter().map(|(der, _)| *Thumbprint::of(der).as_bytes()).collect();
+                view.named.insert(name.clone(), Arc::new(digests));
             }
-            let (valid, over): (Vec<_>, Vec<_>) = ends.into_iter().partition(|(_, end)| now < *end);
-            view.valid.start = over.iter().map(|(_, end)| *end).fold(view.valid.start, Timestamp::max);
-            view.valid.end = valid.iter().map(|(_, end)| *end).fold(view.valid.end, Timestamp::min);
+            // The next moment at which another set of them is valid, and the last one.
+            let moments = authorities.iter().flat_map(|(_, valid)| [valid.start, valid.end]);
+            for moment in moments {
+                match moment <= now {
+                    true => view.valid.start = view.valid.start.max(moment),
+                    false => view.valid.end = view.valid.end.min(moment),
+                }
+            }
+            let valid: Vec<&[u8]> =
+                authorities.into_iter().filter(|(_, valid)| valid.contains(&now)).map(|(der, _)| der).collect();
             let Some(domain) = Domain::of(&valid) else {
                 tracing::warn!(trust_domain = %name, "the trust bundle holds no usable authority: nobody of it is trusted");
                 continue;
             };
-            view.own_bundle |= view.own.as_ref().is_ok_and(|own| own.spiffe_id.trust_domain() == name);
-            if view.accepts(&name) {
-                view.domains.insert(name, domain);
+            view.own_bundle |= view.own.as_ref().is_ok_and(|own| own.spiffe_id.trust_domain() == *name);
+            if view.accepts(name) {
+                view.domains.insert(name.clone(), domain);
             }
         }
         view
@@ -239,10 +259,11 @@ impl View {
 }
 
 impl Domain {
-    /// Over authorities that are valid now: webpki looks at no validity of a trust anchor, and one that is over vouches for nobody.
-    fn of(valid: &[(&[u8], Timestamp)]) -> Option<Self> {
+    /// Over authorities that are valid now: webpki looks at no validity of a trust anchor, and one that is over, or is to come,
+    /// vouches for nobody.
+    fn of(valid: &[&[u8]]) -> Option<Self> {
         let mut roots = RootCertStore::empty();
-        for (der, _) in valid {
+        for der in valid {
             roots.add(CertificateDer::from(der.to_vec())).ok()?;
         }
         let roots = Arc::new(roots);
@@ -270,11 +291,11 @@ impl Domain {
     }
 }
 
-/// The authorities of a trust bundle that could vouch for somebody, each with its end.
-fn usable(bundle: &X509Bundle) -> Vec<(&[u8], Timestamp)> {
-    let authorities = bundle.authorities().iter().map(spiffe::Certificate::as_bytes).filter(|der| is_authority(der));
+/// The authorities of a trust bundle that could vouch for somebody, each with when it may.
+fn usable(bundle: &[Vec<u8>]) -> Vec<(&[u8], Range<Timestamp>)> {
+    let authorities = bundle.iter().map(Vec::as_slice).filter(|der| is_authority(der));
     let anchored = authorities.filter(|der| RootCertStore::empty().add(CertificateDer::from(*der)).is_ok());
-    anchored.filter_map(|der| Some((der, validity(der)?.1))).collect()
+    anchored.filter_map(|der| validity(der).map(|(begin, end)| (der, begin..end))).collect()
 }
 
 /// When a chain ends: with its leaf, or earlier with an intermediate. One that was over already cannot have been used.

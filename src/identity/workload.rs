@@ -1,4 +1,5 @@
-//! An identity of our own, live from a Workload API: SVID and trust bundles as one source, and whether it is in touch.
+//! An identity of our own, live from a Workload API: the SVID that we present, which the `spiffe` crate keeps, the trust bundles
+//! beside it, and whether they are in touch.
 
 use std::fmt;
 use std::path::Path;
@@ -15,6 +16,9 @@ use spiffe::{
 };
 
 use super::error::IdentityError;
+use super::workload_api::{Changes, Followed, Held};
+use super::x509_bundles::{X509Bundles, X509Feed};
+use crate::clock::Stopwatch;
 use crate::model::identity::Thumbprint;
 use crate::model::spiffe_id::SpiffeId;
 
@@ -26,7 +30,7 @@ pub const RECONNECT_AFTER: (Duration, Duration) = (Duration::from_millis(100), D
 /// authority and their successors, and the client that is refused in that moment asks again after two seconds. Nobody is trusted
 /// meanwhile; who asks is kept waiting.
 pub const GONE_BRIEFLY: Duration = Duration::from_secs(3);
-/// Most SVIDs, trust bundles and bytes of one trust bundle that are taken from the Workload API.
+/// Most SVIDs, federated trust bundles and bytes of one trust bundle that are taken from the Workload API.
 pub const MATERIAL_MAX: (usize, usize, usize) = (64, 256, 1 << 20);
 /// Characters of a line (RFC 7468 §2).
 const PEM_LINE: usize = 64;
@@ -35,6 +39,7 @@ const PEM_LINE: usize = 64;
 #[derive(Clone)]
 pub struct Workload {
     source: X509Source,
+    bundles: Followed<X509Feed>,
     endpoint: Endpoint,
     link: Arc<Link>,
     /// Which of several identities it is; the first when nothing is said.
@@ -82,6 +87,7 @@ impl Workload {
         if let Some(id) = &chosen {
             builder = builder.picker(Chosen(Arc::clone(id)));
         }
+        let began = Stopwatch::start();
         let source = builder
             .client_factory(Arc::new(move || {
                 let (endpoint, seen) = (parsed.clone(), Arc::clone(&seen));
@@ -98,7 +104,14 @@ impl Workload {
             .build()
             .await;
         match source {
-            Ok(source) => Ok(Self { source, endpoint: at, link, chosen, patience: GONE_BRIEFLY }),
+            Ok(source) => {
+                let bundles = Followed::begin(&at, source.updated());
+                if let Held::Nothing = bundles.heard(within.saturating_sub(began.elapsed())).await {
+                    let problem = "it sent no trust bundles";
+                    return Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem });
+                }
+                Ok(Self { source, bundles, endpoint: at, link, chosen, patience: GONE_BRIEFLY })
+            }
             Err(X509SourceError::InitialSyncTimeout) => {
                 Err(IdentityError::NoSvid { endpoint: endpoint.to_owned(), within, problem: link.problem() })
             }
@@ -154,19 +167,19 @@ impl Workload {
     /// Whether the Workload API can be reached at the moment.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.link.connected.load(Ordering::Acquire)
+        self.link.connected.load(Ordering::Acquire) && self.bundles.is_connected()
     }
 
     /// How often reaching the Workload API, or using what came from it, has failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.link.failures.load(Ordering::Relaxed)
+        self.link.failures.load(Ordering::Relaxed) + self.bundles.failures()
     }
 
     /// Tells of changes from now on.
     #[must_use]
     pub fn changes(&self) -> IdentityChanges {
-        IdentityChanges { updates: self.source.updated() }
+        IdentityChanges { updates: self.source.updated(), bundles: self.bundles.changes() }
     }
 
     /// Ends the updates. What was given stays usable nowhere: everything that relies on this source fails closed.
@@ -176,6 +189,11 @@ impl Workload {
 
     pub(in crate::identity) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The X.509 trust bundles, as the Workload API tells them.
+    pub(in crate::identity) const fn bundles(&self) -> &Followed<X509Feed> {
+        &self.bundles
     }
 
     pub(in crate::identity) const fn source(&self) -> &X509Source {
@@ -202,12 +220,16 @@ impl fmt::Debug for Workload {
 #[derive(Debug, Clone)]
 pub struct IdentityChanges {
     updates: X509SourceUpdates,
+    bundles: Changes<X509Bundles>,
 }
 
 impl IdentityChanges {
     /// Waits for the next change; `false` when there will be none any more.
     pub async fn changed(&mut self) -> bool {
-        self.updates.changed().await.is_ok()
+        tokio::select! {
+            updated = self.updates.changed() => updated.is_ok(),
+            () = self.bundles.changed() => true,
+        }
     }
 }
 

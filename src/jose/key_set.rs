@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::error::{KeyError, KeySetError};
@@ -28,7 +29,7 @@ pub enum Unmarked {
     LeftOut,
     /// They are taken when no entry of the set says it: then the set as a whole is for one use.
     TakenWhereNoneIsMarked,
-    /// The same, when besides every entry has an id, and none has a certificate.
+    /// The same, when besides the set says nothing else, every entry has an id, and none has a certificate.
     TakenFromPlainSets,
 }
 
@@ -69,7 +70,10 @@ impl KeySet {
             && match wanted.unmarked {
                 Unmarked::LeftOut => false,
                 Unmarked::TakenWhereNoneIsMarked => true,
-                Unmarked::TakenFromPlainSets => entries.iter().all(|e| has(e, "kid") && !has(e, "x5c")),
+                Unmarked::TakenFromPlainSets => {
+                    let members: HashMap<String, IgnoredAny> = serde_json::from_str(text).unwrap_or_default();
+                    members.len() == 1 && entries.iter().all(|e| has(e, "kid") && !has(e, "x5c"))
+                }
             };
         let (mut keys, mut twice, mut left_out) = (HashMap::new(), Vec::new(), Vec::new());
         for (place, entry) in entries.iter().enumerate() {

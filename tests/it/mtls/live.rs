@@ -11,6 +11,7 @@ use carnet::identity::error::{CallerError, HandshakeError, Unready};
 use carnet::identity::listen::{ListenLimits, listen};
 use carnet::identity::trust::{AcceptedDomains, Trust};
 use carnet::model::reason::ReasonCode;
+use carnet::model::spiffe_id::TrustDomain;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::StreamExt as _;
@@ -35,9 +36,8 @@ async fn a_federated_trust_domain_is_accepted_when_listed_and_refused_from_its_w
     request(&ours).await.unwrap();
     let before = trust.revision();
 
-    let mut changes = trust.changes();
     broker_api.offer(pki.offer("/carnet", &[]));
-    assert!(soon(changes.changed()).await);
+    eventually(|| !trust.trusts(&domain(FOREIGN))).await;
 
     // The very next request on the open connection.
     assert_eq!(request(&theirs).await, Err("TRUST_DOMAIN_UNKNOWN".into()));
@@ -54,7 +54,7 @@ async fn a_federated_trust_domain_is_accepted_when_listed_and_refused_from_its_w
 
     // Back again: it recovers by itself.
     broker_api.offer(pki.offer("/carnet", &[foreign]));
-    assert!(soon(changes.changed()).await);
+    eventually(|| trust.trusts(&domain(FOREIGN))).await;
     request(&theirs).await.unwrap();
 }
 
@@ -114,7 +114,7 @@ async fn entries_of_a_trust_bundle_that_are_no_authorities_are_left_out() {
 
     offer.bundles.insert(domain(FOREIGN), vec![leaf.chain[0].to_vec(), pki.foreign.root().to_vec()]);
     api.offer(offer);
-    assert!(soon(changes.changed()).await);
+    eventually(|| trust.trusts(&domain(FOREIGN))).await;
     assert!(matches!(present(&trust, &leaf).await, Outcome::Accepted(_)));
     assert_eq!(trust.status().domains, [(domain(FOREIGN), 1), (domain(DOMAIN), 1)]);
 }
@@ -266,8 +266,7 @@ async fn a_withdrawn_identity_is_retained_nowhere_and_comes_back_by_itself() {
     assert!(matches!(refusal.error, HandshakeError::Unready(Unready::Withdrawn)), "{:?}", refusal.error);
 
     api.offer(pki.offer("/carnet", &[]));
-    assert!(soon(changes.changed()).await);
-    assert!(trust.recheck(&peer, pki.now()).is_ok());
+    eventually(|| trust.recheck(&peer, pki.now()).is_ok()).await;
     assert!(matches!(present(&trust, &svid).await, Outcome::Accepted(_)));
 }
 
@@ -403,4 +402,64 @@ async fn an_authority_that_is_over_vouches_for_nobody() {
     let Outcome::Refused(refusal) = present(&trust, &of_short).await else { panic!("it is accepted") };
     assert_eq!(refusal.reason(), ReasonCode::SvidInvalid);
     assert!(matches!(present(&trust, &of_other).await, Outcome::Accepted(_)), "it concerns no other");
+}
+
+/// The message as a whole is of no use to a library that reads all of it or nothing; what it withdraws is withdrawn.
+#[tokio::test]
+async fn a_withdrawal_in_a_message_with_a_flaw_is_one() {
+    let pki = Pki::new();
+    let (own, foreign) = (
+        pki.ca.issue(&id("/agent"), pki.now(), HOUR).unwrap(),
+        pki.foreign.issue(&foreign_id("/agent"), pki.now(), HOUR).unwrap(),
+    );
+    let good = pki.offer("/carnet", &[Arc::clone(&pki.foreign)]);
+    let spoiled = |change: &dyn Fn(&mut Offer)| {
+        let mut offer = good.clone();
+        change(&mut offer);
+        offer
+    };
+    let garbage = vec![vec![1, 2, 3]];
+    let third: TrustDomain = "third.test".parse().unwrap();
+    for (name, offer, refused) in [
+        ("its bundle is no DER", spoiled(&|o| drop(o.bundles.insert(domain(FOREIGN), garbage.clone()))), false),
+        (
+            "it is gone, and another's is no DER",
+            spoiled(&|o| {
+                o.bundles.remove(&domain(FOREIGN));
+                o.bundles.insert(third.clone(), garbage.clone());
+            }),
+            false,
+        ),
+        ("ours is no DER", spoiled(&|o| drop(o.bundles.insert(domain(DOMAIN), garbage.clone()))), true),
+        ("ours is gone", spoiled(&|o| drop(o.bundles.remove(&domain(DOMAIN)))), true),
+        ("no identity", spoiled(&|o| o.svids.clear()), true),
+    ] {
+        let (api, trust) = pki.trust(&[Arc::clone(&pki.foreign)], &[DOMAIN, FOREIGN]).await;
+        assert!(matches!(present(&trust, &foreign).await, Outcome::Accepted(_)), "control");
+        api.offer(offer);
+        eventually(|| !trust.trusts(&domain(FOREIGN))).await;
+        assert!(matches!(present(&trust, &foreign).await, Outcome::Refused(_)), "{name}");
+        assert_eq!(matches!(present(&trust, &own).await, Outcome::Refused(_)), refused, "{name}");
+        // It is heard at once when it is good again.
+        api.offer(good.clone());
+        eventually(|| trust.trusts(&domain(FOREIGN)) && trust.trusts(&domain(DOMAIN))).await;
+        assert!(matches!(present(&trust, &foreign).await, Outcome::Accepted(_)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_is_still_to_come_vouches_for_nobody_yet() {
+    let pki = Pki::wound_by_hand();
+    let to_come = Arc::new(DevCa::new(domain(DOMAIN), pki.now().after(HOUR), 6 * HOUR).unwrap());
+    let mut offer = pki.offer_for("/carnet", &[], 6 * HOUR);
+    offer.bundles.insert(domain(DOMAIN), vec![pki.ca.root().to_vec(), to_come.root().to_vec()]);
+    let (_api, workload) = pki.workload_offered(offer).await;
+    let accepted = AcceptedDomains::Listed([domain(DOMAIN)].into());
+    let trust = Trust::over(workload, accepted, pki.clock.clone()).unwrap();
+    let leaf = to_come.issue(&id("/agent"), pki.now(), 6 * HOUR).unwrap();
+    assert_eq!(trust.status().domains, [(domain(DOMAIN), 1)]);
+    let Outcome::Refused(refusal) = present(&trust, &leaf).await else { panic!("it is accepted") };
+    assert_eq!(refusal.reason(), ReasonCode::SvidInvalid);
+    pki.clock.advance(2 * HOUR);
+    assert!(matches!(present(&trust, &leaf).await, Outcome::Accepted(_)), "from then on it does");
 }
