@@ -5,8 +5,8 @@ use crate::broker::Broker;
 use crate::broker::ask::ShownHandle;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
-use crate::broker::state::State;
-use crate::model::id::TaskId;
+use crate::broker::state::{Grant, State};
+use crate::model::id::{GrantId, TaskId};
 use crate::model::identity::IdentityClass;
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
@@ -70,5 +70,28 @@ impl Broker {
             self.note_refused(caller, sought.rpc, code, Some(task));
         }
         BrokerError::NotFound { what: sought.what }
+    }
+
+    /// Refuses what belongs to a task to somebody whom no handle would have helped.
+    pub(in crate::broker) fn not_yours(&self, caller: &Caller, task: TaskId, sought: Sought) -> BrokerError {
+        self.note_refused(caller, sought.rpc, ReasonCode::NotFound, Some(task));
+        BrokerError::NotFound { what: sought.what }
+    }
+
+    /// The grant, when it is of the task that it was named with; whether that task is the caller's is settled before. Who names
+    /// another task's is noted beside that task. A grant that there is not any more says nothing about anybody: honest agents are
+    /// late, too.
+    pub(in crate::broker) fn grant_of<'s>(
+        &self,
+        state: &'s State,
+        caller: &Caller,
+        (id, task): (GrantId, TaskId),
+        sought: Sought,
+    ) -> Result<&'s Grant, BrokerError> {
+        match state.grants.get(&id) {
+            Some(grant) if grant.task == task => Ok(grant),
+            Some(grant) => Err(self.not_yours(caller, grant.task, sought)),
+            None => Err(BrokerError::NotFound { what: sought.what }),
+        }
     }
 }

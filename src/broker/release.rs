@@ -5,12 +5,15 @@ use crate::broker::ask::ShownHandle;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::{Broker, ending};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::id::{GrantId, TaskId};
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
+
+const RPC: &str = "ReleaseCredential";
 
 impl Broker {
     /// Gives a grant back; its token is dead when this returns. Giving back what has ended changes nothing.
@@ -25,12 +28,11 @@ impl Broker {
         grant: GrantId,
     ) -> Result<GrantView, BrokerError> {
         let _place = self.enter_to_end(caller)?;
-        self.own_task(caller, task, &handle, "ReleaseCredential")?;
+        self.own_task(caller, task, &handle, RPC)?;
         for _ in 0..super::TRIES_MAX {
             let open = {
                 let state = self.0.known.look();
-                let known = state.grants.get(&grant).filter(|g| g.task == task);
-                let known = known.ok_or(BrokerError::NotFound { what: "grant" })?;
+                let known = self.grant_of(&state, caller, (grant, task), Sought { rpc: RPC, what: "grant" })?;
                 known.is_open(self.now(&state)).then(|| {
                     let root = state.tasks.get(&task).map_or(task, |t| t.root);
                     let key = GuardKey::grant(&grant);

@@ -7,11 +7,14 @@ use crate::broker::ask::RenewCredential;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::grants::covered;
+use crate::broker::hidden::Sought;
 use crate::broker::record::asked_digest;
 use crate::broker::request::{Asking, Attempt};
 use crate::model::grant::GrantStanding;
 use crate::model::reason::ReasonCode;
 use crate::model::time::Ttl;
+
+const RPC: &str = "RenewCredential";
 
 impl Broker {
     /// Asks for a new token under a grant. What the grant covers stays as it was; a grant that drifted is live again when the
@@ -21,7 +24,7 @@ impl Broker {
     /// `NotFound` when the grant is not the agent's, `Precondition` when it has ended.
     pub async fn renew_credential(&self, caller: &Caller, ask: RenewCredential) -> Result<Answered, BrokerError> {
         let _place = self.enter(caller)?;
-        let workload = self.own_task(caller, ask.task, &ask.handle, "RenewCredential")?;
+        let workload = self.own_task(caller, ask.task, &ask.handle, RPC)?;
         let ttl = ask.ttl.map(Ttl::as_secs).unwrap_or_default();
         let asked = asked_digest(&[
             b"renew",
@@ -32,8 +35,8 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let (grant, root, answered, now) = {
                 let state = self.0.known.look();
-                let grant = state.grants.get(&ask.grant).filter(|g| g.task == ask.task).cloned();
-                let grant = grant.ok_or(BrokerError::NotFound { what: "grant" })?;
+                let sought = Sought { rpc: RPC, what: "grant" };
+                let grant = self.grant_of(&state, caller, (ask.grant, ask.task), sought)?.clone();
                 let task = state.tasks.get(&ask.task).ok_or(BrokerError::NotFound { what: "task" })?;
                 (grant, task.root, task.answers.contains_key(ask.request_id.as_str()), self.now(&state))
             };

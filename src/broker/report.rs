@@ -34,8 +34,8 @@ impl Broker {
     /// Reports a piece of evidence about a task; its live grants, and those below it, are decided again before this returns.
     ///
     /// # Errors
-    /// `NotFound` when the caller has nothing to do with the task; `Invalid` when points are above 100, the id was used for
-    /// another report, or the reporter has added as many different signals as it may.
+    /// `NotFound` when there is no such task: a scorer watches over all of them, so it may report on any. `Invalid` when points
+    /// are above 100, the id was used for another report, or the reporter has added as many different signals as it may.
     pub async fn report_signal(&self, caller: &Caller, ask: ReportSignal) -> Result<Reported, BrokerError> {
         let mut entered = self.enter(caller)?;
         let reporter = caller.workload()?;
@@ -43,7 +43,7 @@ impl Broker {
             return Err(BrokerError::invalid("points", "above 100"));
         }
         if ask.explanation.len() > REASON_BYTES_MAX || ask.scorer.len() > REASON_BYTES_MAX {
-            return Err(BrokerError::above_limit("explanation", "longer than 2048 bytes"));
+            return Err(BrokerError::above_limit("explanation", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
         let now = self.0.clock.now();
         let source = reporter.peer.spiffe_id().to_string();
@@ -159,17 +159,20 @@ impl Broker {
         reporter: &WorkloadCaller,
         ask: &ReportToolCall,
     ) -> Result<&'static str, BrokerError> {
-        let hidden = || self.hidden(state, caller, ask.task, Sought { rpc: "ReportToolCall", what: "task" });
-        let task = state.tasks.get(&ask.task).ok_or_else(hidden)?;
-        let grant = match ask.grant {
-            Some(id) => Some(state.grants.get(&id).filter(|g| g.task == ask.task).ok_or_else(hidden)?),
-            None => None,
-        };
-        let role = if reporter.class == IdentityClass::ResourceServer {
-            served_role(state, caller, reporter, (task, grant), &ask.tool).ok_or_else(hidden)?
+        let sought = Sought { rpc: "ReportToolCall", what: "task" };
+        let task = state.tasks.get(&ask.task).ok_or(BrokerError::NotFound { what: "task" })?;
+        let is_server = reporter.class == IdentityClass::ResourceServer;
+        let is_own = || caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
+        // Before the grant is looked at: a wrong grant beside the right handle is no guess at a handle.
+        if !is_server && !is_own() {
+            return Err(self.hidden(state, caller, ask.task, sought));
+        }
+        let grant = ask.grant.map(|id| self.grant_of(state, caller, (id, ask.task), sought)).transpose()?;
+        let role = if is_server {
+            let role = served_role(state, caller, reporter, (task, grant), &ask.tool);
+            role.ok_or_else(|| self.not_yours(caller, ask.task, sought))?
         } else {
-            let own = caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
-            if own { "agent" } else { return Err(hidden()) }
+            "agent"
         };
         // Whoever serves one tool of a task could otherwise make ground in the name of any other.
         if grant.is_some_and(|grant| !grant.tools.contains(&ask.tool)) {

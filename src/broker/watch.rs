@@ -15,6 +15,7 @@ use crate::model::id::Audience;
 use crate::model::reason::ReasonCode;
 use crate::model::time::Timestamp;
 
+const RPC: &str = "Watch";
 /// Messages that wait for a slow receiver. When it is full, the receiver is waited for; it falls behind and may be reset.
 const QUEUE_MAX: usize = 256;
 
@@ -38,12 +39,14 @@ impl Broker {
             (true, false) => Followed::These(follower.audiences.clone()),
             (false, gateway) => {
                 if !gateway && !audiences.iter().all(|a| follower.audiences.contains(a)) {
+                    self.note_refused(caller, RPC, ReasonCode::NotFound, None);
                     return Err(BrokerError::NotFound { what: "audience" });
                 }
                 Followed::These(audiences)
             }
         };
         if followed.is_nothing() {
+            self.note_refused(caller, RPC, ReasonCode::MethodNotAllowed, None);
             return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
         }
         let (send, receive) = mpsc::channel(QUEUE_MAX);
