@@ -1,4 +1,4 @@
-//! Reads `src/` as text: which rooms and crates a file names in its code, comments and strings left out.
+//! Reads Rust files as text: which rooms and crates a file names in its code, comments and strings left out.
 
 use std::fs;
 use std::path::Path;
@@ -19,21 +19,36 @@ struct Token<'a> {
 
 /// Every file below `src/`, in a stable order.
 pub fn sources() -> Vec<Source> {
+    let out = below(&["src"]);
+    assert!(out.len() > 20, "src/ was not found");
+    out
+}
+
+/// Every Rust file that was written by hand, tests, benchmarks and examples too.
+pub fn all_rust() -> Vec<Source> {
+    let places = ["src", "tests", "examples", "benches", "build.rs"];
+    let out = below(&places);
+    for place in places.into_iter().chain(["tests/it", "tests/fuzz", "tests/compile_fail"]) {
+        assert!(out.iter().any(|source| source.path.starts_with(place)), "{place} was not found");
+    }
+    out
+}
+
+/// The Rust files at these places, each a file or a folder.
+fn below(places: &[&str]) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (mut out, mut folders) = (Vec::new(), vec![root.join("src")]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-                out.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
-            }
+    let (mut out, mut open) = (Vec::new(), places.iter().map(|place| root.join(place)).collect::<Vec<_>>());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let inside = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            // What is built below `tests/fuzz` was written by nobody.
+            open.extend(inside.filter(|path| !path.ends_with("target")));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            out.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
         }
     }
     out.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(out.len() > 20, "src/ was not found");
     out
 }
 

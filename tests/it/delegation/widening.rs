@@ -1,10 +1,9 @@
 //! Invariant 4 as a property: whatever tree of sub-tasks is opened, by whichever agents and with whatever they write into
-//! their registrations, nothing is granted in it that the agent of the root could not have been granted by itself.
-//!
-//! Each case is played on two brokers. In one, agents delegate and ask; in the other a single agent has the same task, delegates
-//! nothing, and asks for what was granted in the first one, in the same order and after the same reports. A grant below that is
-//! withheld at the root would be something that delegating gained. Beside it stands a plain account of what the root's ceiling
-//! allows, which shares no code with the broker.
+//! their registrations, nothing is granted in it that the agent of the root could not have been granted by itself. Each case is
+//! played on two brokers. In one, agents delegate and ask; in the other a single agent has the same task and asks for what was
+//! granted in the first one, in the same order and after the same reports: a grant below that is withheld at the root would be
+//! something that delegating gained. Beside it stands a plain account of what the root's ceiling allows, which shares no code
+//! with the broker.
 
 mod cases;
 
