@@ -78,9 +78,8 @@ async fn escalated(scene: &mut Scene<'_>, cast: &Cast, task: &HeldTask) -> Resul
     let search = ("tickets.search", r#"{"query":"refund"}"#);
     let wish = Wish { audience: TICKETS, access: &[("tickets.read", TICKET), search], purpose: "to compare" };
     let answer = cast.request(&cast.agent, task, &wish).await?;
-    let cut = answer.grant.as_ref().is_some_and(|grant| grant.access.len() == 1);
-    let why = if cut { "searching is not in the ceiling: left out" } else { "nothing was left out" };
-    asked(scene, "asks to read it, and to search all tickets", &answer, Outcome::Narrowed, why.to_owned());
+    let why = format!("{}; {}", left(answer.grant.as_ref()), reasons(answer.decision.as_ref()));
+    asked(scene, "asks to read it, and to search all tickets", &answer, Outcome::Narrowed, why);
 
     let wish = Wish { audience: TICKETS, access: &[("tickets.comment", COMMENT)], purpose: "to answer the customer" };
     let answer = cast.request(&cast.agent, task, &wish).await?;
@@ -113,7 +112,8 @@ async fn drift(scene: &mut Scene<'_>, cast: &Cast, desk: &mut ResourceServer) ->
     let answer = cast.request(&cast.second_agent, &task, &wish).await?;
     let decision = answer.decision.clone().unwrap_or_default();
     let held = decision.outcome() == Outcome::Granted;
-    scene.step("other agent", "asks to read ticket T-1043", word(decision.outcome()), "", held);
+    let why = format!("the ticket stands in the intent; it lives {} s", life(answer.grant.as_ref()));
+    scene.step("other agent", "asks to read ticket T-1043", word(decision.outcome()), why, held);
     let called = desk.call(&cast.second_agent, &answer.token, "tickets.read", OTHER_TICKET).await?;
     used(scene, "other agent", "reads it at the resource server", &called, "ACCEPTED", true);
 
@@ -181,6 +181,12 @@ fn reasons(decision: Option<&v1::Decision>) -> String {
         Some(first) => format!("{}: {}", codes.join(", "), first.message),
         None => String::new(),
     }
+}
+
+/// What a narrowed answer is still good for.
+fn left(grant: Option<&v1::Grant>) -> String {
+    let tools = grant.into_iter().flat_map(|grant| &grant.access).map(|access| access.tool.as_str());
+    format!("left: {}", tools.collect::<Vec<_>>().join(", "))
 }
 
 fn life(grant: Option<&v1::Grant>) -> i64 {
