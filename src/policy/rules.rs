@@ -145,7 +145,7 @@ impl Notes<'_> {
         }
     }
 
-    /// Risk can only tighten (DESIGN §3.3).
+    /// Risk can only tighten.
     fn check_risk(&mut self) {
         match (self.policy.to_json(), self.policy.effect()) {
             (Err(e), _) => self.problem(format!("cannot be checked: {}", schema::in_words(&e))),

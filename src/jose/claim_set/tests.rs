@@ -1,4 +1,4 @@
-//! Shapes of registered claims (STANDARDS §20 items 8, 9, 10; §20a).
+//! Shapes of registered claims (RFC 7519 §4.1).
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Tokens named by their defect, each beside the token that it was made from (STANDARDS §20 items 1–6, 10, 11; §20a).
+//! Tokens named by their defect, each beside the token that it was made from (RFC 7515 §5.2, RFC 8725 §3).
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;

@@ -1,4 +1,4 @@
-//! Times at their edges (STANDARDS §20 item 9; §20a).
+//! Times at their edges (RFC 7519 §4.1.4 to §4.1.6).
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Claims named by their defect, each beside the set that they were made from (STANDARDS §19, §20 items 8–10, 22, 24).
+//! Claims named by their defect, each beside the set that they were made from (RFC 9068 §2.2,
+//! RFC 8693 §4.1, RFC 8705 §3.1, RFC 9396 §9.1).
 
 use proptest::prelude::*;
 

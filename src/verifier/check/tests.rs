@@ -1,4 +1,4 @@
-//! Calls named by their defect, each beside the call that it was made from (STANDARDS §19a; §20 items 1–12, 22, 23; §20a).
+//! Calls named by their defect, each beside the call that it was made from (RFC 9068 §4, RFC 8705 §3).
 
 use std::sync::Mutex;
 use std::time::Duration;

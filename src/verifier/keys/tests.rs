@@ -1,4 +1,4 @@
-//! Keys that are fetched, withheld, replaced and too old (STANDARDS §20 items 6, 7).
+//! Keys that are fetched, withheld, replaced and too old.
 
 use std::sync::atomic::AtomicUsize;
 

@@ -1,4 +1,4 @@
-//! Streams that are whole, cut, reset, late and senseless (STANDARDS §20 item 28).
+//! Streams that are whole, cut, reset, late and senseless.
 
 use super::*;
 use crate::pb::v1::{Heartbeat, Reset};

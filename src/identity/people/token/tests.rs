@@ -1,4 +1,4 @@
-//! Tokens of people named by their defect, each beside the token that it was made from (STANDARDS §7; §20 items 1, 2, 5, 8, 9;
+//! Tokens of people named by their defect, each beside the token that it was made from (RFC 9068 §4;
 //! OpenID Connect Core §3.1.3.7).
 
 use aws_lc_rs::rand::SystemRandom;
