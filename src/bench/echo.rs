@@ -40,6 +40,8 @@ use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 const HOST: &str = "localhost";
 /// The one method.
 const METHOD: &str = "/carnet.bench.Echo/Call";
+/// Connections that wait to be served. Whoever opens more waits a moment.
+const ACCEPTED_MAX: usize = 64;
 /// Longer than any run.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -164,7 +166,7 @@ impl tonic::server::UnaryService<Bytes> for Answer {
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, service: EchoService) {
-    let (pass, accepted) = mpsc::channel(64);
+    let (pass, accepted) = mpsc::channel(ACCEPTED_MAX);
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let (acceptor, pass) = (acceptor.clone(), pass.clone());

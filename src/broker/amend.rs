@@ -188,7 +188,7 @@ fn check(ask: &AmendTask, now: Timestamp) -> Result<(), BrokerError> {
             problem: "has passed".to_owned(),
         }),
         Some(deadline) if deadline.since(now).as_secs() > TASK_SECONDS_MAX => {
-            Err(BrokerError::above_limit("deadline", "more than 30 days ahead"))
+            Err(BrokerError::above_limit("deadline", format!("more than {} days ahead", TASK_SECONDS_MAX / 86_400)))
         }
         _ => Ok(()),
     }

@@ -48,7 +48,7 @@ impl Broker {
     ) -> Result<Ended, BrokerError> {
         let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
-            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+            return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
         self.end(caller, (id, handle), TaskState::Cancelled, &reason).await
     }

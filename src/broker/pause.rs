@@ -27,7 +27,7 @@ impl Broker {
     pub async fn pause_task(&self, caller: &Caller, id: TaskId, reason: String) -> Result<TaskView, BrokerError> {
         let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
-            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+            return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
         self.turn(caller, id, TaskState::Paused, &reason).await
     }

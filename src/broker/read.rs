@@ -61,7 +61,7 @@ impl Broker {
         let size = match ask.page_size {
             0 => PAGE_SIZE_DEFAULT,
             n if n <= PAGE_SIZE_MAX => n,
-            _ => return Err(BrokerError::above_limit("page_size", "above 500")),
+            _ => return Err(BrokerError::above_limit("page_size", format!("above {PAGE_SIZE_MAX}"))),
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (mut tasks, mut below) = (Vec::new(), ask.after);

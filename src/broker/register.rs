@@ -378,7 +378,7 @@ fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
         return Err(BrokerError::invalid("intent", "missing"));
     }
     if ask.intent.len() > INTENT_BYTES_MAX {
-        return Err(BrokerError::above_limit("intent", "longer than 16384 bytes"));
+        return Err(BrokerError::above_limit("intent", format!("longer than {INTENT_BYTES_MAX} bytes")));
     }
     if ask.deadline <= now {
         return Err(BrokerError::Invalid {
@@ -388,7 +388,10 @@ fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
         });
     }
     if ask.deadline.since(now).as_secs() > TASK_SECONDS_MAX {
-        return Err(BrokerError::above_limit("deadline", "more than 30 days ahead"));
+        return Err(BrokerError::above_limit(
+            "deadline",
+            format!("more than {} days ahead", TASK_SECONDS_MAX / 86_400),
+        ));
     }
     Ok(())
 }

@@ -463,10 +463,10 @@ fn check(ask: &RequestCredential) -> Result<(), BrokerError> {
         return Err(BrokerError::invalid("access", "missing"));
     }
     if ask.access.len() > ACCESS_ENTRIES_MAX {
-        return Err(BrokerError::above_limit("access", "more than 16 entries"));
+        return Err(BrokerError::above_limit("access", format!("more than {ACCESS_ENTRIES_MAX} entries")));
     }
     if ask.purpose.len() > PURPOSE_BYTES_MAX {
-        return Err(BrokerError::above_limit("purpose", "longer than 4096 bytes"));
+        return Err(BrokerError::above_limit("purpose", format!("longer than {PURPOSE_BYTES_MAX} bytes")));
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Broker {
     pub async fn revoke(&self, caller: &Caller, target: Target, reason: String) -> Result<RevokedCount, BrokerError> {
         let _place = self.enter_to_end(caller)?;
         if reason.len() > REASON_BYTES_MAX {
-            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+            return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
         let stream = {
             let state = self.0.known.look();
@@ -61,7 +61,7 @@ impl Broker {
     pub async fn lift_block(&self, caller: &Caller, target: Target, reason: String) -> Result<u64, BrokerError> {
         let _place = self.enter(caller)?;
         if reason.len() > REASON_BYTES_MAX {
-            return Err(BrokerError::above_limit("reason", "longer than 2048 bytes"));
+            return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
         {
             let state = self.0.known.look();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::quantity::Span;
-use crate::config::settings::{CertificateSource, Check};
+use crate::config::settings::{CertificateSource, Check, TOLD_CHARS_MAX};
 use crate::identity::web::HttpsUrl;
 use crate::jose::algorithm::Algorithm;
 use crate::model::id::InitiatorName;
@@ -249,7 +249,7 @@ fn initiator_clients(
     }
     let mut clients = BTreeMap::new();
     for (client, patterns) in table {
-        let setting = format!("{setting} `{}`", client.chars().take(64).collect::<String>());
+        let setting = format!("{setting} `{}`", client.chars().take(TOLD_CHARS_MAX).collect::<String>());
         if !is_reference(&client) {
             check.problem(&setting, "is empty, too long, or holds control characters");
         }
@@ -271,7 +271,7 @@ fn named(check: &mut Check, written: Vec<WrittenPerson>, issuers: &[IssuerSettin
     let urls: BTreeMap<&str, &str> = issuers.iter().map(|i| (i.name.as_str(), i.issuer.as_str())).collect();
     let (mut names, mut taken, mut persons) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for WrittenPerson { name, accounts, may } in written {
-        let setting = format!("people.persons `{}`", name.chars().take(64).collect::<String>());
+        let setting = format!("people.persons `{}`", name.chars().take(TOLD_CHARS_MAX).collect::<String>());
         let Some(parsed) = check.kept(&setting, name.parse::<InitiatorName>()) else { continue };
         if !names.insert(parsed.clone()) {
             check.problem(&setting, "stands twice");

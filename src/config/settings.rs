@@ -172,6 +172,7 @@ pub enum LogFormat {
 
 impl Default for LimitSettings {
     fn default() -> Self {
+        // Far more than an agent asks that thinks between its steps, and little of what a broker answers.
         Self { requests_per_second: 200, burst: 400, in_flight: 128 }
     }
 }
@@ -179,9 +180,13 @@ impl Default for LimitSettings {
 impl Default for JournalSettings {
     fn default() -> Self {
         Self {
+            // Few enough files to list, each small enough to copy in a moment.
             segment_bytes: 64 << 20,
+            // A start reads no more events than so many.
             snapshot_every: 50_000,
+            // Room for ends and revocations until somebody makes more.
             disk_reserve_bytes: 64 << 20,
+            // A checkpoint that is kept elsewhere covers all but the last minute.
             checkpoint_interval: Duration::from_secs(60),
         }
     }
@@ -191,7 +196,7 @@ impl Default for JournalSettings {
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(2);
 /// Longest life of a JWT-SVID when the file does not say: far more than what issuers give, far less than a password's.
 pub const JWT_SVID_LIFE_MAX_DEFAULT: Duration = Duration::from_secs(3600);
-/// Lead of the next key when the file does not say (DESIGN §7): verifiers cache the key set for less than that.
+/// Lead of the next key when the file does not say: verifiers cache the key set for less than that.
 pub const NEXT_KEY_LEAD_DEFAULT: Duration = Duration::from_secs(3600);
 
 /// Takes what was written and says what it means, or everything that is wrong with it.
@@ -394,7 +399,7 @@ impl Check {
     fn formats(&mut self, written: Vec<Format>) -> BTreeMap<Audience, TokenForm> {
         let mut formats = BTreeMap::new();
         for Format { audience, algorithm, kind } in written {
-            let name = format!("tokens.formats `{}`", audience.chars().take(64).collect::<String>());
+            let name = format!("tokens.formats `{}`", audience.chars().take(TOLD_CHARS_MAX).collect::<String>());
             let audience = self.kept(&name, audience.parse::<Audience>());
             let form = TokenForm { algorithm: algorithm.unwrap_or_default(), kind: kind.unwrap_or_default() };
             if let Some(audience) = audience
@@ -472,6 +477,8 @@ fn issuer_url(text: &str) -> Result<Issuer, String> {
     text.parse().map_err(|e: ParseIssuerError| e.to_string())
 }
 
+/// Characters of a name in the file that is told when something is wrong with it: enough to find it.
+pub(super) const TOLD_CHARS_MAX: usize = 64;
 /// Most connections: beyond it a process runs out of file descriptors on common systems.
 const CONNECTIONS_MAX: u32 = 500_000;
 /// Most that any one caller may be allowed: above this a limit is none.

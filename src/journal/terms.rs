@@ -57,10 +57,12 @@ impl Term {
 
 /// Bits of a hash: with the place of an event in its block it makes 32.
 pub(super) const HASH_BITS: u32 = 22;
+/// Terms of an event that has many; more cost one more allocation.
+const TERMS_USUAL: usize = 20;
 
 /// The terms of an event, each once.
 pub(super) fn terms(event: &Event) -> Box<[Term]> {
-    let mut all = Vec::with_capacity(20);
+    let mut all = Vec::with_capacity(TERMS_USUAL);
     visit(event, &mut |kind, text| all.push(Term::of(kind, text)));
     all.sort_unstable();
     all.dedup();

@@ -220,7 +220,7 @@ impl KeyRing {
 
     /// The key of that name, unless it is distrusted or gone.
     pub(super) fn find(&self, key_id: &str) -> Result<Arc<SigningKey>, MintError> {
-        let gone = || MintError::KeyGone(key_id.chars().take(64).collect());
+        let gone = || MintError::KeyGone(key_id.chars().take(TOLD_CHARS_MAX).collect());
         let key_id: KeyId = key_id.parse().map_err(|_| gone())?;
         let loaded = self.loaded();
         match loaded.state.find(&key_id) {
@@ -362,6 +362,8 @@ impl fmt::Debug for KeyRing {
     }
 }
 
+/// Characters of an unknown key's name that are told.
+const TOLD_CHARS_MAX: usize = 64;
 /// A list of some dozens of keys.
 const LIST_BYTES_MAX: u64 = 64 << 10;
 /// An RSA key of 8192 bits in PEM.

@@ -13,7 +13,7 @@ use super::limits::{SPIFFE_ID_BYTES_MAX, TRUST_DOMAIN_BYTES_MAX};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSpiffeIdError {
     /// SPIFFE-ID §2.3.
-    #[error("longer than 2048 bytes")]
+    #[error("longer than {SPIFFE_ID_BYTES_MAX} bytes")]
     TooLong,
     /// SPIFFE-ID §2: the scheme is `spiffe`.
     #[error("scheme is not `spiffe`")]
@@ -22,7 +22,7 @@ pub enum ParseSpiffeIdError {
     #[error("trust domain is empty")]
     TrustDomainEmpty,
     /// SPIFFE-ID §2.1.
-    #[error("trust domain is longer than 255 bytes")]
+    #[error("trust domain is longer than {TRUST_DOMAIN_BYTES_MAX} bytes")]
     TrustDomainTooLong,
     /// SPIFFE-ID §2.1: lower-case letters, digits, dot, dash and underscore; no port, no user.
     #[error("trust domain holds a character outside `a-z 0-9 . - _`")]
