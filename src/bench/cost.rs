@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::time::TimeValLike as _;
 
 use super::error::BenchError;
@@ -42,6 +43,11 @@ pub(in crate::bench) fn of_other(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
+/// True when what is written there never reaches a disk, as far as the system says so.
+pub(in crate::bench) fn is_in_memory(folder: &Path) -> bool {
+    statfs(folder).is_ok_and(|at| at.filesystem_type() == TMPFS_MAGIC)
+}
+
 /// The median time of an append with `fdatasync` in that folder.
 pub(in crate::bench) fn of_sync(folder: &Path) -> Result<Duration, BenchError> {
     let path = folder.join("carnet-bench-sync");
@@ -63,3 +69,6 @@ fn time_syncs(path: &Path) -> std::io::Result<Duration> {
     times.sort_unstable();
     Ok(times.get(SYNCS / 2).copied().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

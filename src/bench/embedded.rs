@@ -13,7 +13,7 @@ use super::error::BenchError;
 use super::plan::Plan;
 use super::site::{Member, Site, agents_used, member, needs_resource_server};
 use crate::broker::limit::CallerLimits;
-use crate::broker::open;
+use crate::broker::{Broker, open};
 use crate::clock::Clock;
 use crate::dev::ca::DevCa;
 use crate::dev::workload_api::{Offer, WorkloadApi};
@@ -48,9 +48,9 @@ pub(in crate::bench) struct Embedded {
 }
 
 impl Embedded {
-    /// The keys that verify its tokens.
-    pub(in crate::bench) fn key_set(&self) -> String {
-        self.running.broker().jwks()
+    /// The broker.
+    pub(in crate::bench) fn broker(&self) -> Broker {
+        self.running.broker().clone()
     }
 
     /// Ends the broker in good order.

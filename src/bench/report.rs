@@ -32,6 +32,9 @@ pub struct Report {
     pub echo_p50_us: u64,
     /// Median time of one append and `fdatasync` in the journal's folder, in microseconds.
     pub fdatasync_us: u64,
+    /// What to know about the run before its figures are believed; for eyes.
+    #[serde(skip)]
+    pub notes: Vec<String>,
     /// What went wrong, each kind once and not all of them; for eyes.
     #[serde(skip)]
     pub problems: Vec<String>,

@@ -66,6 +66,7 @@ async fn measure(plan: &Plan, askers: &Askers, answering: &Handle) -> Result<Rep
     let recorder = plan.record.as_deref().map(Recorder::create).transpose()?.map(Arc::new);
     let site = Site::open(plan, askers).await?;
     let fdatasync = sync_time(&site.folder).await?;
+    let notes = notes(plan, &site.folder);
     let in_flight = usize::try_from(plan.in_flight).unwrap_or(1);
     let mut slots = RequestSlot::all(&site, askers, in_flight, recorder.as_ref()).await?;
     let sizes = sample(&mut slots).await?;
@@ -79,7 +80,21 @@ async fn measure(plan: &Plan, askers: &Askers, answering: &Handle) -> Result<Rep
     let after = echo.measure(askers, plan.echo / 2).await?;
     site.close().await;
     let here = matches!(plan.place, Place::Embedded { .. }) || plan.kind == Kind::Verify;
-    report(&measured, &[before, after], (fdatasync, connections), here)
+    Ok(Report { notes, ..report(&measured, &[before, after], (fdatasync, connections), here)? })
+}
+
+/// What to know about a run before its figures are believed.
+fn notes(plan: &Plan, folder: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(agents) = plan.agents.filter(|agents| *agents > plan.in_flight) {
+        notes.push(format!("of {agents} agents {} are used: no more are in flight", plan.in_flight));
+    }
+    if matches!(plan.place, Place::Embedded { .. }) && cost::is_in_memory(folder) {
+        notes.push(
+            "the journal lies in memory, where a sync costs nothing: `--data-dir` takes a folder on a disk".into(),
+        );
+    }
+    notes
 }
 
 /// What is driven.
@@ -172,6 +187,7 @@ fn report(
         errors: measured.tally.errors,
         echo_p50_us: before.tally.quantile_us(0.5).midpoint(after.tally.quantile_us(0.5)),
         fdatasync_us: us(fdatasync),
+        notes: Vec::new(),
         problems: measured.tally.problems.clone(),
     })
 }

@@ -1,7 +1,9 @@
 //! Where a run takes place: a broker's address, and the identities that take part. It opens connections from the threads that
 //! ask, so that what TLS costs the clients is counted as theirs.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use tonic::transport::Channel;
 
@@ -9,10 +11,12 @@ use super::drive::Askers;
 use super::error::BenchError;
 use super::plan::{AGENTS_MAX, Kind, Place, Plan};
 use super::{embedded, remote};
+use crate::broker::Broker;
 use crate::identity::client::{Dialer, ServerIdentity, connect};
 use crate::identity::get::get;
 use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
 use crate::model::spiffe_id::SpiffeId;
+use crate::verifier::keys::{FetchError, FetchKeys};
 
 /// Where the key set lies below the issuer.
 const KEYS_PATH: &str = "/jwks.json";
@@ -66,14 +70,13 @@ impl Site {
         channel.map_err(BenchError::start("a connection to the broker"))
     }
 
-    /// The key set of `issuer`: of the embedded broker, or fetched.
-    pub(in crate::bench) async fn key_set(&self, issuer: &str, as_whom: &Workload) -> Result<String, BenchError> {
+    /// Where the keys of `issuer` come from: the embedded broker, or its page.
+    pub(in crate::bench) fn keys(&self, issuer: &str, as_whom: &Workload) -> Result<KeySource, BenchError> {
         if let Some(embedded) = &self.embedded {
-            return Ok(embedded.key_set());
+            return Ok(KeySource::Here(embedded.broker()));
         }
         let dialer = Dialer::for_protocol(issuer, as_whom, self.broker.clone(), b"http/1.1");
-        let dialer = dialer.map_err(BenchError::start("the issuer's keys"))?;
-        get(&dialer, KEYS_PATH).await.map_err(BenchError::start("the issuer's keys"))
+        Ok(KeySource::There(dialer.map_err(BenchError::start("the issuer's keys"))?))
     }
 
     /// Ends what was started.
@@ -81,6 +84,23 @@ impl Site {
         if let Some(embedded) = self.embedded.take() {
             embedded.close().await;
         }
+    }
+}
+
+/// Where an issuer's keys come from.
+pub(in crate::bench) enum KeySource {
+    Here(Broker),
+    There(Dialer),
+}
+
+impl FetchKeys for KeySource {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<String, FetchError>> + Send + '_>> {
+        Box::pin(async move {
+            match self {
+                Self::Here(broker) => Ok(broker.jwks()),
+                Self::There(dialer) => get(dialer, KEYS_PATH).await.map_err(|error| FetchError(Box::new(error))),
+            }
+        })
     }
 }
 

@@ -64,10 +64,13 @@ impl Desk {
         let trust = Trust::over(own.workload.clone(), AcceptedDomains::Own, clock.clone());
         let trust = trust.map_err(BenchError::start("the resource server"))?;
         let issuer = issuer(&making)?;
-        let keys = site.key_set(issuer.as_str(), &own.workload).await?;
+        let keys = site.keys(issuer.as_str(), &own.workload)?;
         let settings = Settings::new(issuer, AUDIENCE.parse().map_err(BenchError::start("the audience"))?);
         let verifier = Arc::new(Verifier::new(settings, clock, Box::new(|_| {})));
-        verifier.keys().install(&keys).map_err(BenchError::start("the issuer's keys"))?;
+        verifier.keys().refresh(&keys).await.map_err(BenchError::start("the issuer's keys"))?;
+        // A run may last longer than a copy of the keys is good for.
+        let issuer_keys = Arc::clone(verifier.keys());
+        tokio::spawn(async move { issuer_keys.keep_fresh(&keys).await });
         let watching = connect(&site.address, &own.workload, site.broker.clone());
         let watching = watching.await.map_err(BenchError::start("the stream of revocations"))?;
         follow_from(watching, &verifier).await?;

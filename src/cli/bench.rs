@@ -39,7 +39,7 @@ pub(in crate::cli) struct Args {
     /// Requests in flight.
     #[arg(long, value_name = "N", default_value_t = 256)]
     in_flight: u32,
-    /// Agents, each with a connection of its own [default: one for each request in flight, as agents ask step by step].
+    /// Agents, each with a connection of its own; no more than are in flight [default: one for each request in flight, as agents ask step by step].
     #[arg(long, value_name = "N")]
     agents: Option<u32>,
     /// Policies that match nothing, added to the embedded broker's bundle.
@@ -48,7 +48,8 @@ pub(in crate::cli) struct Args {
     /// The embedded broker's policy bundle [default: the shipped one].
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     policy: Option<PathBuf>,
-    /// Where the embedded broker's journal lies [default: the folder for temporary files].
+    /// Where the embedded broker's journal lies: a folder on a disk, or its syncs cost nothing [default: the folder for temporary
+    /// files].
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     data_dir: Option<PathBuf>,
     /// How long is measured.
@@ -93,8 +94,8 @@ pub(in crate::cli) fn run(command: Command, out: Output) -> Result<Exit, CliErro
     } else {
         out.record(&crate::cli::output::value::Value::json(&report.to_json()))?;
     }
-    for problem in &report.problems {
-        say(problem);
+    for told in report.notes.iter().chain(&report.problems) {
+        say(told);
     }
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Remote })
 }

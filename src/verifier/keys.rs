@@ -99,8 +99,12 @@ impl IssuerKeys {
     /// Keeps the keys fresh for as long as it is polled: a task of its own.
     pub async fn keep_fresh(&self, source: &dyn FetchKeys) {
         loop {
-            if let Err(error) = self.refresh(source).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the issuer's keys were not renewed");
+            match self.refresh(source).await {
+                // What was asked for a moment ago is as fresh as it can be.
+                Ok(()) | Err(RefreshError::Cooldown) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the issuer's keys were not renewed");
+                }
             }
             // Never in a tight loop, whatever is configured.
             tokio::time::sleep(self.pause().max(Duration::from_secs(1))).await;
