@@ -1,5 +1,6 @@
 //! `carnet demo`: the whole story, told for eyes; it ends with an error when anything went otherwise than it should.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::dev;
@@ -11,6 +12,7 @@ use crate::clock::Stopwatch;
 use crate::config::settings::{LogFormat, LogSettings};
 use crate::dev::demo::error::DemoError;
 use crate::dev::demo::{self, Step, Told};
+use crate::dev::next_steps::quoted;
 use crate::server::log;
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +43,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         return Err(error.into());
     }
     if out.is_table() {
-        out.text(&closing(ending, watch.elapsed(), out.paint()))?;
+        out.text(&closing(&program, ending, watch.elapsed(), out.paint()))?;
     } else {
         out.rows(&[], told)?;
     }
@@ -104,15 +106,24 @@ fn line(news: &Told, chapter: u32, paint: Paint) -> String {
     }
 }
 
-fn closing(ending: demo::Ending, took: Duration, paint: Paint) -> String {
+/// The commands work as they stand, from any folder.
+fn closing(program: &Path, ending: demo::Ending, took: Duration, paint: Paint) -> String {
     let steps = ending.held + ending.failed;
     let (tone, word) =
         if ending.failed == 0 { (Tone::Good, "as it should be") } else { (Tone::Bad, "NOT as it should be") };
     let verdict = paint.tone(tone, word).into_owned();
-    let next = paint.tone(Tone::Strong, "Next").into_owned();
-    format!(
-        "\n{verdict}: {} of {steps} steps, {:.1} s\n\n{next}\n   carnet dev          the same broker, left running, with commands to try\n   carnet audit --help search, explain, export and verify the record\n   deploy/policy       the policies that decided all this, to start from\n",
-        ending.held,
-        took.as_secs_f64(),
-    )
+    let mut text = format!("\n{verdict}: {} of {steps} steps, {:.1} s\n", ending.held, took.as_secs_f64());
+    let program = quoted(&program.display().to_string());
+    text.push_str(&format!("\n{}\n", paint.tone(Tone::Strong, "Next; each line works as it stands:")));
+    for (command, about) in NEXT {
+        text.push_str(&format!("\n{}\n{program} {command}\n", paint.tone(Tone::Faint, about)));
+    }
+    text
 }
+
+/// What to try after the demo.
+const NEXT: [(&str, &str); 3] = [
+    ("dev", "the same broker, left running, with commands to try"),
+    ("audit --help", "search, explain, export and verify the record"),
+    ("policy --help", "check and test the policies that decided all this: they lie in deploy/policy, to start from"),
+];

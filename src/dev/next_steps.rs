@@ -130,7 +130,8 @@ impl Place<'_> {
 }
 
 /// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | ',' | '+');
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -37,6 +37,16 @@ fn the_whole_story_is_told_and_holds() {
         let told = text.lines().find(|line| line.contains(step)).unwrap_or_else(|| panic!("no `{step}` in {text}"));
         assert!(told.contains(answer), "`{step}` without `{answer}`: {told}");
     }
+    // What it says to try next works as it is printed, from another folder and with nothing but what the line says.
+    let printed = |line: &&str| line.starts_with(env!("CARGO_BIN_EXE_carnet"));
+    let commands: Vec<&str> = text.lines().filter(printed).collect();
+    assert!(commands.iter().any(|command| command.ends_with(" dev")), "{text}");
+    for command in commands {
+        // `dev` stays until it is ended; what it prints is tried elsewhere.
+        let command = if command.ends_with(" dev") { format!("{command} --help") } else { command.to_owned() };
+        let output = Command::new("sh").arg("-c").arg(&command).current_dir("/").env_clear().output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
     // Stable enough to paste: no line has an id that differs from run to run.
     let random = |word: &str| word.len() >= 24 && word.bytes().all(|b| b.is_ascii_hexdigit());
     assert!(!text.split(|c: char| !c.is_ascii_alphanumeric()).any(random), "{text}");
