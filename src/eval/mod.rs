@@ -25,7 +25,7 @@ pub enum EvalError {
         /// The file.
         path: PathBuf,
     },
-    /// A line is not of the documented form.
+    /// A line is not of the form that `docs/eval.md` says.
     #[error("`{}`, line {line}: {problem}", path.display())]
     Line {
         /// The file.

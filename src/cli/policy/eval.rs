@@ -17,7 +17,7 @@ pub(in crate::cli) struct Args {
     /// The bundle that decides; its catalogue is replaced by the tools of the data.
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// The folder of recorded tasks and calls.
+    /// The folder of recorded tasks and calls: docs/eval.md says what it holds.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Where a line is written for each call.

@@ -108,7 +108,7 @@ impl Folder {
     /// `scopes.jsonl` may.
     ///
     /// # Errors
-    /// When a file can't be read, is too large, or a line is not of the documented form.
+    /// When a file can't be read, is too large, or a line is not of the form that `docs/eval.md` says.
     pub fn read(dir: &Path) -> Result<Self, EvalError> {
         let mut folder = Self::default();
         each_line(&dir.join("tasks.jsonl"), |task: Task| {
