@@ -1,6 +1,9 @@
 //! The command line as people and scripts meet it: help, exit codes, and a dev broker whose printed commands are run as they
 //! are printed.
 
+mod bench;
+mod pages;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -50,7 +53,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 44] = [
     "dev",
     "demo",
     "serve",
@@ -91,7 +94,9 @@ const COMMANDS: [&str; 42] = [
     "key list",
     "key rotate",
     "key distrust",
+    "login",
     "bench request",
+    "bench revoke",
     "bench verify",
 ];
 
