@@ -2,6 +2,7 @@
 
 mod doors;
 mod inspect;
+mod signalled;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,15 +63,18 @@ impl Machine {
     }
 
     fn settings_with(&self, more: &str) -> Settings {
-        let text = format!(
+        let environment = Environment::from([("SPIFFE_ENDPOINT_SOCKET".to_owned(), self.own.endpoint())]);
+        config::parse(&self.text(more), &environment).unwrap()
+    }
+
+    fn text(&self, more: &str) -> String {
+        format!(
             "data_dir = {data:?}\npolicy_dir = {policy:?}\nissuer = \"https://carnet.{DOMAIN}\"\n{more}\n\
              [workloads]\nlisten = \"127.0.0.1:0\"\ntrust_domains = [\"{DOMAIN}\"]\nconnect_timeout = \"1s\"\n\
              drain_timeout = \"5s\"\n[https]\nlisten = \"127.0.0.1:0\"\n[revocation]\nheartbeat = \"100ms\"\n",
             data = self.pki.path("data"),
             policy = self.pki.path("policy"),
-        );
-        let environment = Environment::from([("SPIFFE_ENDPOINT_SOCKET".to_owned(), self.own.endpoint())]);
-        config::parse(&text, &environment).unwrap()
+        )
     }
 
     async fn start(&self) -> Running {
