@@ -3,6 +3,7 @@
 //! tells them on stdout, and ends at SIGTERM. Whoever is authenticated is authorized: what a caller may do is not tried here.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::rejection::BytesRejection;
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use carnet::clock::Clock;
@@ -24,8 +26,9 @@ use carnet::jose::jws::Unverified;
 use carnet::jose::profile::JWT_SVID;
 use carnet::model::spiffe_id::SpiffeId;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +38,10 @@ const ENDPOINT_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
 const FIRST_SVID_WITHIN: Duration = Duration::from_secs(3600);
 /// How long a handshake may take, on either side.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a server that shook hands may take to say that it refuses us: in TLS 1.3 it says so afterwards.
+const REFUSAL_WITHIN: Duration = Duration::from_millis(500);
+/// How long to wait when no connection can be accepted, for want of file descriptors say.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long the first JWT bundles may take, once somebody asks for what they verify.
 const FIRST_BUNDLES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -43,7 +50,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(format!("# {error}"));
+            complain(&*error);
             ExitCode::FAILURE
         }
     }
@@ -65,7 +72,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         tell("READY".to_owned());
         let router = router(Control { jwt: JwtSource::follow(&workload), workload });
         tokio::select! {
-            ended = greet(x509, acceptor) => ended?,
+            () = greet(x509, acceptor) => {}
             ended = axum::serve(control, router) => ended?,
         }
         Ok::<(), Box<dyn Error>>(())
@@ -81,10 +88,22 @@ fn tell(line: String) {
     println!("{line}");
 }
 
+#[expect(clippy::print_stderr, reason = "a suite reads four lines from stdout, and nothing else")]
+fn complain(error: &dyn Error) {
+    eprintln!("{}", in_words(error));
+}
+
 /// Tells every authenticated peer who it is. Whoever is refused gets nothing.
-async fn greet(listener: TcpListener, acceptor: PeerAcceptor) -> std::io::Result<()> {
+async fn greet(listener: TcpListener, acceptor: PeerAcceptor) {
     loop {
-        let (tcp, address) = listener.accept().await?;
+        let (tcp, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                complain(&error);
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                continue;
+            }
+        };
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(tcp, Some(address))).await;
@@ -109,6 +128,8 @@ fn router(control: Control) -> Router {
         .route("/v1/jwt/validate", post(validate))
         .route("/v1/jwt/fetch", post(fetch))
         .route("/v1/x509/dial", post(dial))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .with_state(control)
 }
 
@@ -149,8 +170,16 @@ async fn info() -> Response {
     answer(StatusCode::OK, &json!({ "sdk": "carnet", "sdk_version": env!("CARGO_PKG_VERSION"), "language": "rust" }))
 }
 
-fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Verdict> {
-    serde_json::from_slice(body).map_err(|error| Verdict::Failed(format!("the request is malformed: {error}")))
+async fn unknown(method: Method, uri: Uri) -> Verdict {
+    Verdict::Unsupported(format!("there is no {method} {}", uri.path()))
+}
+
+/// A body, or why it could not be had: it is too large, say.
+type Body = Result<Bytes, BytesRejection>;
+
+fn read<T: DeserializeOwned>(body: Body) -> Result<T, Verdict> {
+    let body = body.map_err(|error| Verdict::Failed(error.body_text()))?;
+    serde_json::from_slice(&body).map_err(|error| Verdict::Failed(format!("the request is malformed: {error}")))
 }
 
 #[derive(Deserialize)]
@@ -159,8 +188,8 @@ struct Validate {
     audience: String,
 }
 
-async fn validate(State(control): State<Control>, body: Bytes) -> Result<Verdict, Verdict> {
-    let asked: Validate = read(&body)?;
+async fn validate(State(control): State<Control>, body: Body) -> Result<Verdict, Verdict> {
+    let asked: Validate = read(body)?;
     let authorities = match control.jwt.heard(FIRST_BUNDLES_WITHIN).await {
         Held::Given(authorities) => authorities,
         Held::Withdrawn => JwtAuthorities::default(),
@@ -179,30 +208,42 @@ struct Fetch {
     spiffe_id: Option<String>,
 }
 
-async fn fetch(State(control): State<Control>, body: Bytes) -> Result<Verdict, Verdict> {
-    let Fetch { audience, spiffe_id } = read(&body)?;
+async fn fetch(State(control): State<Control>, body: Body) -> Result<Verdict, Verdict> {
+    let Fetch { audience, spiffe_id } = read(body)?;
+    if audience.is_empty() || audience.iter().any(String::is_empty) {
+        return Err(Verdict::Rejected("an audience is needed".to_owned()));
+    }
     let spiffe_id = spiffe_id.unwrap_or_default();
     if !spiffe_id.is_empty() {
         spiffe_id.parse::<SpiffeId>().map_err(|error| refused(&error))?;
     }
-    let fetched = fetch_jwt_svids(&control.workload, audience, spiffe_id).await;
+    let fetched = fetch_jwt_svids(&control.workload, audience.clone(), spiffe_id.clone()).await;
     let svids = fetched.map_err(|status| match status.code() {
         tonic::Code::PermissionDenied | tonic::Code::InvalidArgument => Verdict::Rejected(status.message().to_owned()),
         tonic::Code::Unimplemented => Verdict::Unsupported(status.message().to_owned()),
         _ => Verdict::Failed(status.message().to_owned()),
     })?;
-    svids.iter().try_for_each(check_own)?;
+    if svids.is_empty() {
+        return Err(Verdict::Failed("the Workload API gave no JWT-SVID".to_owned()));
+    }
+    svids.iter().try_for_each(|svid| check_own(svid, &audience, &spiffe_id))?;
     let shown = svids.into_iter().map(|s| json!({ "spiffe_id": s.spiffe_id, "token": s.token, "hint": s.hint }));
     Ok(Verdict::Good(json!({ "svids": shown.collect::<Vec<_>>() })))
 }
 
-/// What the Workload API gives us must have the form of a JWT-SVID and name whom it is said to name.
-fn check_own(svid: &OwnJwtSvid) -> Result<(), Verdict> {
+/// What the Workload API gives us must have the form of a JWT-SVID, name whom it is said to name, and be what was asked for.
+fn check_own(svid: &OwnJwtSvid, audience: &[String], spiffe_id: &str) -> Result<(), Verdict> {
     let token = Unverified::parse(&svid.token, &JWT_SVID).map_err(|error| refused(&error))?;
-    match token.danger_unverified_text("sub") {
-        Some(sub) if sub == svid.spiffe_id => Ok(()),
-        _ => Err(Verdict::Rejected("the token of the Workload API names somebody else".to_owned())),
+    let claims = token.danger_unverified_claims().map_err(|error| refused(&error))?;
+    let named = claims.text("sub").map_err(|error| refused(&error))?;
+    if named != Some(&svid.spiffe_id) || !(spiffe_id.is_empty() || svid.spiffe_id == spiffe_id) {
+        return Err(Verdict::Rejected("the token of the Workload API names somebody else".to_owned()));
     }
+    let given = claims.audiences().map_err(|error| refused(&error))?;
+    if audience.iter().any(|asked| !given.contains(&asked.as_str())) {
+        return Err(Verdict::Rejected("the token of the Workload API is for another audience".to_owned()));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -210,16 +251,26 @@ struct Dial {
     address: String,
 }
 
-async fn dial(State(control): State<Control>, body: Bytes) -> Result<Verdict, Verdict> {
-    let Dial { address } = read(&body)?;
+async fn dial(State(control): State<Control>, body: Body) -> Result<Verdict, Verdict> {
+    let Dial { address } = read(body)?;
     let failed = |error: &dyn Error| Verdict::Failed(in_words(error));
     let dialer = Dialer::for_protocols(&address, &control.workload, ServerIdentity::DangerAnybody, &[]);
     let dialer = dialer.map_err(|error| failed(&error))?;
     let dialled = tokio::time::timeout(HANDSHAKE_WITHIN, dialer.dial()).await.map_err(|error| failed(&error))?;
-    match dialled {
-        Ok(connection) => Ok(Verdict::Good(json!({ "spiffe_id": connection.spiffe_id().as_str() }))),
-        Err(error) => Err(refusal_of_server(&error).map_or_else(|| failed(&error), Verdict::Rejected)),
+    let mut connection =
+        dialled.map_err(|error| refusal_of_server(&error).map_or_else(|| failed(&error), Verdict::Rejected))?;
+    if let Ok(Err(error)) = tokio::time::timeout(REFUSAL_WITHIN, connection.read(&mut [0])).await
+        && is_refusal(&error)
+    {
+        return Err(Verdict::Failed(format!("the server refuses us: {}", in_words(&error))));
     }
+    Ok(Verdict::Good(json!({ "spiffe_id": connection.spiffe_id().as_str() })))
+}
+
+/// An alert, or what is left of one. A server that merely closes without a word has not refused.
+fn is_refusal(error: &std::io::Error) -> bool {
+    let alert = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(alert, Some(rustls::Error::AlertReceived(_))) || error.kind() == ErrorKind::ConnectionReset
 }
 
 fn refused(error: &dyn Error) -> Verdict {

@@ -36,6 +36,8 @@ pub struct Offer {
     pub jwt_bundles: BTreeMap<TrustDomain, serde_json::Value>,
     /// What signs its JWT-SVIDs.
     pub issuer: Option<Arc<DevCa>>,
+    /// JWT-SVIDs that are given in place of signed ones, whatever was asked for: a SPIFFE ID and a token each.
+    pub jwt_svids: Option<Vec<(String, String)>>,
 }
 
 impl Offer {
@@ -246,6 +248,11 @@ impl SpiffeWorkloadApi for Service {
             return Err(Status::invalid_argument("an audience is needed"));
         }
         let offer = self.offered()?;
+        if let Some(given) = &offer.jwt_svids {
+            let svids =
+                given.iter().cloned().map(|(spiffe_id, svid)| pb::Jwtsvid { spiffe_id, svid, hint: String::new() });
+            return Ok(Response::new(pb::JwtsvidResponse { svids: svids.collect() }));
+        }
         let issuer = offer.issuer.as_ref().ok_or_else(no_identity)?;
         let mut svids = Vec::new();
         for svid in offer.svids.iter().filter(|svid| spiffe_id.is_empty() || svid.spiffe_id == spiffe_id) {

@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, IsCa};
 use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::process::{Child, Command};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -25,18 +25,29 @@ struct Harness {
     control: u16,
 }
 
+/// The harness, about to be started over this Workload API.
+fn command(endpoint: &str) -> Command {
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.parent().unwrap().with_file_name("examples").join("spiffe_harness");
+    assert!(
+        path.exists(),
+        "`cargo test` builds {}; for this file alone, `cargo build --examples` does",
+        path.display()
+    );
+    // With few file descriptors, as a test uses them up; it needs about twenty.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\""]).arg(path);
+    command.env_clear().env("SPIFFE_ENDPOINT_SOCKET", endpoint).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+fn terminate(child: &Child) {
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+}
+
 impl Harness {
     async fn start(api: &WorkloadApi) -> Self {
-        let tests = std::env::current_exe().unwrap();
-        let path = tests.parent().unwrap().with_file_name("examples").join("spiffe_harness");
-        assert!(
-            path.exists(),
-            "`cargo test` builds {}; for this file alone, `cargo build --examples` does",
-            path.display()
-        );
-        let mut command = Command::new(path);
-        command.env_clear().env("SPIFFE_ENDPOINT_SOCKET", api.endpoint());
-        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut child = command(&api.endpoint()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut told = Vec::new();
         loop {
@@ -109,8 +120,76 @@ async fn it_tells_who_it_is_and_ends_at_sigterm() {
     let (status, info) = harness.ask("GET", "/v1/info", &Value::Null).await;
     assert_eq!((status, &info["sdk"], &info["language"]), (200, &json!("carnet"), &json!("rust")));
     assert!(info["sdk_version"].is_string());
-    kill(Pid::from_raw(harness.child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    // Not even for those who are in the middle of something.
+    let mut shaking = TcpStream::connect(("127.0.0.1", harness.x509)).await.unwrap();
+    let mut asking = TcpStream::connect(("127.0.0.1", harness.control)).await.unwrap();
+    asking.write_all(b"POST /v1/jwt/validate HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    terminate(&harness.child);
     assert!(soon(harness.child.wait()).await.unwrap().success());
+    for connection in [&mut shaking, &mut asking] {
+        let _ended_or_reset = soon(connection.read(&mut [0])).await;
+    }
+}
+
+#[tokio::test]
+async fn it_ends_at_sigterm_before_it_has_an_identity() {
+    let pki = Pki::new();
+    let socket = pki.path("silent.sock");
+    let silent = UnixListener::bind(&socket).unwrap();
+    let mut child = command(&format!("unix://{}", socket.display())).spawn().unwrap();
+    // Whoever asks for an identity listens to signals already.
+    let _held = soon(silent.accept()).await.unwrap();
+    terminate(&child);
+    assert!(soon(child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_on_stderr_and_stdout_has_nothing_but_the_contract() {
+    let mut command = command("");
+    command.env_remove("SPIFFE_ENDPOINT_SOCKET").stderr(Stdio::piped());
+    let output = soon(command.output()).await.unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
+}
+
+#[tokio::test]
+async fn every_answer_says_how_it_stands() {
+    let pki = Pki::new();
+    let api = pki.serve(pki.offer("/sut", &[]));
+    let harness = Harness::start(&api).await;
+    let too_large = Value::String("x".repeat(2 << 20));
+    for (method, path, body, wanted, status) in [
+        ("POST", "/v1/jwt/validate", json!({ "token": "x", "audience": "carnet" }), 422, "rejected"),
+        ("POST", "/v1/jwt/other", json!({}), 501, "unsupported"),
+        ("GET", "/", Value::Null, 501, "unsupported"),
+        ("GET", "/v1/jwt/validate", Value::Null, 501, "unsupported"),
+        ("DELETE", "/v1/info", Value::Null, 501, "unsupported"),
+        ("POST", "/v1/jwt/validate", Value::Null, 500, "error"),
+        ("POST", "/v1/jwt/validate", too_large.clone(), 500, "error"),
+        ("POST", "/v1/jwt/fetch", too_large.clone(), 500, "error"),
+        ("POST", "/v1/x509/dial", too_large, 500, "error"),
+    ] {
+        let (code, body) = harness.ask(method, path, &body).await;
+        assert_eq!((code, &body["status"]), (wanted, &json!(status)), "{method} {path}: {body}");
+        assert!(body["message"].is_string(), "{method} {path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn it_survives_more_connections_than_it_can_hold() {
+    let pki = Pki::new();
+    let api = pki.serve(pki.offer("/sut", &[]));
+    let mut harness = Harness::start(&api).await;
+    let mut held = Vec::new();
+    for _ in 0..80 {
+        held.push(TcpStream::connect(("127.0.0.1", harness.x509)).await.unwrap());
+    }
+    // Those for whom there is no descriptor wait; a harness that took that to heart would be gone by now.
+    let over = tokio::time::timeout(Duration::from_millis(300), harness.child.wait()).await;
+    assert!(over.is_err(), "it ended: {over:?}");
+    drop(held);
+    let own = pki.ca.issue(&id("/peer"), pki.now(), HOUR).unwrap();
+    assert_eq!(harness.greets(Some(&own)).await, format!("spiffe://{DOMAIN}/peer\n"));
 }
 
 #[tokio::test]
@@ -268,6 +347,39 @@ async fn it_fetches_jwt_svids_of_its_own() {
     assert_eq!(harness.post("/v1/jwt/fetch", json!({ "audience": ["carnet"] })).await.0, 500);
 }
 
+#[tokio::test]
+async fn it_hands_out_no_jwt_svid_but_what_was_asked_for() {
+    let pki = Pki::new();
+    let api = pki.serve(pki.offer("/sut", &[]));
+    let harness = Harness::start(&api).await;
+    let sut = id("/sut").to_string();
+    let token = |audience: &str| jwt(&pki.ca, &sut, audience, &pki, HOUR);
+    let given = |svids: Vec<(&String, String)>| {
+        let jwt_svids = Some(svids.into_iter().map(|(name, token)| (name.clone(), token)).collect());
+        api.offer(Offer { jwt_svids, ..pki.offer("/sut", &[]) });
+    };
+    let (anybody, other) = (String::new(), id("/other").to_string());
+    for (name, svids, asked, status) in [
+        ("control", vec![(&sut, token("carnet"))], &sut, 200),
+        ("control: of anybody", vec![(&sut, token("carnet"))], &anybody, 200),
+        ("none", vec![], &anybody, 500),
+        ("for another audience", vec![(&sut, token("else"))], &anybody, 422),
+        ("of another", vec![(&sut, token("carnet"))], &other, 422),
+        ("of another than it is said to be of", vec![(&other, token("carnet"))], &other, 422),
+        ("one of two is for another audience", vec![(&sut, token("carnet")), (&sut, token("else"))], &anybody, 422),
+        ("no token", vec![(&sut, "x".to_owned())], &anybody, 422),
+    ] {
+        given(svids);
+        let (code, body) = harness.post("/v1/jwt/fetch", json!({ "audience": ["carnet"], "spiffe_id": asked })).await;
+        assert_eq!(code, status, "{name}: {body}");
+    }
+    given(vec![(&sut, token("carnet"))]);
+    for audience in [json!([]), json!([""]), json!(["carnet", "else"])] {
+        let (code, body) = harness.post("/v1/jwt/fetch", json!({ "audience": audience })).await;
+        assert_eq!((code, &body["status"]), (422, &json!("rejected")), "{audience}");
+    }
+}
+
 /// A TLS server that presents a certificate and asks for none.
 async fn server(svid: &IssuedSvid) -> String {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -288,6 +400,42 @@ async fn server(svid: &IssuedSvid) -> String {
         }
     });
     address
+}
+
+/// A TLS server that wants a certificate of the foreign trust domain.
+async fn server_that_refuses(pki: &Pki) -> String {
+    let svid = pki.ca.issue(&id("/server"), pki.now(), HOUR).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pki.foreign.root().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_client_cert_verifier(clients.build().unwrap())
+        .with_single_cert(svid.chain.clone(), PrivatePkcs8KeyDer::from(svid.key.to_vec()).into())
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            assert!(acceptor.accept(tcp).await.is_err(), "it is refused");
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_us_is_an_error_and_no_success() {
+    let pki = Pki::new();
+    let api = pki.serve(pki.offer("/sut", &[]));
+    let harness = Harness::start(&api).await;
+    let dial = |address: String| harness.post("/v1/x509/dial", json!({ "address": address }));
+    let own = server(&pki.ca.issue(&id("/server"), pki.now(), HOUR).unwrap()).await;
+    assert_eq!(dial(own).await.0, 200, "control");
+    let (status, body) = dial(server_that_refuses(&pki).await).await;
+    assert_eq!((status, &body["status"]), (500, &json!("error")), "{body}");
 }
 
 #[tokio::test]
