@@ -73,7 +73,8 @@ impl JwtAuthorities {
     /// Whom a token was signed for, by a key of their trust domain.
     fn signed(&self, token: &str) -> Result<Signed, JwtSvidError> {
         let unverified = Unverified::parse(token, &JWT_SVID).map_err(JwtSvidError::Form)?;
-        let claimed = unverified.danger_unverified_text("sub").ok_or(ClaimError::Absent("sub"))?;
+        let claimed = unverified.danger_unverified_claims().map_err(JwtSvidError::Form)?;
+        let claimed = claimed.text("sub")?.ok_or(ClaimError::Absent("sub"))?;
         let claimed: SpiffeId = claimed.parse().map_err(JwtSvidError::SpiffeId)?;
         let name = claimed.trust_domain();
         let keys = self.0.get(&name).filter(|set| !set.is_empty());
