@@ -1,9 +1,12 @@
 //! Writes `tests/vectors/spiffe`: SPIFFE IDs, X.509-SVIDs, JWT-SVIDs and JWT bundles, each named by its defect and by the rule
-//! that it breaks, each kind beside controls. Its keys are made anew and thrown away. `corpus DIR` writes what stands in the
-//! vectors as files, one folder for each fuzz target.
+//! that it breaks, each kind beside controls, and with the error that it is to be refused by, so that none passes for another
+//! reason. Its keys are made anew and thrown away. `corpus DIR` writes what stands in the vectors as files, one folder for each
+//! fuzz target.
 
 #[path = "spiffe_vectors/jwt.rs"]
 mod jwt;
+#[path = "spiffe_vectors/rsa.rs"]
+mod rsa;
 #[path = "spiffe_vectors/x509.rs"]
 mod x509;
 
@@ -66,47 +69,47 @@ fn spiffe_ids() -> Value {
         format!("{head}{}", "a".repeat(bytes - head.len()))
     };
     let (name_255, name_256) = (format!("spiffe://{}", "a".repeat(255)), format!("spiffe://{}", "a".repeat(256)));
-    let rows: &[(&str, &str, &str, bool)] = &[
-        ("control", "2", "spiffe://a.test/agent", true),
-        ("control: every character of a path", "2.2", "spiffe://a.test/aZ09.-_/x", true),
-        ("control: every character of a trust domain", "2.1", "spiffe://a-z_0.9/x", true),
-        ("control: a trust domain alone", "2.2", "spiffe://a.test", true),
-        ("control: an IPv4 address", "2.1", "spiffe://10.0.0.1/x", true),
-        ("control: dots in a segment", "2.2", "spiffe://a.test/.../a..b", true),
-        ("control: 2048 bytes", "2.3", &long(2048), true),
-        ("control: a trust domain of 255 bytes", "2.1", &name_255, true),
-        ("empty", "2", "", false),
-        ("another scheme", "2", "https://a.test/agent", false),
-        ("scheme in upper case", "2.4", "SPIFFE://a.test/agent", false),
-        ("scheme alone", "2", "spiffe://", false),
-        ("no slashes", "2", "spiffe:a.test/agent", false),
-        ("no trust domain", "2.1", "spiffe:///agent", false),
-        ("trust domain in upper case", "2.1", "spiffe://A.test/agent", false),
-        ("trust domain with percent-encoding", "2.1", "spiffe://a%2etest/agent", false),
-        ("trust domain with a port", "2.1", "spiffe://a.test:443/agent", false),
-        ("trust domain with a user", "2.1", "spiffe://user@a.test/agent", false),
-        ("trust domain of another alphabet", "2.1", "spiffe://ä.test/agent", false),
-        ("trust domain an IPv6 address", "2.1", "spiffe://[::1]/agent", false),
-        ("trust domain of 256 bytes", "2.1", &name_256, false),
-        ("query", "2", "spiffe://a.test/agent?x=1", false),
-        ("query without a path", "2", "spiffe://a.test?x", false),
-        ("fragment", "2", "spiffe://a.test/agent#x", false),
-        ("slash at the end", "2.2", "spiffe://a.test/agent/", false),
-        ("slash alone", "2.2", "spiffe://a.test/", false),
-        ("empty segment", "2.2", "spiffe://a.test/a//b", false),
-        ("segment of one dot", "2.2", "spiffe://a.test/./agent", false),
-        ("segment of two dots", "2.2", "spiffe://a.test/a/../agent", false),
-        ("two dots at the end", "2.2", "spiffe://a.test/a/..", false),
-        ("path with percent-encoding", "2.2", "spiffe://a.test/%61gent", false),
-        ("path with white space", "2.2", "spiffe://a.test/a b", false),
-        ("path of another alphabet", "2.2", "spiffe://a.test/ä", false),
-        ("path with a colon", "2.2", "spiffe://a.test/a:b", false),
-        ("white space before", "2", " spiffe://a.test/agent", false),
-        ("line break after", "2", "spiffe://a.test/agent\n", false),
-        ("2049 bytes", "2.3", &long(2049), false),
+    let rows: &[(&str, &str, &str, Option<&str>)] = &[
+        ("control", "2", "spiffe://a.test/agent", None),
+        ("control: every character of a path", "2.2", "spiffe://a.test/aZ09.-_/x", None),
+        ("control: every character of a trust domain", "2.1", "spiffe://a-z_0.9/x", None),
+        ("control: a trust domain alone", "2.2", "spiffe://a.test", None),
+        ("control: an IPv4 address", "2.1", "spiffe://10.0.0.1/x", None),
+        ("control: dots in a segment", "2.2", "spiffe://a.test/.../a..b", None),
+        ("control: 2048 bytes", "2.3", &long(2048), None),
+        ("control: a trust domain of 255 bytes", "2.1", &name_255, None),
+        ("empty", "2", "", Some("Scheme")),
+        ("another scheme", "2", "https://a.test/agent", Some("Scheme")),
+        ("scheme in upper case", "2.4", "SPIFFE://a.test/agent", Some("Scheme")),
+        ("scheme alone", "2", "spiffe://", Some("TrustDomainEmpty")),
+        ("no slashes", "2", "spiffe:a.test/agent", Some("Scheme")),
+        ("no trust domain", "2.1", "spiffe:///agent", Some("TrustDomainEmpty")),
+        ("trust domain in upper case", "2.1", "spiffe://A.test/agent", Some("TrustDomainCharacter")),
+        ("trust domain with percent-encoding", "2.1", "spiffe://a%2etest/agent", Some("TrustDomainCharacter")),
+        ("trust domain with a port", "2.1", "spiffe://a.test:443/agent", Some("TrustDomainCharacter")),
+        ("trust domain with a user", "2.1", "spiffe://user@a.test/agent", Some("TrustDomainCharacter")),
+        ("trust domain of another alphabet", "2.1", "spiffe://ä.test/agent", Some("TrustDomainCharacter")),
+        ("trust domain an IPv6 address", "2.1", "spiffe://[::1]/agent", Some("TrustDomainCharacter")),
+        ("trust domain of 256 bytes", "2.1", &name_256, Some("TrustDomainTooLong")),
+        ("query", "2", "spiffe://a.test/agent?x=1", Some("PathCharacter")),
+        ("query without a path", "2", "spiffe://a.test?x", Some("TrustDomainCharacter")),
+        ("fragment", "2", "spiffe://a.test/agent#x", Some("PathCharacter")),
+        ("slash at the end", "2.2", "spiffe://a.test/agent/", Some("PathEmptySegment")),
+        ("slash alone", "2.2", "spiffe://a.test/", Some("PathEmptySegment")),
+        ("empty segment", "2.2", "spiffe://a.test/a//b", Some("PathEmptySegment")),
+        ("segment of one dot", "2.2", "spiffe://a.test/./agent", Some("PathDotSegment")),
+        ("segment of two dots", "2.2", "spiffe://a.test/a/../agent", Some("PathDotSegment")),
+        ("two dots at the end", "2.2", "spiffe://a.test/a/..", Some("PathDotSegment")),
+        ("path with percent-encoding", "2.2", "spiffe://a.test/%61gent", Some("PathCharacter")),
+        ("path with white space", "2.2", "spiffe://a.test/a b", Some("PathCharacter")),
+        ("path of another alphabet", "2.2", "spiffe://a.test/ä", Some("PathCharacter")),
+        ("path with a colon", "2.2", "spiffe://a.test/a:b", Some("PathCharacter")),
+        ("white space before", "2", " spiffe://a.test/agent", Some("Scheme")),
+        ("line break after", "2", "spiffe://a.test/agent\n", Some("PathCharacter")),
+        ("2049 bytes", "2.3", &long(2049), Some("TooLong")),
     ];
     let cases = rows.iter().map(
-        |(name, rule, id, good)| json!({ "name": name, "rule": format!("SPIFFE-ID §{rule}"), "id": id, "good": good }),
+        |(name, rule, id, error)| json!({ "name": name, "rule": format!("SPIFFE-ID §{rule}"), "id": id, "error": error }),
     );
     json!({ "cases": cases.collect::<Vec<_>>() })
 }

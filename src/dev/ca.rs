@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
@@ -78,6 +78,8 @@ pub struct Shape {
     pub extended_key_usages: Vec<ExtendedKeyUsagePurpose>,
     /// The common name: none in an SVID of ours, which makes the SAN critical.
     pub common_name: Option<String>,
+    /// Further extensions, or others in place of those above.
+    pub extensions: Vec<CustomExtension>,
     /// The beginning of its validity.
     pub not_before: Timestamp,
     /// The end of its validity.
@@ -95,6 +97,7 @@ impl Shape {
             key_usages: vec![KeyUsagePurpose::DigitalSignature],
             extended_key_usages: vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
             common_name: None,
+            extensions: Vec::new(),
             not_before: before(now),
             not_after: now.after(life),
         }
@@ -115,6 +118,7 @@ impl Shape {
         params.is_ca = self.is_ca;
         params.key_usages.clone_from(&self.key_usages);
         params.extended_key_usages.clone_from(&self.extended_key_usages);
+        params.custom_extensions.clone_from(&self.extensions);
         params.use_authority_key_identifier_extension = true;
         params.not_before = date(self.not_before)?;
         params.not_after = date(self.not_after)?;

@@ -40,6 +40,15 @@ pub enum SvidError {
     /// X509-SVID §4.3: key usage is there.
     #[error("the certificate has no key usage")]
     NoKeyUsage,
+    /// X509-SVID §4.3: key usage is marked critical.
+    #[error("the key usage is not critical")]
+    KeyUsageNotCritical,
+    /// X509-SVID §4.2, RFC 5280 §4.1.2.6: without a subject the SAN is marked critical.
+    #[error("the certificate has no subject, and its SAN is not critical")]
+    SanNotCritical,
+    /// Its own key is too short to prove anything with.
+    #[error("the RSA key has less than 2048 bits")]
+    WeakKey,
     /// X509-SVID §5.2: neither `keyCertSign` nor `cRLSign`.
     #[error("the key usage allows signing certificates or revocation lists")]
     SigningKeyUsage,
@@ -86,6 +95,9 @@ impl SvidError {
             | Self::CertificateAuthority
             | Self::NoBasicConstraints
             | Self::NoKeyUsage
+            | Self::KeyUsageNotCritical
+            | Self::SanNotCritical
+            | Self::WeakKey
             | Self::SigningKeyUsage
             | Self::NoDigitalSignature
             | Self::NotYetValid

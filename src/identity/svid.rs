@@ -5,6 +5,7 @@ use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 
 use super::error::SvidError;
@@ -49,11 +50,21 @@ pub fn read_leaf(der: &[u8]) -> Result<UnverifiedLeaf, SvidError> {
         Err(_) => return Err(SvidError::Malformed),
     }
     let usage = certificate.key_usage().map_err(|_| SvidError::Malformed)?.ok_or(SvidError::NoKeyUsage)?;
+    if !usage.critical {
+        return Err(SvidError::KeyUsageNotCritical);
+    }
     if usage.value.key_cert_sign() || usage.value.crl_sign() {
         return Err(SvidError::SigningKeyUsage);
     }
     if !usage.value.digital_signature() {
         return Err(SvidError::NoDigitalSignature);
+    }
+    let names = certificate.subject_alternative_name().map_err(|_| SvidError::Malformed)?;
+    if certificate.subject().iter().next().is_none() && names.is_none_or(|names| !names.critical) {
+        return Err(SvidError::SanNotCritical);
+    }
+    if has_weak_key(&certificate) {
+        return Err(SvidError::WeakKey);
     }
     let validity = certificate.validity();
     let authority_key = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
@@ -151,6 +162,13 @@ pub(in crate::identity) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)
     Some((time(validity.not_before), time(validity.not_after)))
 }
 
+/// TLS refuses the signature of such a key as well, but only in a handshake, and without saying why.
+fn has_weak_key(certificate: &X509Certificate<'_>) -> bool {
+    let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() else { return false };
+    let modulus = key.modulus.iter().skip_while(|byte| **byte == 0);
+    modulus.clone().count() * 8 - modulus.clone().next().map_or(0, |byte| byte.leading_zeros() as usize) < RSA_BITS_MIN
+}
+
 fn key_usage_allows_issuing(certificate: &X509Certificate<'_>) -> bool {
     match certificate.key_usage() {
         Ok(None) => true,
@@ -192,6 +210,9 @@ fn time(time: ASN1Time) -> Timestamp {
     // Before 1970 is as good as 1970: over, or valid since ever.
     Timestamp::from_secs(u64::try_from(time.timestamp()).unwrap_or_default())
 }
+
+/// The shortest RSA modulus that TLS verifies with (FIPS 186-5 §5.1), in bits.
+const RSA_BITS_MIN: usize = 2048;
 
 /// `uniformResourceIdentifier` in RFC 5280 §4.2.1.6.
 const URI_TAG: u32 = 6;

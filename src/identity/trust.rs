@@ -12,17 +12,16 @@ use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
 use rustls::{ServerConfig, version};
-use rustls_pki_types::CertificateDer;
 use spiffe_rustls::{TerminalSourcePolicy, TlsStatus};
 
 use super::caller::VerifiedCaller;
-use super::error::{CallerError, IdentityError, JwtSvidError, RefusedToken, SvidError, Unready};
+use super::error::{CallerError, IdentityError, JwtSvidError, RefusedToken, Unready};
 use super::jwt_source::{Held, JwtSource};
 use super::jwt_svid::{JwtAuthorities, JwtSvidRules};
 use super::known_tokens::{KnownTokens, Shown};
 use super::peer::{Proof, Verdict, VerifiedPeer};
 use super::verifier::PeerVerifier;
-use super::view::{LiveView, Part, View, provider};
+use super::view::{LiveView, View, provider};
 use super::workload::{IdentityChanges, Workload};
 use crate::clock::{Clock, LOOK_AGAIN};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
@@ -395,16 +394,6 @@ impl Trust {
             Some(Held::Given(authorities)) => authorities,
             Some(Held::Nothing | Held::Withdrawn) | None => JwtAuthorities::default(),
         }
-    }
-
-    /// What a chain, leaf first, is worth at present: verified as in a handshake, but for the proof that its key is held. It
-    /// lets nobody in.
-    ///
-    /// # Errors
-    /// The first rule that it breaks.
-    pub fn check_chain(&self, chain: &[CertificateDer<'_>]) -> Result<SpiffeId, SvidError> {
-        let (leaf, intermediates) = chain.split_first().ok_or(SvidError::Malformed)?;
-        Ok(self.view().verify(Part::Client, leaf, intermediates, self.clock().now())?.spiffe_id)
     }
 
     /// Ends the updates; from then on nobody is trusted.

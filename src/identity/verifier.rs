@@ -16,6 +16,7 @@ use super::error::SvidError;
 use super::svid::{ShownIdentity, UnverifiedLeaf};
 use super::trust::Trust;
 use super::view::{LiveView, Part, View, provider};
+use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
 /// How either side checks that its peer holds the key of the certificate.
@@ -33,6 +34,30 @@ impl Possession {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+}
+
+impl Trust {
+    /// What a client's chain, leaf first, is worth at present: verified as in a handshake, but for the proof that its key is
+    /// held. It lets nobody in.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_chain(&self, chain: &[CertificateDer<'_>]) -> Result<SpiffeId, SvidError> {
+        self.check_chain_of(Part::Client, chain)
+    }
+
+    /// The same of a server's chain.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_server_chain(&self, chain: &[CertificateDer<'_>]) -> Result<SpiffeId, SvidError> {
+        self.check_chain_of(Part::Server, chain)
+    }
+
+    fn check_chain_of(&self, part: Part, chain: &[CertificateDer<'_>]) -> Result<SpiffeId, SvidError> {
+        let (leaf, intermediates) = chain.split_first().ok_or(SvidError::Malformed)?;
+        Ok(self.view().verify(part, leaf, intermediates, self.clock().now())?.spiffe_id)
     }
 }
 
