@@ -351,6 +351,12 @@ pub(crate) fn bundles() -> Result<Value, Box<dyn Error>> {
             keys(vec![without("use")]),
             None,
         ),
+        (
+            "no entry says its use, in a bundle with a sequence",
+            "4.2.2",
+            json!({ "keys": [without("use")], "spiffe_sequence": 1 }).to_string(),
+            Some("NoTrustBundle LeftOut None"),
+        ),
         ("no keys", "4.1.3", keys(vec![]), Some("NoTrustBundle")),
         ("no member keys", "4.1.3", "{}".to_owned(), Some("NoTrustBundle Json")),
         ("keys no list", "4.1.3", r#"{"keys":{}}"#.to_owned(), Some("NoTrustBundle Json")),

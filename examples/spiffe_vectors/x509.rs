@@ -267,6 +267,8 @@ pub(crate) fn vectors() -> Result<Value, Box<dyn Error>> {
     push("of a trust domain without a bundle, by ours", federation, &of(&own, "spiffe://c.test/agent")?, without);
     let over = DevCa::new("over.test".parse()?, BEGAN, MONTH)?;
     push("by an authority that is over", path, &of(&over, "spiffe://over.test/agent")?, without);
+    let early = DevCa::new("early.test".parse()?, BEGAN.after(LIFE - MONTH), MONTH)?;
+    push("by an authority that is not valid yet", path, &of(&early, "spiffe://early.test/agent")?, without);
 
     let mut root_itself = of(&own, "spiffe://a.test/agent")?;
     root_itself.chain = vec![own.root().clone()];
@@ -293,7 +295,7 @@ pub(crate) fn vectors() -> Result<Value, Box<dyn Error>> {
         }
         cases.push(case);
     }
-    let authorities = [&own, &other, &address, &over].map(|ca| (ca.trust_domain().to_string(), ca.root()));
+    let authorities = [&own, &other, &address, &over, &early].map(|ca| (ca.trust_domain().to_string(), ca.root()));
     let roots = authorities.into_iter().chain([("rsa.test".to_owned(), &root)]);
     let roots = roots.map(|(name, root)| (name, json!([STANDARD.encode(root)])));
     Ok(json!({ "trust_domains": serde_json::Map::from_iter(roots), "cases": cases }))

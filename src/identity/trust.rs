@@ -457,7 +457,7 @@ pub(in crate::identity) fn server_tls(
     Ok(config)
 }
 
-/// No session is resumed: a resumed handshake verifies no certificate (STANDARDS §20 row 16). No early data: it could be replayed.
+/// No session is resumed: a resumed handshake verifies no certificate. No early data: it could be replayed.
 fn harden(config: &mut ServerConfig, protocols: &[&[u8]]) {
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -1,5 +1,5 @@
-//! JWT-SVIDs named by their defect, each beside the token that it was made from (STANDARDS §3; §20 items 1–6, 8–12, 14, 17, 20;
-//! §20a).
+//! JWT-SVIDs named by their defect, each beside the token that it was made from (JWT-SVID §2 to
+//! §6; RFC 7515 §4; RFC 8725 §3).
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
