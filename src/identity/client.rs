@@ -21,6 +21,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use super::error::{IdentityError, SvidError};
 use super::gathered::Gathered;
 use super::guarded::{Ended, Guarded, pass_through};
+use super::presented::Presented;
 use super::svid::read_leaf;
 use super::trust::AcceptedDomains;
 use super::verifier::{RefusedCertificate, ServerVerifier};
@@ -73,6 +74,7 @@ pub struct Dialer {
     name: ServerName<'static>,
     tls: TlsConnector,
     status: TlsStatus,
+    presented: Presented,
     view: Arc<LiveView>,
     clock: Clock,
 }
@@ -161,6 +163,7 @@ impl Dialer {
             .terminal_source_policy(TerminalSourcePolicy::FailClosed)
             .build_with_status()
             .map_err(|error| IdentityError::Tls(Box::new(error)))?;
+        let presented = Presented::default();
         let clock = Clock::system();
         let view = Arc::new(LiveView::over(workload, expected.accepted(), clock.clone()));
         let mut config = ClientConfig::builder_with_provider(provider())
@@ -168,17 +171,24 @@ impl Dialer {
             .map_err(IdentityError::Rustls)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(Arc::clone(&view), expected)))
-            .with_client_cert_resolver(Arc::clone(&presents.client_auth_cert_resolver));
+            .with_client_cert_resolver(presented.noting(Arc::clone(&presents.client_auth_cert_resolver)));
         // A resumed handshake would verify no certificate.
         config.resumption = rustls::client::Resumption::disabled();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self { target: address.into(), name, tls: TlsConnector::from(Arc::new(config)), status, view, clock })
+        let tls = TlsConnector::from(Arc::new(config));
+        Ok(Self { target: address.into(), name, tls, status, presented, view, clock })
     }
 
     /// Where it connects to, as `host:port`.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    /// The certificate that was shown in the latest handshake.
+    #[must_use]
+    pub const fn presented(&self) -> &Presented {
+        &self.presented
     }
 
     /// One connection. In TLS 1.3 the server's refusal of our certificate shows only when something is read.

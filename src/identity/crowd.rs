@@ -81,25 +81,13 @@ impl UnderWay {
         Ending { under_way: self.clone(), n }
     }
 
-    /// Gives up the oldest one when there are `max`, and tells where it came from. Who means to shake hands has done so long
-    /// before as many others have come.
-    pub(in crate::identity) fn make_room(&self, max: usize) -> Option<SocketAddr> {
+    /// Gives up the oldest one when there are `max`, of that host or of any, and tells where it came from. Who means to shake
+    /// hands has done so long before as many others have come.
+    pub(in crate::identity) fn make_room(&self, of: Option<IpAddr>, max: usize) -> Option<SocketAddr> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if begun.len() < max {
-            return None;
-        }
-        let (_, (address, oldest)) = begun.pop_first()?;
-        drop(begun);
-        oldest.abort();
-        Some(address)
-    }
-
-    /// The same of one host's.
-    pub(in crate::identity) fn make_room_of(&self, of: IpAddr, max: usize) -> Option<SocketAddr> {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut own = begun.iter().filter(|(_, (address, _))| host(*address) == of).map(|(n, _)| *n);
-        let first = own.next()?;
-        if own.count() + 1 < max {
+        let mut those = begun.iter().filter(|(_, (address, _))| of.is_none_or(|of| host(*address) == of));
+        let first = *those.next()?.0;
+        if those.count() + 1 < max {
             return None;
         }
         let (address, oldest) = begun.remove(&first)?;

@@ -29,7 +29,7 @@ use crate::model::time::Timestamp;
 /// How long a connection lives on, once it was wound down, while an answer of many messages is on its way: as long as an export may
 /// take to somebody with a slow line.
 const LINGERS_LASTING: Duration = Duration::from_secs(3600);
-/// The same where nothing was proven: long enough for the refusal to be read.
+/// How long it does where nothing was proven: long enough for the refusal to be read.
 const LINGERS_UNPROVEN: Duration = Duration::from_secs(2);
 
 /// What a door presents.
@@ -256,7 +256,7 @@ pub fn listen_tls(
         listener,
         limits,
         move |address| full(address, HandshakeError::TooManyConnections),
-        move |of| of.map_or_else(|| crowd.make_room(1), |host| crowd.make_room_of(host, 1)),
+        move |of| crowd.make_room(of, 1),
         move |tcp, address| {
             let (tls, unproven, begun, refuse) = (tls.clone(), unproven.clone(), Arc::clone(&begun), refuse.clone());
             async move {
@@ -271,8 +271,8 @@ pub fn listen_tls(
                 if let Some(stay) = stay {
                     // Somebody who says nothing must not take the places of those who come the same way.
                     let given_up = unproven
-                        .make_room_of(host(address), stay.unproven_per_host_max)
-                        .or_else(|| unproven.make_room(stay.unproven_max));
+                        .make_room(Some(host(address)), stay.unproven_per_host_max)
+                        .or_else(|| unproven.make_room(None, stay.unproven_max));
                     if let Some(given_up) = given_up {
                         refuse(given_up, HandshakeError::TooManyConnections);
                     }

@@ -156,8 +156,8 @@ where
                     continue;
                 }
             }
-            let given_up = under_way.make_room_of(host, limits.handshakes_per_host_max);
-            if let Some(given_up) = given_up.or_else(|| under_way.make_room(limits.handshakes_max)) {
+            let given_up = under_way.make_room(Some(host), limits.handshakes_per_host_max);
+            if let Some(given_up) = given_up.or_else(|| under_way.make_room(None, limits.handshakes_max)) {
                 full(given_up);
             }
             // Without it, small answers would wait for acknowledgements; a socket that refuses it is merely slower.

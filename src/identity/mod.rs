@@ -40,6 +40,8 @@ pub mod peer;
 #[cfg(feature = "broker")]
 pub mod people;
 #[cfg(feature = "broker")]
+pub mod presented;
+#[cfg(feature = "broker")]
 pub mod serve;
 pub mod svid;
 #[cfg(feature = "broker")]

@@ -52,10 +52,10 @@ impl LiveView {
     }
 
     pub(in crate::identity) fn now(&self) -> Arc<View> {
-        let (source, now) = (Source::of(&self.workload), self.clock.now());
-        let current = |view: &View| {
-            view.revision > source.revision() && view.closed == source.state.is_closed() && view.holds_at(now)
-        };
+        // Every request asks, so nothing is copied unless something has changed.
+        let (state, now) = (self.workload.source().state(), self.clock.now());
+        let revision = state.revision() + self.workload.bundles().revision();
+        let current = |view: &View| view.revision > revision && view.closed == state.is_closed() && view.holds_at(now);
         {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
             if current(&held) {
@@ -64,7 +64,7 @@ impl LiveView {
         }
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if !current(&held) {
-            *held = Arc::new(View::of(&self.workload, &source, &self.accepted, now));
+            *held = Arc::new(View::of(&self.workload, &Source::of(&self.workload), &self.accepted, now));
         }
         Arc::clone(&held)
     }

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use spiffe::transport::Endpoint;
 use spiffe::x509_source::{MetricsErrorKind, MetricsRecorder, SvidPicker};
 use spiffe::{
@@ -32,8 +30,6 @@ pub const RECONNECT_AFTER: (Duration, Duration) = (Duration::from_millis(100), D
 pub const GONE_BRIEFLY: Duration = Duration::from_secs(3);
 /// Most SVIDs, federated trust bundles and bytes of one trust bundle that are taken from the Workload API.
 pub const MATERIAL_MAX: (usize, usize, usize) = (64, 256, 1 << 20);
-/// Characters of a line (RFC 7468 §2).
-const PEM_LINE: usize = 64;
 
 /// A client of the SPIFFE Workload API that keeps its SVID and trust bundles current. Clones share them.
 #[derive(Clone)]
@@ -148,20 +144,6 @@ impl Workload {
     #[must_use]
     pub fn certificate_thumbprint(&self) -> Option<Thumbprint> {
         self.source.svid().ok().map(|svid| Thumbprint::of(svid.leaf().as_bytes()))
-    }
-
-    /// The certificate that is presented at present, in PEM (RFC 7468); `None` while there is none.
-    #[must_use]
-    pub fn certificate_pem(&self) -> Option<String> {
-        let svid = self.source.svid().ok()?;
-        let text = STANDARD.encode(svid.leaf().as_bytes());
-        let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-        for line in text.as_bytes().chunks(PEM_LINE) {
-            pem.extend(line.iter().copied().map(char::from));
-            pem.push('\n');
-        }
-        pem.push_str("-----END CERTIFICATE-----\n");
-        Some(pem)
     }
 
     /// Whether the Workload API can be reached at the moment.

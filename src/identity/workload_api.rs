@@ -104,6 +104,11 @@ impl<F: Feed> Followed<F> {
         self.told.borrow().clone()
     }
 
+    /// The number of changes so far.
+    pub(in crate::identity) fn revision(&self) -> u64 {
+        self.told.borrow().revision
+    }
+
     /// Waits until something was heard, at most so long.
     pub(in crate::identity) async fn heard(&self, within: Duration) -> Held<F::Given> {
         let mut told = self.told.clone();

@@ -13,7 +13,7 @@ use crate::cli::given;
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::cli::shown;
-use crate::identity::workload::Workload;
+use crate::identity::presented::Presented;
 use crate::pb::v1;
 
 #[derive(Debug, clap::Subcommand)]
@@ -54,9 +54,10 @@ impl TokenPlace {
     }
 
     /// Keeps the certificate that the answer came over, when it is asked for.
-    fn keep_certificate(&self, workload: &Workload) -> Result<(), CliError> {
+    fn keep_certificate(&self, presented: &Presented) -> Result<(), CliError> {
         let Some(path) = &self.save_certificate else { return Ok(()) };
-        let pem = workload.certificate_pem().ok_or_else(|| CliError::local("our own SVID was withdrawn"))?;
+        let pem =
+            presented.pem().ok_or_else(|| CliError::local("the token is bound to no certificate: none was shown"))?;
         std::fs::write(path, pem).map_err(|error| CliError::because(format!("`{}`", path.display()), error))
     }
 }

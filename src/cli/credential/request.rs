@@ -122,9 +122,9 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         agent_profile: Some(args.profile.wire()),
         context: Some(args.context.wire()),
     };
-    let workload = args.door.workload().await?;
-    let mut client = CredentialServiceClient::new(args.door.channel_of(&workload).await?);
+    let (way, presented) = args.door.channel_and_presented().await?;
+    let mut client = CredentialServiceClient::new(way);
     let answer = client.request_credential(request).await?.into_inner();
-    args.place.keep_certificate(&workload)?;
+    args.place.keep_certificate(&presented)?;
     show(answer.decision, answer.grant.as_ref(), answer.token, &args.place, out)
 }

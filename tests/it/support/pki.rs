@@ -37,6 +37,8 @@ pub struct Pki {
     pub foreign: Arc<DevCa>,
     folder: TempDir,
     sockets: AtomicU32,
+    /// Of the SVIDs that it issues, when nothing else is said.
+    life: Duration,
 }
 
 impl Pki {
@@ -50,14 +52,20 @@ impl Pki {
     }
 
     pub fn at(clock: Clock) -> Self {
+        Self::lasting(clock, HOUR)
+    }
+
+    /// With SVIDs of that life.
+    pub fn lasting(clock: Clock, life: Duration) -> Self {
         // Clocks are set back in some tests, and an authority vouches for nobody before it begins.
         let begun = Timestamp::from_millis(clock.now().as_millis() - HOUR.as_millis() as u64);
-        let ca = |name: &str| Arc::new(DevCa::new(domain(name), begun, 25 * HOUR).unwrap());
+        let ca = |name: &str| Arc::new(DevCa::new(domain(name), begun, life + 24 * HOUR).unwrap());
         Self {
             ca: ca(DOMAIN),
             foreign: ca(FOREIGN),
             folder: TempDir::new().unwrap(),
             sockets: AtomicU32::new(0),
+            life,
             clock,
         }
     }
@@ -79,7 +87,7 @@ impl Pki {
 
     /// An SVID of the own trust domain, and the trust bundles of it and of those that are federated.
     pub fn offer(&self, path: &str, federated: &[Arc<DevCa>]) -> Offer {
-        self.offer_for(path, federated, HOUR)
+        self.offer_for(path, federated, self.life)
     }
 
     /// The same with an SVID of another life.
