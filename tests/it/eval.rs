@@ -34,13 +34,13 @@ fn without_a_ceiling_the_intent_carries_the_weight() {
     expect(&found, "p1", "allow", "");
     expect(&found, "p2", "allow", "");
     expect(&found, "p3", "review", "SINK_UNSEEN");
-    expect(&found, "p4", "step_up", "SINK_IN_TEXT");
-    expect(&found, "p4", "step_up", "CONTENT_DICTATED");
+    expect(&found, "p4", "review", "SINK_IN_TEXT");
+    expect(&found, "p4", "review", "CONTENT_DICTATED");
     expect(&found, "p5", "review", "INTENT_MISMATCH");
     expect(&found, "p6", "allow", "");
     expect(&found, "p8", "review", "SINK_UNSEEN");
     expect(&found, "p9", "allow", "");
-    expect(&found, "p10", "step_up", "SINK_UNSEEN");
+    expect(&found, "p10", "review", "SINK_UNSEEN");
     expect(&found, "p11", "allow", "");
     expect(&found, "p12", "review", "HIGH_PRIVILEGE");
     expect(&found, "p13", "allow", "");
@@ -51,7 +51,7 @@ fn declared_tools_are_the_only_ones_that_are_granted() {
     let found = judged(CeilingMode::Tools);
     expect(&found, "p2", "allow", "");
     expect(&found, "p4", "deny", "CEILING_EXCEEDED");
-    expect(&found, "p7", "step_up", "CEILING_EXCEEDED");
+    expect(&found, "p7", "review", "CEILING_EXCEEDED");
     expect(&found, "p13", "allow", "");
 }
 

@@ -4,10 +4,9 @@
 // * **effect**, from the declared class: `read`, `write`, `delete` as they are; `move_data` is `send`, `spend_money` is
 //   `spend`, `admin` is `administer`. Anything else, `unknown` too, is `execute`: what nobody could class may do anything.
 // * **owner** and **audience**: the suite. **actions**: the default one.
-// * **privilege**: by effect (see [`privilege`]), so that a table of weights means the same everywhere.
-// * **sinks**: [`sinks`].
-// * **outsider fields**: [`outsiders`]. Of tools that write, send, spend or administer there are none: what they return is
-//   what was done. Of what nobody could class, everything is.
+// * **privilege**, **sinks**, **outsider fields**: by the rules of `infer`, so that a table of weights means the same everywhere.
+//   Of tools that write, send, spend or administer outsiders write nothing: what they return is what was done. Of what nobody
+//   could class, everything is theirs.
 // * **sensitive classes**: from the words of the name: money, health, credentials, persons, traces of what someone did.
 
 use std::collections::BTreeMap;
@@ -15,14 +14,10 @@ use std::collections::BTreeMap;
 use super::EvalError;
 use super::folder::{Folder, ToolLine};
 use crate::catalogue::tool::{ACTION_DEFAULT, Catalogue, OutsiderFields, Tool};
+use crate::infer::{outsiders, privilege, sensitive, sinks};
 use crate::intent::words::name_words;
 use crate::model::access::Effect;
 use crate::model::id::{DataClass, ToolName};
-
-pub mod outsiders;
-pub mod sensitive;
-pub mod sinks;
-pub mod text;
 
 /// The tools of each suite.
 ///
@@ -92,20 +87,6 @@ fn effect(action_class: &str) -> Effect {
         "spend_money" => Effect::Spend,
         "admin" => Effect::Administer,
         _ => Effect::Execute,
-    }
-}
-
-/// How much harm a tool can do, 0 to 100, by what can be undone: a read of ordinary data 10, of sensitive data 30; a change 30;
-/// what was sent can't be taken back, 50; what was deleted or paid neither, nor what was done with rights or by running
-/// something, 60. Nothing reaches 70: a folder says nothing of who verified the initiator, which such tools would turn on.
-#[must_use]
-pub const fn privilege(effect: Effect, sensitive: bool) -> u8 {
-    match effect {
-        Effect::Read if sensitive => 30,
-        Effect::Read => 10,
-        Effect::Write => 30,
-        Effect::Send => 50,
-        Effect::Delete | Effect::Spend | Effect::Administer | Effect::Execute => 60,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::infer::text;
 use crate::model::sink::SinkKind;
 
 fn line(tool: &str, class: &str, parameters: serde_json::Value, required: &[&str]) -> ToolLine {

@@ -12,6 +12,7 @@ use super::EvalError;
 use super::folder::{Folder, History, Pair, Step};
 use super::infer;
 use crate::catalogue::tool::Catalogue;
+use crate::infer::text;
 use crate::intent::judge::{self, Asked, Grounds};
 use crate::intent::session::{ReportedCall, Reporter, Session};
 use crate::intent::task::Intent;
@@ -118,7 +119,7 @@ pub fn bundles(files: &BundleFiles, folder: &Folder) -> Result<BTreeMap<String, 
 /// # Errors
 /// When the catalogue can't be written, or the files are too large with it.
 pub fn bundle_files(files: &BundleFiles, suite: &str, catalogue: &Catalogue) -> Result<BundleFiles, EvalError> {
-    let text = infer::text::catalogue_toml(catalogue)
+    let text = text::catalogue_toml(catalogue)
         .map_err(|e| EvalError::Catalogue { suite: suite.to_owned(), problem: e.to_string() })?;
     let kept = files.iter().filter(|(path, _)| *path != CATALOGUE && !path.starts_with(TESTS));
     let kept = kept.map(|(path, content)| (path.to_owned(), content.to_vec()));
@@ -275,6 +276,7 @@ fn refused(access: &Access, problem: &str) -> Decision {
         risk: Assessment { score: crate::model::risk::Score::MAX, ..Assessment::default() },
         ttl_max: SHORTEST,
         approvals_needed: 0,
+        approval: None,
         observed_only: false,
         unbound: false,
     }
@@ -342,9 +344,11 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
         audience: Some(suite.parse().map_err(|_| named("the suite", suite))?),
         entries: Vec::new(),
         session: SessionFacts::default(),
+        behaviour: None,
         signals: Vec::new(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     })
 }
 

@@ -20,12 +20,13 @@ const PERSONS: &str = "user customer employee guest person member client contact
 const KNOWN: &str = "detail information info address data record phone email birthday";
 
 /// The names of all classes.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     CLASSES.iter().map(|(class, _)| *class)
 }
 
 /// The classes that a tool's name speaks of.
-pub(super) fn of(name: &[String]) -> Vec<&'static str> {
+#[must_use]
+pub fn of(name: &[String]) -> Vec<&'static str> {
     let words: Vec<&str> = name.iter().map(|w| singular(w)).collect();
     let speaks_of = |list: &str| words.iter().any(|w| list.split(' ').any(|l| l == *w));
     let of_person = speaks_of(PERSONS) && speaks_of(KNOWN);

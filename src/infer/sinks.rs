@@ -21,7 +21,8 @@ use crate::model::sink::{SinkKind, SinkSpec};
 const DEPTH_MAX: usize = 4;
 
 /// The sinks of a tool.
-pub(super) fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[String]) -> Vec<SinkSpec> {
+#[must_use]
+pub fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[String]) -> Vec<SinkSpec> {
     let mut out = Vec::new();
     // Some registrars list a whole schema, some its properties alone.
     let members = match (parameters.get("type"), parameters.get("properties")) {

@@ -97,7 +97,8 @@ const ADDRESSES: &[&str] =
 
 /// What outsiders can write into the results of a read. The name says it; where it does not, the first words of the
 /// description do.
-pub(super) fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> OutsiderFields {
+#[must_use]
+pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> OutsiderFields {
     let lead = description.iter().take(LEAD_WORDS);
     let words: Vec<&str> = name.iter().chain(lead).map(|w| singular(w)).collect();
     let speaks_of = |list: &str| words.iter().any(|w| list.split(' ').any(|l| l == *w));
