@@ -272,13 +272,21 @@ impl PolicyBundle {
         self.rules.values()
     }
 
+    /// The cases of its tests, in the order of files.
+    #[must_use]
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
     /// Runs its tests.
     #[must_use]
     pub fn run_tests(&self) -> TestReport {
         cases::run(self, &self.cases)
     }
 
-    pub(in crate::policy) fn rule(&self, id: &str) -> Option<&Rule> {
+    /// The policy of that id.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules.get(&id.parse::<PolicyId>().ok()?)
     }
 

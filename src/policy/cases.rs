@@ -3,10 +3,12 @@
 //! with no sink filled, in the band `low`. So a case tells of rules, and not of weights, unless it names signals or
 //! asks to `weigh`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::bundle::PolicyBundle;
 use super::decide::{decide, decide_at};
+use super::error::{BundleError, Problem};
+use super::rules::{Rule, RuleEffect};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::Facts;
 use crate::model::id::{PolicyId, ToolName};
@@ -30,13 +32,46 @@ pub struct Case {
     expected: Expected,
 }
 
+impl Case {
+    /// What the bundle decides in this case, in the band that it names or at the score of its signals.
+    #[must_use]
+    pub fn decide(&self, bundle: &PolicyBundle) -> Decision {
+        match self.band {
+            None => decide(bundle, &self.facts),
+            Some(band) => decide_at(bundle, &self.facts, in_band(band)),
+        }
+    }
+
+    /// The band that it is decided in; `None` when its signals are weighed.
+    #[must_use]
+    pub const fn band(&self) -> Option<Band> {
+        self.band
+    }
+
+    /// What is otherwise than the case expects; `None` when nothing is.
+    #[must_use]
+    pub fn failure(&self, decision: &Decision) -> Option<String> {
+        self.expected.differs(decision)
+    }
+}
+
+/// Reads cases from a text of the form that the tests of a bundle have, against the tools of this one.
+///
+/// # Errors
+/// Every problem, with the case that it is about.
+pub fn read(bundle: &PolicyBundle, path: &str, text: &str) -> Result<Vec<Case>, BundleError> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let cases = text::read(path, text, bundle.catalogue(), &mut problems);
+    if problems.is_empty() { Ok(cases) } else { Err(BundleError::Invalid(problems)) }
+}
+
 /// How the tests of a bundle went.
 #[derive(Debug, Clone, Default)]
 pub struct TestReport {
     /// Every case, in the order of files.
     pub results: Vec<CaseResult>,
-    /// The policies that applied in no case: what they say is not tested.
-    pub never_applied: Vec<PolicyId>,
+    /// What the cases say of each policy, in the order of their ids.
+    pub coverage: Vec<PolicyCoverage>,
 }
 
 /// How one test went.
@@ -46,8 +81,27 @@ pub struct CaseResult {
     pub path: String,
     /// What it claims.
     pub name: String,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The policies that fired: permits that matched and forbids that applied.
+    pub fired: Vec<PolicyId>,
     /// What was otherwise; `None` when it passed.
     pub failure: Option<String>,
+}
+
+/// What the tests of a bundle say of one of its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyCoverage {
+    /// The policy.
+    pub id: PolicyId,
+    /// The file that it stands in.
+    pub path: String,
+    /// What it does when it applies.
+    pub effect: RuleEffect,
+    /// The cases in which it fired.
+    pub fired: u32,
+    /// Those among them whose outcome is its own: a permit of what was granted, or a forbid that nothing stricter stood beside.
+    pub decided: u32,
 }
 
 impl TestReport {
@@ -62,23 +116,60 @@ impl TestReport {
     pub fn failures(&self) -> Vec<&CaseResult> {
         self.results.iter().filter(|r| r.failure.is_some()).collect()
     }
+
+    /// The policies that fired in no case: what they say is not tested.
+    #[must_use]
+    pub fn never_fired(&self) -> Vec<&PolicyId> {
+        self.coverage.iter().filter(|policy| policy.fired == 0).map(|policy| &policy.id).collect()
+    }
+
+    /// Of a hundred policies, how many fired in some case; 100 only when all did.
+    #[must_use]
+    pub fn coverage_percent(&self) -> u32 {
+        let all = self.coverage.len();
+        let fired = all - self.never_fired().len();
+        let percent = (fired * 100).checked_div(all).unwrap_or(100);
+        u32::try_from(percent).unwrap_or(100)
+    }
 }
 
 /// Runs the cases.
 pub(in crate::policy) fn run(bundle: &PolicyBundle, cases: &[Case]) -> TestReport {
-    let mut applied = BTreeSet::new();
+    let mut counts: BTreeMap<PolicyId, (u32, u32)> = BTreeMap::new();
     let mut results = Vec::new();
     for case in cases {
-        let decision = match case.band {
-            None => decide(bundle, &case.facts),
-            Some(band) => decide_at(bundle, &case.facts, in_band(band)),
-        };
-        applied.extend(decision.policies.iter().cloned());
-        let failure = case.expected.differs(&decision);
-        results.push(CaseResult { path: case.path.clone(), name: case.name.clone(), failure });
+        let decision = case.decide(bundle);
+        for rule in decision.policies.iter().filter_map(|id| bundle.rule(id.as_str())) {
+            let (fired, decided) = counts.entry(rule.id.clone()).or_default();
+            *fired += 1;
+            *decided += u32::from(decides(rule, &decision));
+        }
+        results.push(CaseResult {
+            path: case.path.clone(),
+            name: case.name.clone(),
+            outcome: decision.outcome,
+            failure: case.failure(&decision),
+            fired: decision.policies,
+        });
     }
-    let never_applied = bundle.rules().map(|r| r.id.clone()).filter(|id| !applied.contains(id)).collect();
-    TestReport { results, never_applied }
+    let coverage = bundle.rules().map(|rule| {
+        let (fired, decided) = counts.get(&rule.id).copied().unwrap_or_default();
+        PolicyCoverage { id: rule.id.clone(), path: rule.path.clone(), effect: rule.effect, fired, decided }
+    });
+    TestReport { results, coverage: coverage.collect() }
+}
+
+/// True when the outcome is that of a policy that fired.
+fn decides(rule: &Rule, decision: &Decision) -> bool {
+    match rule.effect {
+        RuleEffect::Permit => decision.outcome.is_grant(),
+        // What leaves nothing in, or narrows a task, asks for more than its own word; then it stands first.
+        RuleEffect::Forbid { outcome, .. } => {
+            let first = decision.reasons.first().and_then(|reason| reason.policy.as_ref());
+            let told = decision.reasons.iter().any(|reason| reason.policy.as_ref() == Some(&rule.id));
+            told && (outcome >= decision.outcome || first == Some(&rule.id))
+        }
+    }
 }
 
 /// An assessment of that band: a score as thresholds would have it, and no signal.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::decision::{Decision, EntryDecision, Outcome, Reason};
 use crate::model::facts::{Facts, Question};
-use crate::model::id::PolicyId;
+use crate::model::id::{ApprovalId, PolicyId};
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Assessment;
 use crate::model::time::Ttl;
@@ -81,20 +81,42 @@ impl Sheet {
         (outcome, left_out)
     }
 
-    /// The decision.
-    pub(in crate::policy) fn decide(mut self, facts: &Facts, risk: Assessment) -> Decision {
+    /// The outcome of each entry, and whether it is left out.
+    fn outcomes(&self) -> Vec<(Outcome, bool)> {
+        let numbers = 0..u32::try_from(self.offers.len()).unwrap_or(u32::MAX);
+        numbers.map(|n| self.entry_outcome(n)).collect()
+    }
+
+    /// True when all that was asked for would be left out.
+    pub(in crate::policy) fn leaves_nothing(&self) -> bool {
+        let outcomes = self.outcomes();
+        !outcomes.is_empty() && outcomes.iter().all(|(_, left_out)| *left_out)
+    }
+
+    /// The strictest of what was found.
+    pub(in crate::policy) fn strictest(&self) -> Outcome {
+        let strictest = self.findings.iter().map(|f| f.outcome).max().unwrap_or(Outcome::Granted);
+        // Nothing is not less than what was asked, but something else.
+        if self.leaves_nothing() { strictest.max(Outcome::StepUp) } else { strictest }
+    }
+
+    /// The decision. `approval` is the one without which more would have been found.
+    pub(in crate::policy) fn decide(
+        mut self,
+        facts: &Facts,
+        risk: Assessment,
+        approval: Option<ApprovalId>,
+    ) -> Decision {
         let ttl_max = self.ttl_max();
         // A life that would not have been longer is not narrowed.
         let permitted = self.permit_ttl.unwrap_or(Ttl::DEFAULT);
         let would_live = facts.ttl_asked.map_or(permitted, |asked| asked.min(permitted));
         self.findings.retain(|f| f.shortens_to.is_none_or(|ttl| ttl < would_live));
-        let numbers = 0..u32::try_from(self.offers.len()).unwrap_or(u32::MAX);
-        let outcomes: Vec<(Outcome, bool)> = numbers.map(|n| self.entry_outcome(n)).collect();
-        let strictest = self.findings.iter().map(|f| f.outcome).max().unwrap_or(Outcome::Granted);
-        let nothing_left = !outcomes.is_empty() && outcomes.iter().all(|(_, left_out)| *left_out);
-        let mut outcome = strictest;
-        if nothing_left {
-            outcome = outcome.max(Outcome::StepUp);
+        let outcomes = self.outcomes();
+        let mut outcome = self.strictest();
+        if outcome == Outcome::StepUp && !facts.initiator.verified {
+            // There is nobody who could confirm it.
+            outcome = Outcome::Review;
         }
         if facts.question == Question::Request && outcome.is_grant() && facts.ttl_asked.is_some_and(|t| t > ttl_max) {
             outcome = Outcome::Narrowed;
@@ -125,6 +147,7 @@ impl Sheet {
             policies: self.policies.into_iter().collect(),
             risk,
             ttl_max,
+            approval,
             observed_only: false,
             unbound: outcome.is_grant() && facts.registration.is_none() && !facts.principal.authentication.proves_key(),
         }

@@ -10,7 +10,7 @@ use super::context::Shared;
 use super::names::{Action, Kind};
 use super::rules::{Rule, RuleEffect};
 use super::slices::{Answer, Query};
-use super::{detail, registration, structure};
+use super::{answer, detail, registration, structure};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::id::{PolicyId, ToolName};
@@ -37,7 +37,8 @@ pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Deci
         Question::Amend => one_task(bundle, facts, &risk, Action::Amend, &mut sheet),
     }
     floor(bundle, facts, &risk, &mut sheet);
-    sheet.decide(facts, risk)
+    let approval = answer::apply(bundle, facts, &risk, &mut sheet);
+    sheet.decide(facts, risk, approval)
 }
 
 fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
@@ -202,4 +203,4 @@ fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sh
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::policy) mod tests;

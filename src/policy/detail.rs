@@ -44,9 +44,7 @@ fn sinks(entry: &EntryFacts, meant: impl Fn(&SinkFacts) -> bool) -> String {
     join(phrases.into_iter())
 }
 
+/// All of them, though they are rarely many: an approval is bound to what it says.
 fn join(parts: impl Iterator<Item = String>) -> String {
-    parts.take(PARTS_MAX).collect::<Vec<_>>().join(", ")
+    parts.collect::<Vec<_>>().join(", ")
 }
-
-/// Most parts of one phrase: it is a few words, and the facts hold all.
-const PARTS_MAX: usize = 8;

@@ -1,11 +1,15 @@
 //! Policy bundles and what they decide: loading, strict checks, evaluation by Cedar, and the permit that a decision
 //! becomes. Does no I/O but reading a folder, and knows nothing of the journal, of tokens or of callers' connections.
 
+mod answer;
 pub mod bundle;
 pub mod cases;
 pub mod controls;
 pub mod decide;
 pub mod error;
+pub mod explain;
+pub mod format;
+mod nesting;
 pub mod permit;
 pub mod rules;
 

@@ -13,7 +13,7 @@ pub struct Permit {
 
 /// A decision that grants nothing: not an error, an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused(pub Decision);
+pub struct Refused(pub Box<Decision>);
 
 impl Permit {
     /// The permit that a decision amounts to. The caller is used up either way: a new request is verified anew.
@@ -21,7 +21,7 @@ impl Permit {
     /// # Errors
     /// The decision, when it comes with no token.
     pub fn from_decision(caller: VerifiedCaller, decision: Decision) -> Result<Self, Refused> {
-        if decision.outcome.is_grant() { Ok(Self { caller, decision }) } else { Err(Refused(decision)) }
+        if decision.outcome.is_grant() { Ok(Self { caller, decision }) } else { Err(Refused(Box::new(decision))) }
     }
 
     /// Who was granted it.

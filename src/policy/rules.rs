@@ -7,6 +7,7 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Effect, Policy, PolicySet, Schema, ValidationMode, Validator};
 
 use super::error::Problem;
+use super::nesting;
 use super::{controls, monotone, schema};
 use crate::model::decision::Outcome;
 use crate::model::id::PolicyId;
@@ -50,11 +51,23 @@ pub enum RuleEffect {
     },
 }
 
+impl Rule {
+    /// Its text as it was written, annotations included.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.cedar.to_cedar().unwrap_or_else(|| self.cedar.to_string())
+    }
+}
+
 /// Most approvals that a policy may ask for: more is a refusal by another name.
 pub const APPROVALS_MAX: u32 = 5;
 
 /// Reads the policies of one file.
 pub(in crate::policy) fn read(path: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Rule> {
+    if let Some(problem) = nesting::problem(text) {
+        problems.push(Problem::new(path, problem));
+        return Vec::new();
+    }
     let set: PolicySet = match text.parse() {
         Ok(set) => set,
         Err(errors) => {
@@ -72,7 +85,7 @@ pub(in crate::policy) fn read(path: &str, text: &str, problems: &mut Vec<Problem
 }
 
 /// The problem with its line.
-fn located(text: &str, error: &DetailedError) -> String {
+pub(in crate::policy) fn located(text: &str, error: &DetailedError) -> String {
     let message = error.message.replace('\n', " ");
     match error.source_locations.first() {
         Some(label) => {

@@ -113,9 +113,13 @@ pub(in crate::policy) fn offer(number: u32, entry: &EntryFacts, tool: &Tool, fin
     }
     if let CeilingFit::Outside { breaches } = &entry.ceiling {
         let outcome = if tool.effect.is_effectful() { Denied } else { Narrowed };
-        let (had_actions, had_resources) = (!actions.is_empty(), !resources.is_empty());
+        let whole = (actions.clone(), resources.clone());
         let trimmed = !breaches.is_empty() && breaches.iter().all(|breach| trim(breach, &mut actions, &mut resources));
-        let remains = (!actions.is_empty() || !had_actions) && (!resources.is_empty() || !had_resources);
+        let remains = (!actions.is_empty() || whole.0.is_empty()) && (!resources.is_empty() || whole.1.is_empty());
+        if !(trimmed && remains) {
+            // It is left out, unless a person lets it in: as it was asked for then, and not what happens to be left of it.
+            (actions, resources) = whole;
+        }
         let detail = breaches.iter().map(what).collect::<Vec<_>>().join(", ");
         let finding = Finding::at(number, outcome, ReasonCode::CeilingExceeded, detail);
         findings.push(Finding { keeps_entry: trimmed && remains, ..finding });

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::Output;
 use crate::cli::output::value::Value;
+use crate::cli::output::{Output, say};
 use crate::cli::policy::{load, read, say_problems, wire};
 use crate::pb::v1::CheckPolicyRequest;
 use crate::pb::v1::policy_service_client::PolicyServiceClient;
@@ -21,23 +21,54 @@ pub(in crate::cli) struct Args {
     door: OperatorFirst,
 }
 
+/// What was found out about a bundle.
+struct Checked {
+    digest: String,
+    passed: u64,
+    failed: u64,
+    never_fired: Vec<String>,
+    sound: bool,
+}
+
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let (digest, passed, failed, sound) = if args.remote {
-        let bundle = Some(wire(&read(&args.folder)?));
-        let mut client = PolicyServiceClient::new(args.door.channel().await?);
-        let answer = client.check_policy(CheckPolicyRequest { bundle }).await?.into_inner();
-        let sound = say_problems(&answer.problems);
-        (answer.digest, u64::from(answer.tests_passed), u64::from(answer.tests_failed), sound)
-    } else {
-        let bundle = load(&args.folder)?;
-        let report = bundle.run_tests();
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        (bundle.digest().to_string(), count(report.passed()), count(report.failures().len()), true)
-    };
+    let checked = if args.remote { remotely(&args).await? } else { here(&args)? };
     out.record(&Value::Fields(vec![
-        ("digest", digest.into()),
-        ("tests_passed", passed.into()),
-        ("tests_failed", failed.into()),
+        ("digest", checked.digest.into()),
+        ("tests_passed", checked.passed.into()),
+        ("tests_failed", checked.failed.into()),
+        ("never_fired", checked.never_fired.iter().map(String::as_str).collect()),
     ]))?;
-    Ok(if sound && failed == 0 { Exit::Done } else { Exit::Unverified })
+    Ok(if checked.sound && checked.failed == 0 { Exit::Done } else { Exit::Unverified })
+}
+
+async fn remotely(args: &Args) -> Result<Checked, CliError> {
+    let bundle = Some(wire(&read(&args.folder)?));
+    let mut client = PolicyServiceClient::new(args.door.channel().await?);
+    let answer = client.check_policy(CheckPolicyRequest { bundle }).await?.into_inner();
+    let sound = say_problems(&answer.problems);
+    Ok(Checked {
+        digest: answer.digest,
+        passed: u64::from(answer.tests_passed),
+        failed: u64::from(answer.tests_failed),
+        never_fired: answer.never_fired,
+        sound,
+    })
+}
+
+fn here(args: &Args) -> Result<Checked, CliError> {
+    let bundle = load(&args.folder)?;
+    let unowned: Vec<&str> =
+        bundle.catalogue().tools().filter(|tool| tool.owner.is_none()).map(|tool| tool.name.as_str()).collect();
+    if !unowned.is_empty() {
+        say(&format!("nobody owns these tools, so they are never granted: {}", unowned.join(", ")));
+    }
+    let report = bundle.run_tests();
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    Ok(Checked {
+        digest: bundle.digest().to_string(),
+        passed: count(report.passed()),
+        failed: count(report.failures().len()),
+        never_fired: report.never_fired().iter().map(ToString::to_string).collect(),
+        sound: true,
+    })
 }

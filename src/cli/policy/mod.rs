@@ -4,15 +4,21 @@ mod activate;
 pub(in crate::cli) mod active;
 mod check;
 mod eval;
+mod explain;
+mod fmt;
 mod test;
+mod whatif;
 
 use std::path::Path;
 
 use crate::cli::error::{CliError, Exit};
+use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::pb::v1;
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::cases::PolicyCoverage;
 use crate::policy::error::BundleError;
+use crate::policy::rules::RuleEffect;
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
@@ -22,6 +28,12 @@ pub(in crate::cli) enum Command {
     Check(check::Args),
     /// Run a bundle's tests.
     Test(test::Args),
+    /// Bring the policies of a bundle into their one form.
+    Fmt(fmt::Args),
+    /// Tell what a bundle decides in a case and why, or what one of its policies is for.
+    Explain(explain::Args),
+    /// Decide recorded decisions again under another bundle, and list what would flip.
+    Whatif(whatif::Args),
     /// Put a bundle in force; every live grant is decided again under it.
     Activate(activate::Args),
     /// Judge a folder of recorded tasks and calls.
@@ -33,6 +45,9 @@ pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, C
         Command::Active(args) => active::run(args, out).await,
         Command::Check(args) => check::run(args, out).await,
         Command::Test(args) => test::run(&args, out),
+        Command::Fmt(args) => fmt::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Whatif(args) => whatif::run(args, out).await,
         Command::Activate(args) => activate::run(args, out).await,
         Command::Eval(args) => eval::run(&args, out),
     }
@@ -61,6 +76,24 @@ fn wire(files: &BundleFiles) -> v1::PolicyBundle {
         content: bytes::Bytes::copy_from_slice(content),
     };
     v1::PolicyBundle { files: files.iter().map(file).collect() }
+}
+
+/// What a policy does when it applies, by its name.
+fn effect(effect: RuleEffect) -> &'static str {
+    match effect {
+        RuleEffect::Permit => "permit",
+        RuleEffect::Forbid { outcome, .. } => outcome.as_str(),
+    }
+}
+
+fn coverage(policy: &PolicyCoverage) -> Value {
+    Value::Fields(vec![
+        ("policy", policy.id.to_string().into()),
+        ("file", policy.path.as_str().into()),
+        ("effect", effect(policy.effect).into()),
+        ("fired", policy.fired.into()),
+        ("decided", policy.decided.into()),
+    ])
 }
 
 /// Says every problem, and whether there was none.

@@ -1,6 +1,7 @@
 //! What the API answers, as values that are printed: every enum by the name that policies and records use, every time in
 //! RFC 3339, nothing left out.
 
+pub(in crate::cli) mod explained;
 pub(in crate::cli) mod record;
 
 use crate::cli::given::rfc3339;
@@ -185,6 +186,7 @@ pub(in crate::cli) fn decision(decision: &v1::Decision) -> Value {
         ("decision_id", decision.decision_id.as_str().into()),
         ("band", band(decision.band).into()),
         ("approvals_needed", decision.approvals_needed.into()),
+        ("approval_id", Value::text_if_any(&decision.approval_id)),
         ("reasons", decision.reasons.iter().map(reason).collect()),
         ("differences", decision.differences.iter().map(difference).collect()),
     ])

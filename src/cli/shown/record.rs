@@ -37,6 +37,8 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("access", record.access.iter().map(recorded_access).collect()),
         ("risk", record.risk.into()),
         ("band", band(record.band).into()),
+        ("approval_id", Value::text_if_any(&record.approval_id)),
+        ("approved_by", record.approved_by.iter().map(String::as_str).collect()),
         ("contributions", record.contributions.iter().map(contribution).collect()),
         ("grant_id", Value::text_if_any(&record.grant_id)),
         ("jti", Value::text_if_any(&record.jti)),
@@ -107,7 +109,7 @@ fn contribution(contribution: &v1::Contribution) -> Value {
 /// As a reviewer would want to read it: who asked, for whom and why, what was known, what added to the risk, who decided, and
 /// what became of it.
 pub(in crate::cli) fn story(record: &v1::DecisionRecord, paint: Paint) -> String {
-    let mut page = Page { text: String::new(), paint };
+    let mut page = Page::new(paint);
     page.headline(record);
     page.who(record);
     page.asked(record);
@@ -120,13 +122,18 @@ pub(in crate::cli) fn story(record: &v1::DecisionRecord, paint: Paint) -> String
 /// Width of the labels on the left.
 const LABEL_CHARS: usize = 13;
 
-struct Page {
-    text: String,
+/// A page of labelled lines under headings.
+pub(in crate::cli) struct Page {
+    pub(in crate::cli) text: String,
     paint: Paint,
 }
 
 impl Page {
-    fn line(&mut self, label: &str, text: &str) {
+    pub(in crate::cli) const fn new(paint: Paint) -> Self {
+        Self { text: String::new(), paint }
+    }
+
+    pub(in crate::cli) fn line(&mut self, label: &str, text: &str) {
         if text.is_empty() {
             return;
         }
@@ -138,14 +145,14 @@ impl Page {
         }
     }
 
-    fn painted(&mut self, label: &str, tone: Option<Tone>, word: &str, rest: &str) {
+    pub(in crate::cli) fn painted(&mut self, label: &str, tone: Option<Tone>, word: &str, rest: &str) {
         let label = self.paint.tone(Tone::Faint, &format!("{label:<LABEL_CHARS$}")).into_owned();
         let word = harmless(word, false);
         let word = tone.map_or_else(|| word.clone(), |tone| self.paint.tone(tone, &word));
         let _infallible = writeln!(self.text, "{label}{word}{}", harmless(rest, false));
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(in crate::cli) fn heading(&mut self, text: &str) {
         let text = self.paint.tone(Tone::Strong, text).into_owned();
         let _infallible = writeln!(self.text, "\n{text}");
     }
@@ -255,6 +262,11 @@ impl Page {
             if !reason.controls.is_empty() {
                 self.line("", &format!("controls: {}", reason.controls.join(", ")));
             }
+        }
+        let by = record.approved_by.join(", ");
+        let said = if by.is_empty() { "people were asked".to_owned() } else { format!("approved by {by}") };
+        if !record.approval_id.is_empty() {
+            self.line("people", &format!("{said} ({})", record.approval_id));
         }
         self.line("policies", &record.policies.join(", "));
         let digest: String = record.policy_digest.chars().take(16).collect();

@@ -18,7 +18,10 @@ fn a_case_that_does_not_hold_is_told() {
         ("outcome = \"granted\"\npolicies = []", Some("policies is [permit-read]")),
         ("outcome = \"granted\"\nincluded = []", Some("included is [tickets.search]")),
         ("outcome = \"granted\"\napprovals = 1", Some("approvals is 0")),
-        ("band = \"high\"\noutcome = \"step_up\"\nreasons = []", Some("reasons is [RISK_HIGH]")),
+        (
+            "initiator_verified = true\nband = \"high\"\noutcome = \"step_up\"\nreasons = []",
+            Some("reasons is [RISK_HIGH]"),
+        ),
     ];
     for (case, expected) in rows {
         assert_eq!(failure(case).as_deref(), expected, "{case}");
@@ -62,6 +65,25 @@ fn what_is_no_case_is_refused() {
 fn a_policy_that_no_case_reaches_is_named() {
     let rule = "@id(\"lonely\") @reason(\"FORBIDDEN\") forbid (principal, action, resource == Carnet::Tool::\"calendar.list\");";
     let report = load(&[("x.cedar", rule)]).run_tests();
-    let names: Vec<_> = report.never_applied.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = report.never_fired().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["lonely"]);
+    assert!(report.coverage_percent() < 100, "one of many is not rounded away");
+}
+
+#[test]
+fn a_policy_that_fires_beside_a_stricter_one_does_not_decide() {
+    let without = |path: &str| (format!("tests/{path}.toml"), String::new());
+    let none: Vec<_> = ["people", "risk", "structure", "tasks", "use"].map(without).into();
+    let case = "[[case]]\nname = \"x\"\ntool = \"mail.send\"\noutcome = \"review\"\n\
+        sinks = [{ name = \"to\", from = \"none\" }, { name = \"cc\", from = \"text\" }]";
+    let mut changes: Vec<(&str, &str)> = none.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    changes.push(("tests/x.toml", case));
+    let report = load(&changes).run_tests();
+    let of = |id: &str| report.coverage.iter().find(|c| c.id.as_str() == id).map(|c| (c.fired, c.decided));
+    assert_eq!(of("sink-unseen"), Some((1, 1)));
+    assert_eq!(of("sink-in-text"), Some((1, 0)));
+    assert_eq!(of("permit-change"), Some((1, 0)), "nothing was granted");
+    assert_eq!(of("permit-read"), Some((0, 0)));
+    let all = u32::try_from(report.coverage.len()).unwrap();
+    assert_eq!(report.coverage_percent(), 3 * 100 / all);
 }

@@ -256,8 +256,10 @@ impl CaseText {
                 carries: self.carries,
                 overflowed: self.overflowed,
             },
+            behaviour: None,
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
             ttl_asked: self.ttl_asked,
+            approval: None,
             registration: self
                 .register
                 .map(|r| r.into_facts(self.question == Question::Register && self.depth == 0))

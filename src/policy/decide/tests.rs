@@ -23,12 +23,12 @@ use crate::policy::bundle::tests::load;
 use crate::policy::cases::in_band;
 use crate::policy::reads::Reads;
 
-fn shipped() -> &'static PolicyBundle {
+pub(in crate::policy) fn shipped() -> &'static PolicyBundle {
     static BUNDLE: OnceLock<PolicyBundle> = OnceLock::new();
     BUNDLE.get_or_init(|| load(&[]))
 }
 
-fn facts(tools: &[&str]) -> Facts {
+pub(in crate::policy) fn facts(tools: &[&str]) -> Facts {
     let task = TaskId::new(Timestamp::from_secs(1), [1; 10]);
     let entries: Vec<_> = tools.iter().map(|t| entry(t)).collect();
     let audience = shipped().catalogue().tool(&entries[0].tool).and_then(|t| t.audience.clone());
@@ -64,9 +64,11 @@ fn facts(tools: &[&str]) -> Facts {
         audience: Some(audience.unwrap_or_else(|| "https://mail.dev.carnet.test".parse().unwrap())),
         entries,
         session: SessionFacts::default(),
+        behaviour: None,
         signals: Vec::new(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     }
 }
 
@@ -85,7 +87,7 @@ fn entry(tool: &str) -> EntryFacts {
     }
 }
 
-fn sink(tool: &str, name: &str, provenance: Provenance) -> SinkFacts {
+pub(in crate::policy) fn sink(tool: &str, name: &str, provenance: Provenance) -> SinkFacts {
     let kind = shipped().catalogue().tool(&tool.parse().unwrap()).unwrap().sink(name).unwrap().kind;
     SinkFacts { name: name.to_owned(), kind, value: "1".to_owned(), provenance, evidence: None, beside_intent: false }
 }

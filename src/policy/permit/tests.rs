@@ -17,6 +17,7 @@ fn only_a_grant_becomes_a_permit() {
             risk: Assessment::default(),
             ttl_max: Ttl::from_secs(60).unwrap(),
             approvals_needed: 0,
+            approval: None,
             observed_only: false,
             unbound: false,
         };
@@ -29,7 +30,7 @@ fn only_a_grant_becomes_a_permit() {
             }
             Err(Refused(told)) => {
                 assert!(matches!(outcome, Outcome::StepUp | Outcome::Review | Outcome::Denied));
-                assert_eq!(told, decision);
+                assert_eq!(*told, decision);
             }
         }
     }
