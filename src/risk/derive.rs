@@ -1,6 +1,7 @@
 //! Signals that the facts themselves give rise to, each explained in words. What they weigh is the table's business; a name
 //! that the table does not list weighs nothing.
 
+use super::behaviour::{SVID_OLD_SECONDS, words};
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::ceiling::CeilingFit;
 use crate::model::facts::{EntryFacts, Facts, FitVerdict, SinkFacts};
@@ -38,8 +39,15 @@ pub const NAMES: &[(&str, &str)] = &[
     ("high_privilege", "the tool can do much harm: one unit for every 25 of its privilege"),
     ("profile_changed", "the agent is no longer the one that was registered"),
     ("network_undeclared", "the peer is in none of the networks declared for it"),
+    ("svid_old", "the SVID has lived for long: one unit for every day"),
     ("session_overflow", "the session outgrew what is kept"),
     ("delegated", "the task was delegated: one unit for every level"),
+    ("behaviour_unknown", "too little is known of the agent to call anything unusual"),
+    ("unusual_tool", "the agent is rarely granted the tool: two units when it never was"),
+    ("unusual_sequence", "the agent rarely calls the tool right after the one before: two units when it never did"),
+    ("unusual_audience", "the agent rarely has tokens for the audience: two units when it never had one"),
+    ("unusual_rate", "the agent rarely has as many grants in a minute or an hour: two units when it never had"),
+    ("unusual_hour", "the agent is rarely at work at this time: two units when it never was"),
 ];
 
 /// Privilege for which a tool counts one unit of `high_privilege`.
@@ -62,6 +70,16 @@ pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
     }
     if !facts.principal.network_declared {
         found.add("network_undeclared", "the peer is in none of the networks declared for it".to_owned());
+    }
+    let days = facts.principal.svid_age_s / SVID_OLD_SECONDS;
+    if days > 0 {
+        let units = u32::try_from(days).unwrap_or(u32::MAX);
+        found.add_units("svid_old", units, format!("the SVID is {} hours old", facts.principal.svid_age_s / 3600));
+    }
+    if let Some(behaviour) = &facts.behaviour {
+        for unusual in words::signals(behaviour, facts.audience.as_ref()) {
+            found.add_units(unusual.name, unusual.units, unusual.explanation);
+        }
     }
     if facts.session.overflowed {
         found.add("session_overflow", "the session outgrew what is kept, so origins may be forgotten".to_owned());

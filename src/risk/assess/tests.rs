@@ -98,9 +98,11 @@ fn facts() -> Facts {
         audience: None,
         entries: Vec::new(),
         session: SessionFacts::default(),
+        behaviour: None,
         signals: Vec::new(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     }
 }
 

@@ -1,0 +1,92 @@
+//! What agents were granted of late, as far as it tells what is usual for each: folded from the decisions that granted, and
+//! looked at when another request comes. It relies on no guard: it advises, and what is a moment old advises as well. Holds
+//! digests of the tools and audiences that stand open in events, and no words of people or agents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::gather::View;
+use crate::broker::request::Asking;
+use crate::broker::state::State;
+use crate::model::behaviour::BehaviourFacts;
+use crate::model::id::{Audience, TaskId, ToolName};
+use crate::model::spiffe_id::SpiffeId;
+use crate::model::time::Timestamp;
+use crate::risk::behaviour::model::{Model, Step, Trail};
+
+/// Identities of which something is known at a time, 40 KiB each at most. One more takes the place of that which was granted
+/// nothing for the longest; that one begins anew, which its decisions tell.
+const IDENTITIES_KNOWN_MAX: usize = 4096;
+
+/// What is known of every identity, and the sessions that last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct Behaviour {
+    known: BTreeMap<SpiffeId, Known>,
+    /// The same identities by when they were granted something last.
+    order: BTreeSet<(Timestamp, SpiffeId)>,
+    /// Of each family what its agents did in it.
+    trails: BTreeMap<TaskId, BTreeMap<SpiffeId, Trail>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    model: Model,
+    last: Timestamp,
+}
+
+impl Behaviour {
+    /// Takes in what an agent was granted in a family. What is refused is never learned: nobody makes a thing usual by asking.
+    pub(in crate::broker) fn learn(
+        &mut self,
+        (agent, root): (&SpiffeId, TaskId),
+        (audience, tools): (&Audience, &[ToolName]),
+        at: Timestamp,
+    ) {
+        if !self.known.contains_key(agent)
+            && self.known.len() >= IDENTITIES_KNOWN_MAX
+            && let Some((_, longest)) = self.order.pop_first()
+        {
+            self.known.remove(&longest);
+        }
+        let trail = self.trails.entry(root).or_default().entry(agent.clone()).or_default();
+        let fresh = || Known { model: Model::new(at), last: at };
+        let known = self.known.entry(agent.clone()).or_insert_with(fresh);
+        known.model.learn(trail, &Step { at, audience, tools: &tools.iter().collect::<Vec<_>>() });
+        let before = std::mem::replace(&mut known.last, at);
+        if before != at {
+            self.order.remove(&(before, agent.clone()));
+        }
+        self.order.insert((at, agent.clone()));
+    }
+
+    /// What is known of an agent, and how a step in that family fits it.
+    pub(in crate::broker) fn look(&self, agent: &SpiffeId, root: TaskId, step: &Step<'_>) -> BehaviourFacts {
+        let trail = self.trails.get(&root).and_then(|agents| agents.get(agent));
+        self.known.get(agent).map(|known| known.model.look(trail, step)).unwrap_or_default()
+    }
+
+    /// Lets go of the sessions of a family that is over. What they taught stays.
+    pub(in crate::broker) fn forget(&mut self, root: TaskId) {
+        self.trails.remove(&root);
+    }
+}
+
+impl View {
+    /// Adds what agents and initiator did before: duties that must be kept apart, and what is usual. A renewal is no step, so
+    /// what was concluded when the grant was made stands.
+    pub(in crate::broker) fn look_back(&mut self, state: &State, asking: &Asking<'_>) {
+        self.look_at_duties(state, asking.access);
+        self.behaviour = match asking.renews {
+            Some(_) => asking.behaviour.cloned(),
+            None => {
+                let tools: Vec<_> = asking.access.iter().map(|access| &access.tool).collect();
+                let step = Step { at: self.now, audience: asking.audience, tools: &tools };
+                Some(state.behaviour.look(&self.agent, self.root, &step))
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;
