@@ -10,9 +10,9 @@ use crate::broker::answer::Difference;
 use crate::broker::error::BrokerError;
 use crate::intent::task::Intent;
 use crate::model::access::Access;
-use crate::model::ceiling::Ceiling;
+use crate::model::ceiling::{Ceiling, CeilingFit};
 use crate::model::decision::Decision;
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, Question};
 use crate::model::id::TaskId;
 use crate::model::json::Json;
 use crate::model::task::AgentProfile;
@@ -113,6 +113,28 @@ pub(in crate::broker) fn seal<W: Serialize + DeserializeOwned>(
     let json = encoded(words)?;
     serde_json::from_slice::<W>(&json).map_err(WordsError::Decode)?;
     sealed(sealer, root, context, &json)
+}
+
+/// The same for a decision's words, of which every request makes some, for the record alone: no fold needs them. Where they hold
+/// nothing that was worked out, they are made of what was parsed when it came in, by the very rules that read it back; that it
+/// does is looked at wherever assertions are, so in every test. Words that did not read back would suspend their grant, and
+/// explain nothing.
+///
+/// # Errors
+/// As [`seal`].
+pub(in crate::broker) fn seal_decided(
+    sealer: &Sealer,
+    root: TaskId,
+    context: Context<'_>,
+    words: &DecisionWords,
+) -> Result<bytes::Bytes, WordsError> {
+    let Facts { question, entries, .. } = &words.facts;
+    let is_parsed = *question == Question::Request
+        && !entries.iter().any(|entry| matches!(entry.ceiling, CeilingFit::Outside { .. }));
+    if is_parsed && !cfg!(debug_assertions) {
+        return seal_derived(sealer, root, context, words);
+    }
+    seal(sealer, root, context, words)
 }
 
 /// The same for what is derived and can be derived again: whoever reads it finds out whether it does.

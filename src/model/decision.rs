@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{PolicyId, ToolName};
+use super::id::{ApprovalId, PolicyId, ToolName};
 use super::reason::ReasonCode;
 use super::risk::Assessment;
 use super::time::Ttl;
@@ -39,6 +39,12 @@ impl Outcome {
         }
     }
 
+    /// True when people may cure it.
+    #[must_use]
+    pub const fn waits_for_people(self) -> bool {
+        matches!(self, Self::StepUp | Self::Review)
+    }
+
     /// True when it comes with a token.
     #[must_use]
     pub const fn is_grant(self) -> bool {
@@ -58,10 +64,10 @@ pub struct Reason {
     /// What it is.
     pub code: ReasonCode,
     /// Which entry it concerns, from 0; `None` when it concerns the whole.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<u32>,
     /// The policy that gave it, where one did.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyId>,
     /// What it is about, in a few words for a reviewer: never told to an agent.
     #[serde(default)]
@@ -102,6 +108,9 @@ pub struct Decision {
     pub ttl_max: Ttl,
     /// Approvals that would cure it; 0 when none can or none is needed.
     pub approvals_needed: u32,
+    /// The approval without which it would not be a grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
     /// True when the bundle only observes: what would have been withheld was not.
     #[serde(default)]
     pub observed_only: bool,

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::ApprovalFacts;
+use super::behaviour::BehaviourFacts;
 use super::ceiling::{Ceiling, CeilingFit};
 use super::id::{Audience, DataClass, InitiatorName, Owner, TaskId, ToolName};
 use super::identity::{Authentication, IdentityClass};
@@ -60,23 +62,29 @@ pub struct Facts {
     /// The task; for `register` the one to be.
     pub task: TaskFacts,
     /// The resource server that the token is for; `None` for `register` and `amend`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
     /// What is asked for, in the order of the request; empty for `register` and `amend`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<EntryFacts>,
     /// What the task family has seen so far.
     #[serde(default)]
     pub session: SessionFacts,
+    /// How the request fits what the agent was granted before; `None` where nothing is asked for anew, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<BehaviourFacts>,
     /// Signals that were reported or derived before this decision.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<Signal>,
     /// The life that was asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_asked: Option<Ttl>,
     /// What is to be registered or amended; `None` for `request` and `retain`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<RegistrationFacts>,
+    /// What a person answered when this was asked before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalFacts>,
 }
 
 /// Who asks.
@@ -91,7 +99,7 @@ pub struct PrincipalFacts {
     /// Its class.
     pub class: IdentityClass,
     /// Who answers for it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// How it was proven.
     pub authentication: Authentication,
@@ -102,7 +110,7 @@ pub struct PrincipalFacts {
     #[serde(default = "yes")]
     pub network_declared: bool,
     /// The parts of the agent profile that changed since the task was registered.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile_changes: Vec<ProfilePart>,
 }
 
@@ -148,7 +156,7 @@ pub struct TaskFacts {
     pub state: TaskState,
     /// The blocks that stand against what it needs: `agent`, `initiator`, `audience`, `everything`; and `trust_domain` when that
     /// of an agent is no longer trusted. Any is denied (`BLOCKED`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<String>,
     /// False when the task names its audiences and the one asked for is not among them (`AUDIENCE_NOT_IN_TASK`).
     #[serde(default = "yes")]
@@ -162,31 +170,31 @@ pub struct EntryFacts {
     /// The tool.
     pub tool: ToolName,
     /// The actions asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
     /// The resources asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// The classes of data that the agent says the call touches.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data_classes: Vec<DataClass>,
     /// How it stands to the ceiling.
     #[serde(default)]
     pub ceiling: CeilingFit,
     /// Every value of every sink, traced.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<SinkFacts>,
     /// Whether the intent's words imply such an effect.
     #[serde(default)]
     pub intent_fit: IntentFit,
     /// Duties that this would combine.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<ConflictFacts>,
     /// Grants of this tool that the task family had before, or calls of it that were reported, whichever is more.
     #[serde(default)]
     pub calls_before: u32,
     /// Long arguments that stand word for word in what was read, and not in the intent: content that was dictated.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dictated: Vec<DictatedFacts>,
 }
 
@@ -203,7 +211,7 @@ pub struct SinkFacts {
     /// Where it came from.
     pub provenance: Provenance,
     /// Where it was seen.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
     /// True for an address or a URL when the intent itself names one of that kind, and this is another.
     #[serde(default)]
@@ -231,7 +239,7 @@ pub struct IntentFit {
     #[serde(default)]
     pub verdict: FitVerdict,
     /// The words of the intent that imply it, or that speak against it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
     /// True when the intent tells the agent to take what it does or writes from something that it reads.
     #[serde(default)]
@@ -285,6 +293,7 @@ pub struct SessionFacts {
     /// True when something that outsiders can write was read.
     pub untrusted_input: bool,
     /// The sensitive classes that were read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<DataClass>,
     /// True when the session was too large to be kept whole, so that values may have been forgotten.
     pub overflowed: bool,
@@ -295,13 +304,13 @@ pub struct SessionFacts {
 #[serde(deny_unknown_fields)]
 pub struct RegistrationFacts {
     /// The class of the agent that is to work on it; `None` when the bundle knows no such identity.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_class: Option<IdentityClass>,
     /// The ceiling asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
     /// The audiences asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<Audience>,
     /// Its life from now, in seconds.
     pub life_s: u64,
@@ -312,7 +321,7 @@ pub struct RegistrationFacts {
     #[serde(default)]
     pub first_ceiling: bool,
     /// The ways in which a sub-task would go beyond its parent; never empty is a refusal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond_parent: Vec<String>,
 }
 
