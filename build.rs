@@ -1,24 +1,36 @@
-//! Compiles the protobuf definitions, without protoc, and leaves a descriptor set for reflection and for tests.
+//! Compiles the protobuf definitions, without protoc, and leaves a descriptor set for reflection and for tests. What merely reads
+//! SVIDs needs none of them.
 
-use std::path::PathBuf;
-use std::{env, error, fs};
+use std::error::Error;
 
-use prost::Message as _;
-
-const PROTOS: [&str; 9] = [
+#[cfg(feature = "verifier")]
+const PROTOS: [&str; 10] = [
     "carnet/v1/common.proto",
     "carnet/v1/task.proto",
     "carnet/v1/credential.proto",
     "carnet/v1/revocation.proto",
     "carnet/v1/signal.proto",
     "carnet/v1/audit.proto",
+    "carnet/v1/approval.proto",
     "carnet/v1/policy.proto",
     "carnet/journal/v1/event.proto",
     "spiffe/workload.proto",
 ];
 
-fn main() -> Result<(), Box<dyn error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
+    #[cfg(feature = "verifier")]
+    definitions()?;
+    Ok(())
+}
+
+#[cfg(feature = "verifier")]
+fn definitions() -> Result<(), Box<dyn Error>> {
+    use std::path::PathBuf;
+    use std::{env, fs};
+
+    use prost::Message as _;
+
     let descriptors = protox::compile(PROTOS, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("carnet.descriptors.bin"), descriptors.encode_to_vec())?;

@@ -147,9 +147,11 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
             dictated: Vec::new(),
         }],
         session: SessionFacts { calls: 50, untrusted_input: true, carries: Vec::new(), overflowed: false },
+        behaviour: None,
         signals: (1..4).map(signal).collect(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     }
 }
 

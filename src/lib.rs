@@ -2,11 +2,14 @@
 //!
 //! A room is a module below; ARCHITECTURE.md says what each may know of the others, and `tests/it/architecture.rs` checks it.
 
+#[cfg(feature = "verifier")]
 pub mod clock;
 pub mod jose;
 pub mod model;
+#[cfg(feature = "verifier")]
 pub mod pb;
 pub mod token;
+#[cfg(feature = "verifier")]
 pub mod verifier;
 
 #[cfg(feature = "broker")]
@@ -35,6 +38,8 @@ pub mod grpc;
 pub mod http;
 #[cfg(any(feature = "broker", feature = "svid"))]
 pub mod identity;
+#[cfg(feature = "broker")]
+pub mod infer;
 #[cfg(feature = "broker")]
 pub mod intent;
 #[cfg(feature = "broker")]

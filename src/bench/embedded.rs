@@ -12,6 +12,7 @@ use super::drive::Askers;
 use super::error::BenchError;
 use super::plan::Plan;
 use super::site::{Member, Site, agents_used, member, needs_resource_server};
+use crate::broker::approvals::ApprovalSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::{Broker, open};
 use crate::clock::Clock;
@@ -111,6 +112,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
             ttl_default: Ttl::DEFAULT,
             ttl_max: Ttl::MAX,
             heartbeat: Duration::from_secs(1),
+            approvals: ApprovalSettings::default(),
         },
         clock,
         entropy,

@@ -50,6 +50,8 @@ pub struct CheckedPolicy {
     pub passed: u32,
     /// Its own tests that failed.
     pub failed: u32,
+    /// The policies that no test makes fire.
+    pub never_fired: Vec<String>,
 }
 
 impl Broker {
@@ -192,6 +194,7 @@ fn checked(bundle: &PolicyBundle) -> CheckedPolicy {
         problems: report.failures().into_iter().map(failure).collect(),
         passed: u32::try_from(report.passed()).unwrap_or(u32::MAX),
         failed: u32::try_from(report.failures().len()).unwrap_or(u32::MAX),
+        never_fired: report.never_fired().iter().map(ToString::to_string).collect(),
     }
 }
 

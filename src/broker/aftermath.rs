@@ -46,7 +46,7 @@ impl Broker {
     ) -> Result<Vec<v1::EventSummary>, BrokerError> {
         let Some(life) = self.life_of(grant)? else { return Ok(Vec::new()) };
         let mut own = self.found(Query { grant: Some(grant), ..Query::default() })?;
-        for kind in ["grant_reconsidered", "grant_released", "revoked"] {
+        for kind in ["grant_reconsidered", "grant_released", "approval_withdrawn", "revoked"] {
             own.extend(self.found(Query { grant: Some(grant), kind: Some(kind.to_owned()), ..Query::default() })?);
         }
         let mut all = own.clone();
@@ -158,6 +158,7 @@ impl Life {
     fn is_ended_by(&self, event: &pb::Event) -> bool {
         match &event.payload {
             Some(Payload::GrantReleased(e)) => e.grant_id == self.grant.to_string(),
+            Some(Payload::ApprovalWithdrawn(e)) => e.grant_id == self.grant.to_string(),
             Some(Payload::GrantReconsidered(e)) => {
                 e.effect() == Effect::Revoked && e.grant_id == self.grant.to_string()
             }

@@ -6,7 +6,7 @@ use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::grant::{GrantStanding, SuspensionCause};
-use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
+use crate::model::id::{ApprovalId, Audience, DecisionId, GrantId, Jti, TaskId};
 use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
@@ -29,6 +29,8 @@ pub struct Decided {
     pub band: Band,
     /// Approvals that would cure it.
     pub approvals_needed: u32,
+    /// The approval that it waits for, or that it was granted by.
+    pub approval: Option<ApprovalId>,
 }
 
 impl Decided {
@@ -42,6 +44,7 @@ impl Decided {
             differences,
             band: decision.risk.band,
             approvals_needed: decision.approvals_needed,
+            approval: decision.approval,
         }
     }
 }

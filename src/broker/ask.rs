@@ -5,14 +5,18 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::model::access::Access;
+use crate::model::approval::Verdict;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
-use crate::model::id::{Audience, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName};
+use crate::model::id::{
+    ApprovalId, Audience, DecisionId, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName,
+};
 use crate::model::json::Json;
 use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::{AgentProfile, TaskState};
 use crate::model::time::{Timestamp, Ttl};
+use crate::pb::v1;
 
 /// Ids that let one timeline be told later. Empty members were not given.
 #[derive(Debug, Clone, Default)]
@@ -264,4 +268,37 @@ pub struct SearchEvents {
     pub page_size: u32,
     /// Where the page before ended; empty for the first.
     pub page_token: String,
+}
+
+/// Lists approvals.
+#[derive(Debug, Clone, Copy)]
+pub struct ListApprovals {
+    /// Those that stand so.
+    pub state: v1::ApprovalState,
+    /// 0 takes the default.
+    pub page_size: u32,
+    /// The last of the page before.
+    pub after: Option<ApprovalId>,
+}
+
+/// Answers an approval.
+#[derive(Debug, Clone)]
+pub struct AnswerApproval {
+    /// Which.
+    pub id: ApprovalId,
+    /// The decision that was shown.
+    pub decision: DecisionId,
+    /// `Approved` or `Denied`.
+    pub verdict: Verdict,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Takes an approval back.
+#[derive(Debug, Clone)]
+pub struct WithdrawApproval {
+    /// Which.
+    pub id: ApprovalId,
+    /// Why; may be empty.
+    pub reason: String,
 }

@@ -64,6 +64,11 @@ impl Broker {
     /// `NotFound` when there is none of that id.
     pub fn decision_record(&self, caller: &Caller, id: DecisionId) -> Result<v1::DecisionRecord, BrokerError> {
         let _place = self.enter_apart(caller)?;
+        self.record_of(id)
+    }
+
+    /// The same, for whoever may read it.
+    pub(in crate::broker) fn record_of(&self, id: DecisionId) -> Result<v1::DecisionRecord, BrokerError> {
         let found = self.0.journal.find_decision(&id).map_err(BrokerError::unavailable)?;
         let recorded = found.ok_or(BrokerError::NotFound { what: "decision" })?;
         let mut record = v1::DecisionRecord {
@@ -206,7 +211,9 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
             record.audience.clone_from(&e.audience);
             record.agent.clone_from(&e.agent);
             record.initiator.clone_from(&e.initiator);
+            record.approval_id.clone_from(&e.approval_id);
             if let Some(grant) = &e.grant {
+                record.approval_id.clone_from(&grant.approval_id);
                 record.grant_id.clone_from(&grant.grant_id);
                 record.jti.clone_from(&grant.jti);
                 record.expires = Some(timestamp(crate::model::time::Timestamp::from_secs(grant.expires_s)));
@@ -301,6 +308,8 @@ fn tell(record: &mut v1::DecisionRecord, words: &DecisionWords) {
     record.initiator_verified = facts.initiator.verified;
     record.purpose.clone_from(&words.purpose);
     record.facts_json = facts_json(facts);
+    let used = facts.approval.as_ref().filter(|approval| words.decision.approval == Some(approval.id));
+    record.approved_by = used.iter().flat_map(|approval| &approval.by).map(ToString::to_string).collect();
     details(record, &words.decision);
     let asked = if words.access.is_empty() { &[][..] } else { words.access.as_slice() };
     for (i, (shown, entry)) in record.access.iter_mut().zip(&facts.entries).enumerate() {

@@ -15,6 +15,8 @@ use crate::pb::journal::event::Payload;
 pub struct Figures {
     /// Tasks that have not ended.
     pub tasks_open: u64,
+    /// Requests that wait for a person.
+    pub approvals_waiting: u64,
     /// Grants whose tokens may be used.
     pub grants_live: u64,
     /// Grants that are suspended.
@@ -44,6 +46,7 @@ impl Broker {
         let now = self.now(&state);
         let mut figures = Figures {
             tasks_open: state.by.deadlines.len() as u64,
+            approvals_waiting: state.approvals.count_waiting() as u64,
             events: state.next,
             waiting: self.0.journal.waiting() as u64,
             bytes: self.0.journal.bytes(),

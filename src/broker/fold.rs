@@ -10,8 +10,8 @@ use crate::broker::bundles::Bundles;
 use crate::broker::draws::{Draws, let_in};
 use crate::broker::forget::forget;
 use crate::broker::gather::is_tainted_since;
+use crate::broker::hashes::Hashes;
 use crate::broker::record::parse_target;
-use crate::broker::register::intent_hash;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
 use crate::broker::words::{self, AmendWords, Context, WordsError};
@@ -29,6 +29,7 @@ use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
+mod approvals;
 mod reports;
 mod trust;
 
@@ -118,6 +119,8 @@ impl Step<'_> {
             }
             Some(Payload::TrustWithdrawn(e)) => self.trust_withdrawn(e),
             Some(Payload::TrustRestored(e)) => self.trust_restored(e),
+            Some(Payload::ApprovalAnswered(e)) => self.approval_answered(e, actor),
+            Some(Payload::ApprovalWithdrawn(e)) => self.approval_withdrawn(e),
             Some(Payload::SignalReported(e)) => self.signal(e, actor),
             Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
             Some(Payload::PolicyActivated(e)) => {
@@ -154,7 +157,7 @@ impl Step<'_> {
             depth: task.depth,
             state: TaskState::Active,
             audiences: task.audiences.iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
-            intent_hash: intent_hash(words.as_ref()),
+            hashes: Hashes::of(words.as_ref()),
             words: words.map(Arc::new),
             grants: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -192,6 +195,7 @@ impl Step<'_> {
         }
         if let (Some(amended), Some(words)) = (words, task.words.as_mut()) {
             Arc::make_mut(words).amend(amended);
+            task.hashes = Hashes::of(Some(words));
         }
         self.owe(root, Trigger::Amended, Some(id));
         Ok(())
@@ -231,6 +235,7 @@ impl Step<'_> {
                 continue;
             }
             task.state = end;
+            self.state.approvals.close(member, self.position);
             self.state.by.deadlines.remove(&(task.deadline, member));
             if task.parent.is_none() {
                 self.state.by.ended.insert((self.time, member));
@@ -245,8 +250,12 @@ impl Step<'_> {
         if matches!(answer.outcome, Outcome::Granted | Outcome::Narrowed | Outcome::Denied) {
             self.state.answered(id, &e.request_id, answer);
         }
+        if let Some(asked) = &e.asked_people {
+            self.asked_people(e, asked)?;
+        }
         let (Some(grant), Some(decision)) = (&e.grant, answer.decision) else { return Ok(()) };
         let grant_id: GrantId = grant.grant_id.parse()?;
+        self.approval_used(&grant.approval_id, grant_id)?;
         let entry = Grant {
             task: id,
             jti: grant.jti.parse()?,
@@ -267,6 +276,7 @@ impl Step<'_> {
         let others = self.state.has_standing_grants(root);
         let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         task.grants.insert(grant_id);
+        self.state.behaviour.learn((&task.agent, root), (&entry.audience, &entry.tools), self.time);
         self.state.open(id, (entry.expires, grant_id));
         let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
@@ -341,6 +351,10 @@ impl Step<'_> {
         }
         for grant in self.state.grants_under(&target) {
             self.end_grant(grant, &GrantStanding::Revoked);
+        }
+        // What was approved before is not to come back with the lifting of a block.
+        for task in self.state.tasks_under(&target) {
+            self.state.approvals.close(task, self.position);
         }
         if e.blocks {
             let block = Block { sealed_reason: e.sealed.to_vec(), since: self.time, position: self.position };

@@ -34,6 +34,7 @@ pub(in crate::broker) fn forget(state: &mut State) {
         }
     }
     state.duties.forget(now);
+    state.approvals.forget_denials(now);
     while state.retired.front().is_some_and(|r| r.expires.after(GRANT_RETENTION) <= now) {
         state.retired.pop_front();
     }
@@ -43,10 +44,12 @@ pub(in crate::broker) fn forget(state: &mut State) {
         }
         state.by.ended.pop_first();
         state.by.due.remove(&root);
+        state.behaviour.forget(root);
         let members = state.families.remove(&root).map(|f| f.members).unwrap_or_default();
         let orchestrators: BTreeSet<SpiffeId> =
             members.iter().filter_map(|id| Some(state.tasks.get(id)?.orchestrator.clone())).collect();
         for id in members {
+            state.approvals.forget(id);
             let Some(task) = state.tasks.remove(&id) else { continue };
             remove_from(&mut state.by.tasks_of_agent, &task.agent, &id);
             remove_from(&mut state.by.tasks_of_initiator, &task.initiator.name, &id);

@@ -16,6 +16,7 @@ use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::access::Access;
+use crate::model::behaviour::BehaviourFacts;
 use crate::model::ceiling::Ceiling;
 use crate::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
@@ -54,6 +55,8 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) audiences: Vec<Audience>,
     /// Of the root's intent: what an agent wrote for another grounds nothing.
     pub(in crate::broker) intent_hash: Arc<str>,
+    /// Of the nearest ceiling that binds.
+    pub(in crate::broker) authority_hash: Option<Arc<str>>,
     /// Words of the task and of those above it, itself first.
     pub(in crate::broker) words: Vec<Arc<TaskWords>>,
     pub(in crate::broker) session: Arc<Session>,
@@ -64,6 +67,8 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) bundle: Arc<PolicyBundle>,
     /// What the agent and the initiator used elsewhere of tools that must not be combined with those asked for.
     pub(in crate::broker) past: Vec<PastUse>,
+    /// How what is asked for fits what the agent was granted before.
+    pub(in crate::broker) behaviour: Option<BehaviourFacts>,
     /// True when what is asked for is covered by a grant already, and so draws on no budget.
     pub(in crate::broker) renews: bool,
     /// What an append that relies on this look must find unchanged.
@@ -130,7 +135,8 @@ impl View {
             depth: task.depth,
             state: state_now,
             audiences: task.audiences.clone(),
-            intent_hash: root.intent_hash.clone(),
+            intent_hash: root.hashes.intent.clone(),
+            authority_hash: line.iter().find_map(|(_, task)| task.hashes.authority.clone()),
             words,
             session: family.session.clone(),
             usage: family.usage.clone(),
@@ -139,6 +145,7 @@ impl View {
             policy,
             bundle,
             past: Vec::new(),
+            behaviour: None,
             renews: false,
             expects,
         }))
@@ -234,9 +241,11 @@ impl View {
             audience: asked.audience.cloned(),
             entries,
             session: self.session.facts(),
+            behaviour: self.behaviour.clone(),
             signals: self.signals.as_ref().clone(),
             ttl_asked: asked.ttl,
             registration: None,
+            approval: None,
         }
     }
 

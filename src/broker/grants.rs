@@ -120,7 +120,7 @@ impl Broker {
         words: &DecisionWords,
     ) -> Result<bytes::Bytes, BrokerError> {
         let context = Context { kind: "decision", id: &id.to_string() };
-        Ok(words::seal(&self.0.sealer, root, context, words)?)
+        Ok(words::seal_decided(&self.0.sealer, root, context, words)?)
     }
 }
 

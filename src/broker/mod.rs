@@ -25,8 +25,12 @@ pub mod activate;
 mod aftermath;
 pub mod amend;
 pub mod answer;
+pub mod approvals;
+pub mod approve;
 pub mod ask;
+mod asking;
 pub mod audit;
+mod behaviour;
 mod bundles;
 pub mod caller;
 mod changes;
@@ -40,6 +44,7 @@ mod fold;
 mod forget;
 mod gather;
 mod grants;
+mod hashes;
 mod hidden;
 mod hours;
 mod known;
@@ -47,6 +52,8 @@ pub mod limit;
 pub mod open;
 pub mod open_calls;
 pub mod pause;
+pub mod pending;
+mod plan;
 pub mod read;
 mod reason;
 pub mod record;
@@ -66,6 +73,7 @@ pub mod summary;
 pub mod sweep;
 mod trust;
 pub mod watch;
+pub mod whatif;
 mod words;
 
 /// How often a verb looks again when what it relied on changed under it.
@@ -122,6 +130,8 @@ pub struct Settings {
     pub ttl_max: Ttl,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: std::time::Duration,
+    /// How people are asked.
+    pub approvals: approvals::ApprovalSettings,
 }
 
 /// A request that was let in and is about to append, for as long as its verb holds this. Those that are on their way share a

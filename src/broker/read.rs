@@ -58,12 +58,7 @@ impl Broker {
         ask: ListTasks,
     ) -> Result<(Vec<TaskView>, Option<TaskId>), BrokerError> {
         let _place = self.enter_apart(caller)?;
-        let size = match ask.page_size {
-            0 => PAGE_SIZE_DEFAULT,
-            n if n <= PAGE_SIZE_MAX => n,
-            _ => return Err(BrokerError::above_limit("page_size", format!("above {PAGE_SIZE_MAX}"))),
-        };
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let size = page_size(ask.page_size)?;
         let (mut tasks, mut below) = (Vec::new(), ask.after);
         // A person's name alone says nothing: anybody may have been named as initiator.
         let by_right = caller.has(Right::Read) || matches!(caller, Caller::Workload(_));
@@ -183,6 +178,16 @@ impl Broker {
     pub(in crate::broker) fn handle_fits(&self, id: TaskId, shown: &ShownHandle) -> bool {
         self.0.handles.check(id, &shown.0)
     }
+}
+
+/// How many are listed at a time when so many were asked for; 0 takes the default.
+pub(in crate::broker) fn page_size(asked: u32) -> Result<usize, BrokerError> {
+    let size = match asked {
+        0 => PAGE_SIZE_DEFAULT,
+        n if n <= PAGE_SIZE_MAX => n,
+        _ => return Err(BrokerError::above_limit("page_size", format!("above {PAGE_SIZE_MAX}"))),
+    };
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 /// The next tasks to look at, newest first, so few that the log's writer does not wait for it.

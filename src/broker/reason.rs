@@ -69,6 +69,8 @@ fn place(event: &pb::Event) -> Option<(Context<'_>, &[u8])> {
         Payload::BlockLifted(e) => ("lifted", &e.target, &e.sealed),
         Payload::TaskEnded(e) => ("end", &e.task_id, &e.sealed),
         Payload::TaskPaused(e) => ("pause", &e.task_id, &e.sealed),
+        Payload::ApprovalAnswered(e) => ("answer", &e.approval_id, &e.sealed),
+        Payload::ApprovalWithdrawn(e) => ("withdrawn", &e.approval_id, &e.sealed),
         _ => return None,
     };
     Some((Context { kind, id }, sealed))

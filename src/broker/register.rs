@@ -329,7 +329,9 @@ impl Look {
             audience: None,
             entries: Vec::new(),
             session: parent.map_or_else(SessionFacts::default, View::session_facts),
+            behaviour: None,
             signals: parent.map(|p| p.signals.as_ref().clone()).unwrap_or_default(),
+            approval: None,
             ttl_asked: None,
             registration: Some(RegistrationFacts {
                 agent_class: self.bundle.identities().identify(&ask.agent).map(|i| i.class),
@@ -399,22 +401,6 @@ fn check(ask: &RegisterTask, now: Timestamp) -> Result<(), BrokerError> {
 /// The bytes of a ceiling that its hash is over.
 pub(in crate::broker) fn ceiling_bytes(ceiling: Option<&Ceiling>) -> Vec<u8> {
     ceiling.map(|c| serde_json::to_vec(c).unwrap_or_default()).unwrap_or_default()
-}
-
-/// `sha-256:` and the hexadecimal digest.
-pub(in crate::broker) fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let mut out = "sha-256:".to_owned();
-    for byte in digest.as_ref() {
-        let _infallible = write!(out, "{byte:02x}");
-    }
-    out
-}
-
-/// The digest of a task's intent; empty when the words are gone.
-pub(in crate::broker) fn intent_hash(words: Option<&TaskWords>) -> std::sync::Arc<str> {
-    words.map(|words| hash(words.intent.as_str().as_bytes())).unwrap_or_default().into()
 }
 
 /// The id stands in the record with other content.

@@ -4,6 +4,7 @@
 use crate::broker::Broker;
 use crate::broker::answer::Answered;
 use crate::broker::ask::RenewCredential;
+use crate::broker::asking::carried;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::grants::covered;
@@ -51,7 +52,7 @@ impl Broker {
                 }
             }
             let recorded = self.reading(move |this| this.recorded_decision(grant.position, root)).await?;
-            let access = covered(&recorded.words);
+            let (access, approval) = (covered(&recorded.words), carried(&recorded.words));
             let asking = Asking {
                 workload,
                 request_id: &ask.request_id,
@@ -64,6 +65,8 @@ impl Broker {
                 context: &ask.context,
                 asked,
                 renews: Some((ask.grant, grant.jti)),
+                approval: approval.as_ref(),
+                behaviour: recorded.words.facts.behaviour.as_ref(),
             };
             if let Attempt::Done(answered) = self.attempt(&asking).await? {
                 return Ok(*answered);

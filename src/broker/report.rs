@@ -307,9 +307,11 @@ fn task_risk(view: &View) -> Assessment {
         audience: None,
         entries: Vec::new(),
         session: view.session_facts(),
+        behaviour: None,
         signals: view.signals.as_ref().clone(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     };
     view.bundle.risk().assess(view.bundle.catalogue(), &facts)
 }

@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::broker::answer::{Answered, Decided, Difference, GrantView};
 use crate::broker::ask::{RequestContext, RequestCredential, ShownHandle};
+use crate::broker::asking::Pending;
 use crate::broker::caller::{Caller, Refusal, WorkloadCaller};
 use crate::broker::draws::Draws;
 use crate::broker::error::BrokerError;
@@ -10,16 +11,18 @@ use crate::broker::gather::{Asked, View};
 use crate::broker::grants::covered;
 use crate::broker::hidden::Sought;
 use crate::broker::ordinary;
+use crate::broker::plan::{differences, unminted};
 use crate::broker::record::{self, asked_digest, event, family_stream};
-use crate::broker::register::{ceiling_bytes, hash, request_id_reused};
+use crate::broker::register::request_id_reused;
 use crate::broker::state::{Answer, Family};
-use crate::broker::words::{self, Context, DecisionWords};
+use crate::broker::words::DecisionWords;
 use crate::intent::judge::Asked as Judged;
-use crate::journal::entry::Committed;
-use crate::mint::draft::{Draft, Plan};
-use crate::mint::error::MintError;
+use crate::journal::entry::{Committed, Entry};
+use crate::journal::guards::{Expect, GuardKey};
+use crate::mint::draft::Draft;
 use crate::mint::token::Token;
 use crate::model::access::Access;
+use crate::model::approval::ApprovalFacts;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
@@ -29,11 +32,9 @@ use crate::model::limits::{ACCESS_ENTRIES_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
 use crate::model::task::AgentProfile;
 use crate::model::time::Ttl;
-use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::decide::decide;
 use crate::policy::permit::Permit;
-use crate::token::life::{Bounds, Life};
 
 /// What one attempt came to.
 pub(in crate::broker) enum Attempt {
@@ -58,6 +59,10 @@ pub(in crate::broker) struct Asking<'a> {
     pub(in crate::broker) asked: [u8; 32],
     /// The grant that is renewed, and the token that dies with it.
     pub(in crate::broker) renews: Option<(GrantId, Jti)>,
+    /// The approval that it was granted by.
+    pub(in crate::broker) approval: Option<&'a ApprovalFacts>,
+    /// How its request fitted what the agent was granted before.
+    pub(in crate::broker) behaviour: Option<&'a crate::model::behaviour::BehaviourFacts>,
 }
 
 impl Broker {
@@ -70,7 +75,6 @@ impl Broker {
         let _place = self.enter(caller)?;
         let workload = self.own_task(caller, ask.task, &ask.handle, "RequestCredential")?;
         check(&ask)?;
-        let asked = digest(&ask);
         let asking = Asking {
             workload,
             request_id: &ask.request_id,
@@ -81,8 +85,10 @@ impl Broker {
             purpose: &ask.purpose,
             profile: &ask.profile,
             context: &ask.context,
-            asked,
+            asked: digest(&ask),
             renews: None,
+            approval: None,
+            behaviour: None,
         };
         for _ in 0..super::TRIES_MAX {
             if let Attempt::Done(answered) = self.attempt(&asking).await? {
@@ -107,7 +113,7 @@ impl Broker {
                     }
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
-                    view.look_at_duties(&state, asking.access);
+                    view.look_back(&state, asking);
                     if let Some(renewal) = asking.renews {
                         view.renewing(&state, renewal)?;
                     }
@@ -131,24 +137,39 @@ impl Broker {
         // An answer is the same again only for who proves himself in the same way.
         let usual = asking.workload.peer.authentication().proves_key();
         if usual && let Some((decided, position)) = self.0.repeats.find(asking.task, asking.asked, &view.expects, now) {
-            self.note_repeat(asking, &decided);
+            let code = decided.reasons.first().map_or(ReasonCode::Forbidden, |(code, _)| *code);
+            self.note_refused_request(asking, code);
             return Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })));
         }
         let relied_on = view.expects.clone();
         view.expect_unanswered(&asking.task.to_string(), asking.request_id);
         let entries = view.judge(asking.access, if view.renews { Judged::Live } else { Judged::New })?;
         let asked = Asked { audience: Some(asking.audience), ttl: asking.ttl, profile: asking.profile };
-        let facts = view.facts(Question::Request, asking.workload, asked, entries);
-        let decision = decide(&view.bundle, &facts);
+        let mut facts = view.facts(Question::Request, asking.workload, asked, entries);
+        facts.approval = asking.approval.cloned();
+        let mut decision = decide(&view.bundle, &facts);
+        let mut pending = None;
+        if decision.outcome.waits_for_people() {
+            let covers = self.covers(asking, &view)?;
+            if let Some(answer) = self.answer_of_people(asking, &view, &covers, (&facts, &decision))? {
+                facts.approval = Some(answer);
+                decision = decide(&view.bundle, &facts);
+            }
+            if decision.outcome.waits_for_people() {
+                pending = Some(self.pending(asking, &view, covers, &decision)?);
+            }
+        }
         if decision.outcome.is_grant() {
             return self.grant(asking, view, facts, decision).await;
         }
-        let (entry, decided) = self.refusal(asking, &view, facts, decision)?;
+        let asks = pending.as_ref().is_some_and(|pending| pending.asked.is_some());
+        let (entry, decided) = self.refusal(asking, &view, (facts, decision), pending)?;
         let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
         let position = committed.first();
         // A denial is the answer to its own request id for good, so each is recorded for itself.
         if usual && decided.outcome != Outcome::Denied {
-            self.0.repeats.keep(asking.task, asking.asked, relied_on, now, (decided.clone(), position));
+            let relies_on = if asks { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
+            self.0.repeats.keep(asking.task, asking.asked, relies_on, now, (decided.clone(), position));
         }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
     }
@@ -157,20 +178,27 @@ impl Broker {
         &self,
         asking: &Asking<'_>,
         view: &View,
-        facts: Facts,
-        decision: Decision,
-    ) -> Result<(crate::journal::entry::Entry, Decided), BrokerError> {
+        (facts, decision): (Facts, Decision),
+        pending: Option<Pending>,
+    ) -> Result<(Entry, Decided), BrokerError> {
         let id = self.new_decision_id()?;
         let words = asking.words(facts, decision, Vec::new());
-        let decided = Decided::new(id, &words.decision, Vec::new());
-        let payload = self.decided_event(asking, view, id, &words, None)?;
+        let mut decided = Decided::new(id, &words.decision, Vec::new());
+        let mut payload = self.decided_event(asking, view, id, &words, None)?;
+        let mut expects = view.expects.clone();
+        if let Some(pending) = pending {
+            decided.approval = Some(pending.id);
+            payload.approval_id = pending.id.to_string();
+            payload.asked_people = pending.asked;
+            expects.extend(pending.expects);
+        }
         let event = event(
             family_stream(view.root),
             asking.workload.actor(),
             asking.context,
             Payload::CredentialDecided(payload),
         );
-        Ok((ordinary(event, view.expects.clone()), decided))
+        Ok((ordinary(event, expects), decided))
     }
 
     async fn grant(
@@ -197,7 +225,8 @@ impl Broker {
         let (grant, jti) = (plan.grant, plan.jti);
         let access = covered(&words);
         let draws = Draws::of(&view, &access)?;
-        let granted = self.grant_event(asking, &view, &access, &plan, &draws)?;
+        let mut granted = self.grant_event(asking, &view, &access, &plan, &draws)?;
+        granted.approval_id = words.decision.approval.map(|id| id.to_string()).unwrap_or_default();
         let event = self.decided_event(asking, &view, id, &words, Some(granted))?;
         let event = {
             let payload = Payload::CredentialDecided(event);
@@ -280,112 +309,6 @@ impl Broker {
         Ok(Answered { decided, grant: Some((self.view_of(grant, &known, &recorded.words), token)), position })
     }
 
-    /// The shortest life of what was asked, and what operator, policy, ceiling, deadline and SVID allow.
-    fn life(&self, asking: &Asking<'_>, view: &View, decision: &Decision) -> Result<Granted, BrokerError> {
-        let settings = &self.0.settings;
-        let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl()];
-        let wanted = asking.ttl.unwrap_or(settings.ttl_default);
-        let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
-        let bounds = Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at() };
-        let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
-        let life = Life::new(view.now, ttl, bounds).map_err(over)?;
-        Ok(Granted { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })
-    }
-
-    fn plan(
-        &self,
-        asking: &Asking<'_>,
-        view: &View,
-        words: &DecisionWords,
-        life: &Granted,
-    ) -> Result<Plan, BrokerError> {
-        let random = || self.0.entropy.bytes::<10>().map_err(BrokerError::unavailable);
-        let jti = Jti::new(self.0.entropy.bytes().map_err(BrokerError::unavailable)?);
-        let grant = match asking.renews {
-            Some((grant, _)) => grant,
-            None => GrantId::new(view.now, random()?),
-        };
-        let sinks = |access: &Access| {
-            let tool = view.bundle.catalogue().tool(&access.tool);
-            tool.map(|t| t.sinks.clone()).unwrap_or_default()
-        };
-        let entries = words.access.iter().map(|access| (access.clone(), sinks(access)));
-        let subject =
-            if view.initiator.verified { view.initiator.name.to_string() } else { view.orchestrator.to_string() };
-        Ok(Plan {
-            grant,
-            jti,
-            renews: asking.renews.map(|(_, jti)| jti),
-            issuer: self.0.settings.issuer.clone(),
-            subject,
-            agents_above: view.agents_above.clone(),
-            audience: asking.audience.clone(),
-            life: life.life,
-            entries: entries.collect(),
-            task: asking.task,
-            root: view.root,
-            intent_hash: view.intent_hash.to_string(),
-            authority_hash: view.ceilings().first().map(|c| hash(&ceiling_bytes(Some(c)))),
-            policy_version: view.policy.digest.clone(),
-        })
-    }
-
-    /// The event, with everything but what the draft adds: key, claims and the digest of what is signed.
-    fn decided_event(
-        &self,
-        asking: &Asking<'_>,
-        view: &View,
-        id: DecisionId,
-        words: &DecisionWords,
-        grant: Option<pb::Grant>,
-    ) -> Result<pb::CredentialDecided, BrokerError> {
-        let sealed = self.seal_decision(view.root, id, words)?;
-        Ok(pb::CredentialDecided {
-            task_id: asking.task.to_string(),
-            request_id: asking.request_id.to_string(),
-            audience: asking.audience.to_string(),
-            decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
-            grant,
-            asked_digest: self.keyed(view.root, asking.asked)?.to_vec().into(),
-            agent: view.agent.to_string(),
-            initiator: view.initiator.name.to_string(),
-            agents_above: view.agents_above.iter().map(ToString::to_string).collect(),
-        })
-    }
-
-    fn grant_event(
-        &self,
-        asking: &Asking<'_>,
-        view: &View,
-        access: &[Access],
-        plan: &Plan,
-        draws: &Draws,
-    ) -> Result<pb::Grant, BrokerError> {
-        let sealed_draws = if draws.is_empty() || plan.renews.is_some() {
-            bytes::Bytes::new()
-        } else {
-            let context = Context { kind: "draws", id: &plan.jti.to_string() };
-            words::seal(&self.0.sealer, view.root, context, draws)?
-        };
-        Ok(pb::Grant {
-            grant_id: plan.grant.to_string(),
-            jti: plan.jti.to_string(),
-            subject: plan.subject.clone(),
-            agent: view.agent.to_string(),
-            audience: plan.audience.to_string(),
-            certificate_thumbprint: asking
-                .workload
-                .peer
-                .certificate_thumbprint()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
-            tools: access.iter().map(|a| a.tool.to_string()).collect(),
-            sealed_draws,
-            ..pb::Grant::default()
-        })
-    }
-
     /// The workload, when it is the task's agent and shows its handle. What is not its own looks as if it did not exist; the
     /// attempt is recorded.
     pub(in crate::broker) fn own_task<'a>(
@@ -404,8 +327,8 @@ impl Broker {
         Err(self.hidden(&state, caller, id, Sought { rpc, what: "task" }))
     }
 
-    fn note_repeat(&self, asking: &Asking<'_>, decided: &Decided) {
-        let code = decided.reasons.first().map_or(ReasonCode::Forbidden, |(code, _)| *code);
+    /// Counts a request that leaves no event of its own.
+    pub(in crate::broker) fn note_refused_request(&self, asking: &Asking<'_>, code: ReasonCode) {
         self.note_refusal(Refusal {
             subject: asking.workload.peer.spiffe_id().to_string(),
             rpc: "RequestCredential",
@@ -422,40 +345,12 @@ impl Asking<'_> {
     }
 }
 
-/// How long a token lives, also in seconds.
-struct Granted {
-    life: Life,
-    ttl: u64,
-}
-
-/// What was granted of what was asked.
-fn differences(asking: &Asking<'_>, decision: &Decision, ttl: u64) -> Vec<Difference> {
-    let mut out = Vec::new();
-    for (i, (access, decided)) in asking.access.iter().zip(&decision.entries).enumerate() {
-        let entry = u32::try_from(i).ok();
-        let mut differ = |what: &str, asked: String, granted: String| {
-            out.push(Difference { what: what.to_owned(), entry, asked, granted });
-        };
-        if !decided.included {
-            differ("access", access.tool.to_string(), String::new());
-            continue;
-        }
-        if !access.actions.is_empty() && access.actions != decided.actions {
-            differ("actions", access.actions.join(" "), decided.actions.join(" "));
-        }
-        if access.resources != decided.resources {
-            differ("resources", access.resources.join(" "), decided.resources.join(" "));
-        }
+/// The same guards as they are once an event at that position has touched one of them: it was appended, so none had changed.
+fn since(mut expects: Vec<Expect>, touched: GuardKey, position: u64) -> Vec<Expect> {
+    for expect in expects.iter_mut().filter(|expect| expect.key == touched) {
+        expect.at = position + 1;
     }
-    if let Some(asked) = asking.ttl.filter(|asked| asked.as_secs() > ttl) {
-        out.push(Difference {
-            what: "ttl".to_owned(),
-            entry: None,
-            asked: asked.to_string(),
-            granted: format!("{ttl}s"),
-        });
-    }
-    out
+    expects
 }
 
 fn check(ask: &RequestCredential) -> Result<(), BrokerError> {
@@ -478,18 +373,6 @@ fn digest(ask: &RequestCredential) -> [u8; 32] {
     let parts: [&[u8]; 6] =
         [b"request", ask.audience.as_str().as_bytes(), &access, &ttl.to_be_bytes(), ask.purpose.as_bytes(), &profile];
     asked_digest(&parts)
-}
-
-/// No token can be made of what was decided.
-fn unminted(error: MintError) -> BrokerError {
-    match error {
-        MintError::TooLong { max } => {
-            BrokerError::above_limit("access", format!("its token would be longer than {max} bytes"))
-        }
-        MintError::Detail(cause) => BrokerError::invalid("access", cause.to_string()),
-        MintError::Mismatch(_) | MintError::NoEvidence => BrokerError::internal(error),
-        error => BrokerError::unavailable(error),
-    }
 }
 
 /// A decision that grants made no permit.

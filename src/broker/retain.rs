@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::broker::Broker;
+use crate::broker::asking::carried;
 use crate::broker::caller::broker_actor;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active, no_context};
@@ -454,9 +455,12 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         audience: then.audience.clone(),
         entries: entries.collect(),
         session: view.session_facts(),
+        // A later look would count the step itself, and others that came since.
+        behaviour: then.behaviour.clone(),
         signals: view.signals.as_ref().clone(),
         ttl_asked: None,
         registration: None,
+        approval: carried(words),
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::GrantChange;
+use crate::broker::approvals::{Approvals, SavedApprovals};
 use crate::broker::ask::Target;
+use crate::broker::behaviour::Behaviour;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
-use crate::broker::register::intent_hash;
+use crate::broker::hashes::Hashes;
 use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task, Withdrawal};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
@@ -27,7 +29,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 7;
+pub(in crate::broker) const FORMAT: u32 = 9;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -43,7 +45,9 @@ struct Saved {
     retired: Vec<SavedRetired>,
     ended: Vec<(Timestamp, TaskId)>,
     duties: Duties,
+    behaviour: Behaviour,
     withdrawn: BTreeMap<TrustDomain, Withdrawal>,
+    approvals: SavedApprovals,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,7 +158,9 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         retired: state.retired.iter().map(save_retired).collect(),
         ended: state.by.ended.iter().copied().collect(),
         duties: state.duties.clone(),
+        behaviour: state.behaviour.clone(),
         withdrawn: state.withdrawn.clone(),
+        approvals: state.approvals.saved(),
     };
     postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
@@ -211,7 +217,9 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.blocks = saved.blocks;
     state.by.ended = saved.ended.into_iter().collect();
     state.duties = saved.duties;
+    state.behaviour = saved.behaviour;
     state.withdrawn = saved.withdrawn;
+    state.approvals = Approvals::from_saved(saved.approvals);
     state.retired = saved.retired.into_iter().map(load_retired).collect();
     state.policy = saved.policy.map(|p| load_policy(p, means));
     state.changes.begin_at(saved.next);
@@ -237,7 +245,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         depth: task.depth,
         state: task.state,
         audiences: task.audiences,
-        intent_hash: intent_hash(words.as_ref()),
+        hashes: Hashes::of(words.as_ref()),
         words: words.map(Arc::new),
         grants: BTreeSet::new(),
         open: BTreeSet::new(),

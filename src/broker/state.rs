@@ -8,10 +8,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::broker::answer::GrantChange;
+use crate::broker::approvals::Approvals;
 use crate::broker::ask::Target;
+use crate::broker::behaviour::Behaviour;
 use crate::broker::changes::Changes;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
+use crate::broker::hashes::Hashes;
 use crate::broker::retain::Trigger;
 use crate::broker::words::TaskWords;
 use crate::intent::session::Session;
@@ -57,6 +60,10 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) retired: VecDeque<GrantChange>,
     /// What agents and initiators must not combine, in whichever task.
     pub(in crate::broker) duties: Duties,
+    /// What people were asked.
+    pub(in crate::broker) approvals: Approvals,
+    /// What is usual for each agent.
+    pub(in crate::broker) behaviour: Behaviour,
     /// Ways to find what an end concerns.
     pub(in crate::broker) by: Finders,
     /// How many grants the latest events ended, suspended or brought back, by position.
@@ -108,8 +115,8 @@ pub(in crate::broker) struct Task {
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
-    /// `sha-256:` and the digest of the intent, as tokens say it; empty when it was erased.
-    pub(in crate::broker) intent_hash: Arc<str>,
+    /// As tokens say them.
+    pub(in crate::broker) hashes: Hashes,
     /// `None` when they were erased.
     pub(in crate::broker) words: Option<Arc<TaskWords>>,
     pub(in crate::broker) grants: BTreeSet<GrantId>,
@@ -310,6 +317,20 @@ impl State {
                 self.by.grants_of_audience.get(audience).into_iter().flatten().copied().filter(standing).collect()
             }
             Target::Everything => self.grants.keys().copied().filter(standing).collect(),
+        }
+    }
+
+    /// The tasks of what `target` names, and all below them; of an audience none, for no task is one's.
+    pub(in crate::broker) fn tasks_under(&self, target: &Target) -> BTreeSet<TaskId> {
+        let below = |tasks: Option<&BTreeSet<TaskId>>| -> BTreeSet<TaskId> {
+            tasks.into_iter().flatten().flat_map(|id| self.subtree(*id)).collect()
+        };
+        match target {
+            Target::Task(id) => self.subtree(*id).into_iter().collect(),
+            Target::Agent(agent) => below(self.by.tasks_of_agent.get(agent)),
+            Target::Initiator(name) => below(self.by.tasks_of_initiator.get(name)),
+            Target::Everything => self.tasks.keys().copied().collect(),
+            Target::Grant(_) | Target::Audience(_) => BTreeSet::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::journal::projection::Recorded;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
+use crate::pb::journal::approval_answered::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
 use crate::pb::v1;
@@ -73,6 +74,21 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         Some(Payload::TrustRestored(e)) => {
             let grants = if e.lifts { "are live again" } else { "stay suspended until they are renewed" };
             out.summary = format!("`{}` is trusted again: grants of its agents {grants}", e.trust_domain);
+        }
+        Some(Payload::ApprovalAnswered(e)) => {
+            out.decision_id.clone_from(&e.decision_id);
+            let said = match (e.verdict(), e.settles) {
+                (Verdict::Approved, true) => "approved",
+                (Verdict::Approved, false) => "approved, and more are needed",
+                (Verdict::Denied, _) => "denied",
+                (Verdict::Unanswered | Verdict::Unspecified, _) => "not answered in time",
+            };
+            about(&mut out, &e.task_id, &format!("{} {said}", e.approval_id));
+        }
+        Some(Payload::ApprovalWithdrawn(e)) => {
+            out.grant_id.clone_from(&e.grant_id);
+            let grant = if e.grant_id.is_empty() { "" } else { ", and its grant revoked" };
+            about(&mut out, &e.task_id, &format!("{} taken back{grant}", e.approval_id));
         }
         Some(Payload::SignalReported(e)) => {
             about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));

@@ -13,7 +13,7 @@ use crate::broker::{Broker, ending};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::Expect;
 use crate::journal::guards::GuardKey;
-use crate::model::id::{GrantId, TaskId};
+use crate::model::id::{ApprovalId, GrantId, TaskId};
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
@@ -64,7 +64,7 @@ impl Broker {
     /// The last, when something could not be recorded.
     pub async fn sweep(&self) -> Result<(), BrokerError> {
         let mut failed = self.record_trust(false).await.err();
-        let (now, late, drifted): (_, Vec<TaskId>, Vec<GrantId>) = {
+        let (now, late, drifted, overdue): (_, Vec<TaskId>, Vec<GrantId>, Vec<ApprovalId>) = {
             let state = self.0.known.look();
             let now = self.now(&state);
             let after = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
@@ -74,13 +74,17 @@ impl Broker {
             // What has expired meanwhile is passed over, or it would stand in the way of what has not.
             let drifted = drifted.filter(|(_, id)| state.grants.get(id).is_some_and(|g| g.is_open(now)));
             let (late, drifted) = (late.take(SWEEP_MAX), drifted.take(SWEEP_MAX));
-            (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect())
+            let overdue = state.approvals.overdue(now).take(SWEEP_MAX).collect();
+            (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect(), overdue)
         };
         for id in late {
             failed = self.expire(id).await.err().or(failed);
         }
         for id in drifted {
             failed = self.unanswered(id).await.err().or(failed);
+        }
+        for id in overdue {
+            failed = self.record_unanswered(id).await.err().or(failed);
         }
         failed = self.watch_keys(now).await.err().or(failed);
         failed = self.record_refusals(now, false).await.err().or(failed);

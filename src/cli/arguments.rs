@@ -205,6 +205,10 @@ pub(in crate::cli) fn settled(decision: &v1::Decision, out: Output) -> Exit {
         let paint = Paint::for_stream(std::io::IsTerminal::is_terminal(&std::io::stderr()));
         let reasons: Vec<&str> = decision.reasons.iter().map(|reason| reason.code.as_str()).collect();
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+        let why = match decision.approval_id.as_str() {
+            "" => why,
+            id => format!("{why} ({id})"),
+        };
         say(&format!("{}{why}", paint.tone(tone_of(word).unwrap_or(Tone::Strong), word)));
     }
     match v1::Outcome::try_from(decision.outcome) {

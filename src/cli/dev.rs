@@ -13,6 +13,7 @@ use crate::dev::broker::{DevBroker, DevOptions, PORT_DEFAULT};
 use crate::dev::error::DevError;
 use crate::dev::identities::MEMBERS;
 use crate::dev::next_steps::{NextStep, next_steps};
+use crate::dev::people::PERSONS;
 use crate::server::log;
 use crate::server::start::Drained;
 
@@ -24,7 +25,8 @@ pub(in crate::cli) struct Args {
     /// Decide by this policy bundle instead of the shipped one.
     #[arg(long, value_name = "DIR")]
     policy: Option<PathBuf>,
-    /// Listen for workloads at this port of 127.0.0.1, and for keys and health at the next; 0 takes two that are free.
+    /// Listen for workloads at this port of 127.0.0.1, for keys and health at the next, and for people at the one after; 0 takes
+    /// three that are free.
     #[arg(long, value_name = "PORT", default_value_t = PORT_DEFAULT)]
     port: u16,
     /// What is logged on stderr, e.g. `carnet=debug,warn`.
@@ -85,6 +87,9 @@ fn value(broker: &DevBroker, steps: &[NextStep]) -> Result<Value, CliError> {
         ("broker", broker.address().into()),
         ("broker_id", broker.spiffe_id().to_string().into()),
         ("issuer", broker.issuer().into()),
+        ("people", broker.people_door().into()),
+        ("people_issuer", broker.people().url().into()),
+        ("people_ca_file", broker.people().ca_file().display().to_string().into()),
         ("operator_socket", broker.operator_socket().display().to_string().into()),
         ("data_dir", broker.folder().path().display().to_string().into()),
         ("sockets", broker.world().sockets().display().to_string().into()),
@@ -105,6 +110,11 @@ fn page(broker: &DevBroker, steps: &[NextStep], paint: Paint) -> String {
     };
     line("broker", &format!("{}  gRPC over mutual TLS, as {}", broker.address(), broker.spiffe_id()));
     line("issuer", &format!("{}  /jwks.json /livez /readyz /metrics", broker.issuer()));
+    line("people", &format!("{}  gRPC over TLS, with a token", broker.people_door()));
+    line("", &format!("{}  their issuer: whom a client is named for logs in by it", broker.people().url()));
+    for person in &PERSONS {
+        line(&format!("  {}", person.client), &format!("{}  {}", person.name, person.what));
+    }
     line("operator", &broker.operator_socket().display().to_string());
     let stays = if broker.folder().is_temporary() { "removed at the end" } else { "kept" };
     line("data", &format!("{}  {stays}", broker.folder().path().display()));

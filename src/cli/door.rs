@@ -9,7 +9,8 @@ use crate::cli::error::CliError;
 use crate::cli::person::PersonDoor;
 use crate::cli::said::Said;
 use crate::cli::way::{Way, showing_nothing};
-use crate::identity::client::{ServerIdentity, connect, connect_unix};
+use crate::identity::client::{Dialer, ServerIdentity, connect_unix};
+use crate::identity::presented::Presented;
 use crate::identity::workload::{FIRST_SVID_WITHIN, Workload};
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 
@@ -52,8 +53,16 @@ impl Target {
     /// # Errors
     /// When the broker cannot be reached or is not who it should be.
     pub(in crate::cli) async fn channel(&self, workload: &Workload) -> Result<Channel, CliError> {
+        Ok(self.dialer(workload)?.channel().await?)
+    }
+
+    /// Opens connections to the broker as this workload.
+    ///
+    /// # Errors
+    /// When nothing was said of whom we expect there, or we have no SVID to present.
+    pub(in crate::cli) fn dialer(&self, workload: &Workload) -> Result<Dialer, CliError> {
         let expected = ServerIdentity::Exact(self.identity(workload)?);
-        Ok(connect(&self.broker, workload, expected).await?)
+        Ok(Dialer::new(&self.broker, workload, expected)?)
     }
 }
 
@@ -95,18 +104,20 @@ impl WorkloadDoor {
     /// # Errors
     /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
     pub(in crate::cli) async fn channel(&self) -> Result<Way, CliError> {
-        self.channel_of(&self.workload().await?).await
+        self.channel_and_presented().await.map(|(way, _presented)| way)
     }
 
-    /// A channel to the broker as that workload.
+    /// A channel to the broker, and the certificate that is shown on it: none where a token is.
     ///
     /// # Errors
     /// When there is no identity to show, or the broker cannot be reached or is not who it should be.
-    pub(in crate::cli) async fn channel_of(&self, workload: &Workload) -> Result<Way, CliError> {
-        match self.bearer.channel(workload).await? {
-            Some(way) => Ok(way),
-            None => self.target.channel(workload).await.map(showing_nothing),
+    pub(in crate::cli) async fn channel_and_presented(&self) -> Result<(Way, Presented), CliError> {
+        let workload = self.workload().await?;
+        if let Some(way) = self.bearer.channel(&workload).await? {
+            return Ok((way, Presented::default()));
         }
+        let dialer = self.target.dialer(&workload)?;
+        Ok((showing_nothing(dialer.channel().await?), dialer.presented().clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one command per file. Commands that talk to a broker do so over its gRPC, like everybody else; what they
 //! print goes through `output`, and how they end through `error`.
 
+mod approval;
 mod arguments;
 mod audit;
 mod bearer;
@@ -74,6 +75,9 @@ enum Command {
     /// Blocks that revoking an agent, an initiator, an audience or everything left behind.
     #[command(subcommand)]
     Block(block::Command),
+    /// What waits for people: list it, look at it, approve or deny it.
+    #[command(subcommand)]
+    Approval(approval::Command),
     /// Evidence about risk.
     #[command(subcommand)]
     Signal(signal::Command),
@@ -156,6 +160,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Credential(command) => credential::run(command, out).await,
         Command::Revoke(command) => revoke::run(command, out).await,
         Command::Block(command) => block::run(command, out).await,
+        Command::Approval(command) => approval::run(command, out).await,
         Command::Signal(command) => signal::run(command, out).await,
         Command::ToolCall(command) => tool_call::run(command, out).await,
         Command::Verify(args) => verify::run(args, out).await,

@@ -36,6 +36,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) journal: Journal,
     #[serde(default)]
+    pub(super) approvals: Approvals,
+    #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]
     pub(super) log: Log,
@@ -116,6 +118,16 @@ pub(super) struct Journal {
     pub(super) snapshot_every: Option<u64>,
     pub(super) disk_reserve: Option<Size>,
     pub(super) checkpoint_interval: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approvals {
+    pub(super) answer_within: Option<Span>,
+    pub(super) use_within: Option<Span>,
+    pub(super) denial_stands: Option<Span>,
+    pub(super) pending_per_agent: Option<u32>,
+    pub(super) pending_per_initiator: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

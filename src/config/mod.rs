@@ -1,6 +1,7 @@
 //! Settings of `carnet serve`: first as they were written, then as what they mean. A value that exists is within its bounds;
 //! secrets are named by path only; the environment is passed in. What policy says is in the policy bundle and not here.
 
+pub mod approvals;
 mod file;
 pub mod people;
 pub mod quantity;

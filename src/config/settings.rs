@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::approvals::{ApprovalSettings, approvals};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// The journal.
     pub journal: JournalSettings,
+    /// How people are asked what policy does not decide alone.
+    pub approvals: ApprovalSettings,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: Duration,
     /// The log.
@@ -214,6 +217,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let tokens = check.tokens(file.tokens, master_key_default);
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
+    let approvals = approvals(&mut check, &file.approvals);
     let heartbeat = check.within(
         "revocation.heartbeat",
         file.revocation.heartbeat.unwrap_or(Span(HEARTBEAT_DEFAULT)),
@@ -234,6 +238,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             tokens: tokens?,
             limits,
             journal,
+            approvals,
             heartbeat: heartbeat.0,
             log: log?,
         })

@@ -124,7 +124,7 @@ fn issuers_and_people_are_refused_by_name() {
             "people.persons `spiffe://td/x`".to_owned(),
             change("ada@example.org", "spiffe://td/x"),
         ),
-        ("an unknown right", person, change("\"revoke\"", "\"approve\"")),
+        ("an unknown right", person, change("\"revoke\"", "\"pardon\"")),
         ("the name of an account", "people.persons `corp:1`".to_owned(), change("ada@example.org", "corp:1")),
         ("a door that nobody can pass", "people.enabled".to_owned(), format!("{LEAST}[people]\nenabled = true\n")),
     ] {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
+use crate::broker::approvals::ApprovalSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
 use crate::clock::Clock;
@@ -15,6 +16,7 @@ use crate::dev::bundle::shipped;
 use crate::dev::error::DevError;
 use crate::dev::folder::DevFolder;
 use crate::dev::identities::BROKER;
+use crate::dev::people::DevIssuer;
 use crate::dev::world::World;
 use crate::entropy::Entropy;
 use crate::identity::https::ServerCertificate;
@@ -31,7 +33,7 @@ use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::start::{Addresses, Drained, Parts, Running, start};
 
-/// The port for workloads when nothing else is said; keys and health are at the next.
+/// The port for workloads when nothing else is said; keys and health are at the next, people at the one after.
 pub const PORT_DEFAULT: u16 = 7443;
 /// The operator's socket inside of the folder.
 const OPERATOR_SOCKET: &str = "operator.sock";
@@ -51,7 +53,7 @@ pub struct DevOptions {
     pub data_dir: Option<PathBuf>,
     /// The policy bundle; `None` takes the shipped one.
     pub policy: Option<PathBuf>,
-    /// The port for workloads, and the next one for keys and health; 0 takes two that are free.
+    /// The port for workloads, the next one for keys and health, and the one after for people; 0 takes three that are free.
     pub port: u16,
 }
 
@@ -60,6 +62,7 @@ pub struct DevOptions {
 pub struct DevBroker {
     running: Running,
     issuer: String,
+    people: DevIssuer,
     id: SpiffeId,
     world: World,
     folder: DevFolder,
@@ -81,7 +84,8 @@ impl DevBroker {
             None => shipped()?,
         };
         let workloads = listen_at(options.port).await?;
-        let https = listen_at(if options.port == 0 { 0 } else { options.port.saturating_add(1) }).await?;
+        let port = |n| if options.port == 0 { 0 } else { options.port.saturating_add(n) };
+        let (https, people) = (listen_at(port(1)).await?, listen_at(port(2)).await?);
         let issuer = format!("https://{}", https.1);
         let world = World::open(folder.path(), &clock)?;
         let trust = Trust::connect(TrustOptions {
@@ -91,7 +95,9 @@ impl DevBroker {
             clock: clock.clone(),
         })
         .await?;
-        let broker = open_parts(folder.path(), &issuer, clock, entropy, trust.clone(), policy).await?;
+        let persons = DevIssuer::start(folder.path(), &clock, &entropy).await?;
+        let mut broker = open_parts(folder.path(), &issuer, clock, entropy, trust.clone(), policy).await?;
+        broker.people = Some(persons.people()?);
         let running = start(Parts {
             broker,
             workloads: WorkloadDoor { listener: workloads.0, limits: ListenLimits::default() },
@@ -101,13 +107,17 @@ impl DevBroker {
                 handshake_within: HANDSHAKE_WITHIN,
             }),
             bearer: None,
-            people: None,
+            people: Some(TlsDoor {
+                listener: people.0,
+                certificate: persons.certificate(),
+                handshake_within: HANDSHAKE_WITHIN,
+            }),
             operator: Some(operator::bind(&folder.path().join(OPERATOR_SOCKET)).await?),
             metrics: Metrics::new().map_err(crate::server::error::ServerError::from)?,
             drain_timeout: DRAIN_TIMEOUT,
         })
         .await?;
-        Ok(Self { running, issuer, id: BROKER.spiffe_id()?, world, folder })
+        Ok(Self { running, issuer, people: persons, id: BROKER.spiffe_id()?, world, folder })
     }
 
     /// Where it answers.
@@ -132,6 +142,18 @@ impl DevBroker {
     #[must_use]
     pub const fn spiffe_id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    /// Who vouches for people here.
+    #[must_use]
+    pub const fn people(&self) -> &DevIssuer {
+        &self.people
+    }
+
+    /// The door of people, as clients are told it.
+    #[must_use]
+    pub fn people_door(&self) -> String {
+        self.running.addresses().people.map(|at| format!("https://{at}")).unwrap_or_default()
     }
 
     /// The operator's socket.
@@ -193,6 +215,7 @@ async fn open_parts(
             ttl_default: Ttl::DEFAULT,
             ttl_max: Ttl::MAX,
             heartbeat: HEARTBEAT,
+            approvals: ApprovalSettings::default(),
         },
         clock,
         entropy,

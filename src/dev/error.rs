@@ -37,6 +37,9 @@ pub enum DevError {
     /// The issuer is malformed.
     #[error("the issuer is malformed")]
     Issuer(#[from] ParseIssuerError),
+    /// A person's name is malformed.
+    #[error("a person's name is malformed")]
+    Name(#[source] crate::model::id::ParseIdError),
     /// A Workload API cannot be served.
     #[error("the Workload API `{}` cannot be served", path.display())]
     Socket {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod folder;
 pub mod identities;
 pub mod next_steps;
+pub mod people;
 pub mod resource_server;
 pub mod workload_api;
 pub mod world;

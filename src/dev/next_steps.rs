@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::dev::broker::DevBroker;
 use crate::dev::error::DevError;
 use crate::dev::identities::{AGENT, Member, ORCHESTRATOR, RESOURCE_SERVER, SCORER};
+use crate::dev::people::REX;
 use crate::dev::resource_server::tools::TICKETS;
 
 /// One thing to try.
@@ -35,11 +36,7 @@ pub fn next_steps(program: &Path, broker: &DevBroker) -> Result<Vec<NextStep>, D
     let operator = broker.operator_socket().display().to_string();
     let operator = ["--operator-socket", operator.as_str()];
     let mut steps = Vec::new();
-    let mut step = |about, words: Vec<&str>, rest: Vec<String>| {
-        let words = words.into_iter().map(quoted).chain(rest.iter().map(|word| quoted(word)));
-        let command = std::iter::once(place.program.clone()).chain(words).collect::<Vec<_>>().join(" ");
-        steps.push(NextStep { about, command });
-    };
+    let mut step = |about, words: Vec<&str>, rest: Vec<String>| steps.push(place.step(about, words, &rest));
     step(
         "the orchestrator registers a task for the agent",
         vec![
@@ -77,6 +74,34 @@ pub fn next_steps(program: &Path, broker: &DevBroker) -> Result<Vec<NextStep>, D
         [["verify", &token, "--issuer", broker.issuer()].as_slice(), &["--audience", TICKETS], &read].concat(),
         [vec!["--certificate-of".to_owned(), agent_socket], place.member(&RESOURCE_SERVER)].concat(),
     );
+    let (people, issuer) = (broker.people_door(), broker.people().url().to_owned());
+    let ca_file = broker.people().ca_file().display().to_string();
+    let kept_login = place.file("rex.token");
+    let rex = ["--people", people.as_str(), "--token-file", &kept_login, "--ca-file", &ca_file];
+    let comment = ["--tool", "tickets.comment", "--arguments", r#"{"ticket_id":"T-1042","text":"It is on its way."}"#];
+    let ask = [["credential", "request", "--task-file", &task].as_slice(), &["--audience", TICKETS], &comment].concat();
+    step(
+        "it asks to answer the customer, which is a way out after untrusted input: that waits for a person",
+        ask.clone(),
+        place.member(&AGENT),
+    );
+    step(
+        "a reviewer logs in; the issuer of this world asks for no password",
+        [
+            ["login", "--issuer", &issuer, "--client-id", REX.client].as_slice(),
+            &["--ca-file", &ca_file, "--save", &kept_login],
+        ]
+        .concat(),
+        Vec::new(),
+    );
+    step("and looks at what waits", [["approval", "list"].as_slice(), &rex].concat(), Vec::new());
+    let list = place.step("", [["--output", "yaml", "approval", "list"].as_slice(), &rex].concat(), &[]).command;
+    let mut approve =
+        place.step("and approves it, the only one", [["approval", "approve"].as_slice(), &rex].concat(), &[]);
+    approve.command.push_str(&format!(" $({list} | sed -n 's/.*approval_id: *//p')"));
+    steps.push(approve);
+    let mut step = |about, words: Vec<&str>, rest: Vec<String>| steps.push(place.step(about, words, &rest));
+    step("the agent asks again", ask, place.member(&AGENT));
     step("you read why it was granted", [["audit", "explain"].as_slice(), &operator].concat(), Vec::new());
     step(
         "somebody who watches the agent reports that it is compromised: the token dies",
@@ -115,6 +140,12 @@ pub fn next_steps(program: &Path, broker: &DevBroker) -> Result<Vec<NextStep>, D
 }
 
 impl Place<'_> {
+    fn step(&self, about: &'static str, words: Vec<&str>, rest: &[String]) -> NextStep {
+        let words = words.into_iter().map(quoted).chain(rest.iter().map(|word| quoted(word)));
+        let command = std::iter::once(self.program.clone()).chain(words).collect::<Vec<_>>().join(" ");
+        NextStep { about, command }
+    }
+
     fn file(&self, name: &str) -> String {
         self.broker.folder().path().join(name).display().to_string()
     }

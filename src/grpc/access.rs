@@ -168,6 +168,12 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]).streaming(Stream::Endless),
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
+    // Which approvals are whose, the verbs judge: a person needs no right for those of what it initiated.
+    rpc("/carnet.v1.ApprovalService/ListApprovals", OVERSEERS),
+    rpc("/carnet.v1.ApprovalService/GetApproval", OVERSEERS),
+    rpc("/carnet.v1.ApprovalService/AnswerApproval", &[HUMAN]),
+    rpc("/carnet.v1.ApprovalService/WithdrawApproval", &[HUMAN]).ending(),
+    rpc("/carnet.v1.ApprovalService/WatchApprovals", OVERSEERS).streaming(Stream::Endless),
     overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
     overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
     overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]).streaming(Stream::Finite),
@@ -175,6 +181,9 @@ pub const ROWS: &[Row] = &[
     overseen("/carnet.v1.PolicyService/GetActivePolicy", &[Right::Read, Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/CheckPolicy", &[Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/ActivatePolicy", &[Right::ActivatePolicy]),
+    // It reads the record, whatever bundle it is asked about.
+    // It takes the right to read as well, which the verb sees to.
+    overseen("/carnet.v1.PolicyService/WhatIf", &[Right::ActivatePolicy]).streaming(Stream::Finite),
     rpc("/grpc.health.v1.Health/Check", KNOWN),
     rpc("/grpc.health.v1.Health/Watch", KNOWN).streaming(Stream::Endless),
     rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN).streaming(Stream::Endless),

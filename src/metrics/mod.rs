@@ -30,6 +30,7 @@ pub struct Metrics {
     torn_bytes: IntCounter,
     grants: IntGaugeVec,
     tasks_open: IntGauge,
+    approvals_waiting: IntGauge,
     watch_receivers: IntGauge,
     journal_events: IntGauge,
     journal_waiting: IntGauge,
@@ -62,6 +63,8 @@ pub struct Reading {
     pub grants_suspended: Option<u64>,
     /// Tasks that are active or paused.
     pub tasks_open: Option<u64>,
+    /// Requests that wait for a person.
+    pub approvals_waiting: Option<u64>,
     /// Events in the journal.
     pub journal_events: Option<u64>,
     /// Entries that wait for the journal's writer.
@@ -144,6 +147,7 @@ impl Metrics {
             },
             grants: registered(r, IntGaugeVec::new(Opts::new("carnet_grants", "Grants by standing."), &["standing"])?)?,
             tasks_open: gauge(r, "carnet_tasks_open", "Tasks that are active or paused.")?,
+            approvals_waiting: gauge(r, "carnet_approvals_waiting", "Requests that wait for a person.")?,
             watch_receivers: gauge(r, "carnet_watch_receivers", "Receivers that follow revocations.")?,
             journal_events: gauge(r, "carnet_journal_events", "Events in the journal.")?,
             journal_waiting: gauge(r, "carnet_journal_waiting", "Entries that wait for the journal's writer.")?,
@@ -263,6 +267,7 @@ impl Metrics {
         set(&self.grants.with_label_values(&["live"]), reading.grants_live);
         set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
         set(&self.tasks_open, reading.tasks_open);
+        set(&self.approvals_waiting, reading.approvals_waiting);
         set(&self.journal_events, reading.journal_events);
         set(&self.journal_waiting, reading.journal_waiting);
         set(&self.journal_bytes, reading.journal_bytes);

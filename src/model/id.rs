@@ -114,6 +114,11 @@ uuid_id!(
     DecisionId,
     "decision"
 );
+uuid_id!(
+    /// Names an approval that was asked for, whatever became of it.
+    ApprovalId,
+    "approval"
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {

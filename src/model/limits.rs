@@ -76,6 +76,8 @@ pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 pub const OPEN_GRANTS_PER_FAMILY_MAX: usize = 1024;
 /// Most terminal answers of a root task and all below it: as many request ids are remembered.
 pub const ANSWERS_PER_FAMILY_MAX: usize = 100_000;
+/// Most approvals of a task, whatever became of them: as many questions to people are remembered.
+pub const APPROVALS_PER_TASK_MAX: usize = 256;
 /// Most sub-tasks below one root task, all levels together.
 pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
 /// Most signals kept for one task family.
@@ -90,6 +92,12 @@ pub const TOOL_LIST_MAX: usize = 64;
 pub const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
 /// Most patterns of identities.
 pub const IDENTITIES_MAX: usize = 4096;
+/// Most decisions that one what-if decides again: half a minute or so. What it has not come to, the next goes on with.
+pub const WHATIF_DECISIONS_MAX: u64 = 100_000;
+/// Most flips that one what-if lists; all of them are counted. More are read by nobody.
+pub const WHATIF_FLIPS_MAX: u64 = 10_000;
+/// Most what-ifs that run at a time at one door: each keeps a thread and the disk busy.
+pub const WHATIFS_MAX: usize = 1;
 /// Most policies of a bundle: ten times the size at which the cost of a decision is measured.
 pub const POLICIES_MAX: usize = 20_000;
 /// Life of a token in a band whose floor is `narrowed`, in seconds: one call, and then it is asked again.

@@ -2,6 +2,8 @@
 //! knows a protocol; a value that exists is valid.
 
 pub mod access;
+pub mod approval;
+pub mod behaviour;
 pub mod ceiling;
 pub mod decimal;
 pub mod decision;

@@ -15,16 +15,18 @@ pub enum Right {
     Revoke,
     /// Activate a policy bundle.
     ActivatePolicy,
+    /// Review requests of agents, and approve or deny them.
+    Approve,
 }
 
 /// A name that is no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of `read`, `revoke`, `activate_policy`")]
+#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`")]
 pub struct UnknownRightError(pub String);
 
 impl Right {
     /// Every right, in order.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Revoke, Self::ActivatePolicy];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve];
 
     /// The name in the configuration.
     #[must_use]
@@ -33,6 +35,7 @@ impl Right {
             Self::Read => "read",
             Self::Revoke => "revoke",
             Self::ActivatePolicy => "activate_policy",
+            Self::Approve => "approve",
         }
     }
 }

@@ -115,6 +115,22 @@ reasons! {
     /// Dangerous combination of class and effect.
     EffectNotAllowed = 508, "EFFECT_NOT_ALLOWED", "Such an effect is not allowed here.", "Policy does not allow this effect for the class of the caller or of the data.";
 
+    // --- approvals: 550..
+    /// A person denied it.
+    ApprovalDenied = 550, "APPROVAL_DENIED", "A person denied this; it is not asked again for a while.", "A person denied this access for this agent a short while ago.";
+    /// Nobody answered.
+    ApprovalUnanswered = 551, "APPROVAL_UNANSWERED", "Nobody approved this in time.", "Nobody answered in the configured time.";
+    /// Too many requests wait for a person.
+    TooManyPending = 552, "TOO_MANY_PENDING", "Too many requests wait for a person.", "As many requests of the agent, or on behalf of the initiator, wait for a person as may at a time.";
+    /// The approval is no longer open.
+    ApprovalClosed = 553, "APPROVAL_CLOSED", "This was answered already.", "The approval was answered, withdrawn or replaced, or its time is over.";
+    /// What is to be approved is not what was shown.
+    ApprovalChanged = 554, "APPROVAL_CHANGED", "This is not what was shown any more.", "The request was decided anew since it was shown, under other rules or with other doubts.";
+    /// The approver is not independent.
+    NotIndependent = 555, "NOT_INDEPENDENT", "Somebody else must review this.", "Who initiated a task does not review its requests, and nobody counts twice.";
+    /// Only the initiator confirms a step-up.
+    NotInitiator = 556, "NOT_INITIATOR", "Only the initiator can confirm this.", "A step-up is confirmed by the verified initiator of the task and by nobody else.";
+
     // --- ends and blocks: 600..
     /// The task has ended.
     TaskEnded = 600, "TASK_ENDED", "The task has ended.", "The task was completed, cancelled or had expired.";

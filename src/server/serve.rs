@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
+use crate::broker::approvals::ApprovalSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
 use crate::clock::Clock;
@@ -205,7 +206,7 @@ impl Checked {
             Some((at, certificate)) => Some(door(at.listen, certificate).await?),
             None => None,
         };
-        let limits = settings.limits;
+        let (limits, asked) = (settings.limits, settings.approvals);
         let broker = open::Parts {
             settings: crate::broker::Settings {
                 issuer: settings.issuer,
@@ -217,6 +218,13 @@ impl Checked {
                 ttl_default: settings.tokens.ttl_default,
                 ttl_max: settings.tokens.ttl_max,
                 heartbeat: settings.heartbeat,
+                approvals: ApprovalSettings {
+                    answer_within: asked.answer_within,
+                    use_within: asked.use_within,
+                    denial_stands: asked.denial_stands,
+                    pending_per_agent_max: asked.pending_per_agent_max as usize,
+                    pending_per_initiator_max: asked.pending_per_initiator_max as usize,
+                },
             },
             clock,
             entropy,

@@ -220,12 +220,13 @@ async fn tell_health(broker: Broker, reporter: HealthReporter, end: watch::Recei
 }
 
 /// What the health service knows by name; the empty name is the broker as a whole.
-const HEALTH_SERVICES: [&str; 7] = [
+const HEALTH_SERVICES: [&str; 8] = [
     "",
     "carnet.v1.TaskService",
     "carnet.v1.CredentialService",
     "carnet.v1.RevocationService",
     "carnet.v1.SignalService",
+    "carnet.v1.ApprovalService",
     "carnet.v1.AuditService",
     "carnet.v1.PolicyService",
 ];
@@ -287,6 +288,7 @@ fn look(
             grants_live: Some(figures.grants_live),
             grants_suspended: Some(figures.grants_suspended),
             tasks_open: Some(figures.tasks_open),
+            approvals_waiting: Some(figures.approvals_waiting),
             journal_events: Some(figures.events),
             journal_waiting: Some(figures.waiting),
             journal_bytes: Some(figures.bytes),

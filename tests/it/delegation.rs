@@ -165,7 +165,7 @@ async fn a_sub_task_has_the_taint_of_its_family() {
     let call = parent.report(read.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &result);
     broker.resource_server().await.report_tool_call(call).await.unwrap();
     let (outcome, reasons) = helper.withheld(child.sending()).await;
-    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::StepUp, true), "{reasons:?}");
+    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::Review, true), "{reasons:?}");
 }
 
 #[tokio::test]

@@ -380,6 +380,13 @@ async fn it_hands_out_no_jwt_svid_but_what_was_asked_for() {
     }
 }
 
+/// What a TLS server listens with, and where.
+async fn listening(config: rustls::ServerConfig) -> (TcpListener, String, TlsAcceptor) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address, TlsAcceptor::from(Arc::new(config)))
+}
+
 /// A TLS server that presents a certificate and asks for none.
 async fn server(svid: &IssuedSvid) -> String {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -389,9 +396,7 @@ async fn server(svid: &IssuedSvid) -> String {
         .with_no_client_auth()
         .with_single_cert(svid.chain.clone(), PrivatePkcs8KeyDer::from(svid.key.to_vec()).into())
         .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (listener, address, acceptor) = listening(config).await;
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             if let Ok(mut tls) = acceptor.accept(tcp).await {
@@ -415,9 +420,7 @@ async fn server_that_refuses(pki: &Pki) -> String {
         .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(svid.chain.clone(), PrivatePkcs8KeyDer::from(svid.key.to_vec()).into())
         .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (listener, address, acceptor) = listening(config).await;
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             assert!(acceptor.accept(tcp).await.is_err(), "it is refused");

@@ -429,7 +429,7 @@ async fn grants_that_say_more_together_than_is_kept_make_the_task_ask_a_person()
     agent.granted(wordy(3)).await;
     agent.granted(wordy(3)).await;
     let (outcome, reasons) = agent.withheld(task.writing()).await;
-    assert_eq!((outcome, reasons), (Outcome::StepUp, vec!["SESSION_OVERFLOW".to_owned()]));
+    assert_eq!((outcome, reasons), (Outcome::Review, vec!["SESSION_OVERFLOW".to_owned()]));
 }
 
 /// Asks until the journal takes no more; the refusal.

@@ -9,10 +9,12 @@
 )]
 
 mod access;
+mod approvals;
 mod architecture;
 mod audit_log;
 mod bad_input;
 mod bearer;
+mod behaviour;
 mod cli;
 mod clock;
 mod contract;

@@ -22,8 +22,8 @@ use super::support::pki::{id, soon};
 
 const KEYS: &str = "/keys";
 
-/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy; nobody has heard of
-/// anybody else.
+/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review;
+/// nobody has heard of anybody else.
 pub struct World {
     pub corp: Issuer,
     pub partner: Issuer,
@@ -31,12 +31,17 @@ pub struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// One whose issuers are configured otherwise.
     pub async fn with(change: impl Fn(&mut IssuerOptions)) -> Self {
+        Self::set_up(change, Setup::default()).await
+    }
+
+    /// One whose broker is set up otherwise.
+    pub async fn set_up(change: impl Fn(&mut IssuerOptions), setup: Setup) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let corp = Issuer::start("corp", &clock).await;
         let partner = Issuer::start("partner", &clock).await;
@@ -50,10 +55,12 @@ impl World {
             person("bob@example.org", &[(&corp, "1002")], &[Right::Read]),
             person("rita@example.org", &[(&corp, "1003")], &[Right::Revoke]),
             person("paul@example.org", &[(&corp, "1004")], &[Right::ActivatePolicy]),
+            person("rae@example.org", &[(&corp, "1005"), (&partner, "rae")], &[Right::Approve]),
+            person("sam@example.org", &[(&corp, "1006")], &[Right::Approve]),
         ];
         let mut people = vec![corp.options(), partner.options()];
         people.iter_mut().for_each(change);
-        let broker = TestBroker::with(Setup { people, persons, clock: Some(clock), ..Setup::default() }).await;
+        let broker = TestBroker::with(Setup { people, persons, clock: Some(clock), ..setup }).await;
         Self { corp, partner, broker }
     }
 

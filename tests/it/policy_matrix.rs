@@ -90,7 +90,7 @@ const fn letter(outcome: Outcome) -> char {
     }
 }
 
-fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: bool, from: Provenance) -> Facts {
+pub fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: bool, from: Provenance) -> Facts {
     let name: ToolName = tool.parse().unwrap();
     let spec = bundle.catalogue().tool(&name).unwrap();
     let sinks = spec.sinks.iter().map(|s| SinkFacts {
@@ -150,8 +150,10 @@ fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: bool,
             carries: if tainted { vec!["pii".parse().unwrap()] } else { Vec::new() },
             overflowed: false,
         },
+        behaviour: None,
         signals: Vec::new(),
         ttl_asked: None,
         registration: None,
+        approval: None,
     }
 }

@@ -268,7 +268,7 @@ async fn what_live_grants_let_in_counts_as_the_policy_has_it_that_was_activated(
     assert_eq!(server.standing(sent.id()).await.unwrap(), GrantState::Suspended);
     Granted::renewed(agent.renew_credential(task.renewal(read.id())).await.unwrap());
     let (outcome, reasons) = agent.withheld(task.sending()).await;
-    assert_eq!((outcome, reasons), (Outcome::StepUp, vec!["TAINTED_EXIT".to_owned()]));
+    assert_eq!((outcome, reasons), (Outcome::Review, vec!["TAINTED_EXIT".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -358,7 +358,7 @@ async fn amending_a_task_leaves_the_ceilings_of_its_sub_tasks() {
     assert_eq!(server.standing(own.id()).await.unwrap(), GrantState::Live);
     amend(&parent, &wide[..2]).await.unwrap();
     assert_eq!(server.standing(below.id()).await.unwrap(), GrantState::Suspended, "its own ceiling still bounds it");
-    assert_eq!(agent.withheld(child.reading()).await.0, Outcome::StepUp);
+    assert_eq!(agent.withheld(child.reading()).await.0, Outcome::Review);
     assert_eq!(server.standing(own.id()).await.unwrap(), GrantState::Live);
 }
 

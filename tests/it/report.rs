@@ -245,7 +245,7 @@ async fn a_tainted_task_loses_its_way_out() {
     assert_eq!(server.standing(sent.id()).await.unwrap(), GrantState::Suspended);
     assert_eq!(server.standing(read.id()).await.unwrap(), GrantState::Live, "reading on is no way out");
     let (outcome, reasons) = agent.withheld(task.sending()).await;
-    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::StepUp, true), "{reasons:?}");
+    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::Review, true), "{reasons:?}");
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn what_was_granted_counts_as_read_though_nobody_reports_it() {
     agent.granted(task.sending()).await;
     agent.granted(task.reading()).await;
     let (outcome, reasons) = agent.withheld(task.sending()).await;
-    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::StepUp, true), "{reasons:?}");
+    assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::Review, true), "{reasons:?}");
 
     let task = orchestrator.open(broker.task("Put what is due into /notes.md, and write to me@example.org")).await;
     let note = json!({ "path": "/notes.md", "content": "carol@example.org" });

@@ -422,6 +422,7 @@ async fn reflection_describes_the_contract_and_health_and_nothing_of_the_journal
     assert_eq!(
         names,
         [
+            "carnet.v1.ApprovalService",
             "carnet.v1.AuditService",
             "carnet.v1.CredentialService",
             "carnet.v1.PolicyService",

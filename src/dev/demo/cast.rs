@@ -8,15 +8,20 @@ use crate::clock::Clock;
 use crate::dev::broker::DevBroker;
 use crate::dev::demo::error::DemoError;
 use crate::dev::identities::{AGENT, Member, ORCHESTRATOR, SCORER, SECOND_AGENT, STRANGER};
+use crate::dev::people::{ACTING, ADA, DevIssuer, DevPerson, INITIATING};
 use crate::entropy::Entropy;
 use crate::identity::client::{Dialer, ServerIdentity};
 use crate::identity::error::IdentityError;
+use crate::identity::web::{HttpsUrl, WebRoots};
 use crate::identity::workload::Workload;
 use crate::pb::v1;
+use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 use crate::pb::v1::credential_service_client::CredentialServiceClient;
 use crate::pb::v1::signal_service_client::SignalServiceClient;
 use crate::pb::v1::task_service_client::TaskServiceClient;
 
+/// A second, and a little more.
+const A_SECOND: Duration = Duration::from_millis(1010);
 /// How long a task of the demo may take.
 const TASK_LIFE: Duration = Duration::from_secs(600);
 
@@ -28,12 +33,14 @@ pub(in crate::dev::demo) struct Player {
 }
 
 /// Everybody.
-pub(in crate::dev::demo) struct Cast {
+pub(in crate::dev::demo) struct Cast<'b> {
     pub(in crate::dev::demo) agent: Player,
     pub(in crate::dev::demo) second_agent: Player,
     pub(in crate::dev::demo) orchestrator: Player,
     pub(in crate::dev::demo) scorer: Player,
     stranger: Dialer,
+    people: &'b DevIssuer,
+    people_door: Channel,
     entropy: Entropy,
 }
 
@@ -51,9 +58,9 @@ pub(in crate::dev::demo) struct Wish<'w> {
     pub(in crate::dev::demo) purpose: &'w str,
 }
 
-impl Cast {
+impl<'b> Cast<'b> {
     /// Gives everybody an identity and a connection; the stranger only tries.
-    pub(in crate::dev::demo) async fn assemble(broker: &DevBroker) -> Result<Self, DemoError> {
+    pub(in crate::dev::demo) async fn assemble(broker: &'b DevBroker) -> Result<Self, DemoError> {
         let expected = ServerIdentity::Exact(broker.spiffe_id().clone());
         let player = |member: Member| {
             let expected = expected.clone();
@@ -65,7 +72,11 @@ impl Cast {
         };
         let stranger = Workload::from_socket(&broker.world().socket(&STRANGER)).await?;
         let stranger = Dialer::new(&broker.address(), &stranger, expected.clone())?;
+        let roots = WebRoots::load(Some(broker.people().ca_file()))?;
+        let door = HttpsUrl::plain(&broker.people_door()).map_err(|_| DemoError::Incomplete("a door for people"))?;
         Ok(Self {
+            people: broker.people(),
+            people_door: roots.channel(&door).await?,
             agent: player(AGENT).await?,
             second_agent: player(SECOND_AGENT).await?,
             orchestrator: player(ORCHESTRATOR).await?,
@@ -87,7 +98,7 @@ impl Cast {
         let request = v1::RegisterTaskRequest {
             request_id: self.request_id()?,
             intent: intent.to_owned(),
-            initiator: "ada@example.com".to_owned(),
+            initiator_token: self.people.token(&ADA, INITIATING)?,
             agent: agent.id.clone(),
             ceiling: Some(v1::Ceiling { tools: tools.collect(), ttl_max: None }),
             deadline: Some(prost_types::Timestamp { seconds: i64::try_from(deadline).unwrap_or(i64::MAX), nanos: 0 }),
@@ -123,6 +134,29 @@ impl Cast {
         };
         let mut client = CredentialServiceClient::new(agent.channel.clone());
         Ok(client.request_credential(request).await?.into_inner())
+    }
+
+    /// Answers what waits for people as that person, who has logged in just now.
+    pub(in crate::dev::demo) async fn answer(
+        &self,
+        person: &DevPerson,
+        decision: &v1::Decision,
+        verdict: v1::Verdict,
+    ) -> Result<v1::Approval, DemoError> {
+        // Tokens say when somebody logged in to the second, and it has to be after the question.
+        tokio::time::sleep(A_SECOND).await;
+        let shown = format!("Bearer {}", self.people.token(person, ACTING)?);
+        let mut request = tonic::Request::new(v1::AnswerApprovalRequest {
+            approval_id: decision.approval_id.clone(),
+            decision_id: decision.decision_id.clone(),
+            verdict: verdict.into(),
+            reason: String::new(),
+        });
+        let shown = shown.parse().map_err(|_| DemoError::Incomplete("a token that can be shown"))?;
+        request.metadata_mut().insert("authorization", shown);
+        let mut client = ApprovalServiceClient::new(self.people_door.clone());
+        let answer = client.answer_approval(request).await?.into_inner();
+        answer.approval.ok_or(DemoError::Incomplete("the approval"))
     }
 
     /// Reports a signal as the scorer.

@@ -4,9 +4,10 @@ use crate::dev::demo::cast::{Cast, HeldTask, Player, Wish};
 use crate::dev::demo::desk::{Called, ResourceServer};
 use crate::dev::demo::error::DemoError;
 use crate::dev::demo::scene::Scene;
+use crate::dev::people::{ADA, REX};
 use crate::dev::resource_server::tools::{MAIL, PLANTED_ADDRESS, TICKETS};
 use crate::pb::v1;
-use crate::pb::v1::Outcome;
+use crate::pb::v1::{ApprovalState, Outcome, Verdict};
 
 const INTENT: &str = "Read ticket T-1042 and answer the customer with a comment";
 const TICKET: &str = r#"{"ticket_id":"T-1042"}"#;
@@ -17,7 +18,7 @@ const PAYMENTS: &str = "https://payments.dev.carnet.test";
 /// Tells the story.
 pub(in crate::dev::demo) async fn tell(
     scene: &mut Scene<'_>,
-    cast: &Cast,
+    cast: &Cast<'_>,
     desk: &mut ResourceServer,
 ) -> Result<(), DemoError> {
     scene.chapter("A task, and nobody else's");
@@ -36,7 +37,7 @@ pub(in crate::dev::demo) async fn tell(
 
 async fn registered(
     scene: &mut Scene<'_>,
-    cast: &Cast,
+    cast: &Cast<'_>,
     agent: &Player,
     intent: &str,
     ceiling: &[&str],
@@ -51,7 +52,7 @@ async fn registered(
 /// A token for one step, and what it is not good for.
 async fn granted(
     scene: &mut Scene<'_>,
-    cast: &Cast,
+    cast: &Cast<'_>,
     desk: &mut ResourceServer,
     task: &HeldTask,
 ) -> Result<String, DemoError> {
@@ -73,7 +74,7 @@ async fn granted(
 }
 
 /// What is cut, what needs a person, what is refused.
-async fn escalated(scene: &mut Scene<'_>, cast: &Cast, task: &HeldTask) -> Result<(), DemoError> {
+async fn escalated(scene: &mut Scene<'_>, cast: &Cast<'_>, task: &HeldTask) -> Result<(), DemoError> {
     scene.chapter("Not everything that is asked");
     let search = ("tickets.search", r#"{"query":"refund"}"#);
     let wish = Wish { audience: TICKETS, access: &[("tickets.read", TICKET), search], purpose: "to compare" };
@@ -84,6 +85,13 @@ async fn escalated(scene: &mut Scene<'_>, cast: &Cast, task: &HeldTask) -> Resul
     let wish = Wish { audience: TICKETS, access: &[("tickets.comment", COMMENT)], purpose: "to answer the customer" };
     let answer = cast.request(&cast.agent, task, &wish).await?;
     asked(scene, "asks to comment on it", &answer, Outcome::StepUp, reasons(answer.decision.as_ref()));
+    let decision = answer.decision.unwrap_or_default();
+    let approval = cast.answer(&ADA, &decision, Verdict::Approve).await?;
+    let why = "she initiated the task, and has just logged in again";
+    scene.step("ada", "confirms this very step", "approved", why, approval.state() == ApprovalState::Approved);
+    let answer = cast.request(&cast.agent, task, &wish).await?;
+    let why = format!("confirmed, for once; for the risk that is left it lives {} s only", life(answer.grant.as_ref()));
+    asked(scene, "asks again", &answer, Outcome::Narrowed, why);
 
     let orders = format!(r#"{{"to":["{PLANTED_ADDRESS}"],"body":"Name and address of the customer: …"}}"#);
     let wish = Wish { audience: MAIL, access: &[("mail.send", &orders)], purpose: "the ticket says so" };
@@ -95,6 +103,12 @@ async fn escalated(scene: &mut Scene<'_>, cast: &Cast, task: &HeldTask) -> Resul
         Outcome::Review,
         reasons(answer.decision.as_ref()),
     );
+    let decision = answer.decision.unwrap_or_default();
+    let approval = cast.answer(&REX, &decision, Verdict::Deny).await?;
+    let why = approval.doubts.first().cloned().unwrap_or_default();
+    scene.step("rex", "reviews it, and sees what is wrong", "denied", why, approval.state() == ApprovalState::Denied);
+    let answer = cast.request(&cast.agent, task, &wish).await?;
+    asked(scene, "tries again", &answer, Outcome::Denied, reasons(answer.decision.as_ref()));
 
     let pay = r#"{"payee":"DE02120300000000202051","amount":"1200.00"}"#;
     let wish = Wish { audience: PAYMENTS, access: &[("payments.pay", pay)], purpose: "to refund at once" };
@@ -104,7 +118,7 @@ async fn escalated(scene: &mut Scene<'_>, cast: &Cast, task: &HeldTask) -> Resul
 }
 
 /// A live token dies because the risk drifted.
-async fn drift(scene: &mut Scene<'_>, cast: &Cast, desk: &mut ResourceServer) -> Result<(), DemoError> {
+async fn drift(scene: &mut Scene<'_>, cast: &Cast<'_>, desk: &mut ResourceServer) -> Result<(), DemoError> {
     scene.chapter("A token dies when the risk drifts");
     let intent = "Summarise ticket T-1043 for the weekly report";
     let task = registered(scene, cast, &cast.second_agent, intent, &["tickets.read"]).await?;
@@ -133,7 +147,7 @@ async fn drift(scene: &mut Scene<'_>, cast: &Cast, desk: &mut ResourceServer) ->
 /// The end is the end.
 async fn end(
     scene: &mut Scene<'_>,
-    cast: &Cast,
+    cast: &Cast<'_>,
     desk: &mut ResourceServer,
     task: &HeldTask,
     token: &str,

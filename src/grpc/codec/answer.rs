@@ -31,6 +31,7 @@ pub(in crate::grpc) fn decision(decided: Decided) -> v1::Decision {
         differences: decided.differences.into_iter().map(difference).collect(),
         band: wire_band(decided.band).into(),
         approvals_needed: decided.approvals_needed,
+        approval_id: decided.approval.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

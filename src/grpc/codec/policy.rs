@@ -45,6 +45,7 @@ pub(in crate::grpc) fn checked(checked: CheckedPolicy) -> v1::CheckPolicyRespons
         problems: checked.problems.into_iter().map(problem).collect(),
         tests_passed: checked.passed,
         tests_failed: checked.failed,
+        never_fired: checked.never_fired,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::grpc::status;
 use crate::metrics::Metrics;
 use crate::model::reason::ReasonCode;
 
+pub(in crate::grpc) mod approval;
 pub(in crate::grpc) mod audit;
 pub(in crate::grpc) mod credential;
 pub(in crate::grpc) mod policy;

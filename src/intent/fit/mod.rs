@@ -15,6 +15,13 @@ const NOUN_DISTANCE: usize = 5;
 /// How far before a verb a word may stand that turns it round (`do not`, `without`).
 const NEGATION_DISTANCE: usize = 3;
 
+/// The effects that a verb implies by itself, as the lexicon has it, and whether the word is a noun as often; `None` for a word
+/// that is no verb of it. For names of tools, which begin with one.
+#[must_use]
+pub fn implied_by_verb(base: &str) -> Option<(&'static [Effect], bool)> {
+    lexicon::verb(base).map(|verb| (verb.effects, verb.noun_too))
+}
+
 /// What an intent was found to say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {

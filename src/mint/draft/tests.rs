@@ -120,6 +120,7 @@ fn decision() -> Decision {
         risk: Assessment::default(),
         ttl_max: Ttl::from_secs(300).unwrap(),
         approvals_needed: 0,
+        approval: None,
         observed_only: false,
         unbound: false,
     }

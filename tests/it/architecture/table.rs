@@ -47,8 +47,9 @@ pub const ROOMS: &[Room] = &[
     room("verifier", &["model", "clock", "jose", "token", "pb"]),
     room("grpc", &["model", "clock", "identity", "audit", "broker", "pb", "metrics"]),
     room("http", &["broker", "metrics"]),
+    room("infer", &["model", "catalogue", "intent"]),
     // `risk` is reached through `policy` alone: a listed edge must be used.
-    room("eval", &["model", "catalogue", "intent", "policy"]),
+    room("eval", &["model", "catalogue", "intent", "infer", "policy"]),
     room("config", &["model", "identity", "jose", "token"]),
     wiring("server"),
     wiring("dev"),
@@ -67,7 +68,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("cedar_policy", &["policy"]),
     ("cedar_policy_core", &["policy"]),
     ("sled", &["journal"]),
-    ("axum", &["grpc", "http"]),
+    ("axum", &["grpc", "http", "dev"]),
     ("rcgen", &["dev", "bench"]),
     ("clap", &["cli"]),
 ];

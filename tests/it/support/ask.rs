@@ -1,6 +1,7 @@
 //! What tests ask for, with everything filled in that a test does not care about: the tools and policies are those that
 //! Carnet ships.
 
+use carnet::broker::approvals::ApprovalSettings;
 use carnet::pb::v1;
 use carnet::pb::v1::target::Target as Named;
 use serde_json::Value;
@@ -31,6 +32,13 @@ pub const INITIATOR: &str = "user:ann@example.org";
 /// The intent that most tests register: it names a ticket, a person, a file and a payee.
 pub const INTENT: &str = "Read ticket T-1000, write what it says to /reports/t-1000.md, and send a summary to \
      bob@example.org. Then pay 12.50 to DE89370400440532013000.";
+
+/// As much may wait for people as a test asks for.
+pub const MANY_WAIT: ApprovalSettings = ApprovalSettings {
+    pending_per_agent_max: usize::MAX,
+    pending_per_initiator_max: usize::MAX,
+    ..ApprovalSettings::DEFAULT
+};
 
 /// The audience of a shipped tool.
 pub fn audience_of(tool: &str) -> String {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::broker;
+use carnet::broker::approvals::ApprovalSettings;
 use carnet::broker::limit::CallerLimits;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
@@ -54,25 +55,24 @@ pub struct Setup {
     pub policy: BundleFiles,
     /// True to put it in force at a restart too.
     pub activate: bool,
-    /// What each caller may ask for.
     pub limits: CallerLimits,
     /// Where journal and task keys lie, when not on the machine's own disk.
     pub disk: Option<Arc<dyn Disk>>,
-    /// Changes how the journal is kept.
     pub journal: Arc<dyn Fn(&mut Options) + Send + Sync>,
-    /// How often `Watch` says that nothing happened.
     pub heartbeat: Duration,
+    pub approvals: ApprovalSettings,
     /// How long a new signing key is published before it signs.
     pub key_lead: Duration,
     /// Accepts workloads of the other trust domain too.
     pub accepts_foreign: bool,
-    /// Opens the door for those who show a token.
     pub bearers: bool,
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
     pub clock: Option<Clock>,
+    /// How long SVIDs live.
+    pub svid_life: Duration,
 }
 
 impl Default for Setup {
@@ -84,12 +84,14 @@ impl Default for Setup {
             disk: None,
             journal: Arc::new(|_| {}),
             heartbeat: Duration::from_millis(200),
+            approvals: super::ask::MANY_WAIT,
             key_lead: Duration::from_secs(3600),
             accepts_foreign: false,
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
             clock: None,
+            svid_life: HOUR,
         }
     }
 }
@@ -130,7 +132,8 @@ impl TestBroker {
     /// On a folder that is there before and after; `Err` says why it does not start.
     pub async fn in_folder(setup: Setup, folder: &Path) -> Result<Self, String> {
         log_if_asked();
-        let pki = setup.clock.clone().map_or_else(Pki::wound_by_hand, Pki::at);
+        let clock = setup.clock.clone().unwrap_or_else(|| Clock::manual(Clock::system().now()));
+        let pki = Pki::lasting(clock, setup.svid_life);
         let foreign = [Arc::clone(&pki.foreign)];
         let (federated, listed): (&[_], &[&str]) =
             if setup.accepts_foreign { (&foreign, &[DOMAIN, FOREIGN]) } else { (&[], &[DOMAIN]) };
@@ -414,6 +417,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             ttl_default: Ttl::DEFAULT,
             ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
+            approvals: setup.approvals,
         },
         clock,
         entropy,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use carnet::pb::v1;
+use carnet::pb::v1::approval_service_client::ApprovalServiceClient;
 use carnet::pb::v1::audit_service_client::AuditServiceClient;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use carnet::pb::v1::policy_service_client::PolicyServiceClient;
@@ -153,6 +154,7 @@ impl Caller {
         signals: SignalServiceClient,
         audit: AuditServiceClient,
         policy: PolicyServiceClient,
+        approvals: ApprovalServiceClient,
     }
 
     calls! {
@@ -169,6 +171,8 @@ impl Caller {
         lift_block(revocations, LiftBlockRequest, "block_lifted") -> LiftBlockResponse;
         report_signal(signals, ReportSignalRequest, "signal_reported") -> ReportSignalResponse;
         report_tool_call(signals, ReportToolCallRequest, "tool_call_reported") -> ReportToolCallResponse;
+        answer_approval(approvals, AnswerApprovalRequest, "approval_answered") -> AnswerApprovalResponse;
+        withdraw_approval(approvals, WithdrawApprovalRequest, "approval_withdrawn") -> WithdrawApprovalResponse;
         activate_policy(policy, ActivatePolicyRequest, "policy_activated") -> ActivatePolicyResponse;
     }
 

@@ -160,5 +160,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::FamilyReconsidered(_) => "family_reconsidered",
         Payload::TrustWithdrawn(_) => "trust_withdrawn",
         Payload::TrustRestored(_) => "trust_restored",
+        Payload::ApprovalAnswered(_) => "approval_answered",
+        Payload::ApprovalWithdrawn(_) => "approval_withdrawn",
     }
 }

@@ -24,6 +24,8 @@ fn assert_same(is: &State, was: &State, when: &str) {
         changes: _,
         retired,
         duties,
+        approvals,
+        behaviour,
         by,
         tallies: _,
     } = is;
@@ -64,6 +66,8 @@ fn assert_same(is: &State, was: &State, when: &str) {
     };
     assert_eq!(policy_of(policy), policy_of(&was.policy), "{when}");
     assert_eq!((retired, duties), (&was.retired, &was.duties), "{when}");
+    assert_eq!(approvals, &was.approvals, "{when}");
+    assert_eq!(behaviour, &was.behaviour, "{when}");
     assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
     assert_eq!(tasks_of_initiator, &was.by.tasks_of_initiator, "{when}");
     assert_eq!(tasks_of_orchestrator, &was.by.tasks_of_orchestrator, "{when}");
@@ -134,6 +138,73 @@ fn denials(world: &mut World) {
     world.event(5, Payload::CredentialDecided(refused));
 }
 
+/// A request of a task that waits for people, as approval `n`.
+fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) {
+    use crate::model::approval::Cure;
+    use crate::model::reason::ReasonCode;
+    let id = approval(n).to_string();
+    let shown = vec![Cure::new(ReasonCode::SinkUnseen, Some(0), "sink-unseen".parse().ok(), "`to`")];
+    let sealed_doubts = seal(&world.means.sealer, task(1), Context { kind: "doubts", id: &id }, &shown).unwrap();
+    let asked = pb::AskedPeople {
+        sealed_doubts,
+        covers: vec![n; 32].into(),
+        answer_by_ms: START + 1_000_000,
+        replaces: replaces.map(|n| approval(n).to_string()).unwrap_or_default(),
+    };
+    let decided = pb::CredentialDecided {
+        task_id: of.to_string(),
+        request_id: format!("asked-{n}"),
+        audience: "https://bank.test".into(),
+        agent: "spiffe://td.test/agent/a".into(),
+        initiator: "ann".into(),
+        decision: Some(pb::Decision { band: v1::Band::High.into(), ..decision(v1::Outcome::Review) }),
+        approval_id: approval(n).to_string(),
+        asked_people: Some(asked),
+        ..Default::default()
+    };
+    world.event(at_s, Payload::CredentialDecided(decided));
+}
+
+fn answered(world: &mut World, at_s: u64, of: TaskId, n: u8, verdict: pb::approval_answered::Verdict) {
+    let id = approval(n).to_string();
+    let denied = verdict == pb::approval_answered::Verdict::Denied;
+    let context = Context { kind: "denied", id: &id };
+    let shape = seal(&world.means.sealer, task(1), context, &vec![[n; 32]]).unwrap();
+    let answered = pb::ApprovalAnswered {
+        approval_id: id,
+        task_id: of.to_string(),
+        verdict: verdict.into(),
+        settles: true,
+        until_ms: START + 900_000,
+        sealed_shapes: if denied { shape } else { Default::default() },
+        ..Default::default()
+    };
+    world.event(at_s, Payload::ApprovalAnswered(answered));
+}
+
+fn approval(n: u8) -> crate::model::id::ApprovalId {
+    crate::model::id::ApprovalId::new(Timestamp::from_millis(START), [n; 10])
+}
+
+/// Approvals in every standing.
+fn approvals(world: &mut World) {
+    use pb::approval_answered::Verdict;
+    for n in 1..=5 {
+        asked(world, 3, task(1), n, None);
+    }
+    asked(world, 3, task(2), 6, Some(5));
+    answered(world, 3, task(1), 1, Verdict::Approved);
+    answered(world, 3, task(1), 2, Verdict::Denied);
+    answered(world, 3, task(1), 3, Verdict::Unanswered);
+    let withdrawn = pb::ApprovalWithdrawn {
+        approval_id: approval(1).to_string(),
+        task_id: task(1).to_string(),
+        grant_id: grant(9).to_string(),
+        ..Default::default()
+    };
+    world.event(3, Payload::ApprovalWithdrawn(withdrawn));
+}
+
 fn amend(world: &mut World, at_s: u64, of: TaskId) {
     let ceiling = Ceiling { ttl_max: Some(crate::model::time::Ttl::from_secs(60).unwrap()), ..Ceiling::default() };
     let context = Context { kind: "amend", id: "amend-1" };
@@ -173,6 +244,7 @@ fn eventful() -> World {
     }
     payment(&mut world, task(2), grant(5), 5, 400);
     payment(&mut world, task(4), grant(6), 6, 2000);
+    approvals(&mut world);
     denials(&mut world);
     world.event(5, Payload::TaskPaused(pb::TaskPaused { task_id: task(3).to_string(), ..Default::default() }));
     for (effect, n) in [(Effect::Suspended, 1), (Effect::Suspended, 2), (Effect::Restored, 2), (Effect::Revoked, 4)] {

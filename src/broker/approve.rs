@@ -1,0 +1,352 @@
+//! People answer: they approve or deny what they were shown, or take an approval back. Nothing is granted here; the agent's next
+//! try finds the answer.
+
+use std::collections::BTreeSet;
+
+use crate::broker::approvals::{Approval, ApprovalStanding};
+use crate::broker::ask::{AnswerApproval, WithdrawApproval};
+use crate::broker::caller::{Caller, broker_actor};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::no_context;
+use crate::broker::hidden::Sought;
+use crate::broker::record::{event, family_stream};
+use crate::broker::state::{State, Task};
+use crate::broker::words::{self, Context};
+use crate::broker::{Broker, ending, ordinary};
+use crate::identity::people::VerifiedPerson;
+use crate::journal::entry::Entry;
+use crate::journal::guards::{Expect, GuardKey};
+use crate::model::approval::{ApprovalFacts, Verdict};
+use crate::model::decision::Outcome;
+use crate::model::id::{ApprovalId, GrantId, InitiatorName, TaskId};
+use crate::model::limits::REASON_BYTES_MAX;
+use crate::model::person::Right;
+use crate::model::reason::ReasonCode;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::approval_answered::Verdict as Said;
+use crate::pb::journal::event::Payload;
+use crate::pb::v1;
+
+const ANSWER: &str = "AnswerApproval";
+const WITHDRAW: &str = "WithdrawApproval";
+
+impl Broker {
+    /// Approves or denies what was shown. Returns the approval as it stands then, and the position of the event.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not for the caller; `NotPermitted` when somebody else must answer; `Unauthenticated` when the login is
+    /// too old; `Precondition` when it was answered, or is not what was shown any more.
+    pub async fn answer_approval(
+        &self,
+        caller: &Caller,
+        ask: AnswerApproval,
+    ) -> Result<(v1::Approval, u64), BrokerError> {
+        let _place = self.enter(caller)?;
+        check_reason(&ask.reason)?;
+        let root = self.sought(caller, ask.id, ANSWER)?.root;
+        let shapes = match ask.verdict {
+            Verdict::Denied => self.sealed_shapes(ask.id).await?,
+            Verdict::Approved | Verdict::Unanswered => bytes::Bytes::new(),
+        };
+        let context = Context { kind: "answer", id: &ask.id.to_string() };
+        let sealed = self.seal_reason(&family_stream(root), context, &ask.reason);
+        let committed = self
+            .settle(|| {
+                let state = self.0.known.look();
+                let (approval, _) = visible(&state, caller, ask.id).ok_or(NO_SUCH)?;
+                let now = self.now(&state);
+                let refused = match may_answer(&state, caller, approval, ask.verdict) {
+                    Err(code) => Some(BrokerError::NotPermitted { code }),
+                    Ok(person) if is_stale(person, approval, (ask.verdict, now)) => {
+                        Some(BrokerError::Unauthenticated { code: ReasonCode::AuthenticationStale })
+                    }
+                    Ok(_) => None,
+                };
+                if let Some(error) = refused {
+                    self.note_refused(caller, ANSWER, error.code(), Some(approval.task));
+                    return Err(error);
+                }
+                if !approval.waits(now) {
+                    return Err(closed(ReasonCode::ApprovalClosed, approval));
+                }
+                if approval.decision != ask.decision {
+                    return Err(closed(ReasonCode::ApprovalChanged, approval));
+                }
+                let settles = ask.verdict == Verdict::Denied || settled_by(&state, caller, approval);
+                let settings = &self.0.settings.approvals;
+                let lasts = if ask.verdict == Verdict::Denied { settings.denial_stands } else { settings.use_within };
+                let payload = pb::ApprovalAnswered {
+                    approval_id: ask.id.to_string(),
+                    task_id: approval.task.to_string(),
+                    decision_id: approval.decision.to_string(),
+                    verdict: said(ask.verdict).into(),
+                    settles,
+                    until_ms: if settles { now.after(lasts).as_millis() } else { 0 },
+                    sealed: sealed.clone(),
+                    sealed_shapes: shapes.clone(),
+                };
+                let payload = Payload::ApprovalAnswered(payload);
+                let event = event(family_stream(root), caller.actor(), &no_context(), payload);
+                Ok(ordinary(event, expects(&state, caller, approval.task, root)))
+            })
+            .await?;
+        let position = committed.last();
+        Ok((self.approval(caller, ask.id).await?, position))
+    }
+
+    /// Takes back an approval that was given, or is being given; what was granted by it is revoked. Returns the approval, how many
+    /// grants were revoked, and the position of the event.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not for the caller; `NotPermitted` for who is blocked; `Precondition` when there is nothing to take
+    /// back.
+    pub async fn withdraw_approval(
+        &self,
+        caller: &Caller,
+        ask: WithdrawApproval,
+    ) -> Result<(v1::Approval, u32, u64), BrokerError> {
+        let _place = self.enter_to_end(caller)?;
+        check_reason(&ask.reason)?;
+        let root = self.sought(caller, ask.id, WITHDRAW)?.root;
+        let context = Context { kind: "withdrawn", id: &ask.id.to_string() };
+        let sealed = self.seal_reason(&family_stream(root), context, &ask.reason);
+        let committed = self
+            .settle(|| {
+                let state = self.0.known.look();
+                let (approval, task) = visible(&state, caller, ask.id).ok_or(NO_SUCH)?;
+                self.may_withdraw(&state, caller, task)?;
+                let grant = match approval.standing {
+                    ApprovalStanding::Used(grant) => Some(grant),
+                    ApprovalStanding::Answered(Verdict::Approved) => None,
+                    ApprovalStanding::Pending if !approval.votes.is_empty() => None,
+                    _ => return Err(closed(ReasonCode::ApprovalClosed, approval)),
+                };
+                let payload = pb::ApprovalWithdrawn {
+                    approval_id: ask.id.to_string(),
+                    task_id: approval.task.to_string(),
+                    grant_id: grant.map(|id: GrantId| id.to_string()).unwrap_or_default(),
+                    sealed: sealed.clone(),
+                };
+                let payload = Payload::ApprovalWithdrawn(payload);
+                let event = event(family_stream(root), caller.actor(), &no_context(), payload);
+                Ok(ending(event, vec![expect_family(&state, root)]))
+            })
+            .await?;
+        let position = committed.last();
+        Ok((self.approval(caller, ask.id).await?, self.tally(position).revoked, position))
+    }
+
+    /// Records that nobody answered in time.
+    pub(in crate::broker) async fn record_unanswered(&self, id: ApprovalId) -> Result<(), BrokerError> {
+        let entry: Option<Entry> = {
+            let state = self.0.known.look();
+            let now = self.now(&state);
+            let overdue =
+                |approval: &&Approval| approval.standing == ApprovalStanding::Pending && approval.until <= now;
+            let approval = state.approvals.find(id).filter(overdue);
+            approval.and_then(|approval| {
+                let root = state.tasks.get(&approval.task)?.root;
+                let payload = pb::ApprovalAnswered {
+                    approval_id: id.to_string(),
+                    task_id: approval.task.to_string(),
+                    decision_id: approval.decision.to_string(),
+                    verdict: Said::Unanswered.into(),
+                    settles: true,
+                    until_ms: approval.until.after(self.0.settings.approvals.denial_stands).as_millis(),
+                    ..pb::ApprovalAnswered::default()
+                };
+                let payload = Payload::ApprovalAnswered(payload);
+                let event = event(family_stream(root), broker_actor(), &no_context(), payload);
+                Some(ordinary(event, vec![expect_family(&state, root)]))
+            })
+        };
+        match entry {
+            Some(entry) => self.append(entry).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn may_withdraw(&self, state: &State, caller: &Caller, task: &Task) -> Result<(), BrokerError> {
+        let concerned = caller.initiated(task) || caller.has(Right::Approve);
+        let code = match caller {
+            Caller::Person(_) if state.is_shut_out(caller) => ReasonCode::Blocked,
+            Caller::Person(_) if concerned => return Ok(()),
+            Caller::Person(_) => ReasonCode::RightMissing,
+            Caller::Workload(_) | Caller::Operator { .. } => ReasonCode::MethodNotAllowed,
+        };
+        self.note_refused(caller, WITHDRAW, code, None);
+        Err(BrokerError::NotPermitted { code })
+    }
+
+    /// Where the approval that is sought stands, when the caller may see it.
+    pub(in crate::broker) fn sought(
+        &self,
+        caller: &Caller,
+        id: ApprovalId,
+        rpc: &'static str,
+    ) -> Result<Place, BrokerError> {
+        let state = self.0.known.look();
+        if let Some((approval, task)) = visible(&state, caller, id) {
+            return Ok(Place { root: task.root, position: approval.position, approval: approval.clone() });
+        }
+        match state.approvals.find(id).map(|approval| approval.task) {
+            Some(task) => Err(self.not_yours(caller, task, Sought { rpc, what: "approval" })),
+            None => Err(NO_SUCH),
+        }
+    }
+
+    /// By what is known again, in other tasks, what is denied, sealed.
+    async fn sealed_shapes(&self, id: ApprovalId) -> Result<bytes::Bytes, BrokerError> {
+        let (root, position) = {
+            let state = self.0.known.look();
+            let approval = state.approvals.find(id).ok_or(NO_SUCH)?;
+            let task = state.tasks.get(&approval.task).ok_or(NO_SUCH)?;
+            (task.root, approval.position)
+        };
+        self.reading(move |this| {
+            let recorded = this.recorded_decision(position, root)?;
+            let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
+            let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
+            let words = &recorded.words;
+            let shapes = this.shapes((&agent, &audience), &words.facts, &words.decision)?;
+            let context = Context { kind: "denied", id: &id.to_string() };
+            Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
+        })
+        .await
+    }
+}
+
+/// Where an approval stands that somebody asked for.
+pub(in crate::broker) struct Place {
+    pub(in crate::broker) root: TaskId,
+    /// Of the decision that is shown.
+    pub(in crate::broker) position: u64,
+    pub(in crate::broker) approval: Approval,
+}
+
+/// The approval with its task, when the caller may see it: the operator, who reads all, reviewers, and the verified initiator.
+pub(in crate::broker) fn visible<'s>(
+    state: &'s State,
+    caller: &Caller,
+    id: ApprovalId,
+) -> Option<(&'s Approval, &'s Task)> {
+    let approval = state.approvals.find(id)?;
+    let task = state.tasks.get(&approval.task)?;
+    let sees = caller.has(Right::Approve) || caller.has(Right::Read) || caller.initiated(task);
+    sees.then_some((approval, task))
+}
+
+/// What a denial says to the next who ask for the same.
+pub(in crate::broker) fn denial_facts(id: ApprovalId, approval: &Approval) -> ApprovalFacts {
+    ApprovalFacts {
+        id,
+        verdict: Verdict::Denied,
+        by: approval.votes.iter().map(|(person, ..)| person.clone()).collect(),
+        policy_digest: approval.policy_digest.clone(),
+        band: approval.band,
+        cures: Vec::new(),
+        until: approval.until,
+        used: false,
+    }
+}
+
+/// The person who answers so, when that is one who may, however long ago it authenticated.
+pub(in crate::broker) fn may_answer<'c>(
+    state: &State,
+    caller: &'c Caller,
+    approval: &Approval,
+    verdict: Verdict,
+) -> Result<&'c VerifiedPerson, ReasonCode> {
+    let Caller::Person(person) = caller else { return Err(ReasonCode::MethodNotAllowed) };
+    let shut_out = state.is_shut_out(caller).then_some(ReasonCode::Blocked);
+    shut_out.or_else(|| wrong_person(state, caller, person, approval, verdict)).map_or(Ok(person.as_ref()), Err)
+}
+
+/// Why this person is not the one to answer so. A no is anybody's who was asked; a yes to a step-up is the initiator's alone, and
+/// to a review it is of somebody independent who has not said it yet. People are told apart as persons, not by their accounts.
+fn wrong_person(
+    state: &State,
+    caller: &Caller,
+    person: &VerifiedPerson,
+    approval: &Approval,
+    verdict: Verdict,
+) -> Option<ReasonCode> {
+    let initiated = state.tasks.get(&approval.task).is_some_and(|task| caller.initiated(task));
+    let reviewer = person.may(Right::Approve);
+    match (approval.outcome, verdict) {
+        (_, Verdict::Denied) if initiated || reviewer => None,
+        (Outcome::StepUp, Verdict::Approved) if initiated => None,
+        (Outcome::StepUp, _) => Some(ReasonCode::NotInitiator),
+        _ if !reviewer => Some(ReasonCode::RightMissing),
+        // Whoever is named as initiator, verified or not.
+        _ if approval.initiator == *person.name() => Some(ReasonCode::NotIndependent),
+        _ if approval.votes.iter().any(|(voter, ..)| voter == person.name()) => Some(ReasonCode::NotIndependent),
+        _ => None,
+    }
+}
+
+/// True when this approval of the caller's is the last that it takes. Those who answer for the agents at work are not alone
+/// enough, however many they are.
+fn settled_by(state: &State, caller: &Caller, approval: &Approval) -> bool {
+    let Caller::Person(person) = caller else { return false };
+    let mut approvers: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
+    approvers.insert(person.name());
+    let enough = u32::try_from(approvers.len()).is_ok_and(|many| many >= approval.needed);
+    if approval.outcome == Outcome::StepUp {
+        return enough;
+    }
+    // Without a bundle nobody knows whose agents they are.
+    let Some(owners) = owners(state, approval.task) else { return false };
+    enough && approvers.iter().any(|approver| !owners.contains(approver.as_str()))
+}
+
+/// Who answers for the agents that work on the task and on those above it.
+fn owners(state: &State, task: TaskId) -> Option<BTreeSet<String>> {
+    let bundle = state.policy.as_ref()?.bundle.as_ref()?;
+    let agents = state.lineage(task).into_iter().map(|(_, task)| &task.agent);
+    let owner = |agent| bundle.identities().identify(agent).and_then(|identity| identity.owner.as_ref());
+    Some(agents.filter_map(owner).map(ToString::to_string).collect())
+}
+
+/// True when who answers must authenticate anew: who confirms a step-up, after it was asked.
+fn is_stale(person: &VerifiedPerson, approval: &Approval, (verdict, now): (Verdict, Timestamp)) -> bool {
+    let confirms = approval.outcome == Outcome::StepUp && verdict == Verdict::Approved;
+    let since = person.evidence().authenticated.is_some_and(|at| at > approval.asked);
+    !person.is_fresh(now) || (confirms && !since)
+}
+
+fn expect_family(state: &State, root: TaskId) -> Expect {
+    let key = GuardKey::usage(&root);
+    Expect { key, at: state.marks.at(&key) }
+}
+
+/// What an answer relies on: what the family was told, how its task stands, whose agents they are, and that nobody blocks who answers.
+fn expects(state: &State, caller: &Caller, task: TaskId, root: TaskId) -> Vec<Expect> {
+    let mut keys = vec![GuardKey::usage(&root), GuardKey::task(&task), GuardKey::policy(), GuardKey::everything()];
+    if let Caller::Person(person) = caller {
+        keys.push(GuardKey::initiator(person.name()));
+    }
+    keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
+}
+
+fn closed(code: ReasonCode, approval: &Approval) -> BrokerError {
+    BrokerError::Precondition { code, decision: Some(approval.decision) }
+}
+
+fn check_reason(reason: &str) -> Result<(), BrokerError> {
+    if reason.len() > REASON_BYTES_MAX {
+        return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+const fn said(verdict: Verdict) -> Said {
+    match verdict {
+        Verdict::Approved => Said::Approved,
+        Verdict::Denied => Said::Denied,
+        Verdict::Unanswered => Said::Unanswered,
+    }
+}
+
+const NO_SUCH: BrokerError = BrokerError::NotFound { what: "approval" };

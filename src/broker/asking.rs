@@ -1,0 +1,175 @@
+//! When policy does not decide alone: what people said of the same request before, and otherwise that they are asked about it.
+//! The same request, however often it is tried and under whichever id, is one question.
+
+use crate::broker::Broker;
+use crate::broker::approvals::{ApprovalStanding, Covers};
+use crate::broker::error::BrokerError;
+use crate::broker::gather::View;
+use crate::broker::record::asked_digest;
+use crate::broker::request::Asking;
+use crate::broker::words::{self, Context, DecisionWords};
+use crate::journal::guards::{Expect, GuardKey};
+use crate::model::approval::{ApprovalFacts, doubts};
+use crate::model::decision::{Decision, Outcome};
+use crate::model::facts::{EntryFacts, Facts};
+use crate::model::id::{ApprovalId, Audience};
+use crate::model::limits::APPROVALS_PER_TASK_MAX;
+use crate::model::reason::ReasonCode;
+use crate::model::spiffe_id::SpiffeId;
+use crate::pb::journal as pb;
+use crate::seal::sealer::COMMON;
+
+/// The question that a request waits on.
+#[derive(Debug)]
+pub(in crate::broker) struct Pending {
+    pub(in crate::broker) id: ApprovalId,
+    /// Set when it is asked from now on.
+    pub(in crate::broker) asked: Option<pb::AskedPeople>,
+    /// What an append that asks relies on beside the rest.
+    pub(in crate::broker) expects: Vec<Expect>,
+}
+
+/// The approval that a grant was made of, as far as it concerns what was granted.
+pub(in crate::broker) fn carried(words: &DecisionWords) -> Option<ApprovalFacts> {
+    let used = words.decision.approval?;
+    let approval = words.facts.approval.as_ref().filter(|approval| approval.id == used)?;
+    Some(approval.of_granted(&words.decision.entries))
+}
+
+impl Broker {
+    /// How the request is known again: by task, agent, audience, access and profile.
+    pub(in crate::broker) fn covers(&self, asking: &Asking<'_>, view: &View) -> Result<Covers, BrokerError> {
+        let profile = serde_json::to_vec(asking.profile).unwrap_or_default();
+        let access = serde_json::to_vec(asking.access).unwrap_or_default();
+        let task = asking.task.to_string();
+        // A renewal adds no use, and who proved no key is given another kind of token: those are other questions.
+        let kind = if asking.renews.is_some() { "renewal" } else { "grant" };
+        let parts: [&[u8]; 8] = [
+            b"approval",
+            kind.as_bytes(),
+            asking.workload.peer.authentication().as_str().as_bytes(),
+            task.as_bytes(),
+            view.agent.as_str().as_bytes(),
+            asking.audience.as_str().as_bytes(),
+            &access,
+            &profile,
+        ];
+        self.keyed(view.root, asked_digest(&parts))
+    }
+
+    /// How what is in doubt is known again in other tasks: each entry by its tool and where it goes, whatever else the call says.
+    /// Where only the whole is in doubt, all entries together.
+    pub(in crate::broker) fn shapes(
+        &self,
+        (agent, audience): (&SpiffeId, &Audience),
+        facts: &Facts,
+        decision: &Decision,
+    ) -> Result<Vec<Covers>, BrokerError> {
+        let who = [agent.as_str().to_owned(), audience.to_string()];
+        let entries = facts.entries.iter().zip(&decision.entries);
+        let (doubtful, others): (Vec<_>, Vec<_>) = entries.partition(|(_, decided)| decided.outcome >= Outcome::StepUp);
+        let of = |entries: &[&EntryFacts]| {
+            let mut parts: Vec<String> = who.to_vec();
+            for entry in entries {
+                parts.push(entry.tool.to_string());
+                parts.push(entry.resources.len().to_string());
+                parts.extend(entry.resources.iter().cloned());
+                for sink in &entry.sinks {
+                    parts.extend([sink.name.clone(), sink.value.clone()]);
+                }
+            }
+            let parts: Vec<&[u8]> = std::iter::once(&b"denied"[..]).chain(parts.iter().map(String::as_bytes)).collect();
+            self.keyed(COMMON, asked_digest(&parts))
+        };
+        if doubtful.is_empty() {
+            let all: Vec<&EntryFacts> = others.iter().map(|(entry, _)| *entry).collect();
+            return Ok(vec![of(&all)?]);
+        }
+        doubtful.iter().map(|(entry, _)| of(&[*entry])).collect()
+    }
+
+    /// What people answered when this was asked before, as long as it stands; of an approval and a denial elsewhere, what was said
+    /// last.
+    pub(in crate::broker) fn answer_of_people(
+        &self,
+        asking: &Asking<'_>,
+        view: &View,
+        covers: &Covers,
+        (facts, decision): (&Facts, &Decision),
+    ) -> Result<Option<ApprovalFacts>, BrokerError> {
+        let (own, denials) = {
+            let state = self.0.known.look();
+            let own = state.approvals.covering(covers).and_then(|(id, approval)| {
+                let answer = approval.facts(id, &self.0.settings.approvals, view.now)?;
+                Some((answer, approval.approved_at()))
+            });
+            (own, state.approvals.remembers_denials())
+        };
+        if !denials {
+            return Ok(own.map(|(answer, _)| answer));
+        }
+        let shapes = self.shapes((&view.agent, asking.audience), facts, decision)?;
+        let denial = self.0.known.look().approvals.denial(&shapes, view.now).cloned();
+        Ok(match (own, denial) {
+            (Some((answer, Some(approved))), Some(denial)) if approved > denial.at => Some(answer),
+            (_, Some(denial)) => Some(denial.facts),
+            (own, None) => own.map(|(answer, _)| answer),
+        })
+    }
+
+    /// The question that the request waits on: one that is asked already and shows all there is to see, or one that is asked from
+    /// now on.
+    ///
+    /// # Errors
+    /// `Precondition` when as many wait as may.
+    pub(in crate::broker) fn pending(
+        &self,
+        asking: &Asking<'_>,
+        view: &View,
+        covers: Covers,
+        decision: &Decision,
+    ) -> Result<Pending, BrokerError> {
+        let doubts = doubts(decision);
+        let settings = &self.0.settings.approvals;
+        let (replaces, expects) = {
+            let state = self.0.known.look();
+            let before = state.approvals.covering(&covers);
+            if let Some((id, approval)) = before.filter(|(_, approval)| approval.waits(view.now)) {
+                let (needed, digest) = (decision.approvals_needed, &view.policy.digest);
+                if approval.shows(decision.outcome, needed, digest, decision.risk.band, &doubts) {
+                    return Ok(Pending { id, asked: None, expects: Vec::new() });
+                }
+            }
+            let replaces = before.filter(|(_, approval)| approval.is_open()).map(|(id, _)| id);
+            let replaced = before.is_some_and(|(_, approval)| approval.standing == ApprovalStanding::Pending);
+            let replaced = usize::from(replaced);
+            let word = (!view.initiator.verified).then(|| view.orchestrator.clone());
+            let behalf = (view.initiator.name.clone(), word);
+            let (of_agent, of_initiator) = state.approvals.waiting(&view.agent, &behalf);
+            if of_agent >= settings.pending_per_agent_max.saturating_add(replaced)
+                || of_initiator >= settings.pending_per_initiator_max.saturating_add(replaced)
+            {
+                drop(state);
+                let code = ReasonCode::TooManyPending;
+                self.note_refused_request(asking, code);
+                return Err(BrokerError::Precondition { code, decision: None });
+            }
+            if state.approvals.count_of(asking.task) >= APPROVALS_PER_TASK_MAX {
+                let problem = format!("people were asked {APPROVALS_PER_TASK_MAX} times about the task");
+                return Err(BrokerError::above_limit("task_id", problem));
+            }
+            let keys = [GuardKey::agent_pending(&view.agent), GuardKey::initiator_pending(&view.initiator.name)];
+            (replaces, keys.map(|key| Expect { key, at: state.marks.at(&key) }))
+        };
+        let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
+        let id = ApprovalId::new(view.now, random);
+        let context = Context { kind: "doubts", id: &id.to_string() };
+        let asked = pb::AskedPeople {
+            covers: covers.to_vec().into(),
+            answer_by_ms: view.now.after(settings.answer_within).as_millis(),
+            replaces: replaces.map(|id| id.to_string()).unwrap_or_default(),
+            sealed_doubts: words::seal(&self.0.sealer, view.root, context, &doubts)?,
+        };
+        Ok(Pending { id, asked: Some(asked), expects: expects.to_vec() })
+    }
+}

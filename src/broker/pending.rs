@@ -1,0 +1,313 @@
+//! Reading approvals: the queue of those who are asked, one approval with all that is to be judged, and the stream of what happens
+//! to them. What is shown is the wire's messages, as with the record.
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::broker::Broker;
+use crate::broker::approvals::{Approval, ApprovalStanding};
+use crate::broker::approve::{may_answer, visible};
+use crate::broker::ask::ListApprovals;
+use crate::broker::audit::wire_access;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::broker::gather::active;
+use crate::broker::grants::{RecordedDecision, covered};
+use crate::broker::read::page_size;
+use crate::broker::record::{wire_band, wire_outcome};
+use crate::broker::state::State;
+use crate::broker::summary::timestamp;
+use crate::broker::words::DecisionWords;
+use crate::model::approval::{ApprovalFacts, Verdict};
+use crate::model::id::{ApprovalId, TaskId};
+use crate::model::person::Right;
+use crate::model::time::Timestamp;
+use crate::pb::v1;
+use crate::policy::decide::decide;
+
+/// Messages that wait for a slow reader; it is waited for, and sees of each approval only the latest.
+const QUEUE_MAX: usize = 64;
+
+/// Most approvals that are looked at for one reader before others are; each costs a read of the journal.
+const NEWS_MAX: usize = 64;
+
+/// An approval as it was looked at, with what only the words say still missing.
+struct Looked {
+    root: TaskId,
+    position: u64,
+    shown: v1::Approval,
+}
+
+impl Broker {
+    /// Approvals that the caller may see, newest first; with them the id of the last of the page when there may be more.
+    ///
+    /// # Errors
+    /// When the page is above its limit, or the record cannot be read.
+    pub async fn list_approvals(
+        &self,
+        caller: &Caller,
+        ask: ListApprovals,
+    ) -> Result<(Vec<v1::Approval>, Option<ApprovalId>), BrokerError> {
+        let _place = self.enter_apart(caller)?;
+        let size = page_size(ask.page_size)?;
+        let mut looked: Vec<(ApprovalId, Looked)> = {
+            let state = self.0.known.look();
+            let now = self.now(&state);
+            let wanted = |(_, approval): &(ApprovalId, &Approval)| state_of(approval, now) == ask.state;
+            let seen = |(id, _): (ApprovalId, &Approval)| Some((id, self.looked(&state, caller, id, now)?));
+            match caller {
+                // What concerns others is not looked at for who may see none of it.
+                Caller::Person(person) if !person.may(Right::Approve) && !person.may(Right::Read) => {
+                    let tasks = state.by.tasks_of_initiator.get(person.name());
+                    let own = state.approvals.of_tasks(tasks.into_iter().flatten(), ask.after).into_iter();
+                    own.filter(wanted).filter_map(seen).take(size + 1).collect()
+                }
+                _ => state.approvals.listed(ask.after).filter(wanted).filter_map(seen).take(size + 1).collect(),
+            }
+        };
+        let more = looked.len() > size;
+        looked.truncate(size);
+        let last = looked.last().filter(|_| more).map(|(id, _)| *id);
+        let told = self.reading(move |this| Ok(looked.into_iter().map(|(_, one)| this.with_doubts(one)).collect()));
+        Ok((told.await?, last))
+    }
+
+    /// One approval, with the decision that it is about.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not for the caller.
+    pub async fn get_approval(&self, caller: &Caller, id: ApprovalId) -> Result<v1::GetApprovalResponse, BrokerError> {
+        let _place = self.enter_apart(caller)?;
+        let place = self.sought(caller, id, "GetApproval")?;
+        let shown = self.approval(caller, id).await?;
+        self.reading(move |this| {
+            let record = this.record_of(place.approval.decision)?;
+            let words = this.recorded_decision(place.position, place.root).ok().map(|recorded| recorded.words);
+            let preview = words.and_then(|words| this.preview(id, &place.approval, words));
+            Ok(v1::GetApprovalResponse {
+                approval: Some(shown),
+                record: Some(record),
+                would_cover: preview.iter().flat_map(covered).map(|access| wire_access(&access)).collect(),
+                ttl_max_s: preview
+                    .and_then(|words| u32::try_from(words.decision.ttl_max.as_secs()).ok())
+                    .unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    /// Follows approvals that the caller may see: those that wait, or all that changed after `after`, and then each that changes.
+    ///
+    /// # Errors
+    /// When the caller has too much in flight.
+    pub fn watch_approvals(
+        &self,
+        caller: &Caller,
+        after: u64,
+    ) -> Result<ReceiverStream<v1::WatchApprovalsResponse>, BrokerError> {
+        let _place = self.enter_apart(caller)?;
+        let (send, receive) = mpsc::channel(QUEUE_MAX);
+        let follower = Follower { broker: self.clone(), caller: caller.clone(), after, begins: after == 0 };
+        tokio::spawn(follower.run(send));
+        Ok(ReceiverStream::new(receive))
+    }
+
+    /// The approval as it stands now.
+    pub(in crate::broker) async fn approval(
+        &self,
+        caller: &Caller,
+        id: ApprovalId,
+    ) -> Result<v1::Approval, BrokerError> {
+        let looked = {
+            let state = self.0.known.look();
+            let now = self.now(&state);
+            self.looked(&state, caller, id, now).ok_or(BrokerError::NotFound { what: "approval" })?
+        };
+        self.reading(move |this| Ok(this.with_doubts(looked))).await
+    }
+
+    fn looked(&self, state: &State, caller: &Caller, id: ApprovalId, now: Timestamp) -> Option<Looked> {
+        let (approval, task) = visible(state, caller, id)?;
+        let vote = |(person, verdict, time): &(_, Verdict, Timestamp)| v1::Vote {
+            person: ToString::to_string(person),
+            verdict: wire_verdict(*verdict).into(),
+            time: Some(timestamp(*time)),
+        };
+        let may = |verdict| approval.waits(now) && may_answer(state, caller, approval, verdict).is_ok();
+        let shown = v1::Approval {
+            approval_id: id.to_string(),
+            state: state_of(approval, now).into(),
+            outcome: wire_outcome(approval.outcome).into(),
+            task_id: approval.task.to_string(),
+            agent: approval.agent.to_string(),
+            initiator: approval.initiator.to_string(),
+            initiator_verified: task.initiator.verified,
+            audience: String::new(),
+            tools: Vec::new(),
+            band: wire_band(approval.band).into(),
+            decision_id: approval.decision.to_string(),
+            asked: Some(timestamp(approval.asked)),
+            until: Some(timestamp(approval.until)),
+            approvals_needed: approval.needed,
+            votes: approval.votes.iter().map(vote).collect(),
+            grant_id: match approval.standing {
+                ApprovalStanding::Used(grant) => grant.to_string(),
+                _ => String::new(),
+            },
+            doubts: Vec::new(),
+            may_approve: may(Verdict::Approved),
+            may_deny: may(Verdict::Denied),
+            position: approval.changed,
+        };
+        Some(Looked { root: task.root, position: approval.position, shown })
+    }
+
+    /// Adds what only the record says. Of words that were erased, or do not open, the codes are left.
+    fn with_doubts(&self, looked: Looked) -> v1::Approval {
+        let Looked { root, position, mut shown } = looked;
+        match self.recorded_decision(position, root) {
+            Ok(RecordedDecision { event, words, .. }) => {
+                shown.audience = event.audience;
+                shown.tools = words.access.iter().map(|access| access.tool.to_string()).collect();
+                shown.doubts = doubts(&words);
+            }
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "an approval is told without words")
+            }
+        }
+        shown
+    }
+
+    /// What a grant would come to, if this were approved now. `None` when it would be none.
+    fn preview(&self, id: ApprovalId, approval: &Approval, mut words: DecisionWords) -> Option<DecisionWords> {
+        let bundle = active(&self.0.known.look()).ok()?.1;
+        words.facts.approval = Some(ApprovalFacts {
+            id,
+            verdict: Verdict::Approved,
+            by: Vec::new(),
+            policy_digest: approval.policy_digest.clone(),
+            band: approval.band,
+            cures: approval.doubts.clone(),
+            until: Timestamp::MAX,
+            used: false,
+        });
+        words.decision = decide(&bundle, &words.facts);
+        words.decision.outcome.is_grant().then_some(words)
+    }
+}
+
+/// The reasons of a decision in sentences, strictest first.
+fn doubts(words: &DecisionWords) -> Vec<String> {
+    let said = words.decision.reasons.iter().map(|reason| {
+        let sentence = reason.code.for_reviewer();
+        if reason.detail.is_empty() {
+            return sentence.to_owned();
+        }
+        format!("{}: {}", sentence.trim_end_matches('.'), reason.detail)
+    });
+    said.collect()
+}
+
+/// Where it stands, by the record and the clock.
+fn state_of(approval: &Approval, now: Timestamp) -> v1::ApprovalState {
+    let over = approval.until <= now;
+    match approval.standing {
+        ApprovalStanding::Pending if over => v1::ApprovalState::Unanswered,
+        ApprovalStanding::Pending => v1::ApprovalState::Pending,
+        ApprovalStanding::Answered(Verdict::Approved) if over => v1::ApprovalState::Lapsed,
+        ApprovalStanding::Answered(Verdict::Approved) => v1::ApprovalState::Approved,
+        ApprovalStanding::Answered(Verdict::Denied) => v1::ApprovalState::Denied,
+        ApprovalStanding::Answered(Verdict::Unanswered) => v1::ApprovalState::Unanswered,
+        ApprovalStanding::Used(_) => v1::ApprovalState::Used,
+        ApprovalStanding::Withdrawn => v1::ApprovalState::Withdrawn,
+        ApprovalStanding::Closed => v1::ApprovalState::Closed,
+    }
+}
+
+const fn wire_verdict(verdict: Verdict) -> v1::Verdict {
+    match verdict {
+        Verdict::Approved => v1::Verdict::Approve,
+        Verdict::Denied => v1::Verdict::Deny,
+        Verdict::Unanswered => v1::Verdict::Unspecified,
+    }
+}
+
+struct Follower {
+    broker: Broker,
+    caller: Caller,
+    /// The position up to which everything was told.
+    after: u64,
+    /// True until what waited at the beginning was told, and nothing else of that time.
+    begins: bool,
+}
+
+impl Follower {
+    async fn run(mut self, send: mpsc::Sender<v1::WatchApprovalsResponse>) {
+        use v1::watch_approvals_response::Event;
+        let mut durable = self.broker.0.journal.durable();
+        let mut beat = tokio::time::interval(self.broker.0.settings.heartbeat);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let message = |event| v1::WatchApprovalsResponse { event: Some(event) };
+        loop {
+            durable.borrow_and_update();
+            let Ok(news) = self.news().await else { return };
+            let more = news.len() >= NEWS_MAX;
+            for approval in news {
+                if send.send(message(Event::Approval(approval))).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = std::future::ready(()), if more => {}
+                changed = durable.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                _ = beat.tick() => {
+                    if send.send(message(Event::Heartbeat(self.after))).await.is_err() {
+                        return;
+                    }
+                }
+                () = send.closed() => return,
+            }
+        }
+    }
+
+    /// What was not told yet, in the order in which it happened, as much as is told at a time.
+    async fn news(&mut self) -> Result<Vec<v1::Approval>, BrokerError> {
+        let mut looked: Vec<Looked> = {
+            let state = self.broker.0.known.look();
+            let now = self.broker.now(&state);
+            let begins = std::mem::take(&mut self.begins);
+            let wanted = |approval: &Approval| !begins || approval.waits(now);
+            let mut looked = Vec::new();
+            let mut told = state.next.saturating_sub(1);
+            for (id, approval) in state.approvals.changed_after(self.after) {
+                // All that one event changed is told together.
+                if looked.len() >= NEWS_MAX && approval.changed > self.after {
+                    told = self.after;
+                    self.begins = begins;
+                    break;
+                }
+                self.after = approval.changed;
+                if wanted(approval) {
+                    looked.extend(self.broker.looked(&state, &self.caller, id, now));
+                }
+            }
+            self.after = told;
+            looked
+        };
+        // Who goes on after the first of several that one event changed is told the others again.
+        let positions: Vec<u64> = looked.iter().map(|one| one.shown.position).collect();
+        for (one, next) in looked.iter_mut().zip(positions.iter().skip(1)) {
+            if one.shown.position == *next {
+                one.shown.position -= 1;
+            }
+        }
+        if looked.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.broker.reading(move |this| Ok(looked.into_iter().map(|one| this.with_doubts(one)).collect())).await
+    }
+}
