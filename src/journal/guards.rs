@@ -90,6 +90,18 @@ impl GuardKey {
         Self::of(INITIATOR_DUTY, &[initiator.as_str(), tool.as_str()])
     }
 
+    /// What waits for a person of an agent, in whatever task.
+    #[must_use]
+    pub fn agent_pending(agent: &SpiffeId) -> Self {
+        Self::of(AGENT_PENDING, &[agent.as_str()])
+    }
+
+    /// What waits for a person on behalf of an initiator, in whatever task.
+    #[must_use]
+    pub fn initiator_pending(initiator: &InitiatorName) -> Self {
+        Self::of(INITIATOR_PENDING, &[initiator.as_str()])
+    }
+
     // Names are preceded by their length, so that no two lists of names look the same.
     fn of(kind: u8, names: &[&str]) -> Self {
         let mut context = Context::new(&SHA256);
@@ -195,6 +207,14 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::GrantReleased(released)) => out.grant(&released.grant_id, &released.task_id),
         Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
+        // A family is told of it like of anything else that its next answer may rest on.
+        Some(Payload::ApprovalAnswered(_)) => out.usage(),
+        Some(Payload::ApprovalWithdrawn(withdrawn)) => {
+            out.usage();
+            if !withdrawn.grant_id.is_empty() {
+                out.grant(&withdrawn.grant_id, &withdrawn.task_id);
+            }
+        }
         Some(Payload::SignalReported(signal)) => out.report(event, &signal.task_id, &signal.request_id),
         Some(Payload::ToolCallReported(call)) => out.report(event, &call.task_id, &call.request_id),
         // Whatever is being granted is decided again with it in mind.
@@ -265,6 +285,12 @@ impl Touches<'_> {
 
     fn credential_decided(&mut self, decided: &CredentialDecided) {
         self.request(&decided.task_id, &decided.request_id, decided.decision.as_ref());
+        if decided.asked_people.is_some() {
+            // Who asks the same at the same time finds it, and nobody is asked for more than may be at a time.
+            self.usage();
+            self.bump(GuardKey::of(AGENT_PENDING, &[&decided.agent]), Life::Passing);
+            self.bump(GuardKey::of(INITIATOR_PENDING, &[&decided.initiator]), Life::Passing);
+        }
         let Some(grant) = &decided.grant else { return };
         self.grant(&grant.grant_id, &decided.task_id);
         self.usage();
@@ -315,6 +341,8 @@ const REQUEST: u8 = 9;
 const AGENT_DUTY: u8 = 10;
 const INITIATOR_DUTY: u8 = 11;
 const REPORT: u8 = 12;
+const AGENT_PENDING: u8 = 13;
+const INITIATOR_PENDING: u8 = 14;
 
 #[cfg(test)]
 mod tests;

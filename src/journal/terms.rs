@@ -99,6 +99,8 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::FamilyReconsidered(_)) => "family_reconsidered",
         Some(Payload::TrustWithdrawn(_)) => "trust_withdrawn",
         Some(Payload::TrustRestored(_)) => "trust_restored",
+        Some(Payload::ApprovalAnswered(_)) => "approval_answered",
+        Some(Payload::ApprovalWithdrawn(_)) => "approval_withdrawn",
         None => "",
     }
 }
@@ -188,6 +190,11 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             refused.shown.iter().for_each(|shown| tell(TermKind::Agent, shown));
             tell(TermKind::Task, &refused.task_id);
             tell(TermKind::Reason, &refused.code);
+        }
+        Some(Payload::ApprovalAnswered(answered)) => tell(TermKind::Task, &answered.task_id),
+        Some(Payload::ApprovalWithdrawn(withdrawn)) => {
+            tell(TermKind::Task, &withdrawn.task_id);
+            tell(TermKind::Grant, &withdrawn.grant_id);
         }
         Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
         Some(Payload::TrustWithdrawn(withdrawn)) => tell(TermKind::Reason, &withdrawn.code),
