@@ -1,5 +1,6 @@
 //! The log as readers see it: segments up to what is durable. Bytes are checked whenever they are read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -17,6 +18,8 @@ pub(super) struct Log {
     segments: RwLock<Vec<Arc<Segment>>>,
     head: Mutex<TreeHead>,
     durable: watch::Sender<u64>,
+    // How much is synced, which is ahead of `durable` while the projection takes it in: who sees it there may read it here.
+    synced: AtomicU64,
     closed: watch::Sender<bool>,
     // The frame that was read last: neighbours are often asked for next.
     recent: Mutex<Option<Frame>>,
@@ -51,6 +54,7 @@ impl Log {
             segments: RwLock::new(segments),
             head: Mutex::new(head),
             durable: watch::Sender::new(head.size),
+            synced: AtomicU64::new(head.size),
             closed: watch::Sender::new(false),
             recent: Mutex::default(),
         }
@@ -81,6 +85,11 @@ impl Log {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets events be read one by one up to there: they are synced, and the projection is about to take them in.
+    pub(super) fn synced(&self, size: u64) {
+        self.synced.store(size, Ordering::Release);
+    }
+
     /// Tells everybody that so much is durable.
     pub(super) fn publish(&self, head: TreeHead) {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
@@ -101,7 +110,8 @@ impl Log {
 
     /// The frame that a position lies in.
     pub(super) fn frame_of(&self, position: u64) -> Result<Frame, ReadError> {
-        if position >= self.size() {
+        let end = self.synced.load(Ordering::Acquire);
+        if position >= end {
             return Err(ReadError::Beyond(position));
         }
         let holds = |frame: &Frame| (frame.header.first..frame.header.end()).contains(&position);
@@ -109,7 +119,7 @@ impl Log {
         if let Some(frame) = recent.filter(holds) {
             return Ok(frame);
         }
-        let mut cursor = Cursor::at(self, position, SHORT_WINDOW_BYTES)?;
+        let mut cursor = Cursor::at(self, position, end, SHORT_WINDOW_BYTES)?;
         let frame = cursor.frame(self)?.filter(holds).ok_or(ReadError::Damaged(position))?;
         if frame.payload.len() <= RECENT_BYTES_MAX {
             *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame.clone());
@@ -142,11 +152,10 @@ pub(super) struct Cursor {
 impl Cursor {
     /// A cursor that begins with the frame that `position` lies in, and reads much at a time.
     pub(super) fn new(log: &Log, position: u64) -> Result<Self, ReadError> {
-        Self::at(log, position, LONG_WINDOW_BYTES)
+        Self::at(log, position, log.size(), LONG_WINDOW_BYTES)
     }
 
-    fn at(log: &Log, position: u64, window_bytes: usize) -> Result<Self, ReadError> {
-        let end = log.size();
+    fn at(log: &Log, position: u64, end: u64, window_bytes: usize) -> Result<Self, ReadError> {
         let segment = log.segment_of(position).ok_or(ReadError::Damaged(position))?;
         let mut reader = FrameReader::from(segment, log.seal, position, window_bytes);
         while reader.next() < end {

@@ -248,6 +248,43 @@ async fn a_projection_that_panics_takes_the_journal_out_of_service() {
 }
 
 #[tokio::test]
+async fn what_a_projection_knows_of_can_be_read() {
+    #[derive(Default)]
+    struct Reads {
+        journal: std::sync::OnceLock<Journal>,
+        found: StdMutex<Vec<Result<u64, String>>>,
+    }
+    impl Projection for Reads {
+        fn format(&self) -> u32 {
+            0
+        }
+        fn apply(&self, recorded: &Recorded) -> Result<(), ApplyError> {
+            let read = self.journal.get().unwrap().read(recorded.position);
+            let read = read.map(|found| found.position).map_err(|error| error.to_string());
+            self.found.lock().unwrap().push(read);
+            Ok(())
+        }
+        fn save(&self) -> Result<Vec<u8>, SaveError> {
+            Ok(Vec::new())
+        }
+        fn load(&self, _: &[u8]) -> Result<(), LoadError> {
+            Ok(())
+        }
+        fn fresh(&self) -> Arc<dyn Projection> {
+            Arc::new(Self::default())
+        }
+    }
+    let reads = Arc::new(Reads::default());
+    let (journal, _) = Journal::open(options(&SimulatedDisk::new()), reads.clone()).unwrap();
+    assert!(reads.journal.set(journal.clone()).is_ok());
+    journal.append(labelled("0")).await.unwrap();
+    journal.append(labelled("1")).await.unwrap();
+    assert_eq!(*reads.found.lock().unwrap(), [Ok(0), Ok(1)]);
+    assert!(matches!(journal.read(2), Err(ReadError::Beyond(2))));
+    journal.close().await;
+}
+
+#[tokio::test]
 async fn an_event_that_is_not_understood_ends_the_service_and_is_not_started_over() {
     let disk = SimulatedDisk::new();
     let failed = Arc::new(AtomicBool::new(false));

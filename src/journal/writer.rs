@@ -225,6 +225,7 @@ impl Writer {
         if let Err(error) = self.watermark.note(self.tree.size()) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the watermark was not written");
         }
+        self.shared.events.synced(self.tree.size());
         Ok(())
     }
 
