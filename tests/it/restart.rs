@@ -8,13 +8,16 @@ use carnet::journal::projection::NoProjection;
 use carnet::pb::journal::Event;
 use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::watch_response::Body;
-use carnet::pb::v1::{GrantState, ListBlocksRequest, Outcome, RegisterTaskRequest, TaskState, WatchResponse};
+use carnet::pb::v1::{
+    AmendTaskRequest, GrantState, ListBlocksRequest, Outcome, RegisterTaskRequest, TaskState, WatchResponse,
+};
 use serde_json::json;
 use tonic::Streaming;
 
 use super::pause::drift;
-use super::support::ask::{AGENT, INTENT, revocation};
+use super::support::ask::{AGENT, INTENT, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker};
+use super::support::caller::Caller;
 use super::support::journal;
 use super::support::pki::{id, soon};
 use super::support::record::kind;
@@ -133,6 +136,32 @@ async fn handles_keys_retries_and_histories_outlive_a_restart() {
     let decision = answer.decision.unwrap();
     let record = broker.operator().await.decision(&decision.decision_id).await.unwrap();
     assert_eq!(record.access[0].sinks[0].provenance(), carnet::pb::v1::Provenance::Field, "what was reported is known");
+}
+
+#[tokio::test]
+async fn tokens_name_the_ceiling_that_is_in_force_also_after_a_restart() {
+    let setup = Setup { journal: std::sync::Arc::new(|options| options.snapshot_every = 1), ..Setup::default() };
+    let mut broker = TestBroker::with(setup).await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let mut registration = broker.task(INTENT);
+    registration.ceiling = Some(ceiling(&["tickets.read", "mail.send"]));
+    let task = orchestrator.open(registration).await;
+    let named = async |agent: &Caller| {
+        let claims = agent.granted(task.reading()).await.claims();
+        claims["https://carnet.dev/claims/task"]["authority_hash"].as_str().unwrap().to_owned()
+    };
+    let wide = named(&agent).await;
+    let less = AmendTaskRequest {
+        request_id: super::support::caller::unique("amend"),
+        task_id: task.id.clone(),
+        ceiling: Some(ceiling(&["tickets.read"])),
+        ..Default::default()
+    };
+    orchestrator.amend_task(less).await.unwrap();
+    let narrow = named(&agent).await;
+    assert_ne!(narrow, wide, "an amendment changes what tokens name");
+    broker.restart().await;
+    assert_eq!(named(&broker.agent().await).await, narrow, "as the snapshot has it");
 }
 
 #[tokio::test]

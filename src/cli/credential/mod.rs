@@ -85,3 +85,20 @@ fn show(
     out.record(&Value::Fields(fields))?;
     Ok(settled(&decision, out))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn no_certificate_is_kept_of_a_door_that_asks_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("certificate.pem");
+        let place = TokenPlace { save: None, save_certificate: Some(path.clone()) };
+        let refused = place.keep_certificate(&Presented::default()).unwrap_err();
+        assert!(refused.to_string().contains("bound to no certificate"), "{refused}");
+        assert!(!path.exists());
+    }
+}
