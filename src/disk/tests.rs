@@ -50,6 +50,18 @@ fn a_lock_is_held_by_one() {
 }
 
 #[test]
+fn a_lock_that_was_given_up_is_free_though_its_descriptor_was_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let held = RealDisk.lock(&path).unwrap().downcast::<Held>().unwrap();
+    let copy = held.0.try_clone().unwrap();
+    assert!(RealDisk.lock(&path).is_err());
+    drop(held);
+    assert!(RealDisk.lock(&path).is_ok());
+    drop(copy);
+}
+
+#[test]
 fn there_is_free_space() {
     assert!(RealDisk.free_bytes(&std::env::temp_dir()).unwrap() > 0);
 }

@@ -5,6 +5,7 @@
 mod broker;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -106,18 +107,25 @@ fn cut_and_start_again(log: u64, forget_syncs: bool) -> Result<u64, String> {
 // Lets one log go through several kills.
 fn kill_and_start_again(log: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("journal");
+    let (dir, stderr) = (folder.path().join("journal"), folder.path().join(STDERR));
     let mut acknowledged = Acknowledged::new();
     for run in 0..CRASHES_OF_A_LOG {
         let seed = log * CRASHES_OF_A_LOG + run;
         // One in six is killed from outside, wherever it is then.
         let stage = seed % 6;
         let status = run_child(&dir, run, stage, 1 + roll(seed) % 12, &mut acknowledged);
-        assert_eq!(status, Some(9), "seed {seed}: the child was killed");
+        assert_eq!(status, Some(9), "seed {seed}: the child was killed; it said `{}`", said(&stderr));
         let checked = on_one_thread(check(small(&dir), &acknowledged));
         checked.unwrap_or_else(|lost| panic!("seed {seed} at stage {stage}: {lost}"));
     }
     acknowledged.len() as u64
+}
+
+// Where a child's stderr goes, which is empty when all is well.
+const STDERR: &str = "child.stderr";
+
+fn said(stderr: &Path) -> String {
+    std::fs::read_to_string(stderr).unwrap_or_default()
 }
 
 // The signal that ended it.
@@ -129,7 +137,7 @@ fn run_child(dir: &PathBuf, run: u64, stage: u64, nth: u64, acknowledged: &mut A
         .env("CARNET_CRASH_STAGE", stage.to_string())
         .env("CARNET_CRASH_NTH", nth.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(File::create(dir.with_file_name(STDERR)).unwrap())
         .spawn()
         .unwrap();
     let mut from_outside = (stage == 5).then_some(nth * 10);

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -24,7 +25,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{IN_FLIGHT, STAGES, in_parallel, nth_time, roll};
+use super::{IN_FLIGHT, STAGES, STDERR, in_parallel, nth_time, roll, said};
 use crate::support::ask::{Granted, INTENT, OpenTask};
 use crate::support::broker::{Setup, TestBroker, policy_with};
 use crate::support::caller::{Caller, unique};
@@ -131,7 +132,8 @@ fn kill_and_start_again(folder: u64) -> u64 {
         // One in six is killed from outside, wherever it is then.
         let stage = seed % 6;
         let status = run_child(dir.path(), seed, stage, 3 + roll(seed) % GROUPS, &mut told);
-        assert_eq!(status, Some(9), "seed {seed}: the child was killed");
+        let said = said(&dir.path().join(STDERR));
+        assert_eq!(status, Some(9), "seed {seed}: the child was killed; it said `{said}`");
         let checked = block_on(check(as_it_was_left(), dir.path(), &mut told));
         checked.unwrap_or_else(|lost| panic!("seed {seed} at stage {stage}: {lost}"));
     }
@@ -147,7 +149,7 @@ fn run_child(dir: &Path, seed: u64, stage: u64, nth: u64, told: &mut Told) -> Op
         .env("CARNET_CRASH_STAGE", stage.to_string())
         .env("CARNET_CRASH_NTH", nth.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(File::create(dir.join(STDERR)).unwrap())
         .spawn()
         .unwrap();
     let mut from_outside = (stage == 5).then_some(nth * 10);
