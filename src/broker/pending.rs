@@ -19,6 +19,7 @@ use crate::broker::state::State;
 use crate::broker::summary::timestamp;
 use crate::broker::words::DecisionWords;
 use crate::model::approval::{ApprovalFacts, Verdict};
+use crate::model::decision::Reason;
 use crate::model::id::{ApprovalId, TaskId};
 use crate::model::person::Right;
 use crate::model::time::Timestamp;
@@ -169,7 +170,7 @@ impl Broker {
             Ok(RecordedDecision { event, words, .. }) => {
                 shown.audience = event.audience;
                 shown.tools = words.access.iter().map(|access| access.tool.to_string()).collect();
-                shown.doubts = doubts(&words);
+                shown.doubts = words.decision.reasons.iter().map(Reason::in_words).collect();
             }
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an approval is told without words")
@@ -194,18 +195,6 @@ impl Broker {
         words.decision = decide(&bundle, &words.facts);
         words.decision.outcome.is_grant().then_some(words)
     }
-}
-
-/// The reasons of a decision in sentences, strictest first.
-fn doubts(words: &DecisionWords) -> Vec<String> {
-    let said = words.decision.reasons.iter().map(|reason| {
-        let sentence = reason.code.for_reviewer();
-        if reason.detail.is_empty() {
-            return sentence.to_owned();
-        }
-        format!("{}: {}", sentence.trim_end_matches('.'), reason.detail)
-    });
-    said.collect()
 }
 
 /// Where it stands, by the record and the clock.

@@ -74,6 +74,20 @@ pub struct Reason {
     pub detail: String,
 }
 
+impl Reason {
+    /// One sentence for a reviewer: what is doubtful, and of which value, with the place where it stands.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let sentence = self.code.for_reviewer();
+        match self.code {
+            _ if self.detail.is_empty() => sentence.to_owned(),
+            // What is said of sinks is the whole of it.
+            ReasonCode::SinkInText | ReasonCode::SinkUnseen | ReasonCode::SinkNotNamed => format!("{}.", self.detail),
+            _ => format!("{}: {}.", sentence.trim_end_matches('.'), self.detail),
+        }
+    }
+}
+
 /// What was decided about one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryDecision {
@@ -117,4 +131,24 @@ pub struct Decision {
     /// True when the token is to be bound to no key, because the caller proved none and policy grants it nevertheless.
     #[serde(default)]
     pub unbound: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(code: ReasonCode, detail: &str) -> String {
+        Reason { code, entry: Some(0), policy: None, detail: detail.to_owned() }.in_words()
+    }
+
+    #[test]
+    fn a_reviewer_reads_one_sentence_for_each_reason() {
+        let place = "`to` stands only in the text of `mail.read`'s result, in `body` (call 3)";
+        assert_eq!(told(ReasonCode::SinkInText, place), format!("{place}."));
+        assert_eq!(
+            told(ReasonCode::HighPrivilege, "privilege 70"),
+            "The privilege of the tool asks for a review: privilege 70."
+        );
+        assert_eq!(told(ReasonCode::HighPrivilege, ""), "The privilege of the tool asks for a review.");
+    }
 }

@@ -12,6 +12,7 @@ pub mod format;
 mod nesting;
 pub mod permit;
 pub mod rules;
+pub mod without;
 
 mod combine;
 mod context;

@@ -11,6 +11,8 @@ use crate::cli::policy::read;
 use crate::clock::Stopwatch;
 use crate::eval::folder::Folder;
 use crate::eval::run::{self, CeilingMode, Judged};
+use crate::model::id::PolicyId;
+use crate::policy::without::without;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -26,6 +28,9 @@ pub(in crate::cli) struct Args {
     /// What a task declares up front, from the folder's scopes.
     #[arg(long, value_enum, default_value_t = CeilingChoice::None)]
     ceiling: CeilingChoice,
+    /// Leave out the policy of this id, to see what it contributes; again for more.
+    #[arg(long, value_name = "ID")]
+    without: Vec<PolicyId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -46,7 +51,8 @@ pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
         CeilingChoice::Tools => CeilingMode::Tools,
         CeilingChoice::Budgets => CeilingMode::Budgets,
     };
-    let files = read(&args.policy)?;
+    let lacking = |error| CliError::because(format!("`{}` cannot do without", args.policy.display()), error);
+    let files = without(&read(&args.policy)?, &args.without).map_err(lacking)?;
     let folder = Folder::read(&args.data).map_err(failed)?;
     let mut predictions = BufWriter::new(File::create(&args.out).map_err(unwritable)?);
     let (watch, mut written) = (Stopwatch::start(), Ok(()));

@@ -55,7 +55,7 @@ fn reason_value(explanation: &Explanation<'_>, reason: &Reason) -> Value {
         ("asks_for", asks(origin).map(Outcome::as_str).into()),
         ("policy", rule.map(|rule| rule.id.to_string()).into()),
         ("description", rule.map(|rule| rule.description.as_str()).into()),
-        ("sentence", sentence(reason).into()),
+        ("sentence", reason.in_words().into()),
         ("told_to_the_agent", reason.code.for_agent().into()),
     ])
 }
@@ -68,14 +68,6 @@ fn asks(origin: Origin<'_>) -> Option<Outcome> {
         Origin::NoPermit | Origin::Failed => Some(Outcome::Denied),
         Origin::Life => Some(Outcome::Narrowed),
         Origin::Structure => None,
-    }
-}
-
-/// The sentence for a reviewer, with what it is about.
-fn sentence(reason: &Reason) -> String {
-    match reason.detail.as_str() {
-        "" => reason.code.for_reviewer().to_owned(),
-        detail => format!("{} {detail}", reason.code.for_reviewer()),
     }
 }
 
@@ -227,7 +219,7 @@ fn why(page: &mut Page, explanation: &Explanation<'_>) {
         let origin = explanation.origin(reason);
         let asks = asks(origin).map_or_else(String::new, |outcome| format!(" → {outcome}"));
         page.line("reason", &format!("{}{at}{asks}, {}", reason.code, origin.in_words()));
-        page.line("", &sentence(reason));
+        page.line("", &reason.in_words());
         if let Origin::Policy(rule) = origin {
             page.line("", &rule.description);
         }

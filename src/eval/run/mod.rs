@@ -19,7 +19,7 @@ use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
 use crate::model::access::Access;
 use crate::model::ceiling::{Ceiling, ToolCeiling};
-use crate::model::decision::{Decision, Outcome};
+use crate::model::decision::{Decision, Outcome, Reason};
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts};
 use crate::model::id::{TaskId, ToolName};
 use crate::model::identity::{Authentication, IdentityClass};
@@ -67,6 +67,9 @@ pub struct Prediction {
     pub reasons: Vec<&'static str>,
     /// Where the values of each sink came from, in their order.
     pub provenance: BTreeMap<String, Vec<&'static str>>,
+    /// What a person would be asked to look at, in sentences; empty where nobody is asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 impl Judged<'_> {
@@ -95,6 +98,10 @@ impl Judged<'_> {
             risk: f64::from(self.decision.risk.score.points()) / 100.0,
             reasons,
             provenance,
+            doubts: match self.decision.outcome.waits_for_people() {
+                true => self.decision.reasons.iter().map(Reason::in_words).collect(),
+                false => Vec::new(),
+            },
         }
     }
 }
@@ -262,7 +269,7 @@ impl<'a> Story<'a> {
 }
 
 fn refused(access: &Access, problem: &str) -> Decision {
-    let reason = crate::model::decision::Reason {
+    let reason = Reason {
         code: ReasonCode::InvalidArgument,
         entry: Some(0),
         policy: None,
