@@ -17,6 +17,7 @@ mod combine;
 mod context;
 mod detail;
 mod expression;
+mod glass;
 mod monotone;
 mod names;
 mod reads;

@@ -69,6 +69,8 @@ pub(in crate::policy) fn facts(tools: &[&str]) -> Facts {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     }
 }
 
