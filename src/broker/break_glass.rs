@@ -18,7 +18,7 @@ use crate::intent::judge::Asked as Judged;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
 use crate::model::glass::OpeningFacts;
-use crate::model::id::GlassId;
+use crate::model::id::{GlassId, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::limits::{GLASS_USES_MAX, GLASSES_PER_TASK_MAX, JUSTIFICATION_CHARS_MIN, REASON_BYTES_MAX};
 use crate::model::person::Right;
@@ -55,12 +55,12 @@ impl Broker {
     /// `NotPermitted` for whoever is no person with the right to it, of an agent as a signal; `Unauthenticated` for a stale login;
     /// `Invalid` without a justification; `Precondition` while one stands open for the same.
     pub async fn open_break_glass(&self, caller: &Caller, ask: OpenBreakGlass) -> Result<Opened, BrokerError> {
-        let _place = self.enter(caller)?;
         let person = match caller {
             Caller::Person(person) => person,
-            Caller::Workload(workload) => return Err(self.refuse_glass(caller, workload, ask.task, OPEN).await),
+            Caller::Workload(_) => return Err(self.refuse_break_glass(caller, ask.task).await),
             Caller::Operator { .. } => return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
         };
+        let _place = self.enter(caller)?;
         self.may_change(&self.0.known.look(), caller, (OPEN, Right::BreakGlass))?;
         let opening = self.opening(&ask, person)?;
         for _ in 0..TRIES_MAX {
@@ -71,11 +71,15 @@ impl Broker {
         Err(BrokerError::Conflict)
     }
 
-    fn opening<'a>(
-        &self,
-        ask: &'a OpenBreakGlass,
-        person: &'a VerifiedPerson,
-    ) -> Result<Opening<'a>, BrokerError> {
+    /// Refuses a workload that would open break-glass, whatever it says. Against its own task it is a signal.
+    pub async fn refuse_break_glass(&self, caller: &Caller, task: TaskId) -> BrokerError {
+        match self.enter(caller) {
+            Ok(_place) => self.refuse_glass(caller, task, OPEN).await,
+            Err(error) => error,
+        }
+    }
+
+    fn opening<'a>(&self, ask: &'a OpenBreakGlass, person: &'a VerifiedPerson) -> Result<Opening<'a>, BrokerError> {
         if ask.justification.len() > REASON_BYTES_MAX {
             return Err(BrokerError::above_limit("justification", format!("longer than {REASON_BYTES_MAX} bytes")));
         }
@@ -118,7 +122,8 @@ impl Broker {
         }
         let id = self.new_decision_id()?;
         let access = vec![ask.access.clone()];
-        let words = DecisionWords { facts, decision, access, purpose: ask.justification.clone(), differences: Vec::new() };
+        let words =
+            DecisionWords { facts, decision, access, purpose: ask.justification.clone(), differences: Vec::new() };
         let decided = Decided::new(id, &words.decision, Vec::new());
         let sealed = self.seal_decision(view.root, id, &words)?;
         let glass = granted.then(|| self.0.entropy.bytes().map(|random| GlassId::new(view.now, random))).transpose();

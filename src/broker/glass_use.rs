@@ -3,15 +3,15 @@
 
 use crate::broker::Broker;
 use crate::broker::approvals::Covers;
-use crate::broker::caller::{Caller, WorkloadCaller, broker_actor};
+use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::evidence::has_room;
 use crate::broker::gather::{View, no_context};
+use crate::broker::ordinary;
 use crate::broker::record::{asked_digest, event, family_stream};
 use crate::broker::request::Asking;
 use crate::broker::state::State;
 use crate::broker::words::{self, Context, DecisionWords, Sentence};
-use crate::broker::ordinary;
 use crate::journal::entry::Entry;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::decision::Decision;
@@ -144,36 +144,29 @@ impl Broker {
     pub(in crate::broker) async fn refuse_glass(
         &self,
         caller: &Caller,
-        workload: &WorkloadCaller,
         task: TaskId,
         rpc: &'static str,
     ) -> BrokerError {
         let code = ReasonCode::BreakGlassNotForAgents;
         self.note_refused(caller, rpc, code, Some(task));
-        if let Err(error) = self.record_asked_for_glass(caller, workload, task).await {
+        if let Err(error) = self.record_asked_for_glass(caller, task).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(%task, error, "that an agent asked for break-glass could not be recorded as a signal");
         }
         BrokerError::NotPermitted { code }
     }
 
-    async fn record_asked_for_glass(
-        &self,
-        caller: &Caller,
-        workload: &WorkloadCaller,
-        task: TaskId,
-    ) -> Result<(), BrokerError> {
+    async fn record_asked_for_glass(&self, caller: &Caller, task: TaskId) -> Result<(), BrokerError> {
         for _ in 0..super::TRIES_MAX {
             let looked = {
                 let state = self.0.known.look();
                 let own = state.tasks.get(&task).filter(|known| caller.is(&known.agent) && !known.state.is_ended());
-                own.and_then(|known| Some((known.root, state.families.get(&known.root)?.signals.clone()))).map(
-                    |(root, signals)| (root, signals, expect_family(&state, root)),
-                )
+                own.and_then(|known| Some((known.root, state.families.get(&known.root)?.signals.clone())))
+                    .map(|(root, signals)| (root, signals, expect_family(&state, root)))
             };
             let Some((root, signals, expect)) = looked else { return Ok(()) };
             let Some(event) = self.asked_for_glass((task, root), &signals, self.0.clock.now())? else { return Ok(()) };
-            tracing::warn!(%task, agent = %workload.peer.spiffe_id(), "an agent asked for break-glass");
+            tracing::warn!(%task, agent = %caller.id(), "an agent asked for break-glass");
             let entry: Entry = ordinary(event, vec![expect]);
             if self.record_cause(root, entry, broker_actor(), None).await?.is_some() {
                 return Ok(());

@@ -246,7 +246,6 @@ impl Broker {
         granted.approval_id = words.decision.approval.map(|id| id.to_string()).unwrap_or_default();
         if let Some(glass) = carried_glass(&words) {
             (granted.break_glass_id, granted.break_glass_by) = (glass.id.to_string(), glass.by.to_string());
-            tracing::warn!(glass = %glass.id, %grant, task = %asking.task, "break-glass is used for a grant");
         }
         let event = self.decided_event(asking, &view, id, &words, Some(granted))?;
         let event = {
@@ -270,6 +269,9 @@ impl Broker {
         });
         let Some(committed) = appended.await.map_err(BrokerError::internal)?? else { return Ok(Attempt::Again) };
         let position = committed.first();
+        if let Some(glass) = words.decision.glass {
+            tracing::warn!(%glass, %grant, task = %asking.task, "break-glass was used for a grant");
+        }
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
         Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }

@@ -151,9 +151,7 @@ impl Sheet {
             approval,
             glass,
             observed_only: false,
-            unbound: outcome.is_grant()
-                && facts.registration.is_none()
-                && !facts.principal.authentication.proves_key(),
+            unbound: outcome.is_grant() && facts.registration.is_none() && !facts.principal.authentication.proves_key(),
         }
     }
 

@@ -154,7 +154,9 @@ impl Notes<'_> {
     fn check_names(&mut self) {
         let allowed: &[&str] = match self.policy.effect() {
             Effect::Permit => &["id", "description", "ttl", "unbound", "controls"],
-            Effect::Forbid => &["id", "description", "ttl", "controls", "reason", "outcome", "approvals", "break_glass"],
+            Effect::Forbid => {
+                &["id", "description", "ttl", "controls", "reason", "outcome", "approvals", "break_glass"]
+            }
         };
         let names: Vec<String> = self.policy.annotations().map(|(name, _)| name.to_owned()).collect();
         for name in names.iter().filter(|n| !allowed.contains(&n.as_str())) {

@@ -34,7 +34,8 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     };
     let mut client = BreakGlassServiceClient::new(args.door.channel().await?);
     let answer = client.list_break_glass(request).await?.into_inner();
-    let columns = ["break_glass_id", "state", "review_open", "opened_by", "agent", "audience", "until", "justification"];
+    let columns =
+        ["break_glass_id", "state", "review_open", "opened_by", "agent", "audience", "until", "justification"];
     out.rows(&columns, answer.break_glass.iter().map(shown).collect())?;
     if !answer.next_page_token.is_empty() {
         say(&format!("there are more: --page-token {}", answer.next_page_token));

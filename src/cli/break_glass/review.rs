@@ -34,11 +34,8 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         Verdict::Justified => v1::BreakGlassVerdict::Justified,
         Verdict::Unjustified => v1::BreakGlassVerdict::Unjustified,
     };
-    let request = v1::ReviewBreakGlassRequest {
-        break_glass_id: args.break_glass,
-        verdict: verdict.into(),
-        note: args.note,
-    };
+    let request =
+        v1::ReviewBreakGlassRequest { break_glass_id: args.break_glass, verdict: verdict.into(), note: args.note };
     let mut client = BreakGlassServiceClient::new(args.door.channel().await?);
     let glass = found(client.review_break_glass(request).await?.into_inner().break_glass)?;
     out.record(&shown(&glass))?;

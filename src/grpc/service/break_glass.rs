@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::broker::ask::{CloseBreakGlass, ListBreakGlass, OpenBreakGlass, ReviewBreakGlass};
+use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::access::accesses;
 use crate::grpc::codec::answer::decision;
@@ -35,7 +36,13 @@ impl BreakGlassService for BreakGlass {
     ) -> Result<Response<OpenBreakGlassResponse>, Status> {
         let edge = &self.0;
         let caller = edge.caller(&request)?;
-        let ask = opened(request.into_inner()).map_err(|e| edge.refuse(e))?;
+        let request = request.into_inner();
+        if matches!(*caller, Caller::Workload(_)) {
+            // Whatever else it says: that it asks is what counts.
+            let task = id("task_id", &request.task_id).map_err(|e| edge.refuse(e))?;
+            return Err(edge.refuse(edge.broker.refuse_break_glass(&caller, task).await));
+        }
+        let ask = opened(request).map_err(|e| edge.refuse(e))?;
         let opened = edge.broker.open_break_glass(&caller, ask).await.map_err(|e| edge.refuse(e))?;
         Ok(Response::new(OpenBreakGlassResponse {
             decision: Some(decision(opened.decided)),

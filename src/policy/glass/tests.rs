@@ -126,7 +126,10 @@ fn a_denial_yields_to_it_only_where_its_policy_says_so() {
 
 #[test]
 fn no_glass_takes_the_place_of_a_permit() {
-    let none = load(&[("10-permits.cedar", "@id(\"reads\") permit (principal, action == Carnet::Action::\"read\", resource);")]);
+    let none = load(&[(
+        "10-permits.cedar",
+        "@id(\"reads\") permit (principal, action == Carnet::Action::\"read\", resource);",
+    )]);
     let decision = decided(&none, &through(&none));
     assert_eq!((decision.outcome, decision.glass), (Outcome::Denied, None));
     assert!(codes(&decision).contains(&ReasonCode::NoPermit));

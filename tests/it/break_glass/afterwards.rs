@@ -121,7 +121,8 @@ async fn somebody_else_closes_the_review_once_it_is_over() {
     let neither = v1::ReviewBreakGlassRequest { verdict: 0, ..reviewing(&glass) };
     assert_eq!(code(rae.review_break_glass(neither).await).0, Code::InvalidArgument);
 
-    let unjustified = v1::ReviewBreakGlassRequest { verdict: BreakGlassVerdict::Unjustified.into(), ..reviewing(&glass) };
+    let unjustified =
+        v1::ReviewBreakGlassRequest { verdict: BreakGlassVerdict::Unjustified.into(), ..reviewing(&glass) };
     let done = rae.review_break_glass(unjustified).await.unwrap().break_glass.unwrap();
     assert_eq!(done.verdict(), BreakGlassVerdict::Unjustified);
     let twice = (Code::FailedPrecondition, "BREAK_GLASS_REVIEWED".to_owned());

@@ -14,8 +14,9 @@ async fn signals(world: &World) -> Vec<Entry> {
 async fn an_agent_that_calls_it_is_refused_and_that_is_a_signal_once() {
     let world = World::new().await;
     let (agent, task) = world.of_ann().await;
-    for _ in 0..3 {
-        let refused = code(agent.open_break_glass(opening(&task)).await);
+    let bare = v1::OpenBreakGlassRequest { task_id: task.id.clone(), ..v1::OpenBreakGlassRequest::default() };
+    for request in [bare, opening(&task), opening(&task)] {
+        let refused = code(agent.open_break_glass(request).await);
         assert_eq!(refused, not_permitted("BREAK_GLASS_NOT_FOR_AGENTS"));
     }
     let said = signals(&world).await;
@@ -67,7 +68,8 @@ async fn agents_see_none_of_it_and_a_live_grant_is_suspended_by_what_the_agent_a
     let request = v1::GetBreakGlassRequest { break_glass_id: glass.break_glass_id.clone() };
     let refused = agent.break_glass().get_break_glass(request).await.map_err(Refused::from);
     assert_eq!(code(refused), not_permitted("METHOD_NOT_ALLOWED"));
-    let listed = agent.break_glass().list_break_glass(v1::ListBreakGlassRequest::default()).await.map_err(Refused::from);
+    let listed =
+        agent.break_glass().list_break_glass(v1::ListBreakGlassRequest::default()).await.map_err(Refused::from);
     assert_eq!(code(listed), not_permitted("METHOD_NOT_ALLOWED"));
     assert_eq!(code(agent.close_break_glass(closing(&glass)).await), not_permitted("METHOD_NOT_ALLOWED"));
     // Two signals together reach a band that a person is asked about: what lives is held up.
