@@ -15,7 +15,7 @@ use crate::pb::v1;
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
     /// Open one access of one task to its agent, for a short time. Its next try finds it.
-    Open(open::Args),
+    Open(Box<open::Args>),
     /// List what was opened, newest first.
     List(list::Args),
     /// Show one: who opened it, why, for what, and what it was used for.
@@ -28,7 +28,7 @@ pub(in crate::cli) enum Command {
 
 pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
     match command {
-        Command::Open(args) => open::run(args, out).await,
+        Command::Open(args) => open::run(*args, out).await,
         Command::List(args) => list::run(args, out).await,
         Command::Get(args) => get::run(args, out).await,
         Command::Close(args) => close::run(args, out).await,
