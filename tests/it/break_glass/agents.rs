@@ -74,7 +74,7 @@ async fn agents_see_none_of_it_and_a_live_grant_is_suspended_by_what_the_agent_a
     assert_eq!(code(agent.close_break_glass(closing(&glass)).await), not_permitted("METHOD_NOT_ALLOWED"));
     // Two signals together reach a band that a person is asked about: what lives is held up.
     let granted = agent.granted(task.writing()).await;
-    world.broker.scorer().await.report_signal(task.signal("injection_suspected", 40)).await.unwrap();
+    world.broker.scorer().await.report_signal(task.signal("injection_suspected", 20)).await.unwrap();
     let server = world.broker.resource_server().await;
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Live);
     agent.withheld(task.step("break_glass", &json!({}))).await;

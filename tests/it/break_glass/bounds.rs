@@ -124,7 +124,8 @@ async fn it_reaches_no_blocked_agent_no_ended_task_and_no_other_bundle() {
     let glass = opened(&world.gus().await, opening(&task)).await;
     let blocked = Target::Agent(id(AGENT).to_string());
     ann.revoke(revocation(blocked.clone())).await.unwrap();
-    assert_eq!(agent.withheld(to_eve(&task)).await, (Outcome::Denied, vec!["BLOCKED".to_owned()]));
+    let (outcome, reasons) = agent.withheld(to_eve(&task)).await;
+    assert_eq!((outcome, reasons[0].as_str()), (Outcome::Denied, "BLOCKED"));
     let refused = world.gus().await.open_break_glass(opening(&task)).await.unwrap();
     assert_eq!(codes(&refused.decision.unwrap()), ["BLOCKED"]);
     // What was opened before does not come back with the lifting of the block.
