@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
-use carnet::broker::glasses::GlassSettings;
 use carnet::broker::limit::CallerLimits;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
@@ -419,7 +418,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
-            glass: GlassSettings::default(),
+            glass: carnet::broker::glasses::GlassSettings::DEFAULT,
         },
         clock,
         entropy,
