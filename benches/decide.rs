@@ -152,6 +152,8 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     }
 }
 

@@ -29,6 +29,8 @@ struct Life {
     grant: GrantId,
     audience: String,
     initiator: String,
+    /// Who opened the break-glass that it was made through.
+    opener: Option<String>,
     /// Its task and those above, with their agents.
     line: Vec<(TaskId, String)>,
     born: u64,
@@ -46,7 +48,7 @@ impl Broker {
     ) -> Result<Vec<v1::EventSummary>, BrokerError> {
         let Some(life) = self.life_of(grant)? else { return Ok(Vec::new()) };
         let mut own = self.found(Query { grant: Some(grant), ..Query::default() })?;
-        for kind in ["grant_reconsidered", "grant_released", "approval_withdrawn", "revoked"] {
+        for kind in ["grant_reconsidered", "grant_released", "approval_withdrawn", "break_glass_closed", "revoked"] {
             own.extend(self.found(Query { grant: Some(grant), kind: Some(kind.to_owned()), ..Query::default() })?);
         }
         let mut all = own.clone();
@@ -88,6 +90,7 @@ impl Broker {
             grant,
             audience: granted.audience,
             initiator: granted.initiator,
+            opener: granted.grant.map(|grant| grant.break_glass_by).filter(|by| !by.is_empty()),
             line,
             born: born.position,
             from: born.time,
@@ -140,7 +143,9 @@ impl Life {
             }
             queries.push(Query { agent: Some(agent.clone()), ..of("revoked") });
         }
-        queries.push(Query { initiator: Some(self.initiator.clone()), ..of("revoked") });
+        for person in [Some(&self.initiator), self.opener.as_ref()].into_iter().flatten() {
+            queries.push(Query { initiator: Some(person.clone()), ..of("revoked") });
+        }
         // Of an audience, or of everything.
         queries.push(Query { stream: Some(SYSTEM_STREAM.to_owned()), ..of("revoked") });
         queries
@@ -159,6 +164,7 @@ impl Life {
         match &event.payload {
             Some(Payload::GrantReleased(e)) => e.grant_id == self.grant.to_string(),
             Some(Payload::ApprovalWithdrawn(e)) => e.grant_id == self.grant.to_string(),
+            Some(Payload::BreakGlassClosed(e)) => e.grant_ids.contains(&self.grant.to_string()),
             Some(Payload::GrantReconsidered(e)) => {
                 e.effect() == Effect::Revoked && e.grant_id == self.grant.to_string()
             }
@@ -167,7 +173,9 @@ impl Life {
                 Ok(Target::Grant(grant)) => grant == self.grant,
                 Ok(Target::Task(task)) => self.line.iter().any(|(id, _)| *id == task),
                 Ok(Target::Agent(agent)) => self.line.iter().any(|(_, of)| of == agent.as_str()),
-                Ok(Target::Initiator(name)) => self.initiator == name.as_str(),
+                Ok(Target::Initiator(name)) => {
+                    self.initiator == name.as_str() || self.opener.as_deref() == Some(name.as_str())
+                }
                 Ok(Target::Audience(audience)) => self.audience == audience.as_str(),
                 Ok(Target::Everything) => true,
                 Err(_) => false,

@@ -6,7 +6,7 @@ use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::grant::{GrantStanding, SuspensionCause};
-use crate::model::id::{ApprovalId, Audience, DecisionId, GrantId, Jti, TaskId};
+use crate::model::id::{ApprovalId, Audience, DecisionId, GlassId, GrantId, Jti, TaskId};
 use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
@@ -31,6 +31,8 @@ pub struct Decided {
     pub approvals_needed: u32,
     /// The approval that it waits for, or that it was granted by.
     pub approval: Option<ApprovalId>,
+    /// The break-glass that it was granted through.
+    pub glass: Option<GlassId>,
 }
 
 impl Decided {
@@ -45,6 +47,7 @@ impl Decided {
             band: decision.risk.band,
             approvals_needed: decision.approvals_needed,
             approval: decision.approval,
+            glass: decision.glass,
         }
     }
 }

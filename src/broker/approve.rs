@@ -302,7 +302,7 @@ fn settled_by(state: &State, caller: &Caller, approval: &Approval) -> bool {
 }
 
 /// Who answers for the agents that work on the task and on those above it.
-fn owners(state: &State, task: TaskId) -> Option<BTreeSet<String>> {
+pub(in crate::broker) fn owners(state: &State, task: TaskId) -> Option<BTreeSet<String>> {
     let bundle = state.policy.as_ref()?.bundle.as_ref()?;
     let agents = state.lineage(task).into_iter().map(|(_, task)| &task.agent);
     let owner = |agent| bundle.identities().identify(agent).and_then(|identity| identity.owner.as_ref());

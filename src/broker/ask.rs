@@ -1,6 +1,7 @@
 //! What callers ask of the broker, decoded and bounded by an edge, not yet judged.
 
 use std::fmt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -8,8 +9,9 @@ use crate::model::access::Access;
 use crate::model::approval::Verdict;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
+use crate::model::glass::GlassVerdict;
 use crate::model::id::{
-    ApprovalId, Audience, DecisionId, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName,
+    ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName,
 };
 use crate::model::json::Json;
 use crate::model::reason::ReasonCode;
@@ -292,6 +294,58 @@ pub struct AnswerApproval {
     pub verdict: Verdict,
     /// Why; may be empty.
     pub reason: String,
+}
+
+/// Opens break-glass for one access of a task.
+#[derive(Debug, Clone)]
+pub struct OpenBreakGlass {
+    /// The task.
+    pub task: TaskId,
+    /// The resource server that the access is for.
+    pub audience: Audience,
+    /// The one access.
+    pub access: Access,
+    /// Why.
+    pub justification: String,
+    /// How long it is to stand open; `None` takes the default.
+    pub life: Option<Duration>,
+    /// How many grants it is to be good for; 0 is one.
+    pub uses_max: u32,
+    /// Ids for the timeline.
+    pub context: RequestContext,
+}
+
+/// Lists break-glass, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct ListBreakGlass {
+    /// Only where the post-review is open.
+    pub review_open: bool,
+    /// Only of that task.
+    pub task: Option<TaskId>,
+    /// 0 takes the default.
+    pub page_size: u32,
+    /// The last of the page before.
+    pub after: Option<GlassId>,
+}
+
+/// Closes break-glass before its time.
+#[derive(Debug, Clone)]
+pub struct CloseBreakGlass {
+    /// Which.
+    pub id: GlassId,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Closes a post-review.
+#[derive(Debug, Clone)]
+pub struct ReviewBreakGlass {
+    /// Which.
+    pub id: GlassId,
+    /// What was found.
+    pub verdict: GlassVerdict,
+    /// Why.
+    pub note: String,
 }
 
 /// Takes an approval back.

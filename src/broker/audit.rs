@@ -214,6 +214,8 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
             record.approval_id.clone_from(&e.approval_id);
             if let Some(grant) = &e.grant {
                 record.approval_id.clone_from(&grant.approval_id);
+                record.break_glass_id.clone_from(&grant.break_glass_id);
+                record.break_glass_by.clone_from(&grant.break_glass_by);
                 record.grant_id.clone_from(&grant.grant_id);
                 record.jti.clone_from(&grant.jti);
                 record.expires = Some(timestamp(crate::model::time::Timestamp::from_secs(grant.expires_s)));
@@ -233,6 +235,13 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
             let task = e.task.as_ref();
             record.task_id = task.map(|t| t.task_id.clone()).unwrap_or_default();
             Some((e.decision.as_ref()?, task.and_then(|t| t.task_id.parse().ok())))
+        }
+        Payload::BreakGlassOpened(e) => {
+            record.task_id.clone_from(&e.task_id);
+            record.audience.clone_from(&e.audience);
+            record.break_glass_id.clone_from(&e.glass_id);
+            record.break_glass_by = actor.map(|a| a.id.clone()).unwrap_or_default();
+            Some((e.decision.as_ref()?, e.task_id.parse().ok()))
         }
         Payload::TaskAmended(e) => {
             record.request_id.clone_from(&e.request_id);

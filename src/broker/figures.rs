@@ -17,6 +17,12 @@ pub struct Figures {
     pub tasks_open: u64,
     /// Requests that wait for a person.
     pub approvals_waiting: u64,
+    /// Break-glass that stands open.
+    pub glasses_open: u64,
+    /// Post-reviews of break-glass that nobody has closed.
+    pub glass_reviews_open: u64,
+    /// Those of them that are overdue.
+    pub glass_reviews_overdue: u64,
     /// Grants whose tokens may be used.
     pub grants_live: u64,
     /// Grants that are suspended.
@@ -53,6 +59,7 @@ impl Broker {
             policy_revision: state.policy.as_ref().map(|p| p.revision).unwrap_or_default(),
             ..Figures::default()
         };
+        (figures.glasses_open, figures.glass_reviews_open, figures.glass_reviews_overdue) = state.glasses.counts(now);
         for grant in state.grants.values().filter(|g| g.is_open(now)) {
             match &grant.standing {
                 GrantStanding::Open(causes) if causes.is_empty() => figures.grants_live += 1,
@@ -66,12 +73,17 @@ impl Broker {
 
 /// Counts one event.
 pub(in crate::broker) fn count(metrics: &Metrics, recorded: &Recorded) {
-    metrics.recorded(kind_name(&recorded.event));
+    let kind = kind_name(&recorded.event);
+    metrics.recorded(kind);
+    if let Some(what) = kind.strip_prefix("break_glass_") {
+        metrics.break_glass(what);
+    }
     let decision = match &recorded.event.payload {
         Some(Payload::TaskDecided(e)) => e.decision.as_ref(),
         Some(Payload::TaskAmended(e)) => e.decision.as_ref(),
         Some(Payload::CredentialDecided(e)) => e.decision.as_ref(),
         Some(Payload::GrantReconsidered(e)) => e.decision.as_ref(),
+        Some(Payload::BreakGlassOpened(e)) => e.decision.as_ref(),
         _ => None,
     };
     if let Some(decision) = decision {
@@ -85,6 +97,7 @@ fn count_decision(metrics: &Metrics, decision: &Decision) {
         "retain" => Question::Retain,
         "register" => Question::Register,
         "amend" => Question::Amend,
+        "break_glass" => Question::BreakGlass,
         _ => return,
     };
     if let (Some(outcome), Some(band)) = (outcome(decision.outcome), band(decision.band)) {

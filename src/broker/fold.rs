@@ -30,6 +30,7 @@ use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
 mod approvals;
+mod glasses;
 mod reports;
 mod trust;
 
@@ -121,6 +122,10 @@ impl Step<'_> {
             Some(Payload::TrustRestored(e)) => self.trust_restored(e),
             Some(Payload::ApprovalAnswered(e)) => self.approval_answered(e, actor),
             Some(Payload::ApprovalWithdrawn(e)) => self.approval_withdrawn(e),
+            Some(Payload::BreakGlassOpened(e)) => self.glass_opened(e, actor),
+            Some(Payload::BreakGlassUsed(e)) => self.glass_used(e),
+            Some(Payload::BreakGlassClosed(e)) => self.glass_closed(e),
+            Some(Payload::BreakGlassReviewed(e)) => self.glass_reviewed(e, actor),
             Some(Payload::SignalReported(e)) => self.signal(e, actor),
             Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
             Some(Payload::PolicyActivated(e)) => {
@@ -236,6 +241,7 @@ impl Step<'_> {
             }
             task.state = end;
             self.state.approvals.close(member, self.position);
+            self.state.glasses.close_of(member, self.time);
             self.state.by.deadlines.remove(&(task.deadline, member));
             if task.parent.is_none() {
                 self.state.by.ended.insert((self.time, member));
@@ -356,6 +362,7 @@ impl Step<'_> {
         for task in self.state.tasks_under(&target) {
             self.state.approvals.close(task, self.position);
         }
+        self.close_glasses_under(&target);
         if e.blocks {
             let block = Block { sealed_reason: e.sealed.to_vec(), since: self.time, position: self.position };
             self.state.blocks.insert(target, block);

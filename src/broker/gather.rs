@@ -246,6 +246,8 @@ impl View {
             ttl_asked: asked.ttl,
             registration: None,
             approval: None,
+            glass: None,
+            opening: None,
         }
     }
 

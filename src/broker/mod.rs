@@ -31,6 +31,7 @@ pub mod ask;
 mod asking;
 pub mod audit;
 mod behaviour;
+pub mod break_glass;
 mod bundles;
 pub mod caller;
 mod changes;
@@ -43,6 +44,10 @@ pub mod figures;
 mod fold;
 mod forget;
 mod gather;
+mod glass_after;
+mod glass_shown;
+mod glass_use;
+pub mod glasses;
 mod grants;
 mod hashes;
 mod hidden;
@@ -132,6 +137,8 @@ pub struct Settings {
     pub heartbeat: std::time::Duration,
     /// How people are asked.
     pub approvals: approvals::ApprovalSettings,
+    /// How break-glass is opened.
+    pub glass: glasses::GlassSettings,
 }
 
 /// A request that was let in and is about to append, for as long as its verb holds this. Those that are on their way share a

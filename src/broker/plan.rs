@@ -12,6 +12,7 @@ use crate::mint::draft::Plan;
 use crate::mint::error::MintError;
 use crate::model::access::Access;
 use crate::model::decision::Decision;
+use crate::model::facts::Facts;
 use crate::model::id::{DecisionId, GrantId, Jti};
 use crate::model::reason::ReasonCode;
 use crate::model::time::Ttl;
@@ -24,13 +25,18 @@ impl Broker {
         &self,
         asking: &Asking<'_>,
         view: &View,
+        facts: &Facts,
         decision: &Decision,
     ) -> Result<Granted, BrokerError> {
         let settings = &self.0.settings;
-        let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl()];
+        let glass = facts.glass.as_ref().filter(|glass| decision.glass == Some(glass.id));
+        let bounds_of_ttl =
+            [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl(), glass.map(|_| settings.glass.ttl_max)];
         let wanted = asking.ttl.unwrap_or(settings.ttl_default);
         let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
-        let bounds = Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at() };
+        // What was granted through a glass is over when that is.
+        let deadline = glass.map_or(view.deadline, |glass| glass.until.min(view.deadline));
+        let bounds = Bounds { deadline, svid_not_after: asking.workload.peer.expires_at() };
         let over = |_| BrokerError::Precondition { code: ReasonCode::DeadlinePassed, decision: None };
         let life = Life::new(view.now, ttl, bounds).map_err(over)?;
         Ok(Granted { ttl: life.expires.as_secs().saturating_sub(life.issued.as_secs()), life })

@@ -332,6 +332,8 @@ impl Look {
             behaviour: None,
             signals: parent.map(|p| p.signals.as_ref().clone()).unwrap_or_default(),
             approval: None,
+            glass: None,
+            opening: None,
             ttl_asked: None,
             registration: Some(RegistrationFacts {
                 agent_class: self.bundle.identities().identify(&ask.agent).map(|i| i.class),

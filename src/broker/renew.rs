@@ -66,6 +66,7 @@ impl Broker {
                 asked,
                 renews: Some((ask.grant, grant.jti)),
                 approval: approval.as_ref(),
+                glass: recorded.words.decision.glass,
                 behaviour: recorded.words.facts.behaviour.as_ref(),
             };
             if let Attempt::Done(answered) = self.attempt(&asking).await? {

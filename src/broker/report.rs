@@ -312,6 +312,8 @@ fn task_risk(view: &View) -> Assessment {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     };
     view.bundle.risk().assess(view.bundle.catalogue(), &facts)
 }

@@ -4,10 +4,11 @@ use crate::broker::Broker;
 use crate::broker::answer::{Answered, Decided, Difference, GrantView};
 use crate::broker::ask::{RequestContext, RequestCredential, ShownHandle};
 use crate::broker::asking::Pending;
-use crate::broker::caller::{Caller, Refusal, WorkloadCaller};
+use crate::broker::caller::{Caller, Refusal, WorkloadCaller, broker_actor};
 use crate::broker::draws::Draws;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{Asked, View};
+use crate::broker::glass_use::{asks_for_glass, carried_glass, used_event};
 use crate::broker::grants::covered;
 use crate::broker::hidden::Sought;
 use crate::broker::ordinary;
@@ -26,7 +27,7 @@ use crate::model::approval::ApprovalFacts;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
-use crate::model::id::{Audience, DecisionId, GrantId, Jti, TaskId};
+use crate::model::id::{Audience, DecisionId, GlassId, GrantId, Jti, TaskId};
 use crate::model::identity::Authentication;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
@@ -61,6 +62,8 @@ pub(in crate::broker) struct Asking<'a> {
     pub(in crate::broker) renews: Option<(GrantId, Jti)>,
     /// The approval that it was granted by.
     pub(in crate::broker) approval: Option<&'a ApprovalFacts>,
+    /// What it was opened by break-glass through.
+    pub(in crate::broker) glass: Option<GlassId>,
     /// How its request fitted what the agent was granted before.
     pub(in crate::broker) behaviour: Option<&'a crate::model::behaviour::BehaviourFacts>,
 }
@@ -88,6 +91,7 @@ impl Broker {
             asked: digest(&ask),
             renews: None,
             approval: None,
+            glass: None,
             behaviour: None,
         };
         for _ in 0..super::TRIES_MAX {
@@ -148,24 +152,37 @@ impl Broker {
         let mut facts = view.facts(Question::Request, asking.workload, asked, entries);
         facts.approval = asking.approval.cloned();
         let mut decision = decide(&view.bundle, &facts);
-        let mut pending = None;
+        let mut covers = None;
         if decision.outcome.waits_for_people() {
-            let covers = self.covers(asking, &view)?;
-            if let Some(answer) = self.answer_of_people(asking, &view, &covers, (&facts, &decision))? {
+            let same = self.covers(asking, &view)?;
+            if let Some(answer) = self.answer_of_people(asking, &view, &same, (&facts, &decision))? {
                 facts.approval = Some(answer);
                 decision = decide(&view.bundle, &facts);
             }
-            if decision.outcome.waits_for_people() {
-                pending = Some(self.pending(asking, &view, covers, &decision)?);
-            }
+            covers = Some(same);
         }
+        // Last, so that it is used for nothing that is granted without.
+        if !decision.outcome.is_grant() && self.through_glass(asking, &mut view, &mut facts)? {
+            decision = decide(&view.bundle, &facts);
+        }
+        let pending = match covers.filter(|_| decision.outcome.waits_for_people()) {
+            Some(covers) => Some(self.pending(asking, &view, covers, &decision)?),
+            None => None,
+        };
         if decision.outcome.is_grant() {
             return self.grant(asking, view, facts, decision).await;
         }
         let asks = pending.as_ref().is_some_and(|pending| pending.asked.is_some());
-        let (entry, decided) = self.refusal(asking, &view, (facts, decision), pending)?;
+        let signals = asks_for_glass(&decision);
+        let (mut entry, decided) = self.refusal(asking, &view, (facts, decision), pending)?;
+        if signals {
+            entry.events.extend(self.asked_for_glass((asking.task, view.root), &view.signals, now)?);
+        }
         let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
         let position = committed.first();
+        if signals {
+            self.reconsider(view.root, position, &broker_actor()).await?;
+        }
         // A denial is the answer to its own request id for good, so each is recorded for itself.
         if usual && decided.outcome != Outcome::Denied {
             let relies_on = if asks { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
@@ -209,7 +226,7 @@ impl Broker {
         decision: Decision,
     ) -> Result<Attempt, BrokerError> {
         let id = self.new_decision_id()?;
-        let life = self.life(asking, &view, &decision)?;
+        let life = self.life(asking, &view, &facts, &decision)?;
         let differences = differences(asking, &decision, life.ttl);
         let words = asking.words(facts, decision, differences);
         let decided = Decided::new(id, &words.decision, words.differences.clone());
@@ -227,6 +244,9 @@ impl Broker {
         let draws = Draws::of(&view, &access)?;
         let mut granted = self.grant_event(asking, &view, &access, &plan, &draws)?;
         granted.approval_id = words.decision.approval.map(|id| id.to_string()).unwrap_or_default();
+        if let Some(glass) = carried_glass(&words) {
+            (granted.break_glass_id, granted.break_glass_by) = (glass.id.to_string(), glass.by.to_string());
+        }
         let event = self.decided_event(asking, &view, id, &words, Some(granted))?;
         let event = {
             let payload = Payload::CredentialDecided(event);
@@ -236,7 +256,9 @@ impl Broker {
             let context = format!("carnet/claims/{jti}");
             self.0.sealer.seal(view.root, &context, claims).map_err(Into::into)
         };
-        let draft = Draft::new(permit, &plan, &self.0.keys, ordinary(event, view.expects.clone()), seal);
+        let mut entry = ordinary(event, view.expects.clone());
+        entry.events.extend(used_event(asking, &view, &words, (grant, id)));
+        let draft = Draft::new(permit, &plan, &self.0.keys, entry, seal);
         let draft = draft.map_err(unminted)?;
         let (this, root, actor) = (self.clone(), view.root, asking.workload.actor());
         // Goes on when the caller goes away: what it lets in counts against older grants before its token is there to be used.
@@ -247,6 +269,9 @@ impl Broker {
         });
         let Some(committed) = appended.await.map_err(BrokerError::internal)?? else { return Ok(Attempt::Again) };
         let position = committed.first();
+        if let Some(glass) = words.decision.glass {
+            tracing::warn!(%glass, %grant, task = %asking.task, "break-glass was used for a grant");
+        }
         let (view, token) = self.let_go(grant, jti, committed, &words)?;
         Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }

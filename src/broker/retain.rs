@@ -15,6 +15,7 @@ use crate::broker::asking::carried;
 use crate::broker::caller::broker_actor;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active, no_context};
+use crate::broker::glass_use::carried_glass;
 use crate::broker::grants::covered;
 use crate::broker::record::{self, event, family_stream};
 use crate::broker::state::{State, TRUST_BLOCK, Tally};
@@ -461,6 +462,8 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         ttl_asked: None,
         registration: None,
         approval: carried(words),
+        glass: carried_glass(words),
+        opening: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::broker::behaviour::Behaviour;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
+use crate::broker::glasses::{Glass, Glasses};
 use crate::broker::hashes::Hashes;
 use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task, Withdrawal};
 use crate::broker::words::{self, Context, TaskWords};
@@ -21,7 +22,7 @@ use crate::intent::usage::Usage;
 use crate::journal::guard_table::GuardTable;
 use crate::journal::projection::{LoadError, SaveError};
 use crate::model::grant::GrantStanding;
-use crate::model::id::{Audience, GrantId, Jti, TaskId};
+use crate::model::id::{Audience, GlassId, GrantId, Jti, TaskId};
 use crate::model::identity::Initiator;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
@@ -29,7 +30,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 9;
+pub(in crate::broker) const FORMAT: u32 = 10;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -48,6 +49,7 @@ struct Saved {
     behaviour: Behaviour,
     withdrawn: BTreeMap<TrustDomain, Withdrawal>,
     approvals: SavedApprovals,
+    glasses: Vec<(GlassId, Glass)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,6 +163,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         behaviour: state.behaviour.clone(),
         withdrawn: state.withdrawn.clone(),
         approvals: state.approvals.saved(),
+        glasses: state.glasses.saved(),
     };
     postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
@@ -220,6 +223,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.behaviour = saved.behaviour;
     state.withdrawn = saved.withdrawn;
     state.approvals = Approvals::from_saved(saved.approvals);
+    state.glasses = Glasses::from_saved(saved.glasses);
     state.retired = saved.retired.into_iter().map(load_retired).collect();
     state.policy = saved.policy.map(|p| load_policy(p, means));
     state.changes.begin_at(saved.next);

@@ -14,6 +14,7 @@ use crate::broker::behaviour::Behaviour;
 use crate::broker::changes::Changes;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
+use crate::broker::glasses::Glasses;
 use crate::broker::hashes::Hashes;
 use crate::broker::retain::Trigger;
 use crate::broker::words::TaskWords;
@@ -62,6 +63,8 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) duties: Duties,
     /// What people were asked.
     pub(in crate::broker) approvals: Approvals,
+    /// What people opened by break-glass.
+    pub(in crate::broker) glasses: Glasses,
     /// What is usual for each agent.
     pub(in crate::broker) behaviour: Behaviour,
     /// Ways to find what an end concerns.

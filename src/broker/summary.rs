@@ -90,6 +90,27 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             let grant = if e.grant_id.is_empty() { "" } else { ", and its grant revoked" };
             about(&mut out, &e.task_id, &format!("{} taken back{grant}", e.approval_id));
         }
+        Some(Payload::BreakGlassOpened(e)) => {
+            decided(&mut out, e.decision.as_ref());
+            let what = if e.glass_id.is_empty() { "not opened".to_owned() } else { format!("{} opened", e.glass_id) };
+            about(&mut out, &e.task_id, &format!("break-glass {what} for {}", e.agent));
+        }
+        Some(Payload::BreakGlassUsed(e)) => {
+            out.decision_id.clone_from(&e.decision_id);
+            out.grant_id.clone_from(&e.grant_id);
+            about(&mut out, &e.task_id, &format!("break-glass {} used for {}", e.glass_id, e.grant_id));
+        }
+        Some(Payload::BreakGlassClosed(e)) => {
+            about(&mut out, &e.task_id, &format!("break-glass {} closed", e.glass_id));
+        }
+        Some(Payload::BreakGlassReviewed(e)) => {
+            let found = match e.verdict() {
+                pb::break_glass_reviewed::Verdict::Justified => "justified",
+                pb::break_glass_reviewed::Verdict::Unjustified => "not justified",
+                pb::break_glass_reviewed::Verdict::Unspecified => "reviewed",
+            };
+            about(&mut out, &e.task_id, &format!("break-glass {} found {found}", e.glass_id));
+        }
         Some(Payload::SignalReported(e)) => {
             about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));
         }

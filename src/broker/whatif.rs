@@ -131,6 +131,7 @@ fn decision_of(event: &pb::Event) -> Option<&pb::Decision> {
         Payload::GrantReconsidered(e) => e.decision.as_ref(),
         Payload::TaskDecided(e) => e.decision.as_ref(),
         Payload::TaskAmended(e) => e.decision.as_ref(),
+        Payload::BreakGlassOpened(e) => e.decision.as_ref(),
         _ => None,
     }
 }
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
         None
     }
 
-    /// The facts as if people had been asked under the candidate, and had said the same. What did not count when it was decided, because
+    /// The facts as if people had been asked under the candidate, and had said and opened the same. What did not count when it was decided, because
     /// it was said under another bundle, does not count now.
     fn answered<'f>(&self, facts: &'f Facts, open: &pb::Decision) -> Cow<'f, Facts> {
         let mut facts = Cow::Borrowed(facts);
@@ -181,6 +182,11 @@ impl<'a> Run<'a> {
             && let Some(approval) = &mut facts.to_mut().approval
         {
             approval.policy_digest = self.candidate.digest().to_string();
+        }
+        if facts.glass.as_ref().is_some_and(|glass| glass.policy_digest == open.policy_digest)
+            && let Some(glass) = &mut facts.to_mut().glass
+        {
+            glass.policy_digest = self.candidate.digest().to_string();
         }
         facts
     }

@@ -7,6 +7,7 @@ mod audit;
 mod bearer;
 mod bench;
 mod block;
+mod break_glass;
 mod catalogue;
 mod credential;
 mod demo;
@@ -78,6 +79,9 @@ enum Command {
     /// What waits for people: list it, look at it, approve or deny it.
     #[command(subcommand)]
     Approval(approval::Command),
+    /// Break-glass: what people open for an agent in an emergency, and its review afterwards.
+    #[command(subcommand)]
+    BreakGlass(break_glass::Command),
     /// Evidence about risk.
     #[command(subcommand)]
     Signal(signal::Command),
@@ -161,6 +165,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Revoke(command) => revoke::run(command, out).await,
         Command::Block(command) => block::run(command, out).await,
         Command::Approval(command) => approval::run(command, out).await,
+        Command::BreakGlass(command) => break_glass::run(command, out).await,
         Command::Signal(command) => signal::run(command, out).await,
         Command::ToolCall(command) => tool_call::run(command, out).await,
         Command::Verify(args) => verify::run(args, out).await,

@@ -38,6 +38,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) approvals: Approvals,
     #[serde(default)]
+    pub(super) break_glass: BreakGlass,
+    #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]
     pub(super) log: Log,
@@ -128,6 +130,15 @@ pub(super) struct Approvals {
     pub(super) denial_stands: Option<Span>,
     pub(super) pending_per_agent: Option<u32>,
     pub(super) pending_per_initiator: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakGlass {
+    pub(super) life_default: Option<Span>,
+    pub(super) life_max: Option<Span>,
+    pub(super) ttl_max: Option<Span>,
+    pub(super) review_within: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,6 +2,7 @@
 //! secrets are named by path only; the environment is passed in. What policy says is in the policy bundle and not here.
 
 pub mod approvals;
+pub mod break_glass;
 mod file;
 pub mod people;
 pub mod quantity;

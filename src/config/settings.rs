@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::approvals::{ApprovalSettings, approvals};
+use crate::config::break_glass::{BreakGlassSettings, break_glass};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// How people are asked what policy does not decide alone.
     pub approvals: ApprovalSettings,
+    /// How break-glass is opened.
+    pub break_glass: BreakGlassSettings,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: Duration,
     /// The log.
@@ -218,6 +221,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
     let approvals = approvals(&mut check, &file.approvals);
+    let break_glass = break_glass(&mut check, &file.break_glass);
     let heartbeat = check.within(
         "revocation.heartbeat",
         file.revocation.heartbeat.unwrap_or(Span(HEARTBEAT_DEFAULT)),
@@ -239,6 +243,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             limits,
             journal,
             approvals,
+            break_glass,
             heartbeat: heartbeat.0,
             log: log?,
         })

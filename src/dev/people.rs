@@ -56,7 +56,7 @@ pub const ADA: DevPerson =
 pub const REX: DevPerson = DevPerson {
     client: "rex",
     name: "rex@example.com",
-    may: &[Right::Approve, Right::Read, Right::Revoke],
+    may: &[Right::Approve, Right::Read, Right::Revoke, Right::BreakGlass],
     what: "reviews what is doubtful, and reads the record",
 };
 /// Everybody.

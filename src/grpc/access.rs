@@ -136,6 +136,9 @@ const KNOWN: &[Class] = &[SERVICE_ACCOUNT, AI_AGENT, ORCHESTRATOR, SCORER, RESOU
 /// Those that look after the whole.
 const OVERSEERS: &[Class] = &[HUMAN, OPERATOR];
 
+/// Whoever may have something to do about break-glass.
+const SEES_BREAK_GLASS: &[Right] = &[Right::Read, Right::Revoke, Right::Approve, Right::BreakGlass];
+
 const fn rpc(path: &'static str, admitted: &'static [Class]) -> Row {
     Row { path, admitted, needs: &[], ends: false, stream: None }
 }
@@ -174,6 +177,13 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.ApprovalService/AnswerApproval", &[HUMAN]),
     rpc("/carnet.v1.ApprovalService/WithdrawApproval", &[HUMAN]).ending(),
     rpc("/carnet.v1.ApprovalService/WatchApprovals", OVERSEERS).streaming(Stream::Endless),
+    // An agent gets as far as being refused: which of its tasks it asked for is against it.
+    rpc("/carnet.v1.BreakGlassService/OpenBreakGlass", &[SERVICE_ACCOUNT, AI_AGENT, HUMAN]),
+    overseen("/carnet.v1.BreakGlassService/GetBreakGlass", SEES_BREAK_GLASS),
+    overseen("/carnet.v1.BreakGlassService/ListBreakGlass", SEES_BREAK_GLASS),
+    // Who opened it may close it, whatever right it has still.
+    rpc("/carnet.v1.BreakGlassService/CloseBreakGlass", &[HUMAN]).ending(),
+    rpc("/carnet.v1.BreakGlassService/ReviewBreakGlass", &[HUMAN]),
     overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
     overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
     overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]).streaming(Stream::Finite),

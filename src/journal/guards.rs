@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{Audience, GrantId, InitiatorName, RequestId, TaskId, ToolName};
+use crate::model::id::{Audience, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
@@ -94,6 +94,12 @@ impl GuardKey {
     #[must_use]
     pub fn agent_pending(agent: &SpiffeId) -> Self {
         Self::of(AGENT_PENDING, &[agent.as_str()])
+    }
+
+    /// What was opened by break-glass: opened, used, closed, reviewed.
+    #[must_use]
+    pub fn glass(id: &GlassId) -> Self {
+        Self::of(GLASS, &[&id.to_string()])
     }
 
     /// What waits for a person on behalf of an initiator, in whatever task.
@@ -215,6 +221,18 @@ pub fn touches(event: &Event) -> Vec<Touch> {
                 out.grant(&withdrawn.grant_id, &withdrawn.task_id);
             }
         }
+        // What was answered before, without it, is not to be answered again.
+        Some(Payload::BreakGlassOpened(opened)) => {
+            out.usage();
+            out.glass(&opened.glass_id, &opened.task_id);
+        }
+        Some(Payload::BreakGlassUsed(used)) => out.glass(&used.glass_id, &used.task_id),
+        Some(Payload::BreakGlassClosed(closed)) => {
+            out.usage();
+            out.glass(&closed.glass_id, &closed.task_id);
+            closed.grant_ids.iter().for_each(|grant| out.grant(grant, &closed.task_id));
+        }
+        Some(Payload::BreakGlassReviewed(reviewed)) => out.glass(&reviewed.glass_id, &reviewed.task_id),
         Some(Payload::SignalReported(signal)) => out.report(event, &signal.task_id, &signal.request_id),
         Some(Payload::ToolCallReported(call)) => out.report(event, &call.task_id, &call.request_id),
         // Whatever is being granted is decided again with it in mind.
@@ -254,6 +272,12 @@ impl Touches<'_> {
 
     fn grant(&mut self, id: &str, task: &str) {
         self.bump(GuardKey::of(GRANT, &[id]), Life::Task(task_key(task)));
+    }
+
+    fn glass(&mut self, id: &str, task: &str) {
+        if !id.is_empty() {
+            self.bump(GuardKey::of(GLASS, &[id]), Life::Task(task_key(task)));
+        }
     }
 
     // Reports come without end while a task lives, so they are remembered for as long as one may be in flight.
@@ -343,6 +367,7 @@ const INITIATOR_DUTY: u8 = 11;
 const REPORT: u8 = 12;
 const AGENT_PENDING: u8 = 13;
 const INITIATOR_PENDING: u8 = 14;
+const GLASS: u8 = 16;
 
 #[cfg(test)]
 mod tests;

@@ -101,6 +101,11 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::TrustRestored(_)) => "trust_restored",
         Some(Payload::ApprovalAnswered(_)) => "approval_answered",
         Some(Payload::ApprovalWithdrawn(_)) => "approval_withdrawn",
+        Some(Payload::BreakGlassOpened(opened)) if opened.glass_id.is_empty() => "break_glass_refused",
+        Some(Payload::BreakGlassOpened(_)) => "break_glass_opened",
+        Some(Payload::BreakGlassUsed(_)) => "break_glass_used",
+        Some(Payload::BreakGlassClosed(_)) => "break_glass_closed",
+        Some(Payload::BreakGlassReviewed(_)) => "break_glass_reviewed",
         None => "",
     }
 }
@@ -196,6 +201,21 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Task, &withdrawn.task_id);
             tell(TermKind::Grant, &withdrawn.grant_id);
         }
+        Some(Payload::BreakGlassOpened(opened)) => {
+            tell(TermKind::Task, &opened.task_id);
+            tell(TermKind::Agent, &opened.agent);
+            tell(TermKind::Initiator, &opened.initiator);
+            visit_decision(opened.decision.as_ref(), tell);
+        }
+        Some(Payload::BreakGlassUsed(used)) => {
+            tell(TermKind::Task, &used.task_id);
+            tell(TermKind::Grant, &used.grant_id);
+        }
+        Some(Payload::BreakGlassClosed(closed)) => {
+            tell(TermKind::Task, &closed.task_id);
+            closed.grant_ids.iter().for_each(|grant| tell(TermKind::Grant, grant));
+        }
+        Some(Payload::BreakGlassReviewed(reviewed)) => tell(TermKind::Task, &reviewed.task_id),
         Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
         Some(Payload::TrustWithdrawn(withdrawn)) => tell(TermKind::Reason, &withdrawn.code),
         Some(

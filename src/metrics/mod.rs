@@ -31,6 +31,9 @@ pub struct Metrics {
     grants: IntGaugeVec,
     tasks_open: IntGauge,
     approvals_waiting: IntGauge,
+    break_glass: IntCounterVec,
+    glasses_open: IntGauge,
+    glass_reviews: IntGaugeVec,
     watch_receivers: IntGauge,
     journal_events: IntGauge,
     journal_waiting: IntGauge,
@@ -65,6 +68,12 @@ pub struct Reading {
     pub tasks_open: Option<u64>,
     /// Requests that wait for a person.
     pub approvals_waiting: Option<u64>,
+    /// Break-glass that stands open.
+    pub glasses_open: Option<u64>,
+    /// Post-reviews of break-glass that nobody has closed.
+    pub glass_reviews_open: Option<u64>,
+    /// Those of them that are overdue.
+    pub glass_reviews_overdue: Option<u64>,
     /// Events in the journal.
     pub journal_events: Option<u64>,
     /// Entries that wait for the journal's writer.
@@ -148,6 +157,17 @@ impl Metrics {
             grants: registered(r, IntGaugeVec::new(Opts::new("carnet_grants", "Grants by standing."), &["standing"])?)?,
             tasks_open: gauge(r, "carnet_tasks_open", "Tasks that are active or paused.")?,
             approvals_waiting: gauge(r, "carnet_approvals_waiting", "Requests that wait for a person.")?,
+            break_glass: counters(
+                r,
+                "carnet_break_glass_total",
+                "What happened to break-glass: opened, refused, used, closed, reviewed.",
+                &["what"],
+            )?,
+            glasses_open: gauge(r, "carnet_break_glass_open", "Break-glass that stands open.")?,
+            glass_reviews: {
+                let help = "Post-reviews of break-glass that nobody has closed, all of them and the overdue.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_break_glass_reviews", help), &["standing"])?)?
+            },
             watch_receivers: gauge(r, "carnet_watch_receivers", "Receivers that follow revocations.")?,
             journal_events: gauge(r, "carnet_journal_events", "Events in the journal.")?,
             journal_waiting: gauge(r, "carnet_journal_waiting", "Entries that wait for the journal's writer.")?,
@@ -237,6 +257,11 @@ impl Metrics {
         self.events.with_label_values(&[kind]).inc();
     }
 
+    /// Something happened to break-glass. `what` is the end of a name of the journal's, never what was sent.
+    pub fn break_glass(&self, what: &'static str) {
+        self.break_glass.with_label_values(&[what]).inc();
+    }
+
     /// A receiver of revocations began to follow; it ends when what is returned is dropped.
     #[must_use]
     pub fn watch_began(&self) -> InFlight {
@@ -268,6 +293,9 @@ impl Metrics {
         set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
         set(&self.tasks_open, reading.tasks_open);
         set(&self.approvals_waiting, reading.approvals_waiting);
+        set(&self.glasses_open, reading.glasses_open);
+        set(&self.glass_reviews.with_label_values(&["open"]), reading.glass_reviews_open);
+        set(&self.glass_reviews.with_label_values(&["overdue"]), reading.glass_reviews_overdue);
         set(&self.journal_events, reading.journal_events);
         set(&self.journal_waiting, reading.journal_waiting);
         set(&self.journal_bytes, reading.journal_bytes);

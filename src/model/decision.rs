@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ApprovalId, PolicyId, ToolName};
+use super::id::{ApprovalId, GlassId, PolicyId, ToolName};
 use super::reason::ReasonCode;
 use super::risk::Assessment;
 use super::time::Ttl;
@@ -125,6 +125,9 @@ pub struct Decision {
     /// The approval without which it would not be a grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
+    /// The glass without which it would not be a grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<GlassId>,
     /// True when the bundle only observes: what would have been withheld was not.
     #[serde(default)]
     pub observed_only: bool,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::ApprovalFacts;
 use super::behaviour::BehaviourFacts;
 use super::ceiling::{Ceiling, CeilingFit};
+use super::glass::{GlassFacts, OpeningFacts};
 use super::id::{Audience, DataClass, InitiatorName, Owner, TaskId, ToolName};
 use super::identity::{Authentication, IdentityClass};
 use super::provenance::{Evidence, Provenance};
@@ -30,6 +31,8 @@ pub enum Question {
     Register,
     /// May this task's ceiling or deadline grow?
     Amend,
+    /// May this person open a glass for this access of a task?
+    BreakGlass,
 }
 
 impl Question {
@@ -41,6 +44,7 @@ impl Question {
             Self::Retain => "retain",
             Self::Register => "register",
             Self::Amend => "amend",
+            Self::BreakGlass => "break_glass",
         }
     }
 }
@@ -55,7 +59,8 @@ pub struct Facts {
     pub question: Question,
     /// When.
     pub now: Timestamp,
-    /// Who asks: the agent; for `register` and `amend` the orchestrator, or the agent that opens a sub-task.
+    /// Who asks: the agent; for `register` and `amend` the orchestrator, or the agent that opens a sub-task; for `break_glass`
+    /// the agent that it is opened for.
     pub principal: PrincipalFacts,
     /// On whose behalf.
     pub initiator: InitiatorFacts,
@@ -85,6 +90,12 @@ pub struct Facts {
     /// What a person answered when this was asked before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalFacts>,
+    /// What a person opened by break-glass for just this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<GlassFacts>,
+    /// What is asked of a glass that is to be opened; `None` for every other question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<OpeningFacts>,
 }
 
 /// Who asks.

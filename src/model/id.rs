@@ -119,6 +119,11 @@ uuid_id!(
     ApprovalId,
     "approval"
 );
+uuid_id!(
+    /// Names what a person opened by break-glass, whatever became of it.
+    GlassId,
+    "glass"
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {

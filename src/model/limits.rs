@@ -78,6 +78,14 @@ pub const OPEN_GRANTS_PER_FAMILY_MAX: usize = 1024;
 pub const ANSWERS_PER_FAMILY_MAX: usize = 100_000;
 /// Most approvals of a task, whatever became of them: as many questions to people are remembered.
 pub const APPROVALS_PER_TASK_MAX: usize = 256;
+/// Longest time that a glass stands open, in seconds: an hour is enough for an emergency, and for asking again.
+pub const GLASS_SECONDS_MAX: u64 = 3600;
+/// Most grants that one glass is good for.
+pub const GLASS_USES_MAX: u32 = 16;
+/// Most glasses of one task, whatever became of them.
+pub const GLASSES_PER_TASK_MAX: usize = 32;
+/// Shortest justification of a glass, in characters: a word is none.
+pub const JUSTIFICATION_CHARS_MIN: usize = 12;
 /// Most sub-tasks below one root task, all levels together.
 pub const SUBTASKS_PER_ROOT_MAX: usize = 256;
 /// Most signals kept for one task family.

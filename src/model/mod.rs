@@ -8,6 +8,7 @@ pub mod ceiling;
 pub mod decimal;
 pub mod decision;
 pub mod facts;
+pub mod glass;
 pub mod grant;
 pub mod id;
 pub mod identity;

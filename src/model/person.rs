@@ -15,18 +15,20 @@ pub enum Right {
     Revoke,
     /// Activate a policy bundle.
     ActivatePolicy,
-    /// Review requests of agents, and approve or deny them.
+    /// Review requests of agents, and approve or deny them; review what was opened by break-glass.
     Approve,
+    /// Open break-glass.
+    BreakGlass,
 }
 
 /// A name that is no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`")]
+#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`, `break_glass`")]
 pub struct UnknownRightError(pub String);
 
 impl Right {
     /// Every right, in order.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve, Self::BreakGlass];
 
     /// The name in the configuration.
     #[must_use]
@@ -36,6 +38,7 @@ impl Right {
             Self::Revoke => "revoke",
             Self::ActivatePolicy => "activate_policy",
             Self::Approve => "approve",
+            Self::BreakGlass => "break_glass",
         }
     }
 }

@@ -131,6 +131,16 @@ reasons! {
     /// Only the initiator confirms a step-up.
     NotInitiator = 556, "NOT_INITIATOR", "Only the initiator can confirm this.", "A step-up is confirmed by the verified initiator of the task and by nobody else.";
 
+    // --- break-glass: 570..
+    /// An agent asked for break-glass.
+    BreakGlassNotForAgents = 570, "BREAK_GLASS_NOT_FOR_AGENTS", "Break-glass is opened by people alone; that it was asked for is recorded.", "An agent asked for break-glass, which people alone open: a signal against its task.";
+    /// The glass is over.
+    BreakGlassClosed = 571, "BREAK_GLASS_CLOSED", "This is closed already.", "What was opened by break-glass was closed, its time is over, or its task ended.";
+    /// The glass is open.
+    BreakGlassOpen = 572, "BREAK_GLASS_OPEN", "This is open still.", "For the same access of the task a glass is open; or it is reviewed only when it is over.";
+    /// The post-review was closed.
+    BreakGlassReviewed = 573, "BREAK_GLASS_REVIEWED", "This was reviewed already.", "Somebody has closed the post-review before.";
+
     // --- ends and blocks: 600..
     /// The task has ended.
     TaskEnded = 600, "TASK_ENDED", "The task has ended.", "The task was completed, cancelled or had expired.";

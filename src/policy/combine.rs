@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::decision::{Decision, EntryDecision, Outcome, Reason};
 use crate::model::facts::{Facts, Question};
-use crate::model::id::{ApprovalId, PolicyId};
+use crate::model::id::{ApprovalId, GlassId, PolicyId};
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Assessment;
 use crate::model::time::Ttl;
@@ -100,12 +100,13 @@ impl Sheet {
         if self.leaves_nothing() { strictest.max(Outcome::StepUp) } else { strictest }
     }
 
-    /// The decision. `approval` is the one without which more would have been found.
+    /// The decision. `approval` and `glass` are those without which more would have been found.
     pub(in crate::policy) fn decide(
         mut self,
         facts: &Facts,
         risk: Assessment,
         approval: Option<ApprovalId>,
+        glass: Option<GlassId>,
     ) -> Decision {
         let ttl_max = self.ttl_max();
         // A life that would not have been longer is not narrowed.
@@ -148,6 +149,7 @@ impl Sheet {
             risk,
             ttl_max,
             approval,
+            glass,
             observed_only: false,
             unbound: outcome.is_grant() && facts.registration.is_none() && !facts.principal.authentication.proves_key(),
         }

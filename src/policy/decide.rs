@@ -10,10 +10,11 @@ use super::context::Shared;
 use super::names::{Action, Kind};
 use super::rules::{Rule, RuleEffect};
 use super::slices::{Answer, Query};
-use super::{answer, detail, registration, structure};
+use super::{answer, detail, glass, registration, structure};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::id::{PolicyId, ToolName};
+use crate::model::identity::IdentityClass;
 use crate::model::limits::FLOOR_TTL_SECONDS;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Assessment;
@@ -35,10 +36,12 @@ pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Deci
         Question::Request | Question::Retain => entries(bundle, facts, &risk, &mut sheet),
         Question::Register => one_task(bundle, facts, &risk, Action::Register, &mut sheet),
         Question::Amend => one_task(bundle, facts, &risk, Action::Amend, &mut sheet),
+        Question::BreakGlass => glass::opening(bundle, facts, &risk, &mut sheet),
     }
     floor(bundle, facts, &risk, &mut sheet);
+    let glass = glass::apply(bundle, facts, &mut sheet);
     let approval = answer::apply(bundle, facts, &risk, &mut sheet);
-    sheet.decide(facts, risk, approval)
+    sheet.decide(facts, risk, approval, glass)
 }
 
 fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
@@ -82,7 +85,11 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
 }
 
 /// The principal, then the groups that it belongs to; empty for a class that may be no principal.
-fn principals(bundle: &PolicyBundle, facts: &Facts) -> Vec<EntityUid> {
+pub(in crate::policy) fn principals(bundle: &PolicyBundle, facts: &Facts) -> Vec<EntityUid> {
+    if let Some(opening) = &facts.opening {
+        // People are in no group.
+        return vec![bundle.types().uid(Kind::Person, opening.by.as_str())];
+    }
     let Some(kind) = Kind::of_class(facts.principal.class) else { return Vec::new() };
     let own = bundle.types().uid(kind, facts.principal.id.as_str());
     let groups =
@@ -91,18 +98,23 @@ fn principals(bundle: &PolicyBundle, facts: &Facts) -> Vec<EntityUid> {
 }
 
 /// One question to Cedar.
-struct Asked<'a> {
-    action: Action,
-    resource: EntityUid,
+pub(in crate::policy) struct Asked<'a> {
+    pub(in crate::policy) action: Action,
+    pub(in crate::policy) resource: EntityUid,
     /// `None` when it could not be built, which denies.
-    context: Option<Context>,
-    tool: Option<&'a ToolName>,
+    pub(in crate::policy) context: Option<Context>,
+    pub(in crate::policy) tool: Option<&'a ToolName>,
 }
 
 /// Asks every policy that can match. A class that may be no principal of the action is answered by no policy.
-fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: Asked<'_>) -> Answer {
+pub(in crate::policy) fn ask(
+    bundle: &PolicyBundle,
+    facts: &Facts,
+    principals: &[EntityUid],
+    asked: Asked<'_>,
+) -> Answer {
     let failed = || Answer { failed: vec![String::new()], ..Answer::default() };
-    let class = facts.principal.class;
+    let class = if facts.opening.is_some() { IdentityClass::Human } else { facts.principal.class };
     let Some((principal, groups)) = principals.split_first().filter(|_| asked.action.classes().contains(&class)) else {
         return Answer::default();
     };
@@ -131,7 +143,7 @@ fn ask(bundle: &PolicyBundle, facts: &Facts, principals: &[EntityUid], asked: As
 }
 
 /// Enters Cedar's answer: errors deny, no permit denies, and every forbid that applies adds its finding.
-fn enter(
+pub(in crate::policy) fn enter(
     bundle: &PolicyBundle,
     facts: &Facts,
     answer: Answer,
@@ -186,6 +198,10 @@ fn enter(
 
 /// The least that the band asks for, outside Cedar; at most a review, because denying takes a rule.
 fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
+    if facts.question == Question::BreakGlass {
+        // It is there for what a band holds up. What may not be opened at which risk, forbids say.
+        return;
+    }
     let outcome = bundle.risk().floor(facts.principal.class, risk.band).min(Outcome::Review);
     let detail = format!("score {}, band {}", risk.score.points(), risk.band);
     match outcome {

@@ -18,6 +18,7 @@ mod combine;
 mod context;
 mod detail;
 mod expression;
+mod glass;
 mod monotone;
 mod names;
 mod reads;

@@ -19,12 +19,14 @@ pub(in crate::policy) enum Action {
     Register,
     /// `amend_task`
     Amend,
+    /// `open_break_glass`
+    BreakGlass,
 }
 
 impl Action {
     /// Every action.
     pub(in crate::policy) fn all() -> impl Iterator<Item = Self> {
-        Effect::ALL.into_iter().map(Self::Use).chain([Self::Register, Self::Amend])
+        Effect::ALL.into_iter().map(Self::Use).chain([Self::Register, Self::Amend, Self::BreakGlass])
     }
 
     pub(in crate::policy) const fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Action {
             Self::Use(effect) => effect.as_str(),
             Self::Register => "register_task",
             Self::Amend => "amend_task",
+            Self::BreakGlass => "open_break_glass",
         }
     }
 
@@ -42,6 +45,7 @@ impl Action {
             Self::Register | Self::Amend => {
                 &[IdentityClass::Orchestrator, IdentityClass::AiAgent, IdentityClass::ServiceAccount]
             }
+            Self::BreakGlass => &[IdentityClass::Human],
         }
     }
 }
@@ -55,6 +59,7 @@ pub(in crate::policy) enum Kind {
     Agent,
     ServiceAccount,
     Orchestrator,
+    Person,
     Tool,
     Task,
     Action,
@@ -69,6 +74,7 @@ impl Kind {
             Self::Agent => "Carnet::Agent",
             Self::ServiceAccount => "Carnet::ServiceAccount",
             Self::Orchestrator => "Carnet::Orchestrator",
+            Self::Person => "Carnet::Person",
             Self::Tool => "Carnet::Tool",
             Self::Task => "Carnet::Task",
             Self::Action => "Carnet::Action",
@@ -81,7 +87,8 @@ impl Kind {
             IdentityClass::AiAgent => Some(Self::Agent),
             IdentityClass::ServiceAccount => Some(Self::ServiceAccount),
             IdentityClass::Orchestrator => Some(Self::Orchestrator),
-            IdentityClass::Scorer | IdentityClass::ResourceServer | IdentityClass::Human => None,
+            IdentityClass::Human => Some(Self::Person),
+            IdentityClass::Scorer | IdentityClass::ResourceServer => None,
         }
     }
 }
@@ -156,13 +163,14 @@ fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> RestrictedExpression 
     RestrictedExpression::new_set(values.into_iter().map(text))
 }
 
-pub(in crate::policy) const KINDS: [Kind; 9] = [
+pub(in crate::policy) const KINDS: [Kind; 10] = [
     Kind::Owner,
     Kind::TrustDomain,
     Kind::Audience,
     Kind::Agent,
     Kind::ServiceAccount,
     Kind::Orchestrator,
+    Kind::Person,
     Kind::Tool,
     Kind::Task,
     Kind::Action,

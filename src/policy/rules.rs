@@ -28,6 +28,8 @@ pub struct Rule {
     pub ttl: Option<Ttl>,
     /// Its `@unbound`: the longest life of a token for a caller who proved no key. Without it a permit is none for such callers.
     pub unbound: Option<Ttl>,
+    /// True for a denial that names `@break_glass("overrides")`: what a person opened by break-glass goes before it.
+    pub yields_to_glass: bool,
     /// Its `@controls`: the framework items that it is evidence for.
     pub controls: Vec<String>,
     /// Its `@description`; empty when it has none.
@@ -121,12 +123,14 @@ fn rule(path: &str, text: &str, policy: &Policy, problems: &mut Vec<Problem>) ->
     };
     let (ttl, unbound, controls) =
         (notes.ttl(effect), notes.life("unbound", UNBOUND_TTL_SECONDS_MAX), notes.controls());
+    let yields_to_glass = notes.break_glass(effect);
     Some(Rule {
         id: parsed,
         path: path.to_owned(),
         effect: effect?,
         ttl,
         unbound,
+        yields_to_glass,
         controls,
         description: policy.annotation("description").unwrap_or_default().to_owned(),
         cedar: policy.new_id(cedar_policy::PolicyId::new(id)),
@@ -150,7 +154,9 @@ impl Notes<'_> {
     fn check_names(&mut self) {
         let allowed: &[&str] = match self.policy.effect() {
             Effect::Permit => &["id", "description", "ttl", "unbound", "controls"],
-            Effect::Forbid => &["id", "description", "ttl", "controls", "reason", "outcome", "approvals"],
+            Effect::Forbid => {
+                &["id", "description", "ttl", "controls", "reason", "outcome", "approvals", "break_glass"]
+            }
         };
         let names: Vec<String> = self.policy.annotations().map(|(name, _)| name.to_owned()).collect();
         for name in names.iter().filter(|n| !allowed.contains(&n.as_str())) {
@@ -219,6 +225,17 @@ impl Notes<'_> {
             self.problem("@ttl: what is denied has no life");
         }
         ttl
+    }
+
+    fn break_glass(&mut self, effect: Option<RuleEffect>) -> bool {
+        let Some(text) = self.policy.annotation("break_glass") else { return false };
+        if text != "overrides" {
+            self.problem("@break_glass is `overrides` or absent");
+        }
+        if !matches!(effect, Some(RuleEffect::Forbid { outcome: Outcome::Denied, .. })) {
+            self.problem("@break_glass is for the outcome denied: it goes before every other anyway");
+        }
+        text == "overrides"
     }
 
     fn life(&mut self, name: &str, seconds_max: u64) -> Option<Ttl> {

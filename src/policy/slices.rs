@@ -271,7 +271,9 @@ impl World {
         let of = |uid: &EntityUid, kinds: &[Kind]| kinds.iter().any(|k| k.as_str() == uid.type_name().to_string());
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) | PrincipalConstraint::In(_) => true,
-            PrincipalConstraint::Eq(uid) => of(&uid, &[Kind::Agent, Kind::ServiceAccount, Kind::Orchestrator]),
+            PrincipalConstraint::Eq(uid) => {
+                of(&uid, &[Kind::Agent, Kind::ServiceAccount, Kind::Orchestrator, Kind::Person])
+            }
             PrincipalConstraint::IsIn(..) => false,
         };
         let of_use = matches!(action, Action::Use(_));

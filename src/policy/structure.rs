@@ -6,6 +6,7 @@ use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit};
 use crate::model::decision::Outcome::{Denied, Narrowed};
 use crate::model::facts::{EntryFacts, FACTS_VERSION, Facts, Question, RegistrationFacts};
+use crate::model::glass::names_break_glass;
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::reason::ReasonCode;
 use crate::model::sink::SinkKind;
@@ -20,7 +21,7 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
         }
     };
     let task = &facts.task;
-    let of_use = matches!(facts.question, Question::Request | Question::Retain);
+    let of_use = matches!(facts.question, Question::Request | Question::Retain | Question::BreakGlass);
     let later = facts.version > FACTS_VERSION;
     deny(later, ReasonCode::PolicyError, "the facts are of a later version");
     deny(!facts.principal.known, ReasonCode::IdentityUnknown, "");
@@ -31,7 +32,7 @@ pub(in crate::policy) fn whole(facts: &Facts) -> Vec<Finding> {
     deny(task.state.is_ended(), ReasonCode::TaskEnded, task.state.as_str());
     // A pause suspends by a cause of its own; to deny the staying of a live grant would end it. Below a paused task nothing is
     // arranged either.
-    let begins = matches!(facts.question, Question::Request | Question::Register);
+    let begins = matches!(facts.question, Question::Request | Question::Register | Question::BreakGlass);
     let paused = task.state == TaskState::Paused && begins;
     deny(paused, ReasonCode::TaskPaused, "");
     deny(task.remaining_s == 0 && !task.state.is_ended(), ReasonCode::DeadlinePassed, "");
@@ -89,6 +90,10 @@ pub(in crate::policy) fn tool<'a>(
     catalogue: &'a Catalogue,
 ) -> Result<&'a Tool, Finding> {
     let deny = |code, detail: &str| Err(Finding::at(number, Denied, code, detail));
+    // It is no tool, whatever a catalogue says: people open it, at their door.
+    if names_break_glass(entry.tool.as_str()) || entry.actions.iter().any(|action| names_break_glass(action)) {
+        return deny(ReasonCode::BreakGlassNotForAgents, "");
+    }
     let Some(tool) = catalogue.tool(&entry.tool) else { return deny(ReasonCode::ToolUnknown, "") };
     if tool.owner.is_none() {
         return deny(ReasonCode::ToolUnowned, "");

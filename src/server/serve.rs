@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use crate::broker::approvals::ApprovalSettings;
+use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
 use crate::clock::Clock;
@@ -207,6 +208,7 @@ impl Checked {
             None => None,
         };
         let (limits, asked) = (settings.limits, settings.approvals);
+        let glass = settings.break_glass;
         let broker = open::Parts {
             settings: crate::broker::Settings {
                 issuer: settings.issuer,
@@ -224,6 +226,12 @@ impl Checked {
                     denial_stands: asked.denial_stands,
                     pending_per_agent_max: asked.pending_per_agent_max as usize,
                     pending_per_initiator_max: asked.pending_per_initiator_max as usize,
+                },
+                glass: GlassSettings {
+                    life_default: glass.life_default,
+                    life_max: glass.life_max,
+                    ttl_max: glass.ttl_max,
+                    review_within: glass.review_within,
                 },
             },
             clock,

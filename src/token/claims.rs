@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::detail::Detail;
-use crate::model::id::{Audience, GrantId, Jti, TaskId};
+use crate::model::id::{Audience, GlassId, GrantId, Jti, TaskId};
 use crate::model::identity::Thumbprint;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, DELEGATION_DEPTH_MAX, REFERENCE_BYTES_MAX};
 use crate::model::risk::Band;
@@ -74,6 +74,9 @@ pub struct TaskClaim {
     /// True when policy only observed: what it would have withheld was granted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub observed_only: bool,
+    /// What a person opened by break-glass, without which it would not have been granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<GlassId>,
 }
 
 /// Who acts (RFC 8693 §4.1).

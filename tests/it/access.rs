@@ -83,6 +83,7 @@ fn the_rows_say_which_rpcs_stream_and_which_have_limits_of_their_own() {
             "/carnet.v1.CredentialService/ReleaseCredential",
             "/carnet.v1.RevocationService/Revoke",
             "/carnet.v1.ApprovalService/WithdrawApproval",
+            "/carnet.v1.BreakGlassService/CloseBreakGlass",
         ]
     );
 }

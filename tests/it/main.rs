@@ -15,6 +15,7 @@ mod audit_log;
 mod bad_input;
 mod bearer;
 mod behaviour;
+mod break_glass;
 mod cli;
 mod clock;
 mod contract;

@@ -22,8 +22,8 @@ use super::support::pki::{id, soon};
 
 const KEYS: &str = "/keys";
 
-/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review;
-/// nobody has heard of anybody else.
+/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review,
+/// Gus open break-glass; nobody has heard of anybody else.
 pub struct World {
     pub corp: Issuer,
     pub partner: Issuer,
@@ -57,6 +57,7 @@ impl World {
             person("paul@example.org", &[(&corp, "1004")], &[Right::ActivatePolicy]),
             person("rae@example.org", &[(&corp, "1005"), (&partner, "rae")], &[Right::Approve]),
             person("sam@example.org", &[(&corp, "1006")], &[Right::Approve]),
+            person("gus@example.org", &[(&corp, "1007")], &[Right::BreakGlass]),
         ];
         let mut people = vec![corp.options(), partner.options()];
         people.iter_mut().for_each(change);

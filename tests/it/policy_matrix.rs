@@ -155,5 +155,7 @@ pub fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: b
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     }
 }

@@ -22,6 +22,7 @@ fn decision(outcome: Outcome, approvals: u32, entries: &[(bool, &[&str])]) -> De
         ttl_max: Ttl::DEFAULT,
         approvals_needed: approvals,
         approval: None,
+        glass: None,
         observed_only: false,
         unbound: false,
     }

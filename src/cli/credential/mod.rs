@@ -5,6 +5,8 @@ mod release;
 mod renew;
 mod request;
 
+pub(in crate::cli) use request::AccessArguments;
+
 use std::path::{Path, PathBuf};
 
 use crate::cli::arguments::{decided, settled};

@@ -124,6 +124,7 @@ fn headline(page: &mut Page, explanation: &Explanation<'_>, case: Option<&Case>)
         Question::Retain => "whether a live grant may stay",
         Question::Register => "the registration of a task",
         Question::Amend => "the amendment of a task",
+        Question::BreakGlass => "the opening of break-glass",
     };
     page.painted("outcome", tone_of(word), word, &format!(" on {what}"));
     if let Some(failure) = case.and_then(|case| case.failure(decision)) {

@@ -187,6 +187,7 @@ pub(in crate::cli) fn decision(decision: &v1::Decision) -> Value {
         ("band", band(decision.band).into()),
         ("approvals_needed", decision.approvals_needed.into()),
         ("approval_id", Value::text_if_any(&decision.approval_id)),
+        ("break_glass_id", Value::text_if_any(&decision.break_glass_id)),
         ("reasons", decision.reasons.iter().map(reason).collect()),
         ("differences", decision.differences.iter().map(difference).collect()),
     ])

@@ -38,6 +38,8 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("risk", record.risk.into()),
         ("band", band(record.band).into()),
         ("approval_id", Value::text_if_any(&record.approval_id)),
+        ("break_glass_id", Value::text_if_any(&record.break_glass_id)),
+        ("break_glass_by", Value::text_if_any(&record.break_glass_by)),
         ("approved_by", record.approved_by.iter().map(String::as_str).collect()),
         ("contributions", record.contributions.iter().map(contribution).collect()),
         ("grant_id", Value::text_if_any(&record.grant_id)),
@@ -267,6 +269,9 @@ impl Page {
         let said = if by.is_empty() { "people were asked".to_owned() } else { format!("approved by {by}") };
         if !record.approval_id.is_empty() {
             self.line("people", &format!("{said} ({})", record.approval_id));
+        }
+        if !record.break_glass_id.is_empty() {
+            self.line("glass", &format!("opened by {} ({})", record.break_glass_by, record.break_glass_id));
         }
         self.line("policies", &record.policies.join(", "));
         let digest: String = record.policy_digest.chars().take(16).collect();

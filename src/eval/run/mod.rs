@@ -284,6 +284,7 @@ fn refused(access: &Access, problem: &str) -> Decision {
         ttl_max: SHORTEST,
         approvals_needed: 0,
         approval: None,
+        glass: None,
         observed_only: false,
         unbound: false,
     }
@@ -356,6 +357,8 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     })
 }
 

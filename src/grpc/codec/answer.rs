@@ -32,6 +32,7 @@ pub(in crate::grpc) fn decision(decided: Decided) -> v1::Decision {
         band: wire_band(decided.band).into(),
         approvals_needed: decided.approvals_needed,
         approval_id: decided.approval.map(|id| id.to_string()).unwrap_or_default(),
+        break_glass_id: decided.glass.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

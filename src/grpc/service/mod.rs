@@ -13,6 +13,7 @@ use crate::model::reason::ReasonCode;
 
 pub(in crate::grpc) mod approval;
 pub(in crate::grpc) mod audit;
+pub(in crate::grpc) mod break_glass;
 pub(in crate::grpc) mod credential;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;

@@ -121,6 +121,7 @@ fn decision() -> Decision {
         ttl_max: Ttl::from_secs(300).unwrap(),
         approvals_needed: 0,
         approval: None,
+        glass: None,
         observed_only: false,
         unbound: false,
     }

@@ -73,7 +73,7 @@ fn a_policy_that_no_case_reaches_is_named() {
 #[test]
 fn a_policy_that_fires_beside_a_stricter_one_does_not_decide() {
     let without = |path: &str| (format!("tests/{path}.toml"), String::new());
-    let none: Vec<_> = ["people", "risk", "structure", "tasks", "use"].map(without).into();
+    let none: Vec<_> = ["break-glass", "people", "risk", "structure", "tasks", "use"].map(without).into();
     let case = "[[case]]\nname = \"x\"\ntool = \"mail.send\"\noutcome = \"review\"\n\
         sinks = [{ name = \"to\", from = \"none\" }, { name = \"cc\", from = \"text\" }]";
     let mut changes: Vec<(&str, &str)> = none.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();

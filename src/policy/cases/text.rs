@@ -10,6 +10,7 @@ use crate::model::facts::{
     ConflictFacts, DictatedFacts, EntryFacts, FACTS_VERSION, Facts, FitVerdict, InitiatorFacts, IntentFit,
     PrincipalFacts, Question, RegistrationFacts, SessionFacts, SinkFacts, TaskFacts,
 };
+use crate::model::glass::OpeningFacts;
 use crate::model::id::{Audience, DataClass, InitiatorName, Owner, PolicyId, SignalName, TaskId, ToolName};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::provenance::{Evidence, Provenance};
@@ -90,6 +91,7 @@ struct CaseText {
     #[serde(default)]
     entries: Vec<EntryText>,
     register: Option<RegisterText>,
+    opening: Option<OpeningText>,
     // --- what was seen
     #[serde(default)]
     untrusted_input: bool,
@@ -183,6 +185,22 @@ struct RegisterText {
     beyond_parent: Vec<String>,
 }
 
+/// A glass that a person asks to open.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpeningText {
+    #[serde(default = "somebody")]
+    by: String,
+    #[serde(default)]
+    initiated: bool,
+    #[serde(default = "a_while")]
+    life_s: u64,
+    #[serde(default = "once")]
+    uses_max: u32,
+    #[serde(default = "agent_class")]
+    agent_class: String,
+}
+
 impl CaseText {
     fn into_case(mut self, path: &str, catalogue: &Catalogue) -> Result<Case, String> {
         if self.entry.tool.is_some() {
@@ -190,7 +208,7 @@ impl CaseText {
         }
         let own = self.entries.iter().find_map(|e| catalogue.tool(e.tool.as_ref()?)?.audience.clone());
         let audience = match self.question {
-            Question::Request | Question::Retain => {
+            Question::Request | Question::Retain | Question::BreakGlass => {
                 Some(self.audience.take().or(own).unwrap_or(fixed("https://any.test")?))
             }
             Question::Register | Question::Amend => None,
@@ -260,6 +278,8 @@ impl CaseText {
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
             ttl_asked: self.ttl_asked,
             approval: None,
+            glass: None,
+            opening: self.opening.map(|o| o.into_facts()).transpose()?,
             registration: self
                 .register
                 .map(|r| r.into_facts(self.question == Question::Register && self.depth == 0))
@@ -314,15 +334,17 @@ impl SignalText {
     }
 }
 
+impl OpeningText {
+    fn into_facts(self) -> Result<OpeningFacts, String> {
+        let agent_class = class_of(&self.agent_class)?;
+        let Self { by, initiated, life_s, uses_max, .. } = self;
+        Ok(OpeningFacts { by: fixed(&by)?, initiated, life_s, uses_max, agent_class })
+    }
+}
+
 impl RegisterText {
     fn into_facts(self, declares: bool) -> Result<RegistrationFacts, String> {
-        let agent_class = match self.agent_class.as_str() {
-            "unknown" => None,
-            name => {
-                let known = IdentityClass::ALL.into_iter().find(|c| c.as_str() == name);
-                Some(known.ok_or_else(|| format!("`{}` is no class", name.escape_debug()))?)
-            }
-        };
+        let agent_class = class_of(&self.agent_class)?;
         // A root's registration declares the first, if any; an amendment says so.
         let first_ceiling = self.first_ceiling.unwrap_or(declares && self.ceiling.is_some());
         Ok(RegistrationFacts {
@@ -337,6 +359,15 @@ impl RegisterText {
     }
 }
 
+/// The class of that name; `None` for one that nobody knows.
+fn class_of(name: &str) -> Result<Option<IdentityClass>, String> {
+    if name == "unknown" {
+        return Ok(None);
+    }
+    let known = IdentityClass::ALL.into_iter().find(|c| c.as_str() == name);
+    known.map(Some).ok_or_else(|| format!("`{}` is no class", name.escape_debug()))
+}
+
 /// A value that stands in this file.
 fn fixed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e| format!("`{text}`: {e}"))
@@ -344,6 +375,18 @@ fn fixed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, 
 
 /// The time of every case: 2026-11-02T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_secs(1_793_577_600);
+
+fn somebody() -> String {
+    "rae".to_owned()
+}
+
+const fn a_while() -> u64 {
+    900
+}
+
+const fn once() -> u32 {
+    1
+}
 
 const fn request() -> Question {
     Question::Request

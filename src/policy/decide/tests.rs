@@ -70,6 +70,8 @@ pub(in crate::policy) fn facts(tools: &[&str]) -> Facts {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     }
 }
 
@@ -112,8 +114,9 @@ fn codes(decision: &Decision) -> Vec<&'static str> {
 fn a_tool_that_nobody_owns_is_denied() {
     let catalogue = "[tools.\"mail.send\"]\ndescription = \"\"\neffect = \"send\"\nprivilege = 1\n[tools.\"x\"]\ndescription = \"\"\neffect = \"read\"\nprivilege = 1\nowner = \"o\"\n";
     let permit = "@id(\"p\") permit (principal, action, resource);";
-    let rest = ["20-provenance", "30-taint", "40-people", "50-risk", "60-tasks"].map(|n| format!("{n}.cedar"));
-    let tests = ["structure", "use", "people", "risk", "tasks"].map(|n| format!("tests/{n}.toml"));
+    let rest = ["20-provenance", "30-taint", "40-people", "50-risk", "60-tasks", "70-break-glass"];
+    let rest = rest.map(|n| format!("{n}.cedar"));
+    let tests = ["structure", "use", "people", "risk", "tasks", "break-glass"].map(|n| format!("tests/{n}.toml"));
     let mut changes = vec![("catalogue.toml", catalogue), ("10-permits.cedar", permit)];
     changes.extend(rest.iter().chain(&tests).map(|path| (path.as_str(), "")));
     let bundle = load(&changes);

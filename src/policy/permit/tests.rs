@@ -18,6 +18,7 @@ fn only_a_grant_becomes_a_permit() {
             ttl_max: Ttl::from_secs(60).unwrap(),
             approvals_needed: 0,
             approval: None,
+            glass: None,
             observed_only: false,
             unbound: false,
         };

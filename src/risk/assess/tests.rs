@@ -103,6 +103,8 @@ fn facts() -> Facts {
         ttl_asked: None,
         registration: None,
         approval: None,
+        glass: None,
+        opening: None,
     }
 }
 

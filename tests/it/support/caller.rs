@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use carnet::pb::v1;
 use carnet::pb::v1::approval_service_client::ApprovalServiceClient;
 use carnet::pb::v1::audit_service_client::AuditServiceClient;
+use carnet::pb::v1::break_glass_service_client::BreakGlassServiceClient;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
@@ -155,6 +156,7 @@ impl Caller {
         audit: AuditServiceClient,
         policy: PolicyServiceClient,
         approvals: ApprovalServiceClient,
+        break_glass: BreakGlassServiceClient,
     }
 
     calls! {
@@ -173,6 +175,9 @@ impl Caller {
         report_tool_call(signals, ReportToolCallRequest, "tool_call_reported") -> ReportToolCallResponse;
         answer_approval(approvals, AnswerApprovalRequest, "approval_answered") -> AnswerApprovalResponse;
         withdraw_approval(approvals, WithdrawApprovalRequest, "approval_withdrawn") -> WithdrawApprovalResponse;
+        open_break_glass(break_glass, OpenBreakGlassRequest, "break_glass_opened") -> OpenBreakGlassResponse;
+        close_break_glass(break_glass, CloseBreakGlassRequest, "break_glass_closed") -> CloseBreakGlassResponse;
+        review_break_glass(break_glass, ReviewBreakGlassRequest, "break_glass_reviewed") -> ReviewBreakGlassResponse;
         activate_policy(policy, ActivatePolicyRequest, "policy_activated") -> ActivatePolicyResponse;
     }
 

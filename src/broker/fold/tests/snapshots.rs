@@ -25,6 +25,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
         retired,
         duties,
         approvals,
+        glasses,
         behaviour,
         by,
         tallies: _,
@@ -67,6 +68,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
     assert_eq!(policy_of(policy), policy_of(&was.policy), "{when}");
     assert_eq!((retired, duties), (&was.retired, &was.duties), "{when}");
     assert_eq!(approvals, &was.approvals, "{when}");
+    assert_eq!(glasses, &was.glasses, "{when}");
     assert_eq!(behaviour, &was.behaviour, "{when}");
     assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
     assert_eq!(tasks_of_initiator, &was.by.tasks_of_initiator, "{when}");
@@ -230,6 +232,48 @@ fn activate(world: &mut World, at_s: u64) {
     world.event(at_s, Payload::PolicyActivated(activated));
 }
 
+/// Break-glass in every standing, two of them for the same access.
+fn glasses(world: &mut World) {
+    use pb::break_glass_reviewed::Verdict;
+    for (n, covers, uses_max) in [(1, 1, 2), (2, 1, 1), (3, 3, 1), (4, 4, 1)] {
+        let opened = pb::BreakGlassOpened {
+            glass_id: glass(n),
+            task_id: task(2).to_string(),
+            decision: Some(decision(v1::Outcome::Granted)),
+            audience: "https://bank.test".into(),
+            agent: "spiffe://td.test/agent/a".into(),
+            initiator: "ann".into(),
+            covers: vec![covers; 32].into(),
+            until_ms: START + 900_000,
+            uses_max,
+            review_by_ms: START + 1_800_000,
+        };
+        world.event(4, Payload::BreakGlassOpened(opened));
+    }
+    let used = pb::BreakGlassUsed {
+        glass_id: glass(1),
+        task_id: task(2).to_string(),
+        grant_id: grant(2).to_string(),
+        decision_id: String::new(),
+    };
+    world.event(4, Payload::BreakGlassUsed(used));
+    for n in [2, 3] {
+        let closed = pb::BreakGlassClosed { glass_id: glass(n), task_id: task(2).to_string(), ..Default::default() };
+        world.event(4, Payload::BreakGlassClosed(closed));
+    }
+    let reviewed = pb::BreakGlassReviewed {
+        glass_id: glass(3),
+        task_id: task(2).to_string(),
+        verdict: Verdict::Unjustified.into(),
+        sealed: b"note".to_vec().into(),
+    };
+    world.event(5, Payload::BreakGlassReviewed(reviewed));
+}
+
+fn glass(n: u8) -> String {
+    crate::model::id::GlassId::new(Timestamp::from_millis(START), [n; 10]).to_string()
+}
+
 /// Everything that a log can hold, and time enough to forget some of it.
 fn eventful() -> World {
     let mut world = World::new();
@@ -245,6 +289,7 @@ fn eventful() -> World {
     payment(&mut world, task(2), grant(5), 5, 400);
     payment(&mut world, task(4), grant(6), 6, 2000);
     approvals(&mut world);
+    glasses(&mut world);
     denials(&mut world);
     world.event(5, Payload::TaskPaused(pb::TaskPaused { task_id: task(3).to_string(), ..Default::default() }));
     for (effect, n) in [(Effect::Suspended, 1), (Effect::Suspended, 2), (Effect::Restored, 2), (Effect::Revoked, 4)] {

@@ -1,0 +1,220 @@
+//! Opening break-glass: a freshly authenticated person with the right to it, one access of one task, a justification, and policy's
+//! own answer. Nothing is granted here; the agent's next try for just this access is.
+
+use std::time::Duration;
+
+use crate::broker::Broker;
+use crate::broker::answer::Decided;
+use crate::broker::approvals::Covers;
+use crate::broker::ask::OpenBreakGlass;
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
+use crate::broker::gather::View;
+use crate::broker::record::{self, event, family_stream};
+use crate::broker::words::DecisionWords;
+use crate::broker::{TRIES_MAX, ordinary};
+use crate::identity::people::VerifiedPerson;
+use crate::intent::judge::Asked as Judged;
+use crate::journal::guards::{Expect, GuardKey};
+use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
+use crate::model::glass::OpeningFacts;
+use crate::model::id::{GlassId, TaskId};
+use crate::model::identity::{Authentication, IdentityClass};
+use crate::model::limits::{GLASS_USES_MAX, GLASSES_PER_TASK_MAX, JUSTIFICATION_CHARS_MIN, REASON_BYTES_MAX};
+use crate::model::person::Right;
+use crate::model::reason::ReasonCode;
+use crate::pb::journal as pb;
+use crate::pb::journal::event::Payload;
+use crate::pb::v1;
+
+const OPEN: &str = "OpenBreakGlass";
+
+/// What was answered to somebody who would open a glass.
+#[derive(Debug)]
+pub struct Opened {
+    /// What was decided.
+    pub decided: Decided,
+    /// The glass; `None` unless granted.
+    pub glass: Option<v1::BreakGlass>,
+    /// Position of the event.
+    pub position: u64,
+}
+
+/// What one try is about.
+struct Opening<'a> {
+    ask: &'a OpenBreakGlass,
+    person: &'a VerifiedPerson,
+    life: Duration,
+    uses_max: u32,
+}
+
+impl Broker {
+    /// Opens break-glass for one access of a task. A denial is an answer.
+    ///
+    /// # Errors
+    /// `NotPermitted` for whoever is no person with the right to it, of an agent as a signal; `Unauthenticated` for a stale login;
+    /// `Invalid` without a justification; `Precondition` while one stands open for the same.
+    pub async fn open_break_glass(&self, caller: &Caller, ask: OpenBreakGlass) -> Result<Opened, BrokerError> {
+        let person = match caller {
+            Caller::Person(person) => person,
+            Caller::Workload(_) => return Err(self.refuse_break_glass(caller, ask.task).await),
+            Caller::Operator { .. } => return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
+        };
+        let _place = self.enter(caller)?;
+        self.may_change(&self.0.known.look(), caller, (OPEN, Right::BreakGlass))?;
+        let opening = self.opening(&ask, person)?;
+        for _ in 0..TRIES_MAX {
+            if let Some(opened) = self.try_to_open(caller, &opening).await? {
+                return Ok(opened);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    /// Refuses a workload that would open break-glass, whatever it says. Against its own task it is a signal.
+    pub async fn refuse_break_glass(&self, caller: &Caller, task: TaskId) -> BrokerError {
+        match self.enter(caller) {
+            Ok(_place) => self.refuse_glass(caller, task, OPEN).await,
+            Err(error) => error,
+        }
+    }
+
+    fn opening<'a>(&self, ask: &'a OpenBreakGlass, person: &'a VerifiedPerson) -> Result<Opening<'a>, BrokerError> {
+        if ask.justification.len() > REASON_BYTES_MAX {
+            return Err(BrokerError::above_limit("justification", format!("longer than {REASON_BYTES_MAX} bytes")));
+        }
+        if ask.justification.trim().chars().count() < JUSTIFICATION_CHARS_MIN {
+            let problem = format!("is missing, or shorter than {JUSTIFICATION_CHARS_MIN} characters");
+            return Err(BrokerError::invalid("justification", problem));
+        }
+        let settings = &self.0.settings.glass;
+        let life = ask.life.unwrap_or(settings.life_default);
+        if life < SECOND || life > settings.life_max {
+            return Err(BrokerError::above_limit("life", format!("not from 1 s to {} s", settings.life_max.as_secs())));
+        }
+        let uses_max = ask.uses_max.max(1);
+        if uses_max > GLASS_USES_MAX {
+            return Err(BrokerError::above_limit("uses_max", format!("more than {GLASS_USES_MAX}")));
+        }
+        Ok(Opening { ask, person, life, uses_max })
+    }
+
+    /// One look, one decision, one append; `None` when something changed meanwhile.
+    async fn try_to_open(&self, caller: &Caller, opening: &Opening<'_>) -> Result<Option<Opened>, BrokerError> {
+        let Opening { ask, person, life, uses_max } = *opening;
+        let mut view = {
+            let state = self.0.known.look();
+            self.may_change(&state, caller, (OPEN, Right::BreakGlass))?;
+            let now = self.now_to_grant(&state)?;
+            let view = View::of(&state, ask.task, Some(&ask.audience), now)?;
+            let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
+            view.look_at_duties(&state, std::slice::from_ref(&ask.access));
+            let key = GuardKey::initiator(person.name());
+            view.expects.push(Expect { key, at: state.marks.at(&key) });
+            view
+        };
+        let facts = opening.facts(&view)?;
+        let covers = self.glass_covers(&view, &ask.audience, &facts.entries)?;
+        let decision = crate::policy::decide::decide(&view.bundle, &facts);
+        let granted = decision.outcome.is_grant();
+        if granted {
+            self.has_room_for_glass(&mut view, &covers)?;
+        }
+        let id = self.new_decision_id()?;
+        let access = vec![ask.access.clone()];
+        let words =
+            DecisionWords { facts, decision, access, purpose: ask.justification.clone(), differences: Vec::new() };
+        let decided = Decided::new(id, &words.decision, Vec::new());
+        let sealed = self.seal_decision(view.root, id, &words)?;
+        let glass = granted.then(|| self.0.entropy.bytes().map(|random| GlassId::new(view.now, random))).transpose();
+        let glass = glass.map_err(BrokerError::unavailable)?;
+        let until = view.now.after(life).min(view.deadline);
+        let payload = pb::BreakGlassOpened {
+            glass_id: glass.map(|id| id.to_string()).unwrap_or_default(),
+            task_id: ask.task.to_string(),
+            decision: Some(record::decision(id, &words.decision, &words.facts, &view.policy, &view.bundle, sealed)),
+            audience: ask.audience.to_string(),
+            agent: view.agent.to_string(),
+            initiator: view.initiator.name.to_string(),
+            covers: covers.to_vec().into(),
+            until_ms: until.as_millis(),
+            uses_max,
+            review_by_ms: until.after(self.0.settings.glass.review_within).as_millis(),
+        };
+        let payload = Payload::BreakGlassOpened(payload);
+        let event = event(family_stream(view.root), caller.actor(), &ask.context, payload);
+        let Some(committed) = self.append(ordinary(event, view.expects)).await? else { return Ok(None) };
+        let position = committed.last();
+        let (by, task, agent, tool) = (person.name(), ask.task, &view.agent, &ask.access.tool);
+        let Some(glass) = glass else {
+            tracing::warn!(%by, %task, %agent, %tool, decision = %id, "break-glass was refused");
+            return Ok(Some(Opened { decided, glass: None, position }));
+        };
+        let audience = &ask.audience;
+        tracing::warn!(%glass, %by, %task, %agent, %audience, %tool, uses_max, "break-glass was opened");
+        let shown = self.shown_glass(glass).await?;
+        Ok(Some(Opened { decided, glass: Some(shown), position }))
+    }
+
+    /// Holds that nothing stands open for the same, for two would add up to more, and that the task has room for another.
+    fn has_room_for_glass(&self, view: &mut View, covers: &Covers) -> Result<(), BrokerError> {
+        let state = self.0.known.look();
+        if let Some((id, glass)) = state.glasses.covering(covers) {
+            // What is closed meanwhile is looked at again, and what is over by the clock is over.
+            let key = GuardKey::glass(&id);
+            view.expects.push(Expect { key, at: state.marks.at(&key) });
+            if glass.is_open(view.now) {
+                return Err(BrokerError::Precondition { code: ReasonCode::BreakGlassOpen, decision: None });
+            }
+        }
+        if state.glasses.count_of(view.id) >= GLASSES_PER_TASK_MAX {
+            let problem = format!("break-glass was opened {GLASSES_PER_TASK_MAX} times for the task");
+            return Err(BrokerError::above_limit("task_id", problem));
+        }
+        Ok(())
+    }
+}
+
+impl Opening<'_> {
+    /// The facts of the task's agent, as if it asked for the access, with who would open it.
+    fn facts(&self, view: &View) -> Result<Facts, BrokerError> {
+        let identity = view.bundle.identities().identify(&view.agent);
+        let class = identity.map(|identity| identity.class);
+        Ok(Facts {
+            version: FACTS_VERSION,
+            question: Question::BreakGlass,
+            now: view.now,
+            principal: PrincipalFacts {
+                id: view.agent.clone(),
+                known: identity.is_some(),
+                class: class.unwrap_or(IdentityClass::AiAgent),
+                owner: identity.and_then(|identity| identity.owner.clone()),
+                // How it proves itself is looked at when it asks.
+                authentication: Authentication::X509Svid,
+                svid_age_s: 0,
+                network_declared: true,
+                profile_changes: Vec::new(),
+            },
+            initiator: InitiatorFacts { name: view.initiator.name.clone(), verified: view.initiator.verified },
+            task: view.task_facts(Some(&self.ask.audience)),
+            audience: Some(self.ask.audience.clone()),
+            entries: view.judge(std::slice::from_ref(&self.ask.access), Judged::New)?,
+            session: view.session_facts(),
+            behaviour: None,
+            signals: view.signals.as_ref().clone(),
+            ttl_asked: None,
+            registration: None,
+            approval: None,
+            glass: None,
+            opening: Some(OpeningFacts {
+                by: self.person.name().clone(),
+                initiated: view.initiator.name == *self.person.name(),
+                life_s: self.life.as_secs(),
+                uses_max: self.uses_max,
+                agent_class: class,
+            }),
+        })
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,144 @@
+//! What an open glass is good for, and what it never reaches.
+
+use carnet::pb::v1::target::Target;
+
+use super::*;
+use crate::support::ask::{AGENT, Granted, SECOND_AGENT, lifting, revocation};
+use crate::support::broker::{Setup, policy_with};
+use crate::support::pki::id;
+
+#[tokio::test]
+async fn it_is_good_for_just_the_access_that_it_names() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    opened(&world.gus().await, opening(&task)).await;
+    let to = |to: &[&str]| task.step("mail.send", &json!({ "to": to, "subject": "s", "body": "b" }));
+    for request in [to(&["mallory@evil.test"]), to(&["eve@evil.test", "mallory@evil.test"])] {
+        assert_eq!(agent.withheld(request).await.0, Outcome::Review);
+    }
+    let copied = task.step("mail.send", &json!({ "to": ["eve@evil.test"], "bcc": ["m@evil.test"], "body": "b" }));
+    assert_eq!(agent.withheld(copied).await.0, Outcome::Review, "another sink");
+    let beside = vec![access("mail.send", &mail()), access("mail.search", &json!({ "query": "x" }))];
+    assert_eq!(agent.withheld(task.steps(&audience_of("mail.send"), beside)).await.0, Outcome::Review, "and more");
+    let (_, other) = world.of_ann().await;
+    assert_eq!(agent.withheld(to_eve(&other)).await.0, Outcome::Review, "another task");
+    // What decides nothing may differ: nobody who opens it knows the words of the message.
+    agent.granted(task.step("mail.send", &json!({ "to": ["eve@evil.test"], "subject": "x", "body": "y" }))).await;
+}
+
+#[tokio::test]
+async fn what_is_opened_for_a_sub_task_reaches_neither_parent_nor_sibling() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let helper = world.broker.caller(SECOND_AGENT).await;
+    let mut below = Vec::new();
+    for _ in 0..2 {
+        let request = v1::RegisterTaskRequest {
+            parent_task_id: task.id.clone(),
+            parent_task_handle: task.handle.clone(),
+            agent: id(SECOND_AGENT).to_string(),
+            initiator: String::new(),
+            ..world.broker.task("send a mail")
+        };
+        below.push(agent.open(request).await);
+    }
+    opened(&world.gus().await, opening(&below[0])).await;
+    assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Review, "its parent");
+    assert_eq!(helper.withheld(to_eve(&below[1])).await.0, Outcome::Review, "its sibling");
+    helper.granted(to_eve(&below[0])).await;
+}
+
+#[tokio::test]
+async fn two_for_the_same_do_not_add_up_and_uses_are_counted_whoever_asks_at_the_same_time() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let gus = world.gus().await;
+    opened(&gus, v1::OpenBreakGlassRequest { uses_max: 3, ..opening(&task) }).await;
+    let twice = (Code::FailedPrecondition, "BREAK_GLASS_OPEN".to_owned());
+    assert_eq!(code(gus.open_break_glass(opening(&task)).await), twice);
+    let (_, _, other) = world.broker.at_work().await;
+    opened(&world.ann().await, opening(&other)).await;
+
+    let tries: Vec<_> = (0..12)
+        .map(|_| {
+            let (agent, request) = (agent.unchecked(), to_eve(&task));
+            tokio::spawn(async move { agent.request_credential(request).await })
+        })
+        .collect();
+    let mut granted = 0;
+    for tried in tries {
+        let answer = tried.await.unwrap().unwrap();
+        granted += u32::from(!answer.token.is_empty());
+    }
+    assert_eq!(granted, 3);
+    assert_eq!(code(gus.open_break_glass(opening(&task)).await), twice, "it is used up, and what it granted lives");
+}
+
+#[tokio::test]
+async fn what_was_granted_through_it_lives_and_is_renewed_no_longer_than_it() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let life = Some(prost_types::Duration { seconds: 100, nanos: 0 });
+    let glass = opened(&world.gus().await, v1::OpenBreakGlassRequest { life, ..opening(&task) }).await;
+    let until = glass.until.unwrap().seconds;
+    let granted = agent.granted(to_eve(&task)).await;
+    let expires = |granted: &Granted| granted.claims()["exp"].as_i64().unwrap();
+    assert!(expires(&granted) <= until, "{} is after {until}", expires(&granted));
+    world.broker.advance(Duration::from_secs(60));
+    let renewed = Granted::renewed(agent.renew_credential(task.renewal(granted.id())).await.unwrap());
+    assert!(expires(&renewed) <= until);
+    assert_eq!(renewed.decision.break_glass_id, glass.break_glass_id);
+    let used = get(&world.gus().await, &glass.break_glass_id).await.unwrap();
+    assert_eq!(used.uses, 1, "a renewal is no use of its own");
+    world.broker.advance(Duration::from_secs(41));
+    assert_eq!(code(agent.renew_credential(task.renewal(granted.id())).await).0, Code::FailedPrecondition);
+    assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Review);
+}
+
+#[tokio::test]
+async fn a_denial_yields_to_it_only_where_its_policy_says_so() {
+    let denies = |more: &'static str| {
+        policy_with(move |path, text| match path {
+            "70-break-glass.cedar" => format!(
+                "{text}\n@id(\"no-eve\") @reason(\"FORBIDDEN\") @outcome(\"denied\") {more} forbid (principal, action == \
+                 Carnet::Action::\"send\", resource) when {{ context.sinks.addresses.contains(\"eve@evil.test\") }};"
+            ),
+            _ => text,
+        })
+    };
+    for (more, outcome) in [("", Outcome::Denied), ("@break_glass(\"overrides\")", Outcome::Granted)] {
+        let world = World::set_up(|_| {}, Setup { policy: denies(more), ..Setup::default() }).await;
+        let (agent, task) = world.of_ann().await;
+        assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Denied);
+        opened(&world.gus().await, opening(&task)).await;
+        let answer = agent.request_credential(to_eve(&task)).await.unwrap();
+        assert_eq!(answer.decision.unwrap().outcome(), outcome, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn it_reaches_no_blocked_agent_no_ended_task_and_no_other_bundle() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let ann = world.ann().await;
+    let glass = opened(&world.gus().await, opening(&task)).await;
+    let blocked = Target::Agent(id(AGENT).to_string());
+    ann.revoke(revocation(blocked.clone())).await.unwrap();
+    let (outcome, reasons) = agent.withheld(to_eve(&task)).await;
+    assert_eq!((outcome, reasons[0].as_str()), (Outcome::Denied, "BLOCKED"));
+    let refused = world.gus().await.open_break_glass(opening(&task)).await.unwrap();
+    assert_eq!(codes(&refused.decision.unwrap()), ["BLOCKED"]);
+    // What was opened before does not come back with the lifting of the block.
+    ann.lift_block(lifting(blocked)).await.unwrap();
+    assert_eq!(get(&ann, &glass.break_glass_id).await.unwrap().state(), BreakGlassState::Closed);
+    assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Review);
+
+    opened(&world.gus().await, opening(&task)).await;
+    let other = policy_with(|path, text| if path == "risk.toml" { format!("{text}\n# changed\n") } else { text });
+    world.broker.activate(&other).await;
+    assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Review, "under another bundle");
+    world.broker.orchestrator().await.cancel_task(task.cancel()).await.unwrap();
+    assert_eq!(agent.withheld(to_eve(&task)).await.0, Outcome::Denied);
+    let ended = world.gus().await.open_break_glass(opening(&task)).await.unwrap();
+    assert_eq!(codes(&ended.decision.unwrap()), ["TASK_ENDED"]);
+}
