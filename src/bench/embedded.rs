@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Ttl;
+use crate::notify::Notifier;
 use crate::policy::bundle::BundleFiles;
 use crate::server::doors::WorkloadDoor;
 use crate::server::folder::{Contents, DataFolder, FolderOptions};
@@ -122,6 +123,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        notifier: Notifier::default(),
         policy,
         activate: true,
     };

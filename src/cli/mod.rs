@@ -16,6 +16,7 @@ pub mod error;
 mod given;
 mod key;
 mod login;
+mod notify;
 pub mod output;
 mod person;
 mod policy;
@@ -78,6 +79,9 @@ enum Command {
     /// What waits for people: list it, look at it, approve or deny it.
     #[command(subcommand)]
     Approval(approval::Command),
+    /// Webhooks: what people's own systems were told.
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Evidence about risk.
     #[command(subcommand)]
     Signal(signal::Command),
@@ -161,6 +165,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Revoke(command) => revoke::run(command, out).await,
         Command::Block(command) => block::run(command, out).await,
         Command::Approval(command) => approval::run(command, out).await,
+        Command::Notify(command) => notify::run(command, out).await,
         Command::Signal(command) => signal::run(command, out).await,
         Command::ToolCall(command) => tool_call::run(command, out).await,
         Command::Verify(args) => verify::run(args, out).await,

@@ -174,6 +174,8 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.ApprovalService/AnswerApproval", &[HUMAN]),
     rpc("/carnet.v1.ApprovalService/WithdrawApproval", &[HUMAN]).ending(),
     rpc("/carnet.v1.ApprovalService/WatchApprovals", OVERSEERS).streaming(Stream::Endless),
+    overseen("/carnet.v1.NotificationService/ListDeliveries", &[Right::Read]),
+    rpc("/carnet.v1.NotificationService/TestWebhook", &[OPERATOR]),
     overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
     overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
     overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]).streaming(Stream::Finite),

@@ -92,6 +92,7 @@ impl Services {
         insert(&mut by_name, service::revocation::server(&edge));
         insert(&mut by_name, service::signal::server(&edge));
         insert(&mut by_name, service::approval::server(&edge));
+        insert(&mut by_name, service::notification::server(&edge));
         insert(&mut by_name, service::audit::server(&edge));
         insert(&mut by_name, service::policy::server(&edge));
         insert(&mut by_name, health);

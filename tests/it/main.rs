@@ -49,6 +49,7 @@ mod support;
 mod trust;
 mod vectors;
 mod watch;
+mod webhooks;
 mod witnesses;
 mod workload_api;
 

@@ -14,6 +14,7 @@ use crate::model::reason::ReasonCode;
 pub(in crate::grpc) mod approval;
 pub(in crate::grpc) mod audit;
 pub(in crate::grpc) mod credential;
+pub(in crate::grpc) mod notification;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;
 pub(in crate::grpc) mod signal;

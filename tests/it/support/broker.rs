@@ -23,6 +23,7 @@ use carnet::journal::options::Options;
 use carnet::metrics::Metrics;
 use carnet::mint::ring::KeySettings;
 use carnet::model::time::Ttl;
+use carnet::notify::{Notifier, WebhookOptions};
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
 use carnet::server::doors::{BearerDoor, WorkloadDoor};
@@ -69,6 +70,8 @@ pub struct Setup {
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
+    /// Receivers of webhooks.
+    pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
     pub clock: Option<Clock>,
     /// How long SVIDs live.
@@ -90,6 +93,7 @@ impl Default for Setup {
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
+            webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
         }
@@ -173,6 +177,11 @@ impl TestBroker {
     /// From the next start on, another policy bundle is configured.
     pub fn configure(&mut self, policy: BundleFiles) {
         self.setup.policy = policy;
+    }
+
+    /// From the next start on, these receivers of webhooks are configured.
+    pub fn configure_webhooks(&mut self, webhooks: Vec<WebhookOptions>) {
+        self.setup.webhooks = webhooks;
     }
 
     /// Starts on the folder as it is now; `Err` says why it does not.
@@ -419,6 +428,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
         },
+        notifier: Notifier::new(setup.webhooks.clone(), &data.notices(), &clock, &entropy),
         clock,
         entropy,
         trust: trust.clone(),
