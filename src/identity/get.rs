@@ -81,7 +81,7 @@ where
     let whole = |answer: Response<Incoming>| async move {
         let status = answer.status().as_u16();
         let body = read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await?;
-        Ok((status, String::from_utf8(body).map_err(|_| GetError::Document)?))
+        Ok::<_, GetError>((status, String::from_utf8(body).map_err(|_| GetError::Document)?))
     };
     exchange_with(stream, request, whole).await
 }

@@ -86,7 +86,7 @@ pub struct WebhookName(String);
 
 /// A text that is no such name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("is not 1 to {NAME_CHARS_MAX} of a-z, 0-9 and `-`")]
+#[error("is not 1 to {} of a-z, 0-9 and `-`", NAME_CHARS_MAX)]
 pub struct ParseWebhookNameError;
 
 /// Longest name of a receiver.

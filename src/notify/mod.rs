@@ -143,7 +143,7 @@ impl Notifier {
     pub fn deliveries(&self, of: Option<&str>, most: usize) -> Vec<(WebhookName, Delivery)> {
         let wanted = self.0.iter().filter(|endpoint| of.is_none_or(|name| endpoint.name().as_str() == name));
         let tried = wanted.flat_map(|endpoint| {
-            endpoint.deliveries().into_iter().map(|delivery| (endpoint.name().clone(), delivery))
+            endpoint.deliveries().into_iter().map(move |delivery| (endpoint.name().clone(), delivery))
         });
         let mut tried: Vec<_> = tried.collect();
         // Those of one receiver are in order already, whatever the clock said.

@@ -53,7 +53,7 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
 
 /// The `webhook-id` of that event for that receiver. It is the same whenever it is made, and that of no other event.
 pub(in crate::notify) fn id_of(name: &WebhookName, recorded: &Recorded) -> String {
-    let parts = [name.as_str().as_bytes(), &[0], &recorded.position.to_be_bytes(), &recorded.stored];
+    let parts: [&[u8]; 4] = [name.as_str().as_bytes(), &[0], &recorded.position.to_be_bytes(), &recorded.stored];
     written_id(digest(&SHA256, &parts.concat()).as_ref())
 }
 

@@ -28,10 +28,15 @@ pub enum SecretError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// What stands in it is something else.
-    #[error("`{}` does not hold `{PREFIX}` and the base64 of {} to {} bytes", .0.display(), SECRET_BYTES.start(), SECRET_BYTES.end())]
+    #[error(
+        "`{}` does not hold `whsec_` and the base64 of {} to {} bytes",
+        .0.display(),
+        SECRET_BYTES.start(),
+        SECRET_BYTES.end()
+    )]
     Malformed(PathBuf),
     /// There is none, or there are too many.
-    #[error("there must be 1 to {WEBHOOK_SECRETS_MAX} secrets, and there are {0}")]
+    #[error("there must be 1 to {} secrets, and there are {}", WEBHOOK_SECRETS_MAX, .0)]
     Count(usize),
 }
 

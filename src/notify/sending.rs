@@ -64,6 +64,7 @@ impl Endpoint {
                         },
                         () = self.clock.reach(until.unwrap_or(Timestamp::MAX)), if until.is_some() => {}
                         () = tokio::time::sleep(LOOK_AGAIN), if until.is_some() => {}
+                        else => return,
                     }
                 }
             }

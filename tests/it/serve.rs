@@ -3,6 +3,7 @@
 mod doors;
 mod inspect;
 mod signalled;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fs;

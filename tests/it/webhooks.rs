@@ -1,6 +1,6 @@
 //! Webhooks: what receivers are told, that it is signed, that it arrives in the end, and that nobody waits for who does not listen.
 
-mod receiver;
+pub mod receiver;
 
 use std::time::Duration;
 
@@ -209,7 +209,7 @@ async fn a_restart_goes_on_where_it_was_and_a_new_receiver_begins_with_what_is_n
     let second = asked(&agent, &task, "mallory@evil.test").await;
     log(&broker, 2).await;
 
-    broker.configure_webhooks(vec![receiver.options("pager", &[SECRET]), late.options("late", &[SECRET])]);
+    broker.setup.webhooks = vec![receiver.options("pager", &[SECRET]), late.options("late", &[SECRET])];
     broker.restart().await;
     log(&broker, 2).await;
     broker.advance(A_WAIT);
@@ -237,7 +237,7 @@ async fn who_wants_no_more_is_told_nothing_until_it_is_configured_otherwise() {
     asked(&broker.agent().await, &task, "trudy@evil.test").await;
 
     let other = WebhookOptions { link_base: None, ..receiver.options("pager", &[SECRET]) };
-    broker.configure_webhooks(vec![other]);
+    broker.setup.webhooks = vec![other];
     broker.restart().await;
     let new = asked(&broker.agent().await, &task, "oscar@evil.test").await;
     let got = receiver.got(2).await;
@@ -309,7 +309,7 @@ async fn a_receiver_changes_from_one_secret_to_the_next_without_losing_a_notice(
     let got = receiver.got(1).await.remove(0);
     assert_eq!((got.signatures_by(SECRET), got.signatures_by(NEXT_SECRET)), (1, 1));
     assert_eq!(got.header("webhook-signature").split(' ').count(), 2);
-    broker.configure_webhooks(vec![receiver.options("pager", &[NEXT_SECRET])]);
+    broker.setup.webhooks = vec![receiver.options("pager", &[NEXT_SECRET])];
     broker.restart().await;
     asked(&broker.agent().await, &task, "mallory@evil.test").await;
     let got = receiver.got(2).await.remove(1);

@@ -38,7 +38,7 @@ use tonic::transport::Channel;
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
 use super::issuer::tls_door;
-use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon, told};
 use super::record::Record;
 
 /// The issuer of its tokens.
@@ -105,7 +105,8 @@ pub struct TestBroker {
     pub pki: Pki,
     /// The record, read through the operator's socket.
     pub record: Arc<Record>,
-    setup: Setup,
+    /// What it is started with the next time.
+    pub setup: Setup,
     folder: PathBuf,
     // Removed with the broker; `None` when the folder outlives it.
     _temporary: Option<TempDir>,
@@ -177,11 +178,6 @@ impl TestBroker {
     /// From the next start on, another policy bundle is configured.
     pub fn configure(&mut self, policy: BundleFiles) {
         self.setup.policy = policy;
-    }
-
-    /// From the next start on, these receivers of webhooks are configured.
-    pub fn configure_webhooks(&mut self, webhooks: Vec<WebhookOptions>) {
-        self.setup.webhooks = webhooks;
     }
 
     /// Starts on the folder as it is now; `Err` says why it does not.
@@ -469,17 +465,6 @@ fn data_of(folder: &Path) -> PathBuf {
 
 async fn operator_of(running: &Running) -> Channel {
     soon(connect_unix(running.operator_socket().unwrap())).await.unwrap()
-}
-
-/// An error with what caused it.
-fn told(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The policy bundle that Carnet ships, with the identities of the tests' trust domain. Its own tests name others, and are
