@@ -92,7 +92,10 @@ fn webhook(check: &mut Check, written: Webhook) -> Option<WebhookSettings> {
     let url = check.kept(&setting("url"), PostUrl::parse(&written.url.0, plain));
     let secrets = written.secret_files.len();
     if secrets == 0 || secrets > WEBHOOK_SECRETS_MAX {
-        check.problem(&setting("secret_files"), format!("must name 1 to {WEBHOOK_SECRETS_MAX} files, and names {secrets}"));
+        check.problem(
+            &setting("secret_files"),
+            format!("must name 1 to {WEBHOOK_SECRETS_MAX} files, and names {secrets}"),
+        );
     }
     let events = events(check, &setting("events"), written.events);
     if let Some(base) = &written.link_base {

@@ -106,15 +106,19 @@ impl Kept {
     }
 
     /// What to do next. `is_read` says that an event was read and not yet taken.
-    pub(in crate::notify) fn step(&self, now: Timestamp, is_read: bool) -> Step {
+    pub(in crate::notify) fn step(&mut self, now: Timestamp, is_read: bool) -> Step {
         if self.switched_off {
             return Step::End;
         }
-        let quiet = within_reach(self.quiet_until, now);
-        if quiet > now {
-            return Step::Wait { until: Some(quiet), reads: false };
+        // For good, or what was set by a clock that has been set back since would move away with it.
+        self.quiet_until = within_reach(self.quiet_until, now);
+        for waiting in &mut self.waiting {
+            waiting.due = within_reach(waiting.due, now);
         }
-        let due = |waiting: &&Waiting| within_reach(waiting.due, now) <= now;
+        if self.quiet_until > now {
+            return Step::Wait { until: Some(self.quiet_until), reads: false };
+        }
+        let due = |waiting: &&Waiting| waiting.due <= now;
         if let Some(waiting) = self.waiting.iter().filter(due).min_by_key(|waiting| waiting.position) {
             return Step::Again(*waiting);
         }
@@ -122,7 +126,7 @@ impl Kept {
         if is_read && room {
             return Step::Take;
         }
-        let until = self.waiting.iter().map(|waiting| within_reach(waiting.due, now)).min();
+        let until = self.waiting.iter().map(|waiting| waiting.due).min();
         Step::Wait { until, reads: room && !is_read }
     }
 

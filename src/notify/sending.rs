@@ -209,12 +209,7 @@ fn judged(answer: Result<PostAnswer, GetError>, now: Timestamp) -> Judged {
         Err(error) => {
             let timed_out = matches!(error, GetError::TimedOut(_));
             let problem = if timed_out { DeliveryProblem::TimedOut } else { DeliveryProblem::Unreachable };
-            return Judged {
-                outcome: DeliveryOutcome::TriedAgain,
-                problem: Some(problem),
-                status: None,
-                quiet: None,
-            };
+            return Judged { outcome: DeliveryOutcome::TriedAgain, problem: Some(problem), status: None, quiet: None };
         }
     };
     let outcome = match answer.status {

@@ -20,7 +20,9 @@ fn with(webhooks: &str) -> Result<Settings, ConfigError> {
 
 fn problems(webhooks: &str) -> Vec<String> {
     match with(webhooks).unwrap_err() {
-        ConfigError::Refused(problems) => problems.into_iter().map(|p| format!("{}: {}", p.setting, p.problem)).collect(),
+        ConfigError::Refused(problems) => {
+            problems.into_iter().map(|p| format!("{}: {}", p.setting, p.problem)).collect()
+        }
         other => panic!("not refused, but: {other:?}"),
     }
 }
@@ -62,7 +64,11 @@ fn what_cannot_be_told_is_refused_and_no_url_is_repeated() {
         ("a test", entry("a", good, "events = [\"test\"]"), "`test` is none of"),
         ("no events", entry("a", good, "events = []"), "it would be told nothing"),
         ("a link", entry("a", good, "link_base = \"http://h.example/\""), "webhooks `a`.link_base: is no `https`"),
-        ("too long", entry("a", good, "deadline = \"1m\""), "webhooks `a`.deadline: `1m` is not between `1s` and `25s`"),
+        (
+            "too long",
+            entry("a", good, "deadline = \"1m\""),
+            "webhooks `a`.deadline: `1m` is not between `1s` and `25s`",
+        ),
         ("twice", entry("a", good, "") + &entry("a", good, ""), "webhooks `a`: stands twice"),
         ("no secret", entry("a", good, "").replace("[\"/s\"]", "[]"), "must name 1 to 3 files, and names 0"),
         (

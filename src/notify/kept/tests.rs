@@ -57,7 +57,10 @@ fn a_clock_that_was_set_back_lets_nothing_wait_longer_than_the_longest_wait() {
     kept.later(later(101, 60));
     kept.quiet(NOW);
     let before = Timestamp::from_secs(1000);
-    assert_eq!(kept.step(before, false), Step::Wait { until: Some(before.after(AHEAD_MAX)), reads: false });
+    let until = before.after(AHEAD_MAX);
+    assert_eq!(kept.step(before, false), Step::Wait { until: Some(until), reads: false });
+    assert!(matches!(kept.step(before.after(AHEAD_MAX / 2), false), Step::Wait { until: Some(at), .. } if at == until));
+    assert!(matches!(kept.step(until, false), Step::Again(_)));
 }
 
 #[test]

@@ -96,7 +96,11 @@ fn only_what_people_wait_for_is_told() {
         ("denied", answered(Verdict::Denied, true), Some(NoticeType::ApprovalDecided)),
         ("one of two", answered(Verdict::Approved, false), None),
         ("nobody", answered(Verdict::Unanswered, true), Some(NoticeType::ApprovalExpired)),
-        ("withdrawn", Payload::ApprovalWithdrawn(pb::ApprovalWithdrawn::default()), Some(NoticeType::ApprovalWithdrawn)),
+        (
+            "withdrawn",
+            Payload::ApprovalWithdrawn(pb::ApprovalWithdrawn::default()),
+            Some(NoticeType::ApprovalWithdrawn),
+        ),
         ("suspended", reconsidered(Effect::Suspended), Some(NoticeType::GrantSuspended)),
         ("restored", reconsidered(Effect::Restored), Some(NoticeType::GrantRestored)),
         ("revoked", reconsidered(Effect::Revoked), Some(NoticeType::GrantRevoked)),
