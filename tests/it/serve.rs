@@ -424,9 +424,9 @@ async fn reflection_describes_the_contract_and_health_and_nothing_of_the_journal
         names,
         [
             "carnet.v1.ApprovalService",
-            "carnet.v1.NotificationService",
             "carnet.v1.AuditService",
             "carnet.v1.CredentialService",
+            "carnet.v1.NotificationService",
             "carnet.v1.PolicyService",
             "carnet.v1.RevocationService",
             "carnet.v1.SignalService",
