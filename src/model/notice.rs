@@ -115,3 +115,6 @@ impl fmt::Display for WebhookName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

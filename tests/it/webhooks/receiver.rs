@@ -231,12 +231,14 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared
     stream.read_exact(&mut body).await?;
     bytes.extend(&body);
     let got = Got { bytes, path, headers, body: String::from_utf8(body).unwrap() };
-    let _counted = Counted::new(shared);
+    let counted = Counted::new(shared);
     let next = shared.answers.lock().unwrap().pop_front();
     let answer = next.or_else(|| shared.otherwise.lock().unwrap().clone()).unwrap_or(Answer::status(200));
     shared.got.send_modify(|all| all.push(got));
     match answer {
         Answer::Status(status, lines) => {
+            // Who has the answer may come again at once.
+            drop(counted);
             let head = format!("HTTP/1.1 {status} X\r\n{lines}content-length: 2\r\nconnection: close\r\n\r\nok");
             stream.write_all(head.as_bytes()).await?;
             stream.shutdown().await
