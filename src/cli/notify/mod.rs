@@ -12,14 +12,14 @@ use crate::pb::v1;
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
     /// List what was tried lately, and how each receiver stands.
-    Log(log::Args),
+    Log(Box<log::Args>),
     /// Send one receiver a notice of the type `test`, once.
     Test(test::Args),
 }
 
 pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
     match command {
-        Command::Log(args) => log::run(args, out).await,
+        Command::Log(args) => log::run(*args, out).await,
         Command::Test(args) => test::run(args, out).await,
     }
 }

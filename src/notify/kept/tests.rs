@@ -108,7 +108,7 @@ async fn what_was_written_is_read_again_and_nothing_is_written_after_the_end() {
     files.write(|| kept.clone()).await.unwrap();
     assert_eq!(files.read().await.unwrap(), Some(kept.clone()));
     files.close().await;
-    files.write(|| self::kept()).await.unwrap();
+    files.write(self::kept).await.unwrap();
     assert_eq!(files.read().await.unwrap(), Some(kept));
     std::fs::write(place.dir.join("pager.json"), "{").unwrap();
     assert!(files.read().await.is_err());
