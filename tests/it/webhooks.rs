@@ -89,7 +89,7 @@ async fn what_waits_for_people_is_told_signed_and_without_a_word_of_anybody() {
     assert!(told["data"]["reasons"].as_array().unwrap().contains(&json!("SINK_UNSEEN")), "{told}");
     let link = format!("https://carnet.example.org/approvals/{}", decision.approval_id);
     assert_eq!(told["data"]["link"], link.as_str());
-    let bytes = String::from_utf8(got.bytes).unwrap();
+    let bytes = String::from_utf8(got.bytes.clone()).unwrap();
     for word in ["evil", "solved", "T-1000", "next step", "ann@", "mail", &task.handle, INTENT] {
         assert!(!bytes.contains(word), "`{word}` left the house: {bytes}");
     }
