@@ -49,6 +49,8 @@ pub mod metrics;
 #[cfg(feature = "broker")]
 pub mod mint;
 #[cfg(feature = "broker")]
+pub mod notify;
+#[cfg(feature = "broker")]
 pub mod policy;
 #[cfg(feature = "broker")]
 pub mod risk;

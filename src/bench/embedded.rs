@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::time::Ttl;
+use crate::notify::Notifier;
 use crate::policy::bundle::BundleFiles;
 use crate::server::doors::WorkloadDoor;
 use crate::server::folder::{Contents, DataFolder, FolderOptions};
@@ -124,6 +125,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        notifier: Notifier::default(),
         policy,
         activate: true,
     };

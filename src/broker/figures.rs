@@ -43,6 +43,7 @@ impl Broker {
     pub fn count_into(&self, metrics: &Metrics) {
         metrics.torn(self.0.torn_bytes);
         self.0.known.count_into(metrics.clone());
+        self.0.notifier.count_into(metrics);
     }
 
     /// What stands now.

@@ -17,6 +17,7 @@ use crate::journal::error::AppendError;
 use crate::journal::{Attending, Journal};
 use crate::mint::ring::KeyRing;
 use crate::model::time::Ttl;
+use crate::notify::Notifier;
 use crate::seal::handle::HandleKey;
 use crate::seal::sealer::Sealer;
 use crate::token::claims::Issuer;
@@ -54,6 +55,7 @@ mod hidden;
 mod hours;
 mod known;
 pub mod limit;
+pub mod notify;
 pub mod open;
 pub mod open_calls;
 pub mod pause;
@@ -106,6 +108,7 @@ struct Inner {
     keys: Arc<KeyRing>,
     known: Arc<Known>,
     journal: Journal,
+    notifier: Notifier,
     bundles: bundles::Bundles,
     limiter: Limiter,
     /// Of ends: who asks for too much else can still end it.

@@ -30,6 +30,7 @@ use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::KeyRing;
 use crate::model::reason::ReasonCode;
+use crate::notify::Notifier;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::bundle::BundleFiles;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub keys: Arc<KeyRing>,
     /// Where the journal lies.
     pub journal: Options,
+    /// Whom it tells what waits for people.
+    pub notifier: Notifier,
     /// The bundle that the configuration names.
     pub policy: BundleFiles,
     /// True when that bundle is activated whenever it is not the one in force; otherwise only when none is.
@@ -129,6 +132,7 @@ impl Broker {
             keys: parts.keys,
             known,
             journal,
+            notifier: parts.notifier,
             bundles,
             refusals: Refusals::default(),
             repeats: Repeats::default(),
@@ -137,6 +141,8 @@ impl Broker {
             torn_bytes: report.torn_bytes,
         }));
         broker.begin(parts.policy, parts.activate, &report).await?;
+        let size = *broker.0.journal.durable().borrow();
+        broker.0.notifier.begin(size).await;
         Ok(broker)
     }
 
@@ -201,6 +207,7 @@ impl Broker {
                 }
             }
         }
+        self.0.notifier.close().await;
         self.0.journal.clone().close().await;
     }
 

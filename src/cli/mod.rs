@@ -17,6 +17,7 @@ pub mod error;
 mod given;
 mod key;
 mod login;
+mod notify;
 pub mod output;
 mod person;
 mod policy;
@@ -82,6 +83,9 @@ enum Command {
     /// Break-glass: what people open for an agent in an emergency, and its review afterwards.
     #[command(subcommand)]
     BreakGlass(break_glass::Command),
+    /// Webhooks: what people's own systems were told.
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Evidence about risk.
     #[command(subcommand)]
     Signal(signal::Command),
@@ -166,6 +170,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Block(command) => block::run(command, out).await,
         Command::Approval(command) => approval::run(command, out).await,
         Command::BreakGlass(command) => break_glass::run(command, out).await,
+        Command::Notify(command) => notify::run(command, out).await,
         Command::Signal(command) => signal::run(command, out).await,
         Command::ToolCall(command) => tool_call::run(command, out).await,
         Command::Verify(args) => verify::run(args, out).await,

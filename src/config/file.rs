@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::people::People;
 use crate::config::quantity::{Size, Span};
+use crate::config::webhooks::Webhook;
 use crate::token::header::{SigningAlgorithm, TokenType};
 
 /// The whole file.
@@ -39,6 +40,8 @@ pub(super) struct File {
     pub(super) approvals: Approvals,
     #[serde(default)]
     pub(super) break_glass: BreakGlass,
+    #[serde(default)]
+    pub(super) webhooks: Vec<Webhook>,
     #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]

@@ -7,6 +7,7 @@ mod file;
 pub mod people;
 pub mod quantity;
 pub mod settings;
+pub mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;

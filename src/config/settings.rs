@@ -12,6 +12,7 @@ use crate::config::break_glass::{BreakGlassSettings, break_glass};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
+use crate::config::webhooks::{WebhookSettings, webhooks};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
 use crate::model::limits::{CONNECTIONS_DEFAULT, HANDSHAKE_SECONDS_DEFAULT, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub approvals: ApprovalSettings,
     /// How break-glass is opened.
     pub break_glass: BreakGlassSettings,
+    /// Whom it tells what waits for people.
+    pub webhooks: Vec<WebhookSettings>,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: Duration,
     /// The log.
@@ -222,6 +225,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let journal = check.journal(&file.journal);
     let approvals = approvals(&mut check, &file.approvals);
     let break_glass = break_glass(&mut check, &file.break_glass);
+    let webhooks = webhooks(&mut check, file.webhooks);
     let heartbeat = check.within(
         "revocation.heartbeat",
         file.revocation.heartbeat.unwrap_or(Span(HEARTBEAT_DEFAULT)),
@@ -244,6 +248,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             journal,
             approvals,
             break_glass,
+            webhooks,
             heartbeat: heartbeat.0,
             log: log?,
         })

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::mint::ring::KeySettings;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Ttl;
+use crate::notify::Notifier;
 use crate::policy::bundle::BundleFiles;
 use crate::server::doors::{TlsDoor, WorkloadDoor};
 use crate::server::folder::{DataFolder, FolderOptions};
@@ -227,6 +228,7 @@ async fn open_parts(
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        notifier: Notifier::default(),
         policy,
         // Whoever changes the folder of policies and starts again means it.
         activate: true,

@@ -184,6 +184,8 @@ pub const ROWS: &[Row] = &[
     // Who opened it may close it, whatever right it has still.
     rpc("/carnet.v1.BreakGlassService/CloseBreakGlass", &[HUMAN]).ending(),
     rpc("/carnet.v1.BreakGlassService/ReviewBreakGlass", &[HUMAN]),
+    overseen("/carnet.v1.NotificationService/ListDeliveries", &[Right::Read]),
+    rpc("/carnet.v1.NotificationService/TestWebhook", &[OPERATOR]),
     overseen("/carnet.v1.AuditService/SearchEvents", &[Right::Read]),
     overseen("/carnet.v1.AuditService/GetDecision", &[Right::Read]),
     overseen("/carnet.v1.AuditService/ExportEvents", &[Right::Read]).streaming(Stream::Finite),

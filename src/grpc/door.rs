@@ -93,6 +93,7 @@ impl Services {
         insert(&mut by_name, service::signal::server(&edge));
         insert(&mut by_name, service::approval::server(&edge));
         insert(&mut by_name, service::break_glass::server(&edge));
+        insert(&mut by_name, service::notification::server(&edge));
         insert(&mut by_name, service::audit::server(&edge));
         insert(&mut by_name, service::policy::server(&edge));
         insert(&mut by_name, health);

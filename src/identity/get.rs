@@ -5,10 +5,10 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::HOST;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -78,13 +78,26 @@ pub(in crate::identity) async fn exchange<S>(stream: S, request: Request<String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
-    let answered = async {
-        let answer = sender.send_request(request).await.map_err(GetError::Exchange)?;
+    let whole = |answer: Response<Incoming>| async move {
         let status = answer.status().as_u16();
         let body = read_body(answer.into_body(), DOCUMENT_BYTES_MAX).await?;
-        Ok((status, String::from_utf8(body).map_err(|_| GetError::Document)?))
+        Ok::<_, GetError>((status, String::from_utf8(body).map_err(|_| GetError::Document)?))
     };
+    exchange_with(stream, request, whole).await
+}
+
+/// One request over a connection that ends with it, and what is made of the answer.
+pub(in crate::identity) async fn exchange_with<S, T, F>(
+    stream: S,
+    request: Request<String>,
+    take: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<T, GetError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Result<T, GetError>>,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(GetError::Exchange)?;
+    let answered = async { take(sender.send_request(request).await.map_err(GetError::Exchange)?).await };
     let (mut answered, connection) = (pin!(answered), pin!(connection));
     tokio::select! {
         answer = &mut answered => answer,

@@ -1,6 +1,8 @@
 //! HTTPS and gRPC to servers that are known by an ordinary certificate: issuers of people's tokens, and Carnet's own door for
 //! people. The roots come from a file, the system's or an operator's; no redirect is followed.
 
+pub mod post;
+
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};

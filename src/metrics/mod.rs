@@ -50,6 +50,9 @@ pub struct Metrics {
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
     connections: IntCounterVec,
+    webhook_deliveries: IntCounterVec,
+    webhook_backlog: IntGaugeVec,
+    webhook_switched_off: IntGaugeVec,
 }
 
 /// A metric could not be made: two have one name, or a name is malformed.
@@ -101,6 +104,9 @@ pub struct Reading {
     pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
+    /// Each receiver of webhooks, by its name as the operator configured it: how many events wait to be told, and whether it wants no
+    /// more.
+    pub webhooks: Vec<(String, u64, bool)>,
 }
 
 /// How a connection attempt ended.
@@ -210,6 +216,18 @@ impl Metrics {
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
+            webhook_deliveries: {
+                let help = "Tries to tell a receiver of webhooks, by what came of them.";
+                counters(r, "carnet_webhook_deliveries_total", help, &["webhook", "outcome"])?
+            },
+            webhook_backlog: {
+                let help = "Events that a receiver of webhooks was not told yet, those not looked at included.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_webhook_backlog", help), &["webhook"])?)?
+            },
+            webhook_switched_off: {
+                let help = "1 once a receiver of webhooks has answered that it wants no more.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_webhook_switched_off", help), &["webhook"])?)?
+            },
             registry,
         })
     }
@@ -282,6 +300,11 @@ impl Metrics {
         self.connections.with_label_values(&[result]).inc();
     }
 
+    /// A receiver of webhooks was told something. `webhook` is its name as the operator configured it, `outcome` one of a closed list.
+    pub fn webhook_tried(&self, webhook: &str, outcome: &'static str) {
+        self.webhook_deliveries.with_label_values(&[webhook, outcome]).inc();
+    }
+
     /// What stands now.
     pub fn read(&self, reading: &Reading) {
         let set = |gauge: &IntGauge, value: Option<u64>| {
@@ -318,6 +341,10 @@ impl Metrics {
             set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
         }
         set(&self.policy_revision, reading.policy_revision);
+        for (name, backlog, switched_off) in &reading.webhooks {
+            set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
+            set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));
+        }
     }
 
     /// Everything, in the text format of Prometheus.

@@ -106,6 +106,8 @@ pub const WHATIF_DECISIONS_MAX: u64 = 100_000;
 pub const WHATIF_FLIPS_MAX: u64 = 10_000;
 /// Most what-ifs that run at a time at one door: each keeps a thread and the disk busy.
 pub const WHATIFS_MAX: usize = 1;
+/// Most secrets that a webhook is signed with: the present one, the next, and one that was forgotten.
+pub const WEBHOOK_SECRETS_MAX: usize = 3;
 /// Most policies of a bundle: ten times the size at which the cost of a decision is measured.
 pub const POLICIES_MAX: usize = 20_000;
 /// Life of a token in a band whose floor is `narrowed`, in seconds: one call, and then it is asked again.

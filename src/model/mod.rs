@@ -14,6 +14,7 @@ pub mod id;
 pub mod identity;
 pub mod json;
 pub mod limits;
+pub mod notice;
 pub mod person;
 pub mod provenance;
 pub mod reason;

@@ -12,6 +12,7 @@ use crate::identity::error::IdentityError;
 use crate::journal::error::JournalError;
 use crate::metrics::MetricsError;
 use crate::mint::error::KeyRingError;
+use crate::model::notice::WebhookName;
 use crate::policy::error::BundleError;
 use crate::seal::error::SealError;
 
@@ -99,6 +100,15 @@ pub enum ServerError {
         /// Why, where the system said so.
         #[source]
         cause: Option<io::Error>,
+    },
+    /// A receiver of webhooks cannot be told.
+    #[error("the webhook `{name}` cannot be used")]
+    Webhook {
+        /// Its name.
+        name: WebhookName,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The broker does not open.
     #[error("the broker does not open")]

@@ -17,6 +17,7 @@ use crate::journal;
 use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::{KeyRing, KeySettings};
+use crate::notify::NotifyFolder;
 use crate::seal::handle::HandleKey;
 use crate::seal::sealer::{KeyFiles, Sealer};
 use crate::server::error::ServerError;
@@ -95,6 +96,12 @@ impl DataFolder {
     #[must_use]
     pub fn signing_keys(&self) -> PathBuf {
         self.root.join("keys")
+    }
+
+    /// Where it is kept how far receivers of webhooks were told.
+    #[must_use]
+    pub fn notices(&self) -> NotifyFolder {
+        NotifyFolder { dir: self.root.join("notify"), disk: Arc::clone(&self.disk) }
     }
 
     /// Marks the folder as that of a dev broker, for good. Blocking I/O.

@@ -10,3 +10,4 @@ pub mod operator;
 mod people;
 pub mod serve;
 pub mod start;
+mod webhooks;

@@ -26,6 +26,7 @@ use crate::identity::trust::{AcceptedDomains, Trust, TrustOptions};
 use crate::journal::open::OpenReport;
 use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
+use crate::notify::{Notifier, WebhookOptions};
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
 use crate::server::descriptors::{self, Doors};
 use crate::server::doors::{BearerDoor, TlsDoor, WorkloadDoor};
@@ -34,6 +35,7 @@ use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::people;
 use crate::server::start::{Drained, Parts, Running, start};
+use crate::server::webhooks;
 
 /// Everything that can be checked before anything is written or listened at.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct Checked {
     bearer: Option<ServerCertificate>,
     people: Option<People>,
     people_door: Option<ServerCertificate>,
+    webhooks: Vec<WebhookOptions>,
 }
 
 /// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
@@ -85,6 +88,7 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let bearer = settings.bearer.as_ref().map(|bearer| certificates.load(&bearer.certificate)).transpose()?;
     let people_door = settings.people.door.as_ref().map(|door| certificates.load(&door.certificate)).transpose()?;
     let people = people::people(&settings.people, &options.clock)?;
+    let webhooks = webhooks::webhooks(&settings.webhooks)?;
     let trust = Trust::connect(options).await?;
     if bearer.is_some() {
         trust.connect_jwt(settings.workloads.connect_timeout).await?;
@@ -93,7 +97,7 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let people_door = people_door.map(|files| files.map_or_else(svid, ServerCertificate::Files));
-    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door })
+    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door, webhooks })
 }
 
 /// The certificates of all doors: several may present the same.
@@ -173,10 +177,11 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, https, bearer, people, people_door } = self;
+        let Self { settings, folder, policy, trust, https, bearer, people, people_door, webhooks } = self;
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
+        let folder_of_notices = folder.notices();
         let opened = spawn_blocking(move || folder.open(options, &time, &random)).await;
         let contents = opened.map_err(ServerError::Thread)??;
         let operator = operator::bind(&settings.operator_socket).await?;
@@ -207,6 +212,7 @@ impl Checked {
             Some((at, certificate)) => Some(door(at.listen, certificate).await?),
             None => None,
         };
+        let notifier = Notifier::new(webhooks, &folder_of_notices, &clock, &entropy);
         let (limits, asked) = (settings.limits, settings.approvals);
         let glass = settings.break_glass;
         let broker = open::Parts {
@@ -242,6 +248,7 @@ impl Checked {
             handles: contents.handles,
             keys: contents.keys,
             journal: contents.journal,
+            notifier,
             policy,
             activate: false,
         };

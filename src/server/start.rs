@@ -131,8 +131,11 @@ pub async fn start(parts: Parts) -> Result<Running, ServerError> {
     }
     let door = services.door(Entrance::Workloads);
     doors.spawn(doors::workloads(workloads, door, acceptor, metrics.clone(), end.clone()));
-    let keeping =
-        vec![tokio::spawn(broker.clone().run_sweeps()), tokio::spawn(tell_health(broker.clone(), reporter, end))];
+    let keeping = vec![
+        tokio::spawn(broker.clone().run_sweeps()),
+        tokio::spawn(broker.clone().run_notifications()),
+        tokio::spawn(tell_health(broker.clone(), reporter, end)),
+    ];
     Ok(Running { addresses, broker, metrics, ending, doors, keeping, drain_timeout, operator })
 }
 
@@ -220,13 +223,14 @@ async fn tell_health(broker: Broker, reporter: HealthReporter, end: watch::Recei
 }
 
 /// What the health service knows by name; the empty name is the broker as a whole.
-const HEALTH_SERVICES: [&str; 8] = [
+const HEALTH_SERVICES: [&str; 9] = [
     "",
     "carnet.v1.TaskService",
     "carnet.v1.CredentialService",
     "carnet.v1.RevocationService",
     "carnet.v1.SignalService",
     "carnet.v1.ApprovalService",
+    "carnet.v1.NotificationService",
     "carnet.v1.AuditService",
     "carnet.v1.PolicyService",
 ];
@@ -305,6 +309,7 @@ fn look(
             workload_api_failures: Some(status.failures),
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
+            webhooks: broker.webhook_figures(),
         }
     })
 }

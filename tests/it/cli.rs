@@ -56,7 +56,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 48] = [
+const COMMANDS: [&str; 50] = [
     "dev",
     "demo",
     "serve",
@@ -80,6 +80,8 @@ const COMMANDS: [&str; 48] = [
     "revoke everything",
     "block list",
     "block lift",
+    "notify log",
+    "notify test",
     "signal report",
     "tool-call report",
     "verify",

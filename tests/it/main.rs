@@ -50,6 +50,7 @@ mod support;
 mod trust;
 mod vectors;
 mod watch;
+mod webhooks;
 mod witnesses;
 mod workload_api;
 

@@ -3,6 +3,7 @@
 mod doors;
 mod inspect;
 mod signalled;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -426,6 +427,7 @@ async fn reflection_describes_the_contract_and_health_and_nothing_of_the_journal
             "carnet.v1.AuditService",
             "carnet.v1.BreakGlassService",
             "carnet.v1.CredentialService",
+            "carnet.v1.NotificationService",
             "carnet.v1.PolicyService",
             "carnet.v1.RevocationService",
             "carnet.v1.SignalService",

@@ -15,6 +15,7 @@ pub(in crate::grpc) mod approval;
 pub(in crate::grpc) mod audit;
 pub(in crate::grpc) mod break_glass;
 pub(in crate::grpc) mod credential;
+pub(in crate::grpc) mod notification;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;
 pub(in crate::grpc) mod signal;

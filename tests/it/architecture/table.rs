@@ -43,6 +43,7 @@ pub const ROOMS: &[Room] = &[
     room("journal", &["model", "pb", "disk", "audit"]),
     room("token", &["model", "jose"]),
     room("mint", &["model", "pb", "entropy", "token", "policy", "journal"]),
+    room("notify", &["model", "pb", "clock", "entropy", "metrics", "disk", "identity", "journal"]),
     wiring("broker"),
     room("verifier", &["model", "clock", "jose", "token", "pb"]),
     room("grpc", &["model", "clock", "identity", "audit", "broker", "pb", "metrics"]),

@@ -23,6 +23,7 @@ use carnet::journal::options::Options;
 use carnet::metrics::Metrics;
 use carnet::mint::ring::KeySettings;
 use carnet::model::time::Ttl;
+use carnet::notify::{Notifier, WebhookOptions};
 use carnet::pb::v1;
 use carnet::policy::bundle::BundleFiles;
 use carnet::server::doors::{BearerDoor, WorkloadDoor};
@@ -37,7 +38,7 @@ use tonic::transport::Channel;
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
 use super::issuer::tls_door;
-use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon};
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon, told};
 use super::record::Record;
 
 /// The issuer of its tokens.
@@ -69,6 +70,8 @@ pub struct Setup {
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
+    /// Receivers of webhooks.
+    pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
     pub clock: Option<Clock>,
     /// How long SVIDs live.
@@ -90,6 +93,7 @@ impl Default for Setup {
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
+            webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
         }
@@ -101,7 +105,8 @@ pub struct TestBroker {
     pub pki: Pki,
     /// The record, read through the operator's socket.
     pub record: Arc<Record>,
-    setup: Setup,
+    /// What it is started with the next time.
+    pub setup: Setup,
     folder: PathBuf,
     // Removed with the broker; `None` when the folder outlives it.
     _temporary: Option<TempDir>,
@@ -420,6 +425,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             approvals: setup.approvals,
             glass: carnet::broker::glasses::GlassSettings::DEFAULT,
         },
+        notifier: Notifier::new(setup.webhooks.clone(), &data.notices(), &clock, &entropy),
         clock,
         entropy,
         trust: trust.clone(),
@@ -460,17 +466,6 @@ fn data_of(folder: &Path) -> PathBuf {
 
 async fn operator_of(running: &Running) -> Channel {
     soon(connect_unix(running.operator_socket().unwrap())).await.unwrap()
-}
-
-/// An error with what caused it.
-fn told(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The policy bundle that Carnet ships, with the identities of the tests' trust domain. Its own tests name others, and are

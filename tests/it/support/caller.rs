@@ -11,6 +11,7 @@ use carnet::pb::v1::approval_service_client::ApprovalServiceClient;
 use carnet::pb::v1::audit_service_client::AuditServiceClient;
 use carnet::pb::v1::break_glass_service_client::BreakGlassServiceClient;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
+use carnet::pb::v1::notification_service_client::NotificationServiceClient;
 use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
@@ -157,6 +158,7 @@ impl Caller {
         policy: PolicyServiceClient,
         approvals: ApprovalServiceClient,
         break_glass: BreakGlassServiceClient,
+        notifications: NotificationServiceClient,
     }
 
     calls! {

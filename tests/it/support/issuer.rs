@@ -1,6 +1,7 @@
 //! An issuer of OpenID Connect that does as a test says: discovery and keys over HTTPS on loopback, and tokens with any defect.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -69,8 +70,17 @@ impl WebIdentity {
         Self { folder, config: Arc::new(config) }
     }
 
+    /// Who vouches for it.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     pub fn roots(&self) -> WebRoots {
-        WebRoots::load(Some(&self.folder.path().join("ca.pem"))).unwrap()
+        WebRoots::load(Some(&self.ca_file())).unwrap()
+    }
+
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
     }
 }
 

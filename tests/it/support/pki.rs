@@ -150,6 +150,17 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, what).await.expect("it takes too long")
 }
 
+/// An error with what caused it.
+pub fn told(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Waits for something that happens by itself.
 pub async fn eventually(what: impl Fn() -> bool) {
     soon(async {

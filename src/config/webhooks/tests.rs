@@ -1,0 +1,87 @@
+//! What is written of receivers, and what is refused.
+
+use crate::config::settings::Settings;
+use crate::config::{ConfigError, Environment, parse};
+
+use super::*;
+
+const LEAST: &str = r#"
+data_dir = "/d"
+policy_dir = "/p"
+issuer = "https://carnet.example.org"
+[workloads]
+trust_domains = ["example.org"]
+endpoint_socket = "unix:///s"
+"#;
+
+fn with(webhooks: &str) -> Result<Settings, ConfigError> {
+    parse(&format!("{LEAST}\n{webhooks}"), &Environment::new())
+}
+
+fn problems(webhooks: &str) -> Vec<String> {
+    match with(webhooks).unwrap_err() {
+        ConfigError::Refused(problems) => {
+            problems.into_iter().map(|p| format!("{}: {}", p.setting, p.problem)).collect()
+        }
+        other => panic!("not refused, but: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_not_said_takes_its_default_and_the_example_loads() {
+    let least = with("[[webhooks]]\nname = \"a\"\nurl = \"https://h.example/x\"\nsecret_files = [\"/s\"]\n").unwrap();
+    let webhook = &least.webhooks[0];
+    assert_eq!((webhook.events.as_slice(), webhook.deadline), (NoticeType::ALL.as_slice(), DEADLINE_DEFAULT));
+    assert_eq!((webhook.ca_file.as_ref(), webhook.link_base.as_ref()), (None, None));
+
+    let shipped = include_str!("../../../deploy/config/carnet.toml");
+    let lines = shipped.lines().skip_while(|line| !line.starts_with("#   [[webhooks]]"));
+    let lines = lines.map_while(|line| line.strip_prefix("#   "));
+    let example = lines.fold(String::new(), |text, line| text + line + "\n");
+    let example = with(&example).unwrap();
+    assert_eq!(example.webhooks[0].name.as_str(), "pager");
+    assert_eq!(example.webhooks[0].events, [NoticeType::ApprovalPending, NoticeType::ApprovalExpired]);
+    assert_eq!(example.webhooks[0].secret_files.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_and_no_url_is_repeated() {
+    let entry = |name: &str, url: &str, rest: &str| {
+        format!("[[webhooks]]\nname = \"{name}\"\nurl = \"{url}\"\nsecret_files = [\"/s\"]\n{rest}\n")
+    };
+    let good = "https://h.example/sesame";
+    for (name, text, expected) in [
+        ("a name", entry("Pager Duty", good, ""), "webhooks `Pager Duty`: is not 1 to 32"),
+        ("a path as name", entry("../a", good, ""), "webhooks `../a`: is not 1 to 32"),
+        ("plain", entry("a", "http://127.0.0.1/sesame", ""), "webhooks `a`.url: is not `https`"),
+        ("a user", entry("a", "https://u:sesame@h.example/", ""), "webhooks `a`.url: is no `https` URL"),
+        (
+            "plain to elsewhere",
+            entry("a", "http://h.example/sesame", "danger_plain_http_to_loopback = true"),
+            "webhooks `a`.url: is `http`, which may only go to a loopback address",
+        ),
+        ("an event", entry("a", good, "events = [\"approval.made\"]"), "`approval.made` is none of approval.pending"),
+        ("a test", entry("a", good, "events = [\"test\"]"), "`test` is none of"),
+        ("no events", entry("a", good, "events = []"), "it would be told nothing"),
+        ("a link", entry("a", good, "link_base = \"http://h.example/\""), "webhooks `a`.link_base: is no `https`"),
+        (
+            "too long",
+            entry("a", good, "deadline = \"1m\""),
+            "webhooks `a`.deadline: `1m` is not between `1s` and `25s`",
+        ),
+        ("twice", entry("a", good, "") + &entry("a", good, ""), "webhooks `a`: stands twice"),
+        ("no secret", entry("a", good, "").replace("[\"/s\"]", "[]"), "must name 1 to 3 files, and names 0"),
+        (
+            "too many",
+            (0..=WEBHOOKS_MAX).map(|n| entry(&format!("a{n}"), good, "")).collect(),
+            "webhooks: has more than 16 entries",
+        ),
+    ] {
+        let problems = problems(&text).join("\n");
+        assert!(problems.contains(expected), "{name}: {problems}");
+        assert!(!problems.contains("sesame"), "{name}: {problems}");
+    }
+    let plain = entry("a", "http://127.0.0.1:8080/in", "danger_plain_http_to_loopback = true");
+    let settings = with(&plain).unwrap();
+    assert!(!format!("{settings:?}").contains("/in"), "{settings:?}");
+}

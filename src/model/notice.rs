@@ -1,0 +1,120 @@
+//! What people's own systems are told of, and the name by which a receiver is known.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The type of a notice, as receivers read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NoticeType {
+    /// People are asked about a request.
+    #[serde(rename = "approval.pending")]
+    ApprovalPending,
+    /// It was approved or denied.
+    #[serde(rename = "approval.decided")]
+    ApprovalDecided,
+    /// Nobody answered in time.
+    #[serde(rename = "approval.expired")]
+    ApprovalExpired,
+    /// An approval was taken back.
+    #[serde(rename = "approval.withdrawn")]
+    ApprovalWithdrawn,
+    /// A live grant was decided again, and is suspended.
+    #[serde(rename = "grant.suspended")]
+    GrantSuspended,
+    /// It was decided again, and is live again.
+    #[serde(rename = "grant.restored")]
+    GrantRestored,
+    /// It was decided again, and is over.
+    #[serde(rename = "grant.revoked")]
+    GrantRevoked,
+    /// Another policy bundle is in force.
+    #[serde(rename = "policy.activated")]
+    PolicyActivated,
+    /// Somebody tries whether it arrives.
+    #[serde(rename = "test")]
+    Test,
+}
+
+/// A text that names no type of notices.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is none of {}", NoticeType::ALL.map(NoticeType::as_str).join(", "))]
+pub struct UnknownNoticeError;
+
+impl NoticeType {
+    /// All that events bring about; a test comes by request alone.
+    pub const ALL: [Self; 8] = [
+        Self::ApprovalPending,
+        Self::ApprovalDecided,
+        Self::ApprovalExpired,
+        Self::ApprovalWithdrawn,
+        Self::GrantSuspended,
+        Self::GrantRestored,
+        Self::GrantRevoked,
+        Self::PolicyActivated,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ApprovalPending => "approval.pending",
+            Self::ApprovalDecided => "approval.decided",
+            Self::ApprovalExpired => "approval.expired",
+            Self::ApprovalWithdrawn => "approval.withdrawn",
+            Self::GrantSuspended => "grant.suspended",
+            Self::GrantRestored => "grant.restored",
+            Self::GrantRevoked => "grant.revoked",
+            Self::PolicyActivated => "policy.activated",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl FromStr for NoticeType {
+    type Err = UnknownNoticeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|each| each.as_str() == text).ok_or(UnknownNoticeError)
+    }
+}
+
+/// The name of a receiver: a file and figures are named by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WebhookName(String);
+
+/// A text that is no such name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not 1 to {} of a-z, 0-9 and `-`", NAME_CHARS_MAX)]
+pub struct ParseWebhookNameError;
+
+/// Longest name of a receiver.
+const NAME_CHARS_MAX: usize = 32;
+
+impl WebhookName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WebhookName {
+    type Err = ParseWebhookNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let fits = !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.chars().all(known);
+        if fits { Ok(Self(text.to_owned())) } else { Err(ParseWebhookNameError) }
+    }
+}
+
+impl fmt::Display for WebhookName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! What is told of an event: its type, ids, times and reason codes. Thin, because it goes to systems of others: whoever wants to know
+//! more asks the broker, and is asked who he is. Nothing that people or agents wrote is in it, and no value, handle or token.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::journal::projection::Recorded;
+use crate::model::notice::{NoticeType, WebhookName};
+use crate::model::reason::ReasonCode;
+use crate::model::risk::Band;
+use crate::model::time::Timestamp;
+use crate::pb::journal as pb;
+use crate::pb::journal::approval_answered::Verdict;
+use crate::pb::journal::event::Payload;
+use crate::pb::journal::grant_reconsidered::Effect;
+use crate::pb::v1;
+
+/// Bytes of the digest that an id is made of.
+const ID_BYTES: usize = 16;
+
+/// What is posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::notify) struct Notice {
+    /// The `webhook-id`.
+    pub(in crate::notify) id: String,
+    pub(in crate::notify) kind: NoticeType,
+    /// JSON.
+    pub(in crate::notify) body: String,
+}
+
+/// The type of the notice that an event is told by, if it is.
+pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
+    match event.payload.as_ref()? {
+        Payload::CredentialDecided(e) => e.asked_people.is_some().then_some(NoticeType::ApprovalPending),
+        Payload::ApprovalAnswered(e) => match e.verdict() {
+            Verdict::Approved | Verdict::Denied => e.settles.then_some(NoticeType::ApprovalDecided),
+            Verdict::Unanswered => Some(NoticeType::ApprovalExpired),
+            Verdict::Unspecified => None,
+        },
+        Payload::ApprovalWithdrawn(_) => Some(NoticeType::ApprovalWithdrawn),
+        Payload::GrantReconsidered(e) => match e.effect() {
+            Effect::Suspended => Some(NoticeType::GrantSuspended),
+            Effect::Restored => Some(NoticeType::GrantRestored),
+            Effect::Revoked => Some(NoticeType::GrantRevoked),
+            Effect::Kept | Effect::Unspecified => None,
+        },
+        Payload::PolicyActivated(_) => Some(NoticeType::PolicyActivated),
+        _ => None,
+    }
+}
+
+/// The `webhook-id` of that event for that receiver. It is the same whenever it is made, and that of no other event.
+pub(in crate::notify) fn id_of(name: &WebhookName, recorded: &Recorded) -> String {
+    let parts: [&[u8]; 4] = [name.as_str().as_bytes(), &[0], &recorded.position.to_be_bytes(), &recorded.stored];
+    written_id(digest(&SHA256, &parts.concat()).as_ref())
+}
+
+/// An id of these bytes, of which the first count.
+pub(in crate::notify) fn written_id(bytes: &[u8]) -> String {
+    bytes.iter().take(ID_BYTES).fold("msg_".to_owned(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+/// What is told of an event; `None` of one that is not told.
+pub(in crate::notify) fn notice(name: &WebhookName, recorded: &Recorded, link_base: Option<&str>) -> Option<Notice> {
+    let kind = kind_of(&recorded.event)?;
+    let mut data = data(recorded.event.payload.as_ref()?, link_base)?;
+    data.insert("position".to_owned(), recorded.position.into());
+    Some(Notice { id: id_of(name, recorded), kind, body: body(kind, recorded.time, data) })
+}
+
+/// A notice by which somebody tries whether it arrives.
+pub(in crate::notify) fn test(id: String, name: &WebhookName, now: Timestamp) -> Notice {
+    let data = Map::from_iter([("webhook".to_owned(), name.as_str().into())]);
+    Notice { id, kind: NoticeType::Test, body: body(NoticeType::Test, now, data) }
+}
+
+fn body(kind: NoticeType, time: Timestamp, data: Map<String, Value>) -> String {
+    json!({ "type": kind.as_str(), "timestamp": rfc3339(time), "data": data }).to_string()
+}
+
+fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>> {
+    let mut told = Told { data: Map::new(), link_base };
+    match payload {
+        Payload::CredentialDecided(e) => {
+            let asked = e.asked_people.as_ref()?;
+            told.approval(&e.approval_id, &e.task_id);
+            told.text("agent", &e.agent);
+            told.text("replaces", &asked.replaces);
+            told.value("answer_by", rfc3339(Timestamp::from_millis(asked.answer_by_ms)).into());
+            let decision = e.decision.as_ref()?;
+            told.decision(decision);
+            told.value("approvals_needed", decision.approvals_needed.into());
+        }
+        Payload::ApprovalAnswered(e) => {
+            told.approval(&e.approval_id, &e.task_id);
+            told.text("decision_id", &e.decision_id);
+            let verdict = match e.verdict() {
+                Verdict::Approved => "approved",
+                Verdict::Denied => "denied",
+                Verdict::Unanswered => "unanswered",
+                Verdict::Unspecified => return None,
+            };
+            told.text("verdict", verdict);
+        }
+        Payload::ApprovalWithdrawn(e) => {
+            told.approval(&e.approval_id, &e.task_id);
+            told.text("grant_id", &e.grant_id);
+        }
+        Payload::GrantReconsidered(e) => {
+            told.text("task_id", &e.task_id);
+            told.text("grant_id", &e.grant_id);
+            told.text("trigger", &e.trigger);
+            if let Some(decision) = &e.decision {
+                told.decision(decision);
+            }
+        }
+        Payload::PolicyActivated(e) => {
+            told.text("policy_digest", &e.digest);
+            told.value("policy_revision", e.revision.into());
+        }
+        _ => return None,
+    }
+    Some(told.data)
+}
+
+/// What is told, as it is put together: member by member, so that nothing is in it that was not meant.
+struct Told<'a> {
+    data: Map<String, Value>,
+    link_base: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn value(&mut self, name: &str, value: Value) {
+        self.data.insert(name.to_owned(), value);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.value(name, text.into());
+        }
+    }
+
+    fn approval(&mut self, id: &str, task: &str) {
+        self.text("approval_id", id);
+        self.text("task_id", task);
+        if let Some(base) = self.link_base {
+            self.value("link", format!("{base}{id}").into());
+        }
+    }
+
+    fn decision(&mut self, decision: &pb::Decision) {
+        self.text("decision_id", &decision.decision_id);
+        let outcome = match v1::Outcome::try_from(decision.outcome) {
+            Ok(v1::Outcome::Granted) => "granted",
+            Ok(v1::Outcome::Narrowed) => "narrowed",
+            Ok(v1::Outcome::StepUp) => "step_up",
+            Ok(v1::Outcome::Review) => "review",
+            Ok(v1::Outcome::Denied) => "denied",
+            Ok(v1::Outcome::Unspecified) | Err(_) => "",
+        };
+        self.text("outcome", outcome);
+        let band = match v1::Band::try_from(decision.band) {
+            Ok(v1::Band::Low) => Band::Low.as_str(),
+            Ok(v1::Band::Elevated) => Band::Elevated.as_str(),
+            Ok(v1::Band::High) => Band::High.as_str(),
+            Ok(v1::Band::Critical) => Band::Critical.as_str(),
+            Ok(v1::Band::Unspecified) | Err(_) => "",
+        };
+        self.text("band", band);
+        // Codes are a closed list: what is not on it is no code.
+        let mut codes: Vec<&str> = Vec::new();
+        for code in decision.reasons.iter().filter_map(|reason| reason.code.parse::<ReasonCode>().ok()) {
+            if !codes.contains(&code.as_str()) {
+                codes.push(code.as_str());
+            }
+        }
+        self.value("reasons", codes.into());
+    }
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    let nanos = i128::from(at.as_millis()) * 1_000_000;
+    let written = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|at| at.format(&Rfc3339).ok());
+    written.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

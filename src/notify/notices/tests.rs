@@ -1,0 +1,133 @@
+//! What is told of events, and what is not.
+
+use bytes::Bytes;
+
+use super::*;
+
+const LINKS: &str = "https://carnet.example.org/approvals/";
+
+fn recorded(payload: Payload) -> Recorded {
+    let event = pb::Event { payload: Some(payload), ..pb::Event::default() };
+    let time = Timestamp::from_millis(1_795_000_000_250);
+    Recorded { position: 7, stream_version: 1, time, event, stored: Bytes::from_static(b"stored") }
+}
+
+fn decision(code: &str) -> pb::Decision {
+    let reason = |code: &str| pb::Reason { code: code.to_owned(), access: Some(0), policy: "secret-policy".to_owned() };
+    pb::Decision {
+        decision_id: "the-decision".to_owned(),
+        question: "request".to_owned(),
+        outcome: v1::Outcome::Review.into(),
+        reasons: vec![reason(code), reason(code), reason("free text")],
+        band: v1::Band::High.into(),
+        approvals_needed: 2,
+        sealed: Bytes::from_static(b"secret"),
+        ..pb::Decision::default()
+    }
+}
+
+fn asked() -> pb::CredentialDecided {
+    pb::CredentialDecided {
+        task_id: "the-task".to_owned(),
+        request_id: "secret-request".to_owned(),
+        audience: "secret-audience".to_owned(),
+        decision: Some(decision("SINK_UNSEEN")),
+        agent: "spiffe://example.org/agent/a".to_owned(),
+        initiator: "secret-initiator".to_owned(),
+        approval_id: "the-approval".to_owned(),
+        asked_people: Some(pb::AskedPeople {
+            covers: Bytes::from_static(b"secret"),
+            answer_by_ms: 1_795_000_060_000,
+            replaces: String::new(),
+            sealed_doubts: Bytes::from_static(b"secret"),
+        }),
+        ..pb::CredentialDecided::default()
+    }
+}
+
+fn told(payload: Payload, links: Option<&str>) -> Value {
+    let notice = notice(&"pager".parse().unwrap(), &recorded(payload), links).unwrap();
+    assert!(!notice.body.contains("secret") && !notice.body.contains("free text"), "{}", notice.body);
+    serde_json::from_str(&notice.body).unwrap()
+}
+
+#[test]
+fn of_what_waits_for_people_ids_times_and_codes_are_told() {
+    let expected = json!({
+        "type": "approval.pending",
+        "timestamp": "2026-11-18T11:06:40.25Z",
+        "data": {
+            "position": 7, "approval_id": "the-approval", "task_id": "the-task", "decision_id": "the-decision",
+            "agent": "spiffe://example.org/agent/a", "outcome": "review", "band": "high",
+            "reasons": ["SINK_UNSEEN"], "approvals_needed": 2, "answer_by": "2026-11-18T11:07:40Z",
+            "link": "https://carnet.example.org/approvals/the-approval",
+        },
+    });
+    assert_eq!(told(Payload::CredentialDecided(asked()), Some(LINKS)), expected);
+    let without = told(Payload::CredentialDecided(asked()), None);
+    assert!(without["data"].get("link").is_none());
+}
+
+#[test]
+fn only_what_people_wait_for_is_told() {
+    let answered = |verdict: Verdict, settles| {
+        let answered = pb::ApprovalAnswered {
+            approval_id: "the-approval".to_owned(),
+            verdict: verdict.into(),
+            settles,
+            sealed: Bytes::from_static(b"secret"),
+            ..pb::ApprovalAnswered::default()
+        };
+        Payload::ApprovalAnswered(answered)
+    };
+    let reconsidered = |effect: Effect| {
+        let decision = Some(decision("RISK_HIGH"));
+        let trigger = "signal".to_owned();
+        let reconsidered =
+            pb::GrantReconsidered { effect: effect.into(), decision, trigger, ..pb::GrantReconsidered::default() };
+        Payload::GrantReconsidered(reconsidered)
+    };
+    let granted = pb::CredentialDecided { asked_people: None, ..asked() };
+    let bundle = pb::PolicyActivated { digest: "d".to_owned(), revision: 3, files: vec![pb::BundleFile::default()] };
+    for (name, payload, expected) in [
+        ("asked", Payload::CredentialDecided(asked()), Some(NoticeType::ApprovalPending)),
+        ("not asked", Payload::CredentialDecided(granted), None),
+        ("approved", answered(Verdict::Approved, true), Some(NoticeType::ApprovalDecided)),
+        ("denied", answered(Verdict::Denied, true), Some(NoticeType::ApprovalDecided)),
+        ("one of two", answered(Verdict::Approved, false), None),
+        ("nobody", answered(Verdict::Unanswered, true), Some(NoticeType::ApprovalExpired)),
+        (
+            "withdrawn",
+            Payload::ApprovalWithdrawn(pb::ApprovalWithdrawn::default()),
+            Some(NoticeType::ApprovalWithdrawn),
+        ),
+        ("suspended", reconsidered(Effect::Suspended), Some(NoticeType::GrantSuspended)),
+        ("restored", reconsidered(Effect::Restored), Some(NoticeType::GrantRestored)),
+        ("revoked", reconsidered(Effect::Revoked), Some(NoticeType::GrantRevoked)),
+        ("kept", reconsidered(Effect::Kept), None),
+        ("activated", Payload::PolicyActivated(bundle), Some(NoticeType::PolicyActivated)),
+        ("started", Payload::BrokerStarted(pb::BrokerStarted::default()), None),
+        ("refused", Payload::Refused(pb::Refused::default()), None),
+    ] {
+        let recorded = recorded(payload);
+        assert_eq!(kind_of(&recorded.event), expected, "{name}");
+        let notice = notice(&"pager".parse().unwrap(), &recorded, Some(LINKS));
+        assert_eq!(notice.as_ref().map(|notice| notice.kind), expected, "{name}");
+        assert!(notice.is_none_or(|notice| !notice.body.contains("secret")), "{name}");
+    }
+}
+
+#[test]
+fn an_id_is_that_of_one_event_and_one_receiver() {
+    let (pager, chat) = ("pager".parse().unwrap(), "chat".parse().unwrap());
+    let one = recorded(Payload::CredentialDecided(asked()));
+    let id = id_of(&pager, &one);
+    assert_eq!(id, id_of(&pager, &one.clone()));
+    assert_eq!((id.len(), id.starts_with("msg_"), id.contains('.')), (4 + 2 * ID_BYTES, true, false));
+    let others = [
+        id_of(&chat, &one),
+        id_of(&pager, &Recorded { position: 8, ..one.clone() }),
+        id_of(&pager, &Recorded { stored: Bytes::from_static(b"other"), ..one.clone() }),
+    ];
+    assert!(!others.contains(&id));
+}
