@@ -423,7 +423,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
-            glass: carnet::broker::glasses::GlassSettings::DEFAULT,
+            glass: broker::glasses::GlassSettings::DEFAULT,
         },
         notifier: Notifier::new(setup.webhooks.clone(), &data.notices(), &clock, &entropy),
         clock,
