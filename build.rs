@@ -4,7 +4,7 @@
 use std::error::Error;
 
 #[cfg(feature = "verifier")]
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
     "carnet/v1/common.proto",
     "carnet/v1/task.proto",
     "carnet/v1/credential.proto",
@@ -13,6 +13,7 @@ const PROTOS: [&str; 10] = [
     "carnet/v1/audit.proto",
     "carnet/v1/approval.proto",
     "carnet/v1/policy.proto",
+    "carnet/v1/risk.proto",
     "carnet/journal/v1/event.proto",
     "spiffe/workload.proto",
 ];

@@ -70,6 +70,7 @@ fn place(event: &pb::Event) -> Option<(Context<'_>, &[u8])> {
         Payload::TaskEnded(e) => ("end", &e.task_id, &e.sealed),
         Payload::TaskPaused(e) => ("pause", &e.task_id, &e.sealed),
         Payload::ApprovalAnswered(e) => ("answer", &e.approval_id, &e.sealed),
+        Payload::DecisionLabelled(e) => ("label", &e.label_id, &e.sealed),
         Payload::ApprovalWithdrawn(e) => ("withdrawn", &e.approval_id, &e.sealed),
         _ => return None,
     };

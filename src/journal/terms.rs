@@ -101,6 +101,10 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::TrustRestored(_)) => "trust_restored",
         Some(Payload::ApprovalAnswered(_)) => "approval_answered",
         Some(Payload::ApprovalWithdrawn(_)) => "approval_withdrawn",
+        Some(Payload::DecisionLabelled(_)) => "decision_labelled",
+        Some(Payload::DriftReferenceSet(_)) => "drift_reference_set",
+        Some(Payload::DriftDetected(_)) => "drift_detected",
+        Some(Payload::DriftEnded(_)) => "drift_ended",
         None => "",
     }
 }
@@ -196,13 +200,20 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Task, &withdrawn.task_id);
             tell(TermKind::Grant, &withdrawn.grant_id);
         }
+        Some(Payload::DecisionLabelled(labelled)) => {
+            tell(TermKind::Task, &labelled.task_id);
+            tell(TermKind::Decision, &labelled.decision_id);
+        }
         Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
         Some(Payload::TrustWithdrawn(withdrawn)) => tell(TermKind::Reason, &withdrawn.code),
         Some(
             Payload::BrokerStarted(_)
             | Payload::PolicyActivated(_)
             | Payload::KeyRotated(_)
-            | Payload::TrustRestored(_),
+            | Payload::TrustRestored(_)
+            | Payload::DriftReferenceSet(_)
+            | Payload::DriftDetected(_)
+            | Payload::DriftEnded(_),
         )
         | None => {}
     }

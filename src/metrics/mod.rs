@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
@@ -46,6 +46,7 @@ pub struct Metrics {
     issuer_reachable: IntGaugeVec,
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
+    drift_psi: GaugeVec,
     connections: IntCounterVec,
 }
 
@@ -92,6 +93,9 @@ pub struct Reading {
     pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
+    /// How far what is decided is from its reference: class of identities, of what, and the population stability index. What is
+    /// missing here is no longer told.
+    pub drift: Vec<(&'static str, &'static str, f64)>,
 }
 
 /// How a connection attempt ended.
@@ -189,6 +193,10 @@ impl Metrics {
                 registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_keys", help), &["issuer"])?)?
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
+            drift_psi: {
+                let help = "Population stability index of decisions against their reference; absent while there are too few.";
+                registered(r, GaugeVec::new(Opts::new("carnet_drift_psi", help), &["class", "what"])?)?
+            },
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
             registry,
         })
@@ -290,6 +298,10 @@ impl Metrics {
             set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
         }
         set(&self.policy_revision, reading.policy_revision);
+        self.drift_psi.reset();
+        for (class, what, psi) in &reading.drift {
+            self.drift_psi.with_label_values(&[*class, *what]).set(*psi);
+        }
     }
 
     /// Everything, in the text format of Prometheus.

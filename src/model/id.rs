@@ -119,6 +119,11 @@ uuid_id!(
     ApprovalId,
     "approval"
 );
+uuid_id!(
+    /// Names what a person said of a decision.
+    LabelId,
+    "label"
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {

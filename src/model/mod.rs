@@ -12,6 +12,7 @@ pub mod grant;
 pub mod id;
 pub mod identity;
 pub mod json;
+pub mod label;
 pub mod limits;
 pub mod person;
 pub mod provenance;

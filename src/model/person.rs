@@ -17,16 +17,18 @@ pub enum Right {
     ActivatePolicy,
     /// Review requests of agents, and approve or deny them.
     Approve,
+    /// Say of recorded decisions what they were about, as it turned out.
+    Label,
 }
 
 /// A name that is no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`")]
+#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`, `label`")]
 pub struct UnknownRightError(pub String);
 
 impl Right {
     /// Every right, in order.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve, Self::Label];
 
     /// The name in the configuration.
     #[must_use]
@@ -36,6 +38,7 @@ impl Right {
             Self::Revoke => "revoke",
             Self::ActivatePolicy => "activate_policy",
             Self::Approve => "approve",
+            Self::Label => "label",
         }
     }
 }

@@ -220,7 +220,7 @@ async fn tell_health(broker: Broker, reporter: HealthReporter, end: watch::Recei
 }
 
 /// What the health service knows by name; the empty name is the broker as a whole.
-const HEALTH_SERVICES: [&str; 8] = [
+const HEALTH_SERVICES: [&str; 9] = [
     "",
     "carnet.v1.TaskService",
     "carnet.v1.CredentialService",
@@ -229,6 +229,7 @@ const HEALTH_SERVICES: [&str; 8] = [
     "carnet.v1.ApprovalService",
     "carnet.v1.AuditService",
     "carnet.v1.PolicyService",
+    "carnet.v1.RiskService",
 ];
 /// How often readiness is looked at.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
@@ -302,6 +303,7 @@ fn look(
             workload_api_failures: Some(status.failures),
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
+            drift: broker.drift_indices(),
         }
     })
 }

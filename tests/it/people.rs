@@ -22,7 +22,7 @@ use super::support::pki::{id, soon};
 
 const KEYS: &str = "/keys";
 
-/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review;
+/// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review, Lea label;
 /// nobody has heard of anybody else.
 pub struct World {
     pub corp: Issuer,
@@ -57,6 +57,7 @@ impl World {
             person("paul@example.org", &[(&corp, "1004")], &[Right::ActivatePolicy]),
             person("rae@example.org", &[(&corp, "1005"), (&partner, "rae")], &[Right::Approve]),
             person("sam@example.org", &[(&corp, "1006")], &[Right::Approve]),
+            person("lea@example.org", &[(&corp, "1007")], &[Right::Label]),
         ];
         let mut people = vec![corp.options(), partner.options()];
         people.iter_mut().for_each(change);

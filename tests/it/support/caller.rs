@@ -12,6 +12,7 @@ use carnet::pb::v1::audit_service_client::AuditServiceClient;
 use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
+use carnet::pb::v1::risk_service_client::RiskServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
 use carnet::pb::v1::task_service_client::TaskServiceClient;
 use tokio::net::TcpStream;
@@ -155,6 +156,7 @@ impl Caller {
         audit: AuditServiceClient,
         policy: PolicyServiceClient,
         approvals: ApprovalServiceClient,
+        risk: RiskServiceClient,
     }
 
     calls! {
@@ -174,6 +176,8 @@ impl Caller {
         answer_approval(approvals, AnswerApprovalRequest, "approval_answered") -> AnswerApprovalResponse;
         withdraw_approval(approvals, WithdrawApprovalRequest, "approval_withdrawn") -> WithdrawApprovalResponse;
         activate_policy(policy, ActivatePolicyRequest, "policy_activated") -> ActivatePolicyResponse;
+        label_decision(risk, LabelDecisionRequest, "decision_labelled") -> LabelDecisionResponse;
+        set_drift_reference(risk, SetDriftReferenceRequest, "drift_reference_set") -> SetDriftReferenceResponse;
     }
 
     pub async fn task(&self, task_id: &str, task_handle: &str) -> Result<v1::Task, Refused> {

@@ -162,5 +162,9 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::TrustRestored(_) => "trust_restored",
         Payload::ApprovalAnswered(_) => "approval_answered",
         Payload::ApprovalWithdrawn(_) => "approval_withdrawn",
+        Payload::DecisionLabelled(_) => "decision_labelled",
+        Payload::DriftReferenceSet(_) => "drift_reference_set",
+        Payload::DriftDetected(_) => "drift_detected",
+        Payload::DriftEnded(_) => "drift_ended",
     }
 }
