@@ -48,7 +48,9 @@ impl Broker {
     /// record cannot be read.
     pub fn calibrate(&self, caller: &Caller, ask: &Calibrate) -> Result<v1::CalibrateResponse, BrokerError> {
         let _place = self.enter_apart(caller)?;
-        let until = ask.until.unwrap_or_else(|| self.now(&self.0.known.look()));
+        // A span that ends in days to come is no longer for it.
+        let now = self.now(&self.0.known.look());
+        let until = ask.until.map_or(now, |until| until.min(now));
         let mut run = Run::new(ask, self.labels_since(ask.from)?);
         let mut query = Query {
             kind: Some("credential_decided".to_owned()),
@@ -83,8 +85,7 @@ impl Broker {
 
     /// Every label since, by decision: a label comes after what it is about.
     fn labels_since(&self, from: Option<Timestamp>) -> Result<HashMap<String, Vec<Said>>, BrokerError> {
-        let mut query =
-            Query { kind: Some(LABELLED.to_owned()), from, page_size: PAGE_SIZE_MAX, ..Query::default() };
+        let mut query = Query { kind: Some(LABELLED.to_owned()), from, page_size: PAGE_SIZE_MAX, ..Query::default() };
         let (mut said, mut count): (HashMap<String, Vec<Said>>, usize) = (HashMap::new(), 0);
         loop {
             let Page { events, next } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;

@@ -72,8 +72,11 @@ impl Broker {
                 let state = self.0.known.look();
                 self.may_change(&state, caller, ("SetDriftReference", Right::ActivatePolicy))?;
                 let reference = if ask.clear { None } else { Some(enough(&state, ask.class)?) };
-                let payload =
-                    pb::DriftReferenceSet { class: class.to_owned(), cleared: ask.clear, reference: reference.map(recorded) };
+                let payload = pb::DriftReferenceSet {
+                    class: class.to_owned(),
+                    cleared: ask.clear,
+                    reference: reference.map(recorded),
+                };
                 let payload = Payload::DriftReferenceSet(payload);
                 let event = event(SYSTEM_STREAM.to_owned(), caller.actor(), &no_context(), payload);
                 let keys = [Some(GuardKey::drift_reference(class)), shut_out(caller)];
@@ -172,7 +175,8 @@ pub(in crate::broker) fn is_a_question(decided: &pb::CredentialDecided) -> bool 
 
 fn recorded(window: &Window) -> pb::DriftCounts {
     let counts = &window.counts;
-    let tool = |(tool, count): (&crate::model::id::ToolName, &u64)| pb::DriftTool { tool: tool.to_string(), count: *count };
+    let tool =
+        |(tool, count): (&crate::model::id::ToolName, &u64)| pb::DriftTool { tool: tool.to_string(), count: *count };
     pb::DriftCounts {
         samples: counts.samples,
         from_ms: window.from.as_millis(),

@@ -135,10 +135,7 @@ impl Step<'_> {
             Some(Payload::DriftDetected(e)) => self.drift_crossed(&e.class, &e.what, true),
             Some(Payload::DriftEnded(e)) => self.drift_crossed(&e.class, &e.what, false),
             Some(
-                Payload::BrokerStarted(_)
-                | Payload::KeyRotated(_)
-                | Payload::Refused(_)
-                | Payload::DecisionLabelled(_),
+                Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::DecisionLabelled(_),
             ) => Ok(()),
             None => Err(FoldError::Value("kind of event")),
         }

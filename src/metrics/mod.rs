@@ -194,7 +194,8 @@ impl Metrics {
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
             drift_psi: {
-                let help = "Population stability index of decisions against their reference; absent while there are too few.";
+                let help =
+                    "Population stability index of decisions against their reference; absent while there are too few.";
                 registered(r, GaugeVec::new(Opts::new("carnet_drift_psi", help), &["class", "what"])?)?
             },
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,

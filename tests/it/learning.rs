@@ -70,7 +70,10 @@ async fn people_with_the_right_label_decisions_on_credentials_and_nobody_else() 
 
     for who in ["1001", "1005", "1007"] {
         let label = corp(&world, who).await.label_decision(request()).await.unwrap().label.unwrap();
-        assert_eq!((label.label(), label.note.as_str(), label.answered_it), (Label::Harmful, request().note.as_str(), false));
+        assert_eq!(
+            (label.label(), label.note.as_str(), label.answered_it),
+            (Label::Harmful, request().note.as_str(), false)
+        );
     }
     let lea = corp(&world, "1007").await;
     let none = "decision_00000000000000000000000000000000";
@@ -112,14 +115,13 @@ async fn a_later_label_replaces_the_same_persons_and_stands_beside_those_of_othe
     let of_first = labels(&operator, &first).await;
     assert_eq!(
         of_first.iter().map(told).collect::<Vec<_>>(),
-        [
-            (rae.clone(), Label::Harmful, true),
-            (sam, Label::Harmful, false),
-            (rae.clone(), Label::Benign, false),
-        ]
+        [(rae.clone(), Label::Harmful, true), (sam, Label::Harmful, false), (rae.clone(), Label::Benign, false),]
     );
     let all = labels(&operator, "").await;
-    assert_eq!((all.len(), told(&all[2]), all[2].decision_id.as_str()), (4, (rae, Label::Unsure, false), second.as_str()));
+    assert_eq!(
+        (all.len(), told(&all[2]), all[2].decision_id.as_str()),
+        (4, (rae, Label::Unsure, false), second.as_str())
+    );
     // What is told of the decision itself is as it was.
     assert_eq!(operator.decision(&first).await.unwrap().decision_id, first);
 }
@@ -166,7 +168,8 @@ async fn what_was_erased_stays_unreadable_and_nothing_breaks() {
     let refused = sam.label_decision(saying(&decision, Label::Benign, "kept by nobody")).await.unwrap_err();
     assert_eq!(refused.code, Code::InvalidArgument, "{refused:?}");
     say(&sam, &decision, Label::Benign).await;
-    let told: Vec<_> = labels(&operator, &decision).await.into_iter().map(|l| (l.label(), l.note, l.note_erased)).collect();
+    let told: Vec<_> =
+        labels(&operator, &decision).await.into_iter().map(|l| (l.label(), l.note, l.note_erased)).collect();
     assert_eq!(told, [(Label::Harmful, String::new(), true), (Label::Benign, String::new(), false)]);
     let request = v1::SearchEventsRequest { kind: "decision_labelled".to_owned(), ..Default::default() };
     let found = operator.audit().search_events(request).await.unwrap().into_inner().events;

@@ -440,7 +440,8 @@ fn a_decision_counts_for_its_class_once_and_by_the_tools_that_are_known() {
         watched.map(|w| (w.reference().counts.clone(), w.current().counts.clone())).unwrap_or_default()
     };
     let before = counts(&world).0.samples;
-    let conclusion = |tool: &str, effect: &str| pb::Conclusion { tool: tool.into(), effect: effect.into(), ..Default::default() };
+    let conclusion =
+        |tool: &str, effect: &str| pb::Conclusion { tool: tool.into(), effect: effect.into(), ..Default::default() };
     let asked = |approval: &str| pb::CredentialDecided {
         task_id: task(1).to_string(),
         decision: Some(pb::Decision {

@@ -22,8 +22,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request =
-        v1::LabelDecisionRequest { decision_id: args.decision, label: args.label.into(), note: args.note };
+    let request = v1::LabelDecisionRequest { decision_id: args.decision, label: args.label.into(), note: args.note };
     let answer = RiskServiceClient::new(args.door.channel().await?).label_decision(request).await?.into_inner();
     let label = answer.label;
     let label =

@@ -182,12 +182,7 @@ fn document(found: &v1::CalibrateResponse) -> Value {
     };
     let share = |share: Option<&v1::Share>| {
         let v1::Share { count, of, low, high } = share.copied().unwrap_or_default();
-        Value::Fields(vec![
-            ("count", count.into()),
-            ("of", of.into()),
-            ("low", number(low)),
-            ("high", number(high)),
-        ])
+        Value::Fields(vec![("count", count.into()), ("of", of.into()), ("low", number(low)), ("high", number(high))])
     };
     let row = |row: &v1::ThresholdRow| {
         Value::Fields(vec![

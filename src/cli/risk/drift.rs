@@ -76,9 +76,8 @@ fn class(class: &v1::ClassDrift) -> Value {
 }
 
 fn window(window: &v1::DriftWindow) -> Value {
-    let tool = |tool: &v1::ToolCount| {
-        Value::Fields(vec![("tool", tool.tool.as_str().into()), ("count", tool.count.into())])
-    };
+    let tool =
+        |tool: &v1::ToolCount| Value::Fields(vec![("tool", tool.tool.as_str().into()), ("count", tool.count.into())]);
     Value::Fields(vec![
         ("samples", window.samples.into()),
         ("from", time(window.from)),

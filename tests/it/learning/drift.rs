@@ -53,8 +53,8 @@ fn of_tools(crossings: &[(String, bool)]) -> Vec<bool> {
     crossings.iter().filter(|(what, _)| what == "tools").map(|(_, begins)| *begins).collect()
 }
 
-/// Reads the metrics as a scrape does.
-async fn scraped(world: &World) -> bool {
+/// True when a scrape is told of the mix of tools that it is far from its reference.
+fn scraped(world: &World) -> bool {
     let indices = world.broker.running().broker().drift_indices();
     indices.iter().any(|(class, what, psi)| (*class, *what) == ("ai_agent", "tools") && *psi > 0.25)
 }
@@ -80,7 +80,7 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
         let before = in_force(&world.broker).await;
         decided(&world, SAMPLES_MIN, OpenTask::reading).await;
         decided(&world, SAMPLES_MIN - 1, OpenTask::writing).await;
-        assert_eq!((crossings(&world).await, scraped(&world).await), (vec![], false), "499 are too few");
+        assert_eq!((crossings(&world).await, scraped(&world)), (vec![], false), "499 are too few");
         let found = told(&corp(&world, "1002").await).await;
         let class = &found.classes[0];
         assert_eq!((class.class.as_str(), &class.indices), ("ai_agent", &vec![]));
@@ -90,7 +90,7 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
 
         decided(&world, 1, OpenTask::writing).await;
         let first = crossings(&world).await;
-        assert_eq!((of_tools(&first), scraped(&world).await), (vec![true], true));
+        assert_eq!((of_tools(&first), scraped(&world)), (vec![true], true));
         decided(&world, 5, OpenTask::writing).await;
         assert_eq!(of_tools(&crossings(&world).await), [true], "once for each crossing");
         outlives_a_restart(&mut world).await;
@@ -133,7 +133,11 @@ async fn a_person_sets_another_reference_and_drift_is_over() {
     assert_eq!(class.set_by, "paul@example.org");
     assert!(class.indices.iter().all(|index| index.psi.abs() < 1e-9 && !index.drifting), "{:?}", class.indices);
     outlives_a_restart(&mut world).await;
-    assert_eq!(of_tools(&crossings(&world).await), [true], "that it is over by another reference is told by that event");
+    assert_eq!(
+        of_tools(&crossings(&world).await),
+        [true],
+        "that it is over by another reference is told by that event"
+    );
     // Another week of another mix, and it drifts again.
     world.broker.advance(Duration::from_secs(60));
     decided(&world, SAMPLES_MIN, OpenTask::reading).await;
