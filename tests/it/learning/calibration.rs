@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{corp, in_force, say};
 use crate::people::World;
-use crate::support::ask::OpenTask;
+use crate::support::ask::{Granted, OpenTask};
 use crate::support::broker::TestBroker;
 use crate::support::caller::Caller;
 use crate::support::issuer::ACTING;
@@ -87,18 +87,24 @@ async fn alerts_count_every_decision_and_misses_those_that_were_labelled_harmful
 }
 
 #[tokio::test]
-async fn a_question_that_is_asked_again_is_one() {
+async fn a_question_is_one_however_often_it_is_decided() {
     let world = World::new().await;
     let (_, agent, task) = world.broker.at_work().await;
     let mail = json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" });
-    let mut asked = BTreeSet::new();
-    for _ in 0..3 {
-        let answer = agent.request_credential(task.step("mail.send", &mail)).await.unwrap().decision.unwrap();
-        asked.insert(answer.decision_id);
-    }
-    assert_eq!(asked.len(), 3, "each was decided");
+    let asked = agent.request_credential(task.step("mail.send", &mail)).await.unwrap().decision.unwrap();
     let rae = corp(&world, "1005").await;
-    for decision in &asked {
+    let answer = v1::AnswerApprovalRequest {
+        approval_id: asked.approval_id,
+        decision_id: asked.decision_id.clone(),
+        verdict: v1::Verdict::Approve.into(),
+        reason: String::new(),
+    };
+    rae.answer_approval(answer).await.unwrap();
+    let granted = agent.granted(task.step("mail.send", &mail)).await;
+    let renewed = Granted::renewed(agent.renew_credential(task.renewal(granted.id())).await.unwrap());
+    let decisions = [asked.decision_id, granted.decision.decision_id, renewed.decision.decision_id];
+    assert_eq!(decisions.iter().collect::<BTreeSet<_>>().len(), 3, "each was decided");
+    for decision in &decisions {
         say(&rae, decision, Label::Harmful).await;
     }
     let found = calibrated(&world.broker.operator().await, "ai_agent").await;

@@ -7,6 +7,7 @@ use carnet::journal::options::Options;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1;
 use carnet::risk::drift::SAMPLES_MIN;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::{corp, in_force};
@@ -15,20 +16,25 @@ use crate::support::ask::{INTENT, OpenTask};
 use crate::support::broker::Setup;
 use crate::support::caller::Caller;
 
-/// Requests of one task, so that no family has more grants than it may.
-const OF_A_TASK: u64 = 100;
+/// Requests of one task. Each of them waits for the one before, and for no other task's.
+const OF_A_TASK: u64 = 50;
 
-/// So many decisions on requests that one task after the other makes.
-async fn decided(world: &World, times: u64, ask: impl Fn(&OpenTask) -> v1::RequestCredentialRequest) {
+/// So many decisions on requests of as many tasks as it takes.
+async fn decided(world: &World, times: u64, ask: fn(&OpenTask) -> v1::RequestCredentialRequest) {
     let (orchestrator, agent) = (world.broker.orchestrator().await.unchecked(), world.broker.agent().await.unchecked());
-    let mut left = times;
+    let (mut left, mut at_work) = (times, JoinSet::new());
     while left > 0 {
         let task = orchestrator.open(world.broker.task(INTENT)).await;
-        let now = left.min(OF_A_TASK);
-        for _ in 0..now {
-            agent.granted(ask(&task)).await;
-        }
+        let (now, agent) = (left.min(OF_A_TASK), agent.clone());
+        at_work.spawn(async move {
+            for _ in 0..now {
+                agent.granted(ask(&task)).await;
+            }
+        });
         left -= now;
+    }
+    while let Some(done) = at_work.join_next().await {
+        done.unwrap();
     }
 }
 
