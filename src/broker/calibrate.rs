@@ -141,7 +141,10 @@ impl<'a> Run<'a> {
         }
         let Some(said) = self.said.remove(&decision.decision_id) else { return };
         let approval = approval_of(decided);
-        let key = if approval.is_empty() { &decision.decision_id } else { approval };
+        // What waited and then was granted is one question, and so is a grant with its renewals.
+        let grant = decided.grant.as_ref().map(|grant| grant.grant_id.as_str()).unwrap_or_default();
+        let names = [approval, grant, &decision.decision_id];
+        let key = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
         let let_through = approval.is_empty() && is_granted(decision);
         let fresh = || Question { score, let_through, said: Vec::new() };
         self.questions.entry(key.to_owned()).or_insert_with(fresh).said.extend(said);

@@ -16,6 +16,7 @@ use crate::broker::summary::timestamp;
 use crate::broker::{Broker, ordinary};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
+use crate::model::id::ToolName;
 use crate::model::identity::IdentityClass;
 use crate::model::person::Right;
 use crate::pb::journal as pb;
@@ -175,8 +176,7 @@ pub(in crate::broker) fn is_a_question(decided: &pb::CredentialDecided) -> bool 
 
 fn recorded(window: &Window) -> pb::DriftCounts {
     let counts = &window.counts;
-    let tool =
-        |(tool, count): (&crate::model::id::ToolName, &u64)| pb::DriftTool { tool: tool.to_string(), count: *count };
+    let tool = |(tool, count): (&ToolName, &u64)| pb::DriftTool { tool: tool.to_string(), count: *count };
     pb::DriftCounts {
         samples: counts.samples,
         from_ms: window.from.as_millis(),

@@ -107,9 +107,15 @@ async fn a_question_is_one_however_often_it_is_decided() {
     for decision in &decisions {
         say(&rae, decision, Label::Harmful).await;
     }
+    let read = agent.granted(task.reading()).await;
+    let renewed = Granted::renewed(agent.renew_credential(task.renewal(read.id())).await.unwrap());
+    for decision in [&read.decision.decision_id, &renewed.decision.decision_id] {
+        say(&rae, decision, Label::Benign).await;
+    }
     let found = calibrated(&world.broker.operator().await, "ai_agent").await;
     let labels = found.labels.unwrap();
-    assert_eq!((found.decisions, labels.harmful, labels.escalated), (1, 1, 1));
+    assert_eq!((found.decisions, labels.harmful, labels.benign), (2, 1, 1));
+    assert_eq!((labels.escalated, labels.let_through, labels.answered_by_labeller), (1, 1, 1));
 }
 
 #[tokio::test]
