@@ -16,6 +16,7 @@ use crate::support::ask::{INTENT, OpenTask};
 use crate::support::broker::Setup;
 use crate::support::caller::Caller;
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Requests of one task. Each of them waits for the one before, and for no other task's.
 const OF_A_TASK: u64 = 50;
 
@@ -115,6 +116,20 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
 
 fn is_tools(payload: &Payload) -> bool {
     matches!(payload, Payload::DriftDetected(found) if found.what == "tools")
+}
+
+#[tokio::test]
+async fn drift_is_over_when_a_week_was_as_before() {
+    let svid_life = 30 * DAY;
+    let world = World::set_up(|_| {}, Setup { svid_life, ..Setup::default() }).await;
+    decided(&world, SAMPLES_MIN, OpenTask::reading).await;
+    decided(&world, SAMPLES_MIN, OpenTask::writing).await;
+    assert_eq!(of_tools(&crossings(&world).await), [true]);
+    world.broker.advance(8 * DAY);
+    decided(&world, SAMPLES_MIN, OpenTask::reading).await;
+    assert_eq!(of_tools(&crossings(&world).await), [true], "half of what counts is of the week before");
+    decided(&world, 1, OpenTask::reading).await;
+    assert_eq!(of_tools(&crossings(&world).await), [true, false]);
 }
 
 #[tokio::test]
