@@ -4,7 +4,7 @@
 use std::error::Error;
 
 #[cfg(feature = "verifier")]
-const PROTOS: [&str; 12] = [
+const PROTOS: [&str; 13] = [
     "carnet/v1/common.proto",
     "carnet/v1/task.proto",
     "carnet/v1/credential.proto",
@@ -15,6 +15,7 @@ const PROTOS: [&str; 12] = [
     "carnet/v1/break_glass.proto",
     "carnet/v1/notification.proto",
     "carnet/v1/policy.proto",
+    "carnet/v1/risk.proto",
     "carnet/journal/v1/event.proto",
     "spiffe/workload.proto",
 ];

@@ -13,7 +13,9 @@ use crate::model::glass::GlassVerdict;
 use crate::model::id::{
     ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName,
 };
+use crate::model::identity::IdentityClass;
 use crate::model::json::Json;
+use crate::model::label::Label;
 use crate::model::reason::ReasonCode;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::{AgentProfile, TaskState};
@@ -281,6 +283,52 @@ pub struct ListApprovals {
     pub page_size: u32,
     /// The last of the page before.
     pub after: Option<ApprovalId>,
+}
+
+/// Says what a decision was about.
+#[derive(Debug, Clone)]
+pub struct LabelDecision {
+    /// Which.
+    pub decision: DecisionId,
+    /// What it was about.
+    pub label: Label,
+    /// Why; may be empty.
+    pub note: String,
+}
+
+/// Lists labels.
+#[derive(Debug, Clone, Default)]
+pub struct ListLabels {
+    /// Of that decision; of all when there is none.
+    pub decision: Option<DecisionId>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// At most so many; 0 takes the default.
+    pub page_size: u32,
+    /// Where the page before ended; empty for the first.
+    pub page_token: String,
+}
+
+/// Asks what other thresholds would have meant.
+#[derive(Debug, Clone, Copy)]
+pub struct Calibrate {
+    /// For which class.
+    pub class: IdentityClass,
+    /// Decisions not before.
+    pub from: Option<Timestamp>,
+    /// Decisions before.
+    pub until: Option<Timestamp>,
+}
+
+/// Says what decisions are compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct SetDriftReference {
+    /// Of which class.
+    pub class: IdentityClass,
+    /// With what comes next, instead of with what was decided of late.
+    pub clear: bool,
 }
 
 /// Answers an approval.

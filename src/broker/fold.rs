@@ -30,6 +30,7 @@ use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
 mod approvals;
+mod drift;
 mod glasses;
 mod reports;
 mod trust;
@@ -105,7 +106,10 @@ impl Step<'_> {
                 self.task_ended(e.task_id.parse()?, state);
                 Ok(())
             }
-            Some(Payload::CredentialDecided(e)) => self.credential_decided(e),
+            Some(Payload::CredentialDecided(e)) => {
+                self.sample(e, actor);
+                self.credential_decided(e)
+            }
             Some(Payload::GrantReconsidered(e)) => self.reconsidered(e),
             Some(Payload::FamilyReconsidered(e)) => self.family_reconsidered(e),
             Some(Payload::GrantReleased(e)) => {
@@ -132,7 +136,12 @@ impl Step<'_> {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())
             }
-            Some(Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_)) => Ok(()),
+            Some(Payload::DriftReferenceSet(e)) => self.drift_reference_set(e, actor),
+            Some(Payload::DriftDetected(e)) => self.drift_crossed(&e.class, &e.what, true),
+            Some(Payload::DriftEnded(e)) => self.drift_crossed(&e.class, &e.what, false),
+            Some(
+                Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::DecisionLabelled(_),
+            ) => Ok(()),
             None => Err(FoldError::Value("kind of event")),
         }
     }
@@ -371,6 +380,7 @@ impl Step<'_> {
     }
 
     fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
+        self.drift_begins_again(&e.digest);
         let bundle = self.means.bundles.bundle(&e.digest, &e.files);
         self.state.policy = Some(ActivePolicy {
             bundle,

@@ -34,9 +34,11 @@ pub mod audit;
 mod behaviour;
 pub mod break_glass;
 mod bundles;
+pub mod calibrate;
 pub mod caller;
 mod changes;
 mod draws;
+pub mod drift;
 mod duties;
 pub mod end;
 pub mod error;
@@ -54,6 +56,7 @@ mod hashes;
 mod hidden;
 mod hours;
 mod known;
+pub mod label;
 pub mod limit;
 pub mod notify;
 pub mod open;
@@ -117,6 +120,8 @@ struct Inner {
     open_ends: open_calls::OpenCalls,
     refusals: Refusals,
     repeats: repeat::Repeats,
+    /// Held while a decision is labelled.
+    labelling: tokio::sync::Mutex<()>,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
     /// Whom we trusted when it was last held against the record.

@@ -136,6 +136,7 @@ impl Broker {
             bundles,
             refusals: Refusals::default(),
             repeats: Repeats::default(),
+            labelling: tokio::sync::Mutex::default(),
             signing: std::sync::Mutex::default(),
             trusted: std::sync::Mutex::default(),
             torn_bytes: report.torn_bytes,

@@ -72,6 +72,7 @@ fn place(event: &pb::Event) -> Option<(Context<'_>, &[u8])> {
         Payload::ApprovalAnswered(e) => ("answer", &e.approval_id, &e.sealed),
         Payload::BreakGlassClosed(e) => ("glass-closed", &e.glass_id, &e.sealed),
         Payload::BreakGlassReviewed(e) => ("glass-reviewed", &e.glass_id, &e.sealed),
+        Payload::DecisionLabelled(e) => ("label", &e.label_id, &e.sealed),
         Payload::ApprovalWithdrawn(e) => ("withdrawn", &e.approval_id, &e.sealed),
         _ => return None,
     };

@@ -10,6 +10,7 @@ use crate::broker::answer::GrantChange;
 use crate::broker::approvals::{Approvals, SavedApprovals};
 use crate::broker::ask::Target;
 use crate::broker::behaviour::Behaviour;
+use crate::broker::drift::Drift;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
@@ -30,7 +31,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 10;
+pub(in crate::broker) const FORMAT: u32 = 11;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -47,6 +48,7 @@ struct Saved {
     ended: Vec<(Timestamp, TaskId)>,
     duties: Duties,
     behaviour: Behaviour,
+    drift: Drift,
     withdrawn: BTreeMap<TrustDomain, Withdrawal>,
     approvals: SavedApprovals,
     glasses: Vec<(GlassId, Glass)>,
@@ -161,6 +163,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         ended: state.by.ended.iter().copied().collect(),
         duties: state.duties.clone(),
         behaviour: state.behaviour.clone(),
+        drift: state.drift.clone(),
         withdrawn: state.withdrawn.clone(),
         approvals: state.approvals.saved(),
         glasses: state.glasses.saved(),
@@ -221,6 +224,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.by.ended = saved.ended.into_iter().collect();
     state.duties = saved.duties;
     state.behaviour = saved.behaviour;
+    state.drift = saved.drift;
     state.withdrawn = saved.withdrawn;
     state.approvals = Approvals::from_saved(saved.approvals);
     state.glasses = Glasses::from_saved(saved.glasses);

@@ -12,6 +12,7 @@ use crate::broker::approvals::Approvals;
 use crate::broker::ask::Target;
 use crate::broker::behaviour::Behaviour;
 use crate::broker::changes::Changes;
+use crate::broker::drift::Drift;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::glasses::Glasses;
@@ -67,6 +68,8 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) glasses: Glasses,
     /// What is usual for each agent.
     pub(in crate::broker) behaviour: Behaviour,
+    /// What is decided for each class of identities, against a reference.
+    pub(in crate::broker) drift: Drift,
     /// Ways to find what an end concerns.
     pub(in crate::broker) by: Finders,
     /// How many grants the latest events ended, suspended or brought back, by position.

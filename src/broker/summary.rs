@@ -111,6 +111,26 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             };
             about(&mut out, &e.task_id, &format!("break-glass {} found {found}", e.glass_id));
         }
+        Some(Payload::DecisionLabelled(e)) => {
+            out.decision_id.clone_from(&e.decision_id);
+            let label = crate::broker::label::label(e.label).map_or("", crate::model::label::Label::as_str);
+            let own = if e.answered_it { ", by who had answered it" } else { "" };
+            about(&mut out, &e.task_id, &format!("labelled {label}{own}"));
+        }
+        Some(Payload::DriftReferenceSet(e)) => {
+            out.summary = match &e.reference {
+                Some(reference) => format!("{} decisions are the reference of {}", reference.samples, e.class),
+                None => format!("the next decisions make the reference of {}", e.class),
+            };
+        }
+        Some(Payload::DriftDetected(e)) => {
+            let (psi, threshold) = (thousandths(e.psi_milli), thousandths(e.threshold_milli));
+            out.summary = format!("{} of {} drift: index {psi}, threshold {threshold}", e.what, e.class);
+        }
+        Some(Payload::DriftEnded(e)) => {
+            let psi = thousandths(e.psi_milli);
+            out.summary = format!("{} of {} no longer drift: index {psi}", e.what, e.class);
+        }
         Some(Payload::SignalReported(e)) => {
             about(&mut out, &e.task_id, &format!("signal `{}` of {} points from {}", e.name, e.points, e.source));
         }
@@ -140,6 +160,10 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         None => {}
     }
     out
+}
+
+fn thousandths(milli: u32) -> String {
+    format!("{}.{:03}", milli / 1000, milli % 1000)
 }
 
 fn credential(out: &mut v1::EventSummary, e: &pb::CredentialDecided) {

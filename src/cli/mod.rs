@@ -23,6 +23,7 @@ mod person;
 mod policy;
 mod resource_server;
 mod revoke;
+mod risk;
 mod said;
 mod serve;
 mod shown;
@@ -97,6 +98,9 @@ enum Command {
     /// The record: search it, read it, take it away and check it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// What is learned from outcomes: thresholds against labels, and drift.
+    #[command(subcommand)]
+    Risk(risk::Command),
     /// Policy bundles.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -175,6 +179,7 @@ async fn dispatch(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::ToolCall(command) => tool_call::run(command, out).await,
         Command::Verify(args) => verify::run(args, out).await,
         Command::Audit(command) => audit::run(command, out).await,
+        Command::Risk(command) => risk::run(command, out).await,
         Command::Policy(command) => policy::run(command, out).await,
         Command::Catalogue(command) => catalogue::run(command, out).await,
         Command::Key(command) => key::run(command, out),

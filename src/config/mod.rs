@@ -4,6 +4,7 @@
 pub mod approvals;
 pub mod break_glass;
 mod file;
+mod issuer;
 pub mod people;
 pub mod quantity;
 pub mod settings;

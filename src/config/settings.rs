@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::config::approvals::{ApprovalSettings, approvals};
 use crate::config::break_glass::{BreakGlassSettings, break_glass};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
+use crate::config::issuer::issuer_url;
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
 use crate::config::webhooks::{WebhookSettings, webhooks};
@@ -18,7 +19,7 @@ use crate::model::id::Audience;
 use crate::model::limits::{CONNECTIONS_DEFAULT, HANDSHAKE_SECONDS_DEFAULT, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::model::spiffe_id::TrustDomain;
 use crate::model::time::Ttl;
-use crate::token::claims::{Issuer, ParseIssuerError};
+use crate::token::claims::Issuer;
 use crate::token::header::{SigningAlgorithm, TokenType};
 
 /// Everything that `serve` is told.
@@ -473,23 +474,6 @@ impl Check {
         self.kept("log.filter", valid.map_err(|e| format!("`{filter}`: {e}")))?;
         Some(LogSettings { format, filter })
     }
-}
-
-/// Checks the form of an issuer (RFC 8414 §2): it is compared byte for byte by every verifier, so it has one spelling.
-fn issuer_url(text: &str) -> Result<Issuer, String> {
-    let problem = |what: &str| Err(format!("`{text}` {what}"));
-    let Some(rest) = text.strip_prefix("https://") else { return problem("does not begin with `https://`") };
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.is_empty() || host.contains('@') {
-        return problem("names no host, or a user");
-    }
-    if text.ends_with('/') || text.contains(['?', '#']) {
-        return problem("has a query, a fragment or a trailing slash");
-    }
-    if !text.chars().all(|c| c.is_ascii_graphic()) {
-        return problem("holds white space or a character outside ASCII");
-    }
-    text.parse().map_err(|e: ParseIssuerError| e.to_string())
 }
 
 /// Characters of a name in the file that is told when something is wrong with it: enough to find it.

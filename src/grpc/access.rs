@@ -196,6 +196,12 @@ pub const ROWS: &[Row] = &[
     // It reads the record, whatever bundle it is asked about.
     // It takes the right to read as well, which the verb sees to.
     overseen("/carnet.v1.PolicyService/WhatIf", &[Right::ActivatePolicy]).streaming(Stream::Finite),
+    // What people say of decisions, people say, and not whoever may open a socket.
+    Row { needs: &[Right::Label, Right::Approve], ..rpc("/carnet.v1.RiskService/LabelDecision", &[HUMAN]) },
+    overseen("/carnet.v1.RiskService/ListLabels", &[Right::Read]),
+    overseen("/carnet.v1.RiskService/Calibrate", &[Right::Read]),
+    overseen("/carnet.v1.RiskService/GetDrift", &[Right::Read]),
+    overseen("/carnet.v1.RiskService/SetDriftReference", &[Right::ActivatePolicy]),
     rpc("/grpc.health.v1.Health/Check", KNOWN),
     rpc("/grpc.health.v1.Health/Watch", KNOWN).streaming(Stream::Endless),
     rpc("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", KNOWN).streaming(Stream::Endless),

@@ -96,6 +96,7 @@ impl Services {
         insert(&mut by_name, service::notification::server(&edge));
         insert(&mut by_name, service::audit::server(&edge));
         insert(&mut by_name, service::policy::server(&edge));
+        insert(&mut by_name, service::risk::server(&edge));
         insert(&mut by_name, health);
         insert(&mut by_name, reflection);
         Ok(Arc::new(Self { broker, metrics, by_name }))

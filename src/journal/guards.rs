@@ -108,6 +108,12 @@ impl GuardKey {
         Self::of(INITIATOR_PENDING, &[initiator.as_str()])
     }
 
+    /// What the decisions of a class of identities are compared with, and whether they are known to drift.
+    #[must_use]
+    pub fn drift_reference(class: &str) -> Self {
+        Self::of(DRIFT_REFERENCE, &[class])
+    }
+
     // Names are preceded by their length, so that no two lists of names look the same.
     fn of(kind: u8, names: &[&str]) -> Self {
         let mut context = Context::new(&SHA256);
@@ -240,8 +246,15 @@ pub fn touches(event: &Event) -> Vec<Touch> {
             out.bump(GuardKey::everything(), Life::Lasting);
         }
         Some(Payload::PolicyActivated(_)) => out.bump(GuardKey::policy(), Life::Lasting),
+        Some(Payload::DriftReferenceSet(set)) => out.drift(&set.class),
+        Some(Payload::DriftDetected(found)) => out.drift(&found.class),
+        Some(Payload::DriftEnded(ended)) => out.drift(&ended.class),
         Some(
-            Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::FamilyReconsidered(_),
+            Payload::BrokerStarted(_)
+            | Payload::KeyRotated(_)
+            | Payload::Refused(_)
+            | Payload::FamilyReconsidered(_)
+            | Payload::DecisionLabelled(_),
         )
         | None => {}
     }
@@ -278,6 +291,11 @@ impl Touches<'_> {
         if !id.is_empty() {
             self.bump(GuardKey::of(GLASS, &[id]), Life::Task(task_key(task)));
         }
+    }
+
+    // There are no more classes than these.
+    fn drift(&mut self, class: &str) {
+        self.bump(GuardKey::drift_reference(class), Life::Lasting);
     }
 
     // Reports come without end while a task lives, so they are remembered for as long as one may be in flight.
@@ -368,6 +386,7 @@ const REPORT: u8 = 12;
 const AGENT_PENDING: u8 = 13;
 const INITIATOR_PENDING: u8 = 14;
 const GLASS: u8 = 16;
+const DRIFT_REFERENCE: u8 = 17;
 
 #[cfg(test)]
 mod tests;

@@ -106,6 +106,10 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::BreakGlassUsed(_)) => "break_glass_used",
         Some(Payload::BreakGlassClosed(_)) => "break_glass_closed",
         Some(Payload::BreakGlassReviewed(_)) => "break_glass_reviewed",
+        Some(Payload::DecisionLabelled(_)) => "decision_labelled",
+        Some(Payload::DriftReferenceSet(_)) => "drift_reference_set",
+        Some(Payload::DriftDetected(_)) => "drift_detected",
+        Some(Payload::DriftEnded(_)) => "drift_ended",
         None => "",
     }
 }
@@ -216,13 +220,20 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             closed.grant_ids.iter().for_each(|grant| tell(TermKind::Grant, grant));
         }
         Some(Payload::BreakGlassReviewed(reviewed)) => tell(TermKind::Task, &reviewed.task_id),
+        Some(Payload::DecisionLabelled(labelled)) => {
+            tell(TermKind::Task, &labelled.task_id);
+            tell(TermKind::Decision, &labelled.decision_id);
+        }
         Some(Payload::FamilyReconsidered(family)) => tell(TermKind::Task, &family.root_task_id),
         Some(Payload::TrustWithdrawn(withdrawn)) => tell(TermKind::Reason, &withdrawn.code),
         Some(
             Payload::BrokerStarted(_)
             | Payload::PolicyActivated(_)
             | Payload::KeyRotated(_)
-            | Payload::TrustRestored(_),
+            | Payload::TrustRestored(_)
+            | Payload::DriftReferenceSet(_)
+            | Payload::DriftDetected(_)
+            | Payload::DriftEnded(_),
         )
         | None => {}
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
@@ -49,6 +49,7 @@ pub struct Metrics {
     issuer_reachable: IntGaugeVec,
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
+    drift_psi: GaugeVec,
     connections: IntCounterVec,
     webhook_deliveries: IntCounterVec,
     webhook_backlog: IntGaugeVec,
@@ -107,6 +108,9 @@ pub struct Reading {
     /// Each receiver of webhooks, by its name as the operator configured it: how many events wait to be told, and whether it wants no
     /// more.
     pub webhooks: Vec<(String, u64, bool)>,
+    /// How far what is decided is from its reference: class of identities, of what, and the population stability index. What is
+    /// missing here is no longer told.
+    pub drift: Vec<(&'static str, &'static str, f64)>,
 }
 
 /// How a connection attempt ended.
@@ -215,6 +219,11 @@ impl Metrics {
                 registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_keys", help), &["issuer"])?)?
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
+            drift_psi: {
+                let help =
+                    "Population stability index of decisions against their reference; absent while there are too few.";
+                registered(r, GaugeVec::new(Opts::new("carnet_drift_psi", help), &["class", "what"])?)?
+            },
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
             webhook_deliveries: {
                 let help = "Tries to tell a receiver of webhooks, by what came of them.";
@@ -344,6 +353,10 @@ impl Metrics {
         for (name, backlog, switched_off) in &reading.webhooks {
             set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
             set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));
+        }
+        self.drift_psi.reset();
+        for (class, what, psi) in &reading.drift {
+            self.drift_psi.with_label_values(&[*class, *what]).set(*psi);
         }
     }
 

@@ -71,3 +71,13 @@ fn every_name_is_ours_and_counters_say_total() {
         assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
     }
 }
+
+#[test]
+fn an_index_that_there_is_no_more_is_no_longer_told() {
+    let metrics = Metrics::new().unwrap();
+    metrics.read(&Reading { drift: vec![("ai_agent", "tools", 0.375)], ..Reading::default() });
+    let line = r#"carnet_drift_psi{class="ai_agent",what="tools"} 0.375"#;
+    assert!(metrics.render().unwrap().lines().any(|l| l == line), "{line}");
+    metrics.read(&Reading::default());
+    assert!(!metrics.render().unwrap().contains("carnet_drift_psi{"));
+}

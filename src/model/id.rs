@@ -125,6 +125,12 @@ uuid_id!(
     "glass"
 );
 
+uuid_id!(
+    /// Names what a person said of a decision.
+    LabelId,
+    "label"
+);
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {
         $(#[$doc])*

@@ -108,6 +108,14 @@ pub const WHATIF_FLIPS_MAX: u64 = 10_000;
 pub const WHATIFS_MAX: usize = 1;
 /// Most secrets that a webhook is signed with: the present one, the next, and one that was forgotten.
 pub const WEBHOOK_SECRETS_MAX: usize = 3;
+/// Most labels of one decision, replaced ones included: each stays on record.
+pub const LABELS_PER_DECISION_MAX: usize = 64;
+/// Most decisions that one calibration looks at: some seconds of reading.
+pub const CALIBRATE_DECISIONS_MAX: u64 = 200_000;
+/// Most labels that one calibration takes: they are kept in memory while it runs.
+pub const CALIBRATE_LABELS_MAX: usize = 50_000;
+/// Most calibrations that run at a time at one door: each keeps a thread and the disk busy.
+pub const CALIBRATIONS_MAX: usize = 1;
 /// Most policies of a bundle: ten times the size at which the cost of a decision is measured.
 pub const POLICIES_MAX: usize = 20_000;
 /// Life of a token in a band whose floor is `narrowed`, in seconds: one call, and then it is asked again.

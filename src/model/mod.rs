@@ -13,6 +13,7 @@ pub mod grant;
 pub mod id;
 pub mod identity;
 pub mod json;
+pub mod label;
 pub mod limits;
 pub mod notice;
 pub mod person;

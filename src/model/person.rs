@@ -19,16 +19,19 @@ pub enum Right {
     Approve,
     /// Open break-glass.
     BreakGlass,
+    /// Say of recorded decisions what they were about, as it turned out.
+    Label,
 }
 
 /// A name that is no right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`, `break_glass`")]
+#[error("`{0}` is none of `read`, `revoke`, `activate_policy`, `approve`, `break_glass`, `label`")]
 pub struct UnknownRightError(pub String);
 
 impl Right {
     /// Every right, in order.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve, Self::BreakGlass];
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Revoke, Self::ActivatePolicy, Self::Approve, Self::BreakGlass, Self::Label];
 
     /// The name in the configuration.
     #[must_use]
@@ -39,6 +42,7 @@ impl Right {
             Self::ActivatePolicy => "activate_policy",
             Self::Approve => "approve",
             Self::BreakGlass => "break_glass",
+            Self::Label => "label",
         }
     }
 }

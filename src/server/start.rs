@@ -223,16 +223,18 @@ async fn tell_health(broker: Broker, reporter: HealthReporter, end: watch::Recei
 }
 
 /// What the health service knows by name; the empty name is the broker as a whole.
-const HEALTH_SERVICES: [&str; 9] = [
+const HEALTH_SERVICES: [&str; 11] = [
     "",
     "carnet.v1.TaskService",
     "carnet.v1.CredentialService",
     "carnet.v1.RevocationService",
     "carnet.v1.SignalService",
     "carnet.v1.ApprovalService",
+    "carnet.v1.BreakGlassService",
     "carnet.v1.NotificationService",
     "carnet.v1.AuditService",
     "carnet.v1.PolicyService",
+    "carnet.v1.RiskService",
 ];
 /// How often readiness is looked at.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
@@ -310,6 +312,7 @@ fn look(
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
             webhooks: broker.webhook_figures(),
+            drift: broker.drift_indices(),
         }
     })
 }

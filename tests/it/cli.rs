@@ -56,7 +56,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 50] = [
+const COMMANDS: [&str; 56] = [
     "dev",
     "demo",
     "serve",
@@ -88,8 +88,14 @@ const COMMANDS: [&str; 50] = [
     "audit search",
     "audit explain",
     "audit export",
+    "audit label",
+    "audit labels",
     "audit verify",
     "audit checkpoint",
+    "risk calibrate",
+    "risk drift",
+    "risk reference set",
+    "risk reference clear",
     "policy active",
     "policy check",
     "policy test",

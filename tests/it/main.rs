@@ -29,6 +29,7 @@ mod golden;
 mod harness;
 mod issuers;
 mod journal;
+mod learning;
 mod limits;
 mod mtls;
 mod odd_values;

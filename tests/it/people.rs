@@ -23,7 +23,7 @@ use super::support::pki::{id, soon};
 const KEYS: &str = "/keys";
 
 /// Ann has accounts with both issuers and may do everything; Bob may read, Rita revoke, Paul activate policy, Rae and Sam review,
-/// Gus open break-glass; nobody has heard of anybody else.
+/// Gus open break-glass, Lea label; nobody has heard of anybody else.
 pub struct World {
     pub corp: Issuer,
     pub partner: Issuer,
@@ -58,6 +58,7 @@ impl World {
             person("rae@example.org", &[(&corp, "1005"), (&partner, "rae")], &[Right::Approve]),
             person("sam@example.org", &[(&corp, "1006")], &[Right::Approve]),
             person("gus@example.org", &[(&corp, "1007")], &[Right::BreakGlass]),
+            person("lea@example.org", &[(&corp, "1008")], &[Right::Label]),
         ];
         let mut people = vec![corp.options(), partner.options()];
         people.iter_mut().for_each(change);

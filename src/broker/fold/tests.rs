@@ -40,7 +40,7 @@ impl World {
     }
 
     fn event(&mut self, at_s: u64, payload: Payload) {
-        let actor = pb::Actor { id: REPORTER.into(), ..pb::Actor::default() };
+        let actor = pb::Actor { id: REPORTER.into(), class: "ai_agent".into(), ..pb::Actor::default() };
         let event = pb::Event {
             stream: format!("task/{}", task(1)),
             actor: Some(actor),
@@ -427,4 +427,43 @@ fn what_cannot_matter_any_more_is_forgotten() {
     assert!(state.tasks.is_empty() && state.grants.is_empty() && state.families.is_empty());
     assert!(state.registrations.is_empty() && state.retired.is_empty());
     assert!(state.by.tasks_of_agent.is_empty() && state.by.grants_of_audience.is_empty());
+}
+
+#[test]
+fn a_decision_counts_for_its_class_once_and_by_the_tools_that_are_known() {
+    use crate::model::identity::IdentityClass;
+    use crate::risk::drift::SAMPLES_MIN;
+    let mut world = family();
+    let counts = |world: &World| {
+        let state = world.known.look();
+        let watched = state.drift.0.get(&IdentityClass::AiAgent);
+        watched.map(|w| (w.reference().counts.clone(), w.current().counts.clone())).unwrap_or_default()
+    };
+    let before = counts(&world).0.samples;
+    let conclusion =
+        |tool: &str, effect: &str| pb::Conclusion { tool: tool.into(), effect: effect.into(), ..Default::default() };
+    let asked = |approval: &str| pb::CredentialDecided {
+        task_id: task(1).to_string(),
+        decision: Some(pb::Decision {
+            risk: 42,
+            conclusions: vec![conclusion("tickets.read", "read"), conclusion("made-up", "")],
+            ..decision(v1::Outcome::Denied)
+        }),
+        approval_id: approval.into(),
+        ..Default::default()
+    };
+    world.event(5, Payload::CredentialDecided(asked("")));
+    let (reference, _) = counts(&world);
+    assert_eq!((reference.samples, reference.scores[4]), (before + 1, 1));
+    assert_eq!((reference.tools[&"tickets.read".parse().unwrap()], reference.tools_other), (1, 1));
+    // Asked again while it waits, and renewed: no more than before.
+    world.event(5, Payload::CredentialDecided(asked("approval_that_waits")));
+    world.grant(task(1), grant(1), 9, Some(1));
+    assert_eq!(counts(&world).0.samples, before + 1);
+    for _ in counts(&world).0.samples..SAMPLES_MIN {
+        world.event(6, Payload::CredentialDecided(asked("")));
+    }
+    world.event(6, Payload::CredentialDecided(asked("")));
+    let (reference, current) = counts(&world);
+    assert_eq!((reference.samples, current.samples), (SAMPLES_MIN, 1));
 }

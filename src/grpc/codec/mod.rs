@@ -8,6 +8,7 @@ pub(in crate::grpc) mod audit;
 pub(in crate::grpc) mod field;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;
+pub(in crate::grpc) mod risk;
 
 #[cfg(test)]
 mod tests;

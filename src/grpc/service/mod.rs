@@ -18,6 +18,7 @@ pub(in crate::grpc) mod credential;
 pub(in crate::grpc) mod notification;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;
+pub(in crate::grpc) mod risk;
 pub(in crate::grpc) mod signal;
 pub(in crate::grpc) mod task;
 

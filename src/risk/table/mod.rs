@@ -10,12 +10,18 @@ use crate::model::id::SignalName;
 use crate::model::identity::IdentityClass;
 use crate::model::limits::{REASON_BYTES_MAX, TTL_SECONDS_MAX};
 use crate::model::risk::{Band, Score};
+use crate::risk::calibrate::Bands;
+use crate::risk::drift::THRESHOLD_MILLI_DEFAULT;
 
 /// Most signals that a table lists: a person has to be able to read it.
 pub const SIGNALS_MAX: usize = 512;
 /// Longest time that a grant which its score alone suspended may wait for a person, in seconds: its token lives no longer,
 /// and what is renewed meanwhile was decided again.
 pub const UNANSWERED_SECONDS_MAX: u64 = TTL_SECONDS_MAX;
+/// Lowest threshold of a population stability index: windows of five hundred that are alike come near it by chance.
+pub const PSI_THRESHOLD_MIN: f64 = 0.05;
+/// Highest threshold: nothing that goes on is so far from what it was.
+pub const PSI_THRESHOLD_MAX: f64 = 10.0;
 /// The entry of the table that weighs names which it does not list.
 pub const UNLISTED: &str = "unlisted";
 /// The entry of `[bands]` for classes that have none of their own.
@@ -30,6 +36,7 @@ pub struct RiskTable {
     floors: Floors,
     floors_of: BTreeMap<IdentityClass, Floors>,
     drift_unanswered_after: Duration,
+    psi_threshold_milli: u32,
 }
 
 /// What a signal weighs.
@@ -108,10 +115,15 @@ impl RiskTable {
         if wait == 0 || wait > UNANSWERED_SECONDS_MAX {
             problems.push(format!("`drift.unanswered_after_s` is not between 1 and {UNANSWERED_SECONDS_MAX}"));
         }
+        let psi = file.drift.psi_threshold;
+        if !(PSI_THRESHOLD_MIN..=PSI_THRESHOLD_MAX).contains(&psi) {
+            problems.push(format!("`drift.psi_threshold` is not between {PSI_THRESHOLD_MIN} and {PSI_THRESHOLD_MAX}"));
+        }
         match unlisted {
             Some(unlisted) if problems.is_empty() => {
                 let drift_unanswered_after = Duration::from_secs(wait);
-                Ok(Self { signals, unlisted, bands, floors, floors_of, drift_unanswered_after })
+                let psi_threshold_milli = crate::risk::drift::milli(psi);
+                Ok(Self { signals, unlisted, bands, floors, floors_of, drift_unanswered_after, psi_threshold_milli })
             }
             _ => Err(RiskError::Invalid(problems)),
         }
@@ -154,6 +166,19 @@ impl RiskTable {
     #[must_use]
     pub const fn drift_unanswered_after(&self) -> Duration {
         self.drift_unanswered_after
+    }
+
+    /// From which population stability index on the decisions of a class drift, in thousandths.
+    #[must_use]
+    pub const fn psi_threshold_milli(&self) -> u32 {
+        self.psi_threshold_milli
+    }
+
+    /// Where the bands of a class begin.
+    #[must_use]
+    pub fn bands(&self, class: IdentityClass) -> Option<Bands> {
+        let Thresholds { elevated, high, critical } = *self.bands.get(&class)?;
+        Some(Bands { elevated, high, critical })
     }
 
     /// Every signal that the table lists, by name.
@@ -328,6 +353,12 @@ enum FloorText {
 #[serde(deny_unknown_fields)]
 struct DriftText {
     unanswered_after_s: u64,
+    #[serde(default = "psi_threshold_default")]
+    psi_threshold: f64,
+}
+
+fn psi_threshold_default() -> f64 {
+    f64::from(THRESHOLD_MILLI_DEFAULT) / 1000.0
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ unanswered_after_s = 900
 fn a_table_is_read_with_bands_and_floors_by_class() {
     let t = RiskTable::parse(GOOD).unwrap();
     assert_eq!(t.drift_unanswered_after(), Duration::from_secs(900));
+    assert_eq!(t.psi_threshold_milli(), 250, "unless it says otherwise");
+    let lower = RiskTable::parse(&format!("{GOOD}psi_threshold = 0.1")).unwrap();
+    assert_eq!(lower.psi_threshold_milli(), 100);
     assert_eq!(t.weight(&"sink_in_text".parse().unwrap()).points, 20);
     assert_eq!(t.weight(&"anything".parse().unwrap()).cap, 10);
     assert!(t.listed("anything").is_none());
@@ -65,6 +68,8 @@ fn broken_tables_are_refused_with_every_problem() {
         ("falling floors", GOOD.replace(r#"high = "step_up""#, r#"elevated = "review""#), "asks for less"),
         ("an unknown band", GOOD.replace(r#"high = "step_up""#, r#"low = "step_up""#), "neither a band"),
         ("waiting for longer than a token lives", GOOD.replace("900", "901"), "unanswered_after_s"),
+        ("a threshold that chance reaches", format!("{GOOD}psi_threshold = 0.01"), "psi_threshold"),
+        ("a threshold of nothing", format!("{GOOD}psi_threshold = nan"), "psi_threshold"),
     ];
     for (name, text, expected) in rows {
         let problems = RiskTable::parse(&text).expect_err(name).problems();

@@ -14,6 +14,7 @@ use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use carnet::pb::v1::notification_service_client::NotificationServiceClient;
 use carnet::pb::v1::policy_service_client::PolicyServiceClient;
 use carnet::pb::v1::revocation_service_client::RevocationServiceClient;
+use carnet::pb::v1::risk_service_client::RiskServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
 use carnet::pb::v1::task_service_client::TaskServiceClient;
 use tokio::net::TcpStream;
@@ -159,6 +160,7 @@ impl Caller {
         approvals: ApprovalServiceClient,
         break_glass: BreakGlassServiceClient,
         notifications: NotificationServiceClient,
+        risk: RiskServiceClient,
     }
 
     calls! {
@@ -181,6 +183,8 @@ impl Caller {
         close_break_glass(break_glass, CloseBreakGlassRequest, "break_glass_closed") -> CloseBreakGlassResponse;
         review_break_glass(break_glass, ReviewBreakGlassRequest, "break_glass_reviewed") -> ReviewBreakGlassResponse;
         activate_policy(policy, ActivatePolicyRequest, "policy_activated") -> ActivatePolicyResponse;
+        label_decision(risk, LabelDecisionRequest, "decision_labelled") -> LabelDecisionResponse;
+        set_drift_reference(risk, SetDriftReferenceRequest, "drift_reference_set") -> SetDriftReferenceResponse;
     }
 
     pub async fn task(&self, task_id: &str, task_handle: &str) -> Result<v1::Task, Refused> {

@@ -166,5 +166,9 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::BreakGlassUsed(_) => "break_glass_used",
         Payload::BreakGlassClosed(_) => "break_glass_closed",
         Payload::BreakGlassReviewed(_) => "break_glass_reviewed",
+        Payload::DecisionLabelled(_) => "decision_labelled",
+        Payload::DriftReferenceSet(_) => "drift_reference_set",
+        Payload::DriftDetected(_) => "drift_detected",
+        Payload::DriftEnded(_) => "drift_ended",
     }
 }

@@ -27,6 +27,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
         approvals,
         glasses,
         behaviour,
+        drift,
         by,
         tallies: _,
     } = is;
@@ -70,6 +71,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
     assert_eq!(approvals, &was.approvals, "{when}");
     assert_eq!(glasses, &was.glasses, "{when}");
     assert_eq!(behaviour, &was.behaviour, "{when}");
+    assert_eq!(drift, &was.drift, "{when}");
     assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
     assert_eq!(tasks_of_initiator, &was.by.tasks_of_initiator, "{when}");
     assert_eq!(tasks_of_orchestrator, &was.by.tasks_of_orchestrator, "{when}");
@@ -207,6 +209,23 @@ fn approvals(world: &mut World) {
     world.event(3, Payload::ApprovalWithdrawn(withdrawn));
 }
 
+/// A reference that somebody set, and that what was decided since is far from it.
+fn drift(world: &mut World) {
+    let class = || "ai_agent".to_owned();
+    let tools = vec![pb::DriftTool { tool: "read_file".into(), count: 500 }];
+    let scores = vec![500, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let reference = pb::DriftCounts { samples: 500, from_ms: START, until_ms: START, scores, tools, tools_other: 1 };
+    let set = pb::DriftReferenceSet { class: class(), cleared: false, reference: Some(reference) };
+    world.event(3, Payload::DriftReferenceSet(set));
+    for what in ["scores", "tools"] {
+        let detected = pb::DriftDetected { class: class(), what: what.into(), ..Default::default() };
+        world.event(3, Payload::DriftDetected(detected));
+    }
+    let ended = pb::DriftEnded { class: class(), what: "tools".into(), ..Default::default() };
+    world.event(3, Payload::DriftEnded(ended));
+    world.event(3, Payload::DecisionLabelled(pb::DecisionLabelled::default()));
+}
+
 fn amend(world: &mut World, at_s: u64, of: TaskId) {
     let ceiling = Ceiling { ttl_max: Some(crate::model::time::Ttl::from_secs(60).unwrap()), ..Ceiling::default() };
     let context = Context { kind: "amend", id: "amend-1" };
@@ -288,6 +307,7 @@ fn eventful() -> World {
     }
     payment(&mut world, task(2), grant(5), 5, 400);
     payment(&mut world, task(4), grant(6), 6, 2000);
+    drift(&mut world);
     approvals(&mut world);
     glasses(&mut world);
     denials(&mut world);

@@ -1,0 +1,89 @@
+//! `carnet risk drift`.
+
+use crate::cli::door::OperatorFirst;
+use crate::cli::error::{CliError, Exit};
+use crate::cli::output::value::Value;
+use crate::cli::output::{Output, say};
+use crate::cli::risk::number;
+use crate::cli::shown::time;
+use crate::pb::v1;
+use crate::pb::v1::risk_service_client::RiskServiceClient;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    door: OperatorFirst,
+}
+
+pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
+    let mut client = RiskServiceClient::new(args.door.channel().await?);
+    let answer = client.get_drift(v1::GetDriftRequest {}).await?.into_inner();
+    if out.is_table() {
+        let columns = ["class", "what", "psi", "drifting", "current", "reference", "set_by"];
+        out.rows(&columns, answer.classes.iter().flat_map(rows).collect())?;
+        let v1::GetDriftResponse { samples_min, threshold, window_days, .. } = answer;
+        say(&format!(
+            "drift from an index of {threshold} on; a window takes {samples_min} decisions, the current one lasts {window_days} \
+             days or until it has them"
+        ));
+        return Ok(Exit::Done);
+    }
+    out.record(&Value::Fields(vec![
+        ("threshold", number(answer.threshold)),
+        ("samples_min", answer.samples_min.into()),
+        ("window_days", answer.window_days.into()),
+        ("classes", answer.classes.iter().map(class).collect()),
+    ]))?;
+    Ok(Exit::Done)
+}
+
+/// A row for each index; while there is none, one that says how far it is.
+fn rows(class: &v1::ClassDrift) -> Vec<Value> {
+    let samples = |window: &Option<v1::DriftWindow>| window.as_ref().map_or(0, |window| window.samples);
+    let row = |what: &str, psi: Value, drifting: Value| {
+        Value::Fields(vec![
+            ("class", class.class.as_str().into()),
+            ("what", what.into()),
+            ("psi", psi),
+            ("drifting", drifting),
+            ("current", samples(&class.current).into()),
+            ("reference", samples(&class.reference).into()),
+            ("set_by", Value::text_if_any(&class.set_by)),
+        ])
+    };
+    if class.indices.is_empty() {
+        return vec![row("too few yet", Value::Nothing, Value::Nothing)];
+    }
+    class.indices.iter().map(|index| row(&index.what, number(index.psi), index.drifting.into())).collect()
+}
+
+fn class(class: &v1::ClassDrift) -> Value {
+    let index = |index: &v1::DriftIndex| {
+        Value::Fields(vec![
+            ("what", index.what.as_str().into()),
+            ("psi", number(index.psi)),
+            ("drifting", index.drifting.into()),
+        ])
+    };
+    Value::Fields(vec![
+        ("class", class.class.as_str().into()),
+        ("indices", class.indices.iter().map(index).collect()),
+        ("set_by", Value::text_if_any(&class.set_by)),
+        ("set_at", time(class.set_at)),
+        ("reference", class.reference.as_ref().map(window).into()),
+        ("current", class.current.as_ref().map(window).into()),
+    ])
+}
+
+fn window(window: &v1::DriftWindow) -> Value {
+    let tool =
+        |tool: &v1::ToolCount| Value::Fields(vec![("tool", tool.tool.as_str().into()), ("count", tool.count.into())]);
+    Value::Fields(vec![
+        ("samples", window.samples.into()),
+        ("from", time(window.from)),
+        ("until", time(window.until)),
+        ("scores", window.scores.iter().copied().collect()),
+        ("tools", window.tools.iter().map(tool).collect()),
+        ("tools_other", window.tools_other.into()),
+    ])
+}
