@@ -122,6 +122,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        scorers: Vec::new(),
         policy,
         activate: true,
     };

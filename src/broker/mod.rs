@@ -68,6 +68,7 @@ mod retain;
 pub mod revoke;
 mod rights;
 mod saved;
+pub mod scorers;
 mod state;
 pub mod summary;
 pub mod sweep;
@@ -109,6 +110,7 @@ struct Inner {
     open_ends: open_calls::OpenCalls,
     refusals: Refusals,
     repeats: repeat::Repeats,
+    scorers: scorers::Scorers,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
     /// Whom we trusted when it was last held against the record.

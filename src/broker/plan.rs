@@ -27,7 +27,8 @@ impl Broker {
         decision: &Decision,
     ) -> Result<Granted, BrokerError> {
         let settings = &self.0.settings;
-        let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl()];
+        let unscored = self.trailing_life(asking, view);
+        let bounds_of_ttl = [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl(), unscored];
         let wanted = asking.ttl.unwrap_or(settings.ttl_default);
         let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
         let bounds = Bounds { deadline: view.deadline, svid_not_after: asking.workload.peer.expires_at() };

@@ -29,7 +29,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 9;
+pub(in crate::broker) const FORMAT: u32 = 10;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::people::People;
 use crate::config::quantity::{Size, Span};
+use crate::config::scorers::WrittenScorer;
 use crate::token::header::{SigningAlgorithm, TokenType};
 
 /// The whole file.
@@ -37,6 +38,8 @@ pub(super) struct File {
     pub(super) journal: Journal,
     #[serde(default)]
     pub(super) approvals: Approvals,
+    #[serde(default)]
+    pub(super) scorers: Vec<WrittenScorer>,
     #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]

@@ -5,6 +5,7 @@ pub mod approvals;
 mod file;
 pub mod people;
 pub mod quantity;
+pub mod scorers;
 pub mod settings;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use crate::config::approvals::{ApprovalSettings, approvals};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
+use crate::config::scorers::{ScorerSettings, scorers};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
 use crate::model::limits::{CONNECTIONS_DEFAULT, HANDSHAKE_SECONDS_DEFAULT, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// How people are asked what policy does not decide alone.
     pub approvals: ApprovalSettings,
+    /// Who is asked how suspicious a step is.
+    pub scorers: Vec<ScorerSettings>,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: Duration,
     /// The log.
@@ -218,6 +221,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
     let approvals = approvals(&mut check, &file.approvals);
+    let scorers = scorers(&mut check, file.scorers);
     let heartbeat = check.within(
         "revocation.heartbeat",
         file.revocation.heartbeat.unwrap_or(Span(HEARTBEAT_DEFAULT)),
@@ -239,6 +243,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             limits,
             journal,
             approvals,
+            scorers: scorers?,
             heartbeat: heartbeat.0,
             log: log?,
         })

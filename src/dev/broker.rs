@@ -225,6 +225,7 @@ async fn open_parts(
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        scorers: Vec::new(),
         policy,
         // Whoever changes the folder of policies and starts again means it.
         activate: true,

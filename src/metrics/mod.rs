@@ -47,6 +47,9 @@ pub struct Metrics {
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
     connections: IntCounterVec,
+    scorer_questions: IntCounterVec,
+    scorer_seconds: HistogramVec,
+    scorer_paused: IntGaugeVec,
 }
 
 /// A metric could not be made: two have one name, or a name is malformed.
@@ -92,6 +95,8 @@ pub struct Reading {
     pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
+    /// Each external scorer, by its name as the operator configured it, and whether it is left alone for a while.
+    pub scorers: Vec<(String, bool)>,
 }
 
 /// How a connection attempt ended.
@@ -190,6 +195,21 @@ impl Metrics {
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
             connections: counters(r, "carnet_connections_total", "Connections of workloads by result.", &["result"])?,
+            scorer_questions: counters(
+                r,
+                "carnet_scorer_questions_total",
+                "Questions to external scorers by what became of them.",
+                &["scorer", "result"],
+            )?,
+            scorer_seconds: {
+                let help = "How long an external scorer took, the wait for a place included.";
+                let options = HistogramOpts::new("carnet_scorer_seconds", help).buckets(SCORER_LATENCIES.to_vec());
+                registered(r, HistogramVec::new(options, &["scorer"])?)?
+            },
+            scorer_paused: {
+                let help = "1 while an external scorer is left alone because it failed too often.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_scorer_paused", help), &["scorer"])?)?
+            },
             registry,
         })
     }
@@ -257,6 +277,12 @@ impl Metrics {
         self.connections.with_label_values(&[result]).inc();
     }
 
+    /// A question to an external scorer is over. `result` comes from a closed list.
+    pub fn scored(&self, scorer: &str, result: &'static str, took: Duration) {
+        self.scorer_questions.with_label_values(&[scorer, result]).inc();
+        self.scorer_seconds.with_label_values(&[scorer]).observe(took.as_secs_f64());
+    }
+
     /// What stands now.
     pub fn read(&self, reading: &Reading) {
         let set = |gauge: &IntGauge, value: Option<u64>| {
@@ -290,6 +316,9 @@ impl Metrics {
             set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
         }
         set(&self.policy_revision, reading.policy_revision);
+        for (name, paused) in &reading.scorers {
+            set(&self.scorer_paused.with_label_values(&[name.as_str()]), Some(u64::from(*paused)));
+        }
     }
 
     /// Everything, in the text format of Prometheus.
@@ -346,6 +375,9 @@ fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::E
 /// Upper bounds of latencies, in seconds: a synced commit takes a tenth of a millisecond to some tens of milliseconds.
 const LATENCIES: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Upper bounds of what external scorers take, in seconds: from a program beside us to a model that thinks.
+const SCORER_LATENCIES: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 #[cfg(test)]
 mod tests;

@@ -8,5 +8,6 @@ pub mod folder;
 pub mod log;
 pub mod operator;
 mod people;
+mod scorers;
 pub mod serve;
 pub mod start;

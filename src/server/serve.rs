@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::broker::approvals::ApprovalSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
+use crate::broker::scorers::ScorerPart;
 use crate::clock::Clock;
 use crate::config::settings::{CertificateSource, Settings};
 use crate::entropy::Entropy;
@@ -32,6 +33,7 @@ use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::people;
+use crate::server::scorers;
 use crate::server::start::{Drained, Parts, Running, start};
 
 /// Everything that can be checked before anything is written or listened at.
@@ -45,6 +47,7 @@ pub struct Checked {
     bearer: Option<ServerCertificate>,
     people: Option<People>,
     people_door: Option<ServerCertificate>,
+    scorers: Vec<ScorerPart>,
 }
 
 /// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
@@ -92,7 +95,8 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let people_door = people_door.map(|files| files.map_or_else(svid, ServerCertificate::Files));
-    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door })
+    let scorers = scorers::scorers(&settings.scorers, &trust, &Entropy::system())?;
+    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door, scorers })
 }
 
 /// The certificates of all doors: several may present the same.
@@ -172,7 +176,7 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, https, bearer, people, people_door } = self;
+        let Self { settings, folder, policy, trust, https, bearer, people, people_door, scorers } = self;
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -234,6 +238,7 @@ impl Checked {
             handles: contents.handles,
             keys: contents.keys,
             journal: contents.journal,
+            scorers,
             policy,
             activate: false,
         };

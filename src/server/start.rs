@@ -302,6 +302,7 @@ fn look(
             workload_api_failures: Some(status.failures),
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
+            scorers: broker.scorer_pauses(),
         }
     })
 }

@@ -43,6 +43,7 @@ mod request;
 mod restart;
 mod revoke;
 mod rights;
+mod scorers;
 mod search_index;
 mod serve;
 mod support;

@@ -1,6 +1,7 @@
 //! What a decision keeps to, whatever the facts: on chosen cases and on random ones.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod scored;
 mod unbound;
 
 use std::sync::OnceLock;

@@ -44,6 +44,7 @@ pub const ROOMS: &[Room] = &[
     room("token", &["model", "jose"]),
     room("mint", &["model", "pb", "entropy", "token", "policy", "journal"]),
     wiring("broker"),
+    room("scorer", &["model", "pb", "entropy", "identity", "broker"]),
     room("verifier", &["model", "clock", "jose", "token", "pb"]),
     room("grpc", &["model", "clock", "identity", "audit", "broker", "pb", "metrics"]),
     room("http", &["broker", "metrics"]),

@@ -69,6 +69,11 @@ impl WebIdentity {
         Self { folder, config: Arc::new(config) }
     }
 
+    /// What a server of it shows.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
     pub fn roots(&self) -> WebRoots {
         WebRoots::load(Some(&self.folder.path().join("ca.pem"))).unwrap()
     }
