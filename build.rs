@@ -4,7 +4,7 @@
 use std::error::Error;
 
 #[cfg(feature = "verifier")]
-const PROTOS: [&str; 13] = [
+const PROTOS: [&str; 14] = [
     "carnet/v1/common.proto",
     "carnet/v1/task.proto",
     "carnet/v1/credential.proto",
@@ -16,6 +16,7 @@ const PROTOS: [&str; 13] = [
     "carnet/v1/notification.proto",
     "carnet/v1/policy.proto",
     "carnet/v1/risk.proto",
+    "carnet/v1/scorer.proto",
     "carnet/journal/v1/event.proto",
     "spiffe/workload.proto",
 ];
@@ -38,7 +39,9 @@ fn definitions() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("carnet.descriptors.bin"), descriptors.encode_to_vec())?;
     let mut wire = descriptors.clone();
-    wire.file.retain(|file| file.name().starts_with("carnet/v1/") || file.name().starts_with("google/"));
+    // What others serve is not told as our own.
+    let is_ours = |name: &str| name.starts_with("carnet/v1/") && name != "carnet/v1/scorer.proto";
+    wire.file.retain(|file| is_ours(file.name()) || file.name().starts_with("google/"));
     fs::write(out.join("carnet.wire.bin"), wire.encode_to_vec())?;
     tonic_prost_build::configure().build_transport(false).bytes(".carnet").compile_fds(descriptors)?;
     Ok(())

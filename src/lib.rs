@@ -55,6 +55,8 @@ pub mod policy;
 #[cfg(feature = "broker")]
 pub mod risk;
 #[cfg(feature = "broker")]
+pub mod scorer;
+#[cfg(feature = "broker")]
 pub mod seal;
 #[cfg(feature = "broker")]
 pub mod server;

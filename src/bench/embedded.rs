@@ -126,6 +126,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
         keys: contents.keys,
         journal: contents.journal,
         notifier: Notifier::default(),
+        scorers: Vec::new(),
         policy,
         activate: true,
     };

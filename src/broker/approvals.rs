@@ -67,6 +67,8 @@ pub(in crate::broker) struct Approval {
     pub(in crate::broker) policy_digest: String,
     pub(in crate::broker) band: Band,
     pub(in crate::broker) doubts: Vec<Cure>,
+    /// What scorers said of it then, or their silence: source and points.
+    pub(in crate::broker) scores: Vec<(String, u32)>,
     pub(in crate::broker) asked: Timestamp,
     pub(in crate::broker) standing: ApprovalStanding,
     /// Until when it waits, can be used or stands, by its standing.
@@ -164,6 +166,8 @@ type Behalf = (InitiatorName, Option<SpiffeId>);
 pub(in crate::broker) struct Denial {
     pub(in crate::broker) at: Timestamp,
     pub(in crate::broker) facts: ApprovalFacts,
+    /// What scorers said of what was denied: source and points.
+    pub(in crate::broker) scores: Vec<(String, u32)>,
 }
 
 /// All of them, with ways to find one.

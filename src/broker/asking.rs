@@ -15,6 +15,7 @@ use crate::model::facts::{EntryFacts, Facts};
 use crate::model::id::{ApprovalId, Audience};
 use crate::model::limits::APPROVALS_PER_TASK_MAX;
 use crate::model::reason::ReasonCode;
+use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
 use crate::seal::sealer::COMMON;
@@ -27,6 +28,14 @@ pub(in crate::broker) struct Pending {
     pub(in crate::broker) asked: Option<pb::AskedPeople>,
     /// What an append that asks relies on beside the rest.
     pub(in crate::broker) expects: Vec<Expect>,
+}
+
+fn who(agent: &SpiffeId, audience: &Audience) -> [String; 2] {
+    [agent.as_str().to_owned(), audience.to_string()]
+}
+
+fn recorded(signal: &Signal) -> pb::RecordedScore {
+    pb::RecordedScore { source: signal.source.clone(), points: signal.points }
 }
 
 /// The approval that a grant was made of, as far as it concerns what was granted.
@@ -65,27 +74,50 @@ impl Broker {
         facts: &Facts,
         decision: &Decision,
     ) -> Result<Vec<Covers>, BrokerError> {
-        let who = [agent.as_str().to_owned(), audience.to_string()];
+        let who = who(agent, audience);
         let entries = facts.entries.iter().zip(&decision.entries);
         let (doubtful, others): (Vec<_>, Vec<_>) = entries.partition(|(_, decided)| decided.outcome >= Outcome::StepUp);
-        let of = |entries: &[&EntryFacts]| {
-            let mut parts: Vec<String> = who.to_vec();
-            for entry in entries {
-                parts.push(entry.tool.to_string());
-                parts.push(entry.resources.len().to_string());
-                parts.extend(entry.resources.iter().cloned());
-                for sink in &entry.sinks {
-                    parts.extend([sink.name.clone(), sink.value.clone()]);
-                }
-            }
-            let parts: Vec<&[u8]> = std::iter::once(&b"denied"[..]).chain(parts.iter().map(String::as_bytes)).collect();
-            self.keyed(COMMON, asked_digest(&parts))
-        };
         if doubtful.is_empty() {
             let all: Vec<&EntryFacts> = others.iter().map(|(entry, _)| *entry).collect();
-            return Ok(vec![of(&all)?]);
+            return Ok(vec![self.shape_of(&who, &all)?]);
         }
-        doubtful.iter().map(|(entry, _)| of(&[*entry])).collect()
+        doubtful.iter().map(|(entry, _)| self.shape_of(&who, &[*entry])).collect()
+    }
+
+    /// Every shape that a denial of what is asked may stand under: all entries together, and each by itself.
+    pub(in crate::broker) fn all_shapes(
+        &self,
+        (agent, audience): (&SpiffeId, &Audience),
+        facts: &Facts,
+    ) -> Result<Vec<Covers>, BrokerError> {
+        let who = who(agent, audience);
+        let all: Vec<&EntryFacts> = facts.entries.iter().collect();
+        let mut shapes = vec![self.shape_of(&who, &all)?];
+        if let [_, _, ..] = *all {
+            for entry in all {
+                shapes.push(self.shape_of(&who, &[entry])?);
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// The shape of these entries together.
+    pub(in crate::broker) fn shape_of(
+        &self,
+        who: &[String; 2],
+        entries: &[&EntryFacts],
+    ) -> Result<Covers, BrokerError> {
+        let mut parts: Vec<String> = who.to_vec();
+        for entry in entries {
+            parts.push(entry.tool.to_string());
+            parts.push(entry.resources.len().to_string());
+            parts.extend(entry.resources.iter().cloned());
+            for sink in &entry.sinks {
+                parts.extend([sink.name.clone(), sink.value.clone()]);
+            }
+        }
+        let parts: Vec<&[u8]> = std::iter::once(&b"denied"[..]).chain(parts.iter().map(String::as_bytes)).collect();
+        self.keyed(COMMON, asked_digest(&parts))
     }
 
     /// What people answered when this was asked before, as long as it stands; of an approval and a denial elsewhere, what was said
@@ -127,7 +159,7 @@ impl Broker {
         asking: &Asking<'_>,
         view: &View,
         covers: Covers,
-        decision: &Decision,
+        (facts, decision): (&Facts, &Decision),
     ) -> Result<Pending, BrokerError> {
         let doubts = doubts(decision);
         let settings = &self.0.settings.approvals;
@@ -169,6 +201,7 @@ impl Broker {
             answer_by_ms: view.now.after(settings.answer_within).as_millis(),
             replaces: replaces.map(|id| id.to_string()).unwrap_or_default(),
             sealed_doubts: words::seal(&self.0.sealer, view.root, context, &doubts)?,
+            scores: facts.signals.iter().filter(|signal| signal.is_score()).map(recorded).collect(),
         };
         Ok(Pending { id, asked: Some(asked), expects: expects.to_vec() })
     }

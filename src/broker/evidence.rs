@@ -40,9 +40,13 @@ pub(in crate::broker) fn take_in(signals: &mut Vec<Signal>, mut signal: Signal) 
     }
     let words: usize = signals.iter().map(words_of).sum();
     if words + words_of(&signal) > SIGNAL_WORDS_BYTES_MAX {
-        (signal.explanation, signal.scorer) = (String::new(), String::new());
+        signal.explanation.clear();
+        // Of a scorer that was asked, who made it says that it is no silence.
+        if !signal.is_score() {
+            signal.scorer.clear();
+        }
     }
-    // INVARIANT: nothing else ever leaves the list, so that no report makes an outcome milder.
+    // INVARIANT: nothing but the silence of a scorer ever leaves the list, so that no report makes an outcome milder.
     signals.push(signal);
     true
 }

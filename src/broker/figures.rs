@@ -44,6 +44,14 @@ impl Broker {
         metrics.torn(self.0.torn_bytes);
         self.0.known.count_into(metrics.clone());
         self.0.notifier.count_into(metrics);
+        self.0.scorers.count_into(metrics.clone());
+    }
+
+    /// Each scorer, and whether it is left alone for a while.
+    #[must_use]
+    pub fn scorer_pauses(&self) -> Vec<(String, bool)> {
+        let paused = self.0.scorers.paused(&self.0.clock);
+        self.0.scorers.names().map(|name| (name.to_owned(), paused.contains(&name))).collect()
     }
 
     /// What stands now.

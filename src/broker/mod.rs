@@ -78,6 +78,7 @@ mod retain;
 pub mod revoke;
 mod rights;
 mod saved;
+pub mod scorers;
 mod state;
 pub mod summary;
 pub mod sweep;
@@ -122,6 +123,7 @@ struct Inner {
     repeats: repeat::Repeats,
     /// Held while a decision is labelled.
     labelling: tokio::sync::Mutex<()>,
+    scorers: scorers::Scorers,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
     /// Whom we trusted when it was last held against the record.

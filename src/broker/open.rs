@@ -15,6 +15,7 @@ use crate::broker::open_calls::OpenCalls;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
 use crate::broker::repeat::Repeats;
+use crate::broker::scorers::{ScorerPart, Scorers};
 use crate::broker::{Broker, Inner, Settings, ending};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub journal: Options,
     /// Whom it tells what waits for people.
     pub notifier: Notifier,
+    /// Who is asked how suspicious a step is.
+    pub scorers: Vec<ScorerPart>,
     /// The bundle that the configuration names.
     pub policy: BundleFiles,
     /// True when that bundle is activated whenever it is not the one in force; otherwise only when none is.
@@ -137,6 +140,7 @@ impl Broker {
             refusals: Refusals::default(),
             repeats: Repeats::default(),
             labelling: tokio::sync::Mutex::default(),
+            scorers: Scorers::new(parts.scorers),
             signing: std::sync::Mutex::default(),
             trusted: std::sync::Mutex::default(),
             torn_bytes: report.torn_bytes,
@@ -197,6 +201,7 @@ impl Broker {
 
     /// Ends the journal in good order, with what was only counted so far. Nothing can be asked afterwards.
     pub async fn close(&self) {
+        self.0.scorers.end();
         let now = self.0.clock.now();
         loop {
             match self.record_refusals(now, true).await {
@@ -337,6 +342,8 @@ impl Broker {
         }
         remarks.extend(status.missing.iter().map(|name| format!("there is no trust bundle of `{name}`")));
         remarks.extend(self.0.people.iter().flat_map(People::remarks));
+        let paused = self.0.scorers.paused(&self.0.clock);
+        remarks.extend(paused.iter().map(|name| format!("the scorer `{name}` fails, and counts as absent")));
         if let Some(jwt) = &status.jwt {
             if !jwt.heard {
                 remarks.push("the Workload API has given no JWT bundles yet".to_owned());

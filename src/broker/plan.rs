@@ -30,8 +30,13 @@ impl Broker {
     ) -> Result<Granted, BrokerError> {
         let settings = &self.0.settings;
         let glass = facts.glass.as_ref().filter(|glass| decision.glass == Some(glass.id));
-        let bounds_of_ttl =
-            [Some(decision.ttl_max), Some(settings.ttl_max), view.ceiling_ttl(), glass.map(|_| settings.glass.ttl_max)];
+        let bounds_of_ttl = [
+            Some(decision.ttl_max),
+            Some(settings.ttl_max),
+            view.ceiling_ttl(),
+            glass.map(|_| settings.glass.ttl_max),
+            self.trailing_life(asking, view),
+        ];
         let wanted = asking.ttl.unwrap_or(settings.ttl_default);
         let ttl = bounds_of_ttl.into_iter().flatten().fold(wanted, Ttl::min);
         // What was granted through a glass is over when that is.

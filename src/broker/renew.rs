@@ -11,6 +11,8 @@ use crate::broker::grants::covered;
 use crate::broker::hidden::Sought;
 use crate::broker::record::asked_digest;
 use crate::broker::request::{Asking, Attempt};
+use crate::broker::retain::carried_scores;
+use crate::broker::scorers::Scoring;
 use crate::model::grant::GrantStanding;
 use crate::model::reason::ReasonCode;
 use crate::model::time::Ttl;
@@ -24,7 +26,7 @@ impl Broker {
     /// # Errors
     /// `NotFound` when the grant is not the agent's, `Precondition` when it has ended.
     pub async fn renew_credential(&self, caller: &Caller, ask: RenewCredential) -> Result<Answered, BrokerError> {
-        let _place = self.enter(caller)?;
+        let mut scoring = Scoring::new(self.enter(caller)?);
         let workload = self.own_task(caller, ask.task, &ask.handle, RPC)?;
         let ttl = ask.ttl.map(Ttl::as_secs).unwrap_or_default();
         let asked = asked_digest(&[
@@ -53,6 +55,7 @@ impl Broker {
             }
             let recorded = self.reading(move |this| this.recorded_decision(grant.position, root)).await?;
             let (access, approval) = (covered(&recorded.words), carried(&recorded.words));
+            let scores = carried_scores(&recorded.words);
             let asking = Asking {
                 workload,
                 request_id: &ask.request_id,
@@ -68,8 +71,9 @@ impl Broker {
                 approval: approval.as_ref(),
                 glass: recorded.words.decision.glass,
                 behaviour: recorded.words.facts.behaviour.as_ref(),
+                scores: &scores,
             };
-            if let Attempt::Done(answered) = self.attempt(&asking).await? {
+            if let Attempt::Done(answered) = self.attempt(&asking, &mut scoring).await? {
                 return Ok(*answered);
             }
         }

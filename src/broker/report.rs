@@ -181,7 +181,7 @@ impl Broker {
         Ok(role)
     }
 
-    fn seal_report<W: Serialize + DeserializeOwned>(
+    pub(in crate::broker) fn seal_report<W: Serialize + DeserializeOwned>(
         &self,
         root: TaskId,
         kind: &'static str,
@@ -225,14 +225,14 @@ impl Broker {
     }
 }
 
-enum Looked {
+pub(in crate::broker) enum Looked {
     /// It was counted before.
     Counted(Counted),
     /// With the signals of the family so far.
     New(Expect, Arc<Vec<Signal>>),
 }
 
-fn look(state: &State, task: TaskId, key: GuardKey) -> Result<(TaskId, Looked), BrokerError> {
+pub(in crate::broker) fn look(state: &State, task: TaskId, key: GuardKey) -> Result<(TaskId, Looked), BrokerError> {
     let hidden = || BrokerError::NotFound { what: "task" };
     let root = state.tasks.get(&task).ok_or_else(hidden)?.root;
     let family = state.families.get(&root).ok_or_else(hidden)?;

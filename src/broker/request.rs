@@ -15,6 +15,7 @@ use crate::broker::ordinary;
 use crate::broker::plan::{differences, unminted};
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::request_id_reused;
+use crate::broker::scorers::{Scored, Scoring, Trail};
 use crate::broker::state::{Answer, Family};
 use crate::broker::words::DecisionWords;
 use crate::intent::judge::Asked as Judged;
@@ -31,6 +32,7 @@ use crate::model::id::{Audience, DecisionId, GlassId, GrantId, Jti, TaskId};
 use crate::model::identity::Authentication;
 use crate::model::limits::{ACCESS_ENTRIES_MAX, PURPOSE_BYTES_MAX};
 use crate::model::reason::ReasonCode;
+use crate::model::risk::{Signal, keep_higher};
 use crate::model::task::AgentProfile;
 use crate::model::time::Ttl;
 use crate::pb::journal::event::Payload;
@@ -66,6 +68,8 @@ pub(in crate::broker) struct Asking<'a> {
     pub(in crate::broker) glass: Option<GlassId>,
     /// How its request fitted what the agent was granted before.
     pub(in crate::broker) behaviour: Option<&'a crate::model::behaviour::BehaviourFacts>,
+    /// What scorers said of it before.
+    pub(in crate::broker) scores: &'a [Signal],
 }
 
 impl Broker {
@@ -75,7 +79,7 @@ impl Broker {
     /// `NotFound` when the task is not the agent's, or the handle is wrong; `Invalid` for a malformed ask; `Precondition` when
     /// a retry asks for a token that is dead.
     pub async fn request_credential(&self, caller: &Caller, ask: RequestCredential) -> Result<Answered, BrokerError> {
-        let _place = self.enter(caller)?;
+        let mut scoring = Scoring::new(self.enter(caller)?);
         let workload = self.own_task(caller, ask.task, &ask.handle, "RequestCredential")?;
         check(&ask)?;
         let asking = Asking {
@@ -93,16 +97,21 @@ impl Broker {
             approval: None,
             glass: None,
             behaviour: None,
+            scores: &[],
         };
         for _ in 0..super::TRIES_MAX {
-            if let Attempt::Done(answered) = self.attempt(&asking).await? {
+            if let Attempt::Done(answered) = self.attempt(&asking, &mut scoring).await? {
                 return Ok(*answered);
             }
         }
         Err(BrokerError::Conflict)
     }
 
-    pub(in crate::broker) async fn attempt(&self, asking: &Asking<'_>) -> Result<Attempt, BrokerError> {
+    pub(in crate::broker) async fn attempt(
+        &self,
+        asking: &Asking<'_>,
+        scoring: &mut Scoring<'_>,
+    ) -> Result<Attempt, BrokerError> {
         let looked = {
             let state = self.0.known.look();
             let task = state.tasks.get(&asking.task).ok_or(BrokerError::NotFound { what: "task" })?;
@@ -150,27 +159,23 @@ impl Broker {
         let entries = view.judge(asking.access, if view.renews { Judged::Live } else { Judged::New })?;
         let asked = Asked { audience: Some(asking.audience), ttl: asking.ttl, profile: asking.profile };
         let mut facts = view.facts(Question::Request, asking.workload, asked, entries);
-        facts.approval = asking.approval.cloned();
-        let mut decision = decide(&view.bundle, &facts);
-        let mut covers = None;
-        if decision.outcome.waits_for_people() {
-            let same = self.covers(asking, &view)?;
-            if let Some(answer) = self.answer_of_people(asking, &view, &same, (&facts, &decision))? {
-                facts.approval = Some(answer);
-                decision = decide(&view.bundle, &facts);
-            }
-            covers = Some(same);
+        keep_higher(&mut facts.signals, asking.scores.iter().cloned());
+        let before = self.remembered_scores(asking, &view, &facts)?;
+        keep_higher(&mut facts.signals, before);
+        let mut decision = self.decide_with_people(asking, &mut view, &mut facts)?;
+        match self.with_scores(asking, &view, &mut facts, &decision, scoring).await? {
+            Scored::Asked => return Ok(Attempt::Again),
+            Scored::Added => decision = self.decide_with_people(asking, &mut view, &mut facts)?,
+            Scored::Nothing => {}
         }
-        // Last, so that it is used for nothing that is granted without.
-        if !decision.outcome.is_grant() && self.through_glass(asking, &mut view, &mut facts)? {
-            decision = decide(&view.bundle, &facts);
-        }
-        let pending = match covers.filter(|_| decision.outcome.waits_for_people()) {
-            Some(covers) => Some(self.pending(asking, &view, covers, &decision)?),
-            None => None,
-        };
+        let trail = self.trail(asking, &view, &facts, &decision);
         if decision.outcome.is_grant() {
-            return self.grant(asking, view, facts, decision).await;
+            return self.grant(asking, view, (facts, decision), trail).await;
+        }
+        let mut pending = None;
+        if decision.outcome.waits_for_people() {
+            let covers = self.covers(asking, &view)?;
+            pending = Some(self.pending(asking, &view, covers, (&facts, &decision))?);
         }
         let asks = pending.as_ref().is_some_and(|pending| pending.asked.is_some());
         let signals = asks_for_glass(&decision);
@@ -183,12 +188,39 @@ impl Broker {
         if signals {
             self.reconsider(view.root, position, &broker_actor()).await?;
         }
+        if let Some(trail) = trail {
+            self.ask_trailing(trail, decided.id);
+        }
         // A denial is the answer to its own request id for good, so each is recorded for itself.
         if usual && decided.outcome != Outcome::Denied {
             let relies_on = if asks { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
             self.0.repeats.keep(asking.task, asking.asked, relies_on, now, (decided.clone(), position));
         }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
+    }
+
+    /// Decides, with what people answered or opened where policy does not decide alone.
+    fn decide_with_people(
+        &self,
+        asking: &Asking<'_>,
+        view: &mut View,
+        facts: &mut Facts,
+    ) -> Result<Decision, BrokerError> {
+        facts.approval = asking.approval.cloned();
+        facts.glass = None;
+        let mut decision = decide(&view.bundle, facts);
+        if decision.outcome.waits_for_people() {
+            let covers = self.covers(asking, view)?;
+            if let Some(answer) = self.answer_of_people(asking, view, &covers, (&*facts, &decision))? {
+                facts.approval = Some(answer);
+                decision = decide(&view.bundle, facts);
+            }
+        }
+        // Last, so that it is used for nothing that is granted without.
+        if !decision.outcome.is_grant() && self.through_glass(asking, view, facts)? {
+            decision = decide(&view.bundle, facts);
+        }
+        Ok(decision)
     }
 
     fn refusal(
@@ -222,8 +254,8 @@ impl Broker {
         &self,
         asking: &Asking<'_>,
         view: View,
-        facts: Facts,
-        decision: Decision,
+        (facts, decision): (Facts, Decision),
+        trail: Option<Trail>,
     ) -> Result<Attempt, BrokerError> {
         let id = self.new_decision_id()?;
         let life = self.life(asking, &view, &facts, &decision)?;
@@ -264,6 +296,9 @@ impl Broker {
         // Goes on when the caller goes away: what it lets in counts against older grants before its token is there to be used.
         let appended = tokio::spawn(async move {
             let Some(committed) = this.append(draft).await? else { return Ok(None) };
+            if let Some(trail) = trail {
+                this.ask_trailing(trail, id);
+            }
             this.reconsider(root, committed.first(), &actor).await?;
             Ok::<_, BrokerError>(Some(committed))
         });

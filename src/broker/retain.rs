@@ -29,6 +29,7 @@ use crate::model::facts::{FACTS_VERSION, Facts, Question};
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{DecisionId, GrantId, Jti, TaskId};
 use crate::model::reason::ReasonCode;
+use crate::model::risk::{Signal, keep_higher};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
@@ -307,7 +308,9 @@ impl Broker {
         let id = self.new_decision_id()?;
         let mut words =
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
-        let signals_back = batch.share_signals(&mut words, &view.signals);
+        // What an inline scorer said stands with its grant alone.
+        let shared = words.facts.signals == *view.signals;
+        let signals_back = if shared { batch.share_signals(&mut words, &view.signals) } else { 0 };
         let sealed = match self.seal_decision(view.root, id, &words) {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -321,7 +324,7 @@ impl Broker {
         if encoded_len(&full) > EVENT_BYTES_MAX {
             return Ok(None);
         }
-        if signals_back == 0 {
+        if shared && signals_back == 0 {
             batch.holds_signals();
         }
         Ok(Some(full))
@@ -458,13 +461,25 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         session: view.session_facts(),
         // A later look would count the step itself, and others that came since.
         behaviour: then.behaviour.clone(),
-        signals: view.signals.as_ref().clone(),
+        signals: with_carried(view, words),
         ttl_asked: None,
         registration: None,
         approval: carried(words),
         glass: carried_glass(words),
         opening: None,
     }
+}
+
+/// The signals of the family, with what scorers said when it was granted: nothing of it is lowered while the grant lives.
+fn with_carried(view: &View, words: &DecisionWords) -> Vec<Signal> {
+    let mut signals = view.signals.as_ref().clone();
+    keep_higher(&mut signals, carried_scores(words));
+    signals
+}
+
+/// What scorers said when a grant was made or renewed.
+pub(in crate::broker) fn carried_scores(words: &DecisionWords) -> Vec<Signal> {
+    words.facts.signals.iter().filter(|signal| signal.is_score()).cloned().collect()
 }
 
 /// What the answer means for the grant; `None` when it stays as it is.

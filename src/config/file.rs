@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::people::People;
 use crate::config::quantity::{Size, Span};
+use crate::config::scorers::WrittenScorer;
 use crate::config::webhooks::Webhook;
 use crate::token::header::{SigningAlgorithm, TokenType};
 
@@ -42,6 +43,8 @@ pub(super) struct File {
     pub(super) break_glass: BreakGlass,
     #[serde(default)]
     pub(super) webhooks: Vec<Webhook>,
+    #[serde(default)]
+    pub(super) scorers: Vec<WrittenScorer>,
     #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]

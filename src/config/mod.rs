@@ -7,6 +7,7 @@ mod file;
 mod issuer;
 pub mod people;
 pub mod quantity;
+pub mod scorers;
 pub mod settings;
 pub mod webhooks;
 

@@ -13,6 +13,7 @@ use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tok
 use crate::config::issuer::issuer_url;
 use crate::config::people::{PeopleSettings, people};
 use crate::config::quantity::{Size, Span};
+use crate::config::scorers::{ScorerSettings, scorers};
 use crate::config::webhooks::{WebhookSettings, webhooks};
 use crate::config::{ENDPOINT_SOCKET, Environment, Problem};
 use crate::model::id::Audience;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub break_glass: BreakGlassSettings,
     /// Whom it tells what waits for people.
     pub webhooks: Vec<WebhookSettings>,
+    /// Who is asked how suspicious a step is.
+    pub scorers: Vec<ScorerSettings>,
     /// How often a receiver of revocations hears that nothing happened.
     pub heartbeat: Duration,
     /// The log.
@@ -227,6 +230,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let approvals = approvals(&mut check, &file.approvals);
     let break_glass = break_glass(&mut check, &file.break_glass);
     let webhooks = webhooks(&mut check, file.webhooks);
+    let scorers = scorers(&mut check, file.scorers);
     let heartbeat = check.within(
         "revocation.heartbeat",
         file.revocation.heartbeat.unwrap_or(Span(HEARTBEAT_DEFAULT)),
@@ -250,6 +254,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             approvals,
             break_glass,
             webhooks,
+            scorers: scorers?,
             heartbeat: heartbeat.0,
             log: log?,
         })

@@ -229,6 +229,7 @@ async fn open_parts(
         keys: contents.keys,
         journal: contents.journal,
         notifier: Notifier::default(),
+        scorers: Vec::new(),
         policy,
         // Whoever changes the folder of policies and starts again means it.
         activate: true,

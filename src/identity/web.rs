@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
@@ -76,7 +76,8 @@ impl WebRoots {
     /// When the server cannot be reached, is not who it should be, or answers otherwise than with 200.
     pub async fn get(&self, url: &HttpsUrl) -> Result<String, GetError> {
         let request = Request::get(url.path_and_query()).body(String::new());
-        document(self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?)
+        let request = request.map_err(|_| GetError::Path(url.to_string()))?;
+        document(self.exchange(url, request, EXCHANGE_WITHIN).await?)
     }
 
     /// Posts a form, and gives the status with the answer: OAuth tells errors by both.
@@ -89,17 +90,50 @@ impl WebRoots {
             .uri(url.path_and_query())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(encoded(form));
-        let (status, body) = self.exchange(url, request.map_err(|_| GetError::Path(url.to_string()))?).await?;
+        let request = request.map_err(|_| GetError::Path(url.to_string()))?;
+        let (status, body) = self.exchange(url, request, EXCHANGE_WITHIN).await?;
         Ok((status, Zeroizing::new(body)))
     }
 
-    async fn exchange(&self, url: &HttpsUrl, mut request: Request<String>) -> Result<(u16, String), GetError> {
+    /// Posts a JSON document, with a bearer token where there is one, and gives the status with the answer.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is not who it should be, the exchange breaks, or it takes longer than that.
+    pub async fn post_json(
+        &self,
+        url: &HttpsUrl,
+        body: String,
+        bearer: Option<&Zeroizing<String>>,
+        span: Duration,
+    ) -> Result<(u16, String), GetError> {
+        let malformed = || GetError::Path(url.to_string());
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url.path_and_query())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        let mut request = request.map_err(|_| malformed())?;
+        if let Some(bearer) = bearer {
+            let shown = Zeroizing::new(format!("Bearer {}", bearer.as_str()));
+            let mut shown = HeaderValue::from_str(&shown).map_err(|_| malformed())?;
+            shown.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, shown);
+        }
+        self.exchange(url, request, span).await
+    }
+
+    async fn exchange(
+        &self,
+        url: &HttpsUrl,
+        mut request: Request<String>,
+        span: Duration,
+    ) -> Result<(u16, String), GetError> {
         let connect = |cause| GetError::Connect { target: url.authority(), cause };
         let host = url.host_header().parse().map_err(|_| GetError::Path(url.to_string()))?;
         request.headers_mut().insert(HOST, host);
-        request.headers_mut().insert(ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         let tls = self.tls(b"http/1.1", ISSUERS_SPEAK).map_err(|error| connect(io::Error::other(error)))?;
-        within(EXCHANGE_WITHIN, async { exchange(dial(&tls, url).await.map_err(connect)?, request).await }).await
+        within(span, async { exchange(dial(&tls, url).await.map_err(connect)?, request).await }).await
     }
 
     /// A gRPC channel to a server, once connected.

@@ -54,6 +54,9 @@ pub struct Metrics {
     webhook_deliveries: IntCounterVec,
     webhook_backlog: IntGaugeVec,
     webhook_switched_off: IntGaugeVec,
+    scorer_questions: IntCounterVec,
+    scorer_seconds: HistogramVec,
+    scorer_paused: IntGaugeVec,
 }
 
 /// A metric could not be made: two have one name, or a name is malformed.
@@ -111,6 +114,8 @@ pub struct Reading {
     /// How far what is decided is from its reference: class of identities, of what, and the population stability index. What is
     /// missing here is no longer told.
     pub drift: Vec<(&'static str, &'static str, f64)>,
+    /// Each external scorer, by its name as the operator configured it, and whether it is left alone for a while.
+    pub scorers: Vec<(String, bool)>,
 }
 
 /// How a connection attempt ended.
@@ -237,6 +242,21 @@ impl Metrics {
                 let help = "1 once a receiver of webhooks has answered that it wants no more.";
                 registered(r, IntGaugeVec::new(Opts::new("carnet_webhook_switched_off", help), &["webhook"])?)?
             },
+            scorer_questions: counters(
+                r,
+                "carnet_scorer_questions_total",
+                "Questions to external scorers by what became of them.",
+                &["scorer", "result"],
+            )?,
+            scorer_seconds: {
+                let help = "How long an external scorer took, the wait for a place included.";
+                let options = HistogramOpts::new("carnet_scorer_seconds", help).buckets(SCORER_LATENCIES.to_vec());
+                registered(r, HistogramVec::new(options, &["scorer"])?)?
+            },
+            scorer_paused: {
+                let help = "1 while an external scorer is left alone because it failed too often.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_scorer_paused", help), &["scorer"])?)?
+            },
             registry,
         })
     }
@@ -314,6 +334,12 @@ impl Metrics {
         self.webhook_deliveries.with_label_values(&[webhook, outcome]).inc();
     }
 
+    /// A question to an external scorer is over. `result` comes from a closed list.
+    pub fn scored(&self, scorer: &str, result: &'static str, took: Duration) {
+        self.scorer_questions.with_label_values(&[scorer, result]).inc();
+        self.scorer_seconds.with_label_values(&[scorer]).observe(took.as_secs_f64());
+    }
+
     /// What stands now.
     pub fn read(&self, reading: &Reading) {
         let set = |gauge: &IntGauge, value: Option<u64>| {
@@ -357,6 +383,9 @@ impl Metrics {
         self.drift_psi.reset();
         for (class, what, psi) in &reading.drift {
             self.drift_psi.with_label_values(&[*class, *what]).set(*psi);
+        }
+        for (name, paused) in &reading.scorers {
+            set(&self.scorer_paused.with_label_values(&[name.as_str()]), Some(u64::from(*paused)));
         }
     }
 
@@ -414,6 +443,9 @@ fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::E
 /// Upper bounds of latencies, in seconds: a synced commit takes a tenth of a millisecond to some tens of milliseconds.
 const LATENCIES: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Upper bounds of what external scorers take, in seconds: from a program beside us to a model that thinks.
+const SCORER_LATENCIES: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 #[cfg(test)]
 mod tests;

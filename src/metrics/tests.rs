@@ -11,6 +11,7 @@ fn what_was_counted_stands_in_the_text() {
     metrics.committed(Duration::from_micros(150));
     metrics.recorded("revoked");
     metrics.torn(17);
+    metrics.scored("judge", "answered", Duration::from_millis(20));
     metrics.connected(Connection::Refused);
     let text = metrics.render().unwrap();
     for line in [
@@ -24,6 +25,8 @@ fn what_was_counted_stands_in_the_text() {
         "carnet_journal_commits_total 1",
         r#"carnet_events_total{kind="revoked"} 1"#,
         "carnet_journal_torn_bytes_total 17",
+        r#"carnet_scorer_questions_total{result="answered",scorer="judge"} 1"#,
+        r#"carnet_scorer_seconds_bucket{scorer="judge",le="0.025"} 1"#,
         r#"carnet_connections_total{result="refused"} 1"#,
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
@@ -39,6 +42,7 @@ fn a_reading_leaves_what_it_does_not_know() {
         trust_authorities: vec![("a.test".to_owned(), 2), ("b.test".to_owned(), 0)],
         workload_api_connected: Some(false),
         issuers: vec![("corp".to_owned(), false, 2)],
+        scorers: vec![("judge".to_owned(), true)],
         ..Reading::default()
     });
     metrics.read(&Reading { grants_live: Some(u64::MAX), ..Reading::default() });
@@ -49,6 +53,7 @@ fn a_reading_leaves_what_it_does_not_know() {
     assert!(text.contains("carnet_workload_api_connected 0\n"), "{text}");
     assert!(text.contains("carnet_issuer_reachable{issuer=\"corp\"} 0\n"), "{text}");
     assert!(text.contains("carnet_issuer_keys{issuer=\"corp\"} 2\n"), "{text}");
+    assert!(text.contains("carnet_scorer_paused{scorer=\"judge\"} 1\n"), "{text}");
     assert!(text.contains("carnet_grants{standing=\"live\"} 922337"), "what is too large stays at the most: {text}");
 }
 

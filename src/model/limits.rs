@@ -120,3 +120,11 @@ pub const CALIBRATIONS_MAX: usize = 1;
 pub const POLICIES_MAX: usize = 20_000;
 /// Life of a token in a band whose floor is `narrowed`, in seconds: one call, and then it is asked again.
 pub const FLOOR_TTL_SECONDS: u64 = 60;
+/// Most external scorers: each is asked about every request that concerns it.
+pub const SCORERS_MAX: usize = 8;
+/// Longest name of an external scorer, in bytes.
+pub const SCORER_NAME_BYTES_MAX: usize = 32;
+/// Largest question to an external scorer, in bytes: what does not fit counts as the worst that it could say.
+pub const QUESTION_BYTES_MAX: usize = 64 << 10;
+/// Largest answer of a scorer that is read, in bytes: a score, a code and a sentence, as a chat endpoint wraps them.
+pub const SCORE_BYTES_MAX: usize = 64 << 10;

@@ -86,6 +86,36 @@ pub struct Signal {
     pub observed: Timestamp,
 }
 
+/// What stands before the name of a scorer that was asked, as the source of a signal. No SPIFFE ID begins so.
+pub const SCORER_SOURCE: &str = "scorer:";
+/// The signal in which the answer of a scorer that was asked stands, or its silence.
+pub const SCORE_SIGNAL: &str = "external_score";
+
+impl Signal {
+    /// True for what a scorer that was asked has said, and for its silence.
+    #[must_use]
+    pub fn is_score(&self) -> bool {
+        self.source.starts_with(SCORER_SOURCE)
+    }
+
+    /// True for the silence of a scorer that was asked: nobody made a score.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.is_score() && self.scorer.is_empty()
+    }
+}
+
+/// Takes scores in: of one scorer the higher is kept, and nothing is ever lowered.
+pub fn keep_higher(signals: &mut Vec<Signal>, scores: impl IntoIterator<Item = Signal>) {
+    for score in scores {
+        match signals.iter_mut().find(|s| s.name == score.name && s.source == score.source) {
+            Some(known) if known.points >= score.points => {}
+            Some(known) => *known = score,
+            None => signals.push(score),
+        }
+    }
+}
+
 /// What one signal added to a score.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contribution {

@@ -17,7 +17,7 @@ use crate::model::id::{PolicyId, ToolName};
 use crate::model::identity::IdentityClass;
 use crate::model::limits::FLOOR_TTL_SECONDS;
 use crate::model::reason::ReasonCode;
-use crate::model::risk::Assessment;
+use crate::model::risk::{Assessment, Band};
 use crate::model::time::Ttl;
 
 /// Decides. No I/O, clock or randomness.
@@ -204,15 +204,16 @@ fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sh
     }
     let outcome = bundle.risk().floor(facts.principal.class, risk.band).min(Outcome::Review);
     let detail = format!("score {}, band {}", risk.score.points(), risk.band);
+    // What a lower band shortens a higher one shortens too: what an approval takes away of the higher is not to leave a longer life.
+    let narrows = |band: &Band| bundle.risk().floor(facts.principal.class, *band) == Outcome::Narrowed;
+    if facts.registration.is_none() && Band::ALL.iter().any(|band| *band <= risk.band && narrows(band)) {
+        let finding = Finding::whole(Outcome::Narrowed, ReasonCode::TtlShortened, detail.clone());
+        let shortens_to = Ttl::from_secs(FLOOR_TTL_SECONDS).ok();
+        sheet.findings.push(Finding { keeps_entry: true, shortens_to, ..finding });
+        sheet.forbid_lives(shortens_to);
+    }
     match outcome {
-        Outcome::Granted | Outcome::Denied => {}
-        Outcome::Narrowed if facts.registration.is_some() => {}
-        Outcome::Narrowed => {
-            let finding = Finding::whole(outcome, ReasonCode::TtlShortened, detail);
-            let shortens_to = Ttl::from_secs(FLOOR_TTL_SECONDS).ok();
-            sheet.findings.push(Finding { keeps_entry: true, shortens_to, ..finding });
-            sheet.forbid_lives(shortens_to);
-        }
+        Outcome::Granted | Outcome::Narrowed | Outcome::Denied => {}
         Outcome::StepUp => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskHigh, detail)),
         Outcome::Review => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskCritical, detail)),
     }

@@ -67,6 +67,15 @@ pub enum ServerError {
         /// How many fail.
         failed: usize,
     },
+    /// A scorer cannot be asked as it is configured.
+    #[error("the scorer `{name}` cannot be set up")]
+    Scorer {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// There is no identity, or TLS cannot be set up.
     #[error("no identity to serve with")]
     Identity(#[from] IdentityError),

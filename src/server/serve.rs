@@ -14,6 +14,7 @@ use crate::broker::approvals::ApprovalSettings;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
+use crate::broker::scorers::ScorerPart;
 use crate::clock::Clock;
 use crate::config::settings::{CertificateSource, Settings};
 use crate::entropy::Entropy;
@@ -34,6 +35,7 @@ use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::people;
+use crate::server::scorers;
 use crate::server::start::{Drained, Parts, Running, start};
 use crate::server::webhooks;
 
@@ -49,6 +51,7 @@ pub struct Checked {
     people: Option<People>,
     people_door: Option<ServerCertificate>,
     webhooks: Vec<WebhookOptions>,
+    scorers: Vec<ScorerPart>,
 }
 
 /// Checks the settings against the world: the folder with its keys, the policy bundle with its tests, the certificate, open
@@ -97,7 +100,8 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let https = https.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let people_door = people_door.map(|files| files.map_or_else(svid, ServerCertificate::Files));
-    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door, webhooks })
+    let scorers = scorers::scorers(&settings.scorers, &trust, &Entropy::system())?;
+    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door, webhooks, scorers })
 }
 
 /// The certificates of all doors: several may present the same.
@@ -177,7 +181,7 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, https, bearer, people, people_door, webhooks } = self;
+        let Self { settings, folder, policy, trust, https, bearer, people, people_door, webhooks, scorers } = self;
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -249,6 +253,7 @@ impl Checked {
             keys: contents.keys,
             journal: contents.journal,
             notifier,
+            scorers,
             policy,
             activate: false,
         };

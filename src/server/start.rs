@@ -313,6 +313,7 @@ fn look(
             policy_revision: Some(figures.policy_revision),
             webhooks: broker.webhook_figures(),
             drift: broker.drift_indices(),
+            scorers: broker.scorer_pauses(),
         }
     })
 }

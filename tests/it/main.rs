@@ -45,6 +45,7 @@ mod request;
 mod restart;
 mod revoke;
 mod rights;
+mod scorers;
 mod search_index;
 mod serve;
 mod support;

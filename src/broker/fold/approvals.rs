@@ -51,6 +51,7 @@ impl Step<'_> {
             policy_digest: decision.policy_digest.clone(),
             band: record::band(decision.band).ok_or(FoldError::Value("band"))?,
             doubts,
+            scores: asked.scores.iter().map(|score| (score.source.clone(), score.points)).collect(),
             asked: self.time,
             standing: ApprovalStanding::Pending,
             until: Timestamp::from_millis(asked.answer_by_ms),
@@ -106,7 +107,7 @@ impl Step<'_> {
             return Ok(());
         };
         let Some(root) = self.state.tasks.get(&approval.task).map(|task| task.root) else { return Ok(()) };
-        let denial = Denial { at: self.time, facts: denial_facts(id, approval) };
+        let denial = Denial { at: self.time, facts: denial_facts(id, approval), scores: approval.scores.clone() };
         let context = Context { kind: "denied", id: &e.approval_id };
         match words::open::<Vec<Covers>>(&self.means.sealer, root, context, &e.sealed_shapes) {
             Ok(shapes) => self.state.approvals.remember(shapes, &denial),

@@ -33,7 +33,12 @@ impl Step<'_> {
             explanation: sentence.map(|s| s.text).unwrap_or_default(),
             observed: Timestamp::from_millis(e.observed_ms),
         };
+        let stands = self.state.has_standing_grants(root);
         let signals = Arc::make_mut(&mut self.state.families.entry(root).or_default().signals);
+        // A scorer that speaks again takes its silence back, unless a grant stands that was decided with it.
+        if signal.is_score() && !signal.is_absence() && !stands {
+            signals.retain(|known| known.source != signal.source || !known.is_absence());
+        }
         if take_in(signals, signal) {
             self.owe(root, Trigger::Signal, None);
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod older;
+mod scored;
 mod unbound;
 
 use std::sync::OnceLock;

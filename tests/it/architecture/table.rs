@@ -45,6 +45,7 @@ pub const ROOMS: &[Room] = &[
     room("mint", &["model", "pb", "entropy", "token", "policy", "journal"]),
     room("notify", &["model", "pb", "clock", "entropy", "metrics", "disk", "identity", "journal"]),
     wiring("broker"),
+    room("scorer", &["model", "pb", "entropy", "identity", "broker"]),
     room("verifier", &["model", "clock", "jose", "token", "pb"]),
     room("grpc", &["model", "clock", "identity", "audit", "broker", "pb", "metrics"]),
     room("http", &["broker", "metrics"]),

@@ -38,8 +38,9 @@ use tonic::transport::Channel;
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
 use super::issuer::tls_door;
-use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, soon, told};
+use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
 use super::record::Record;
+use super::scorer::Scorers;
 
 /// The issuer of its tokens.
 pub const ISSUER: &str = "https://carnet.example.org";
@@ -76,6 +77,7 @@ pub struct Setup {
     pub clock: Option<Clock>,
     /// How long SVIDs live.
     pub svid_life: Duration,
+    pub scorers: Scorers,
 }
 
 impl Default for Setup {
@@ -96,6 +98,7 @@ impl Default for Setup {
             webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
+            scorers: Arc::new(|_| Vec::new()),
         }
     }
 }
@@ -386,13 +389,6 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
     operator.activate_policy(request).await.unwrap()
 }
 
-/// What the broker logs, for whoever looks into a failure: `RUST_LOG=carnet=debug`.
-fn log_if_asked() {
-    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_default_env() {
-        let _another_test_did = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-    }
-}
-
 async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {
     try_boot(setup, folder, trust).await.unwrap_or_else(|error| panic!("the broker does not start: {error}"))
 }
@@ -435,6 +431,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
         handles: contents.handles,
         keys: contents.keys,
         journal: contents.journal,
+        scorers: (setup.scorers)(trust),
         policy: setup.policy.clone(),
         activate: setup.activate,
     };

@@ -75,6 +75,11 @@ impl WebIdentity {
         self.folder.path().join("ca.pem")
     }
 
+    /// What a server of it shows.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
     pub fn roots(&self) -> WebRoots {
         WebRoots::load(Some(&self.ca_file())).unwrap()
     }

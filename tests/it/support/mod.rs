@@ -7,3 +7,4 @@ pub mod issuer;
 pub mod journal;
 pub mod pki;
 pub mod record;
+pub mod scorer;

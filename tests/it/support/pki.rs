@@ -262,3 +262,10 @@ impl ServerCertVerifier for TrustsEverybody {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// What the broker logs, for whoever looks into a failure: `RUST_LOG=carnet=debug`.
+pub fn log_if_asked() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_default_env() {
+        let _another_test_did = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    }
+}

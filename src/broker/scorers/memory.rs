@@ -1,0 +1,50 @@
+//! What scorers said of the same step lately, within this run of the broker: an agent that asks again and again does not wait for
+//! the day on which a scorer is mild. What people were asked, and what they denied, is remembered for longer, in the record.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::model::id::TaskId;
+use crate::model::risk::{Signal, keep_higher};
+use crate::model::time::Timestamp;
+
+/// Steps that are remembered at a time.
+const STEPS_MAX: usize = 8192;
+/// How long a score stands for the same step: as long as a denial does by default.
+const WINDOW: Duration = Duration::from_secs(900);
+
+/// Scores, by task and digest of the step.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<HashMap<Step, (Timestamp, Vec<Signal>)>>);
+
+/// A task, and the digest of a step of it.
+type Step = (TaskId, [u8; 32]);
+
+impl Memory {
+    /// Takes in what was said now, and gives the highest of it and of what was said lately. A silence is forgotten as soon as
+    /// somebody speaks.
+    pub(super) fn take_in(&self, step: Step, now: Timestamp, said: Vec<Signal>) -> Vec<Signal> {
+        let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |at: Timestamp| now.since(at) < WINDOW;
+        let mut highest = said;
+        if let Some((_, before)) = steps.get(&step).filter(|(at, _)| fresh(*at)) {
+            keep_higher(&mut highest, before.iter().cloned());
+        }
+        let scores: Vec<Signal> = highest.iter().filter(|signal| !signal.is_absence()).cloned().collect();
+        if scores.is_empty() {
+            return highest;
+        }
+        if steps.len() >= STEPS_MAX {
+            steps.retain(|_, (at, _)| fresh(*at));
+            if steps.len() >= STEPS_MAX {
+                steps.clear();
+            }
+        }
+        steps.insert(step, (now, scores));
+        highest
+    }
+}
+
+#[cfg(test)]
+mod tests;

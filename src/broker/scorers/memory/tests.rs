@@ -1,0 +1,47 @@
+//! What is remembered, of what, and for how long.
+
+use super::*;
+use crate::model::risk::SCORE_SIGNAL;
+
+fn score(points: u32) -> Signal {
+    Signal {
+        name: SCORE_SIGNAL.parse().unwrap(),
+        source: "scorer:a".to_owned(),
+        scorer: "m".to_owned(),
+        points,
+        explanation: String::new(),
+        observed: Timestamp::EPOCH,
+    }
+}
+
+fn silence(points: u32) -> Signal {
+    Signal { scorer: String::new(), ..score(points) }
+}
+
+fn task(n: u8) -> TaskId {
+    TaskId::new(Timestamp::EPOCH, [n; 10])
+}
+
+#[test]
+fn a_milder_score_of_the_same_step_does_not_count_for_a_while() {
+    let memory = Memory::default();
+    let step = (task(1), [1; 32]);
+    let at = Timestamp::from_secs;
+    assert_eq!(memory.take_in(step, at(0), vec![score(30)]), [score(30)]);
+    assert_eq!(memory.take_in(step, at(10), vec![score(0)]), [score(30)]);
+    assert_eq!(memory.take_in((task(1), [2; 32]), at(10), vec![score(0)]), [score(0)], "another step");
+    assert_eq!(memory.take_in((task(2), [1; 32]), at(10), vec![score(0)]), [score(0)], "another task");
+    assert_eq!(memory.take_in(step, at(910), vec![score(0)]), [score(0)]);
+}
+
+#[test]
+fn a_silence_is_not_remembered_and_does_not_hide_what_was_said() {
+    let memory = Memory::default();
+    let step = (task(1), [1; 32]);
+    let at = Timestamp::from_secs;
+    assert_eq!(memory.take_in(step, at(0), vec![silence(40)]), [silence(40)]);
+    assert_eq!(memory.take_in(step, at(1), vec![score(20)]), [score(20)]);
+    assert_eq!(memory.take_in(step, at(2), vec![silence(10)]), [score(20)]);
+    assert_eq!(memory.take_in(step, at(3), vec![silence(40)]), [silence(40)]);
+    assert_eq!(memory.take_in(step, at(4), vec![score(0)]), [score(20)], "what was said stands");
+}

@@ -1,0 +1,146 @@
+//! Asking again: an agent does not ask until a scorer is mild.
+
+use carnet::broker::scorers::ScorerOptions;
+use carnet::pb::v1::{self, Outcome, Verdict};
+
+use super::super::people::World;
+use super::super::support::ask::{Granted, OpenTask, codes};
+use super::super::support::broker::Setup;
+use super::super::support::caller::{Caller, unique};
+use super::super::support::issuer::{ACTING, INITIATING};
+use super::super::support::scorer::{Does, Fake, inline};
+use super::{added, broker_with};
+
+async fn world(fake: &Fake, options: ScorerOptions) -> World {
+    World::set_up(|_| {}, Setup { scorers: fake.alone(options), ..Setup::default() }).await
+}
+
+/// Asks in other words each time: what is asked is the same, and is decided anew.
+async fn decided(agent: &Caller, mut request: v1::RequestCredentialRequest) -> v1::Decision {
+    request.purpose = unique("the next step");
+    agent.request_credential(request).await.unwrap().decision.unwrap()
+}
+
+async fn answered(world: &World, decision: &v1::Decision, verdict: Verdict) {
+    let rae = world.broker.person(&world.corp.token("1005", ACTING)).await;
+    let request = v1::AnswerApprovalRequest {
+        approval_id: decision.approval_id.clone(),
+        decision_id: decision.decision_id.clone(),
+        verdict: verdict.into(),
+        reason: "because".to_owned(),
+    };
+    rae.answer_approval(request).await.unwrap();
+}
+
+/// A task of the usual agent that nobody was verified for: a reviewer is asked, and none of them initiated it.
+async fn anonymous(world: &World) -> (Caller, OpenTask) {
+    let (_, agent, task) = world.broker.at_work().await;
+    (agent, task)
+}
+
+#[tokio::test]
+async fn a_score_stands_while_people_are_asked_also_after_a_restart() {
+    let fake = Fake::new(Does::score(1.0));
+    let mut world = world(&fake, inline()).await;
+    let (agent, task) = anonymous(&world).await;
+    let first = decided(&agent, task.sending()).await;
+    assert_eq!((first.outcome(), codes(&first)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
+    fake.from_now_on(Does::score(0.0));
+    let again = decided(&agent, task.sending()).await;
+    assert_eq!((again.outcome(), &again.approval_id), (Outcome::Review, &first.approval_id));
+
+    world.broker.restart().await;
+    let (agent, asked) = (world.broker.agent().await, fake.asked().len());
+    let later = decided(&agent, task.sending()).await;
+    assert_eq!((later.outcome(), &later.approval_id), (Outcome::Review, &first.approval_id));
+    assert!(fake.asked().len() > asked, "it was asked, and was mild");
+    assert_eq!(added(&world.broker, &later).await[0].1, 60, "the higher of both counts");
+
+    answered(&world, &later, Verdict::Approve).await;
+    Granted::of(agent.request_credential(task.sending()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_score_stands_as_long_as_the_denial_does_in_other_tasks_too() {
+    let fake = Fake::new(Does::score(1.0));
+    let world = world(&fake, inline()).await;
+    let (agent, task) = anonymous(&world).await;
+    let first = decided(&agent, task.sending()).await;
+    answered(&world, &first, Verdict::Deny).await;
+    fake.from_now_on(Does::score(0.0));
+    let again = decided(&agent, task.sending()).await;
+    assert_eq!((again.outcome(), codes(&again)[0].as_str()), (Outcome::Denied, "APPROVAL_DENIED"));
+    let (_, other) = anonymous(&world).await;
+    let elsewhere = decided(&agent, other.sending()).await;
+    assert_eq!((elsewhere.outcome(), codes(&elsewhere)[0].as_str()), (Outcome::Denied, "APPROVAL_DENIED"));
+    world.broker.advance(std::time::Duration::from_secs(901));
+    let (_, third) = anonymous(&world).await;
+    assert_eq!(decided(&agent, third.sending()).await.outcome(), Outcome::Granted, "it stands no longer");
+}
+
+#[tokio::test]
+async fn silence_is_no_way_around_a_question_either() {
+    let fake = Fake::new(Does::score(1.0));
+    let options = ScorerOptions { absent: 0, ..inline() };
+    let world = world(&fake, options).await;
+    let (agent, task) = anonymous(&world).await;
+    let first = decided(&agent, task.sending()).await;
+    assert_eq!(first.outcome(), Outcome::Review);
+    fake.from_now_on(Does::Fail);
+    assert_eq!(decided(&agent, task.sending()).await.outcome(), Outcome::Review);
+}
+
+#[tokio::test]
+async fn what_shortened_a_life_shortens_it_when_the_same_step_is_asked_again() {
+    let fake = Fake::new(Does::score(0.6));
+    let broker = broker_with(&fake, inline()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let first = agent.granted(task.sending()).await;
+    fake.from_now_on(Does::score(0.0));
+    let again = agent.granted(task.sending()).await;
+    assert_eq!((again.decision.outcome(), codes(&again.decision)), (first.decision.outcome(), codes(&first.decision)));
+    assert_eq!(again.decision.outcome(), Outcome::Narrowed);
+    let other = agent.granted(task.writing()).await;
+    assert_eq!(added(&broker, &other.decision).await[0].1, 0, "another step is another question");
+}
+
+#[tokio::test]
+async fn a_renewal_counts_what_was_said_when_it_was_granted() {
+    let fake = Fake::new(Does::score(0.6));
+    let broker = broker_with(&fake, inline()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let first = agent.granted(task.sending()).await;
+    fake.from_now_on(Does::score(0.1));
+    let renewed = Granted::renewed(agent.renew_credential(task.renewal(first.id())).await.unwrap());
+    assert_eq!(added(&broker, &renewed.decision).await[0].1, 36);
+    let asked = fake.asked();
+    assert!(!asked[0].renewal && asked[1].renewal);
+    fake.from_now_on(Does::score(1.0));
+    let answer = agent.renew_credential(task.renewal(first.id())).await.unwrap();
+    assert_eq!((answer.token.as_str(), answer.decision.unwrap().outcome()), ("", Outcome::Review));
+}
+
+#[tokio::test]
+async fn what_was_said_when_it_was_granted_counts_when_a_signal_arrives() {
+    let fake = Fake::new(Does::score(0.5));
+    let broker = broker_with(&fake, inline()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.sending()).await;
+    // Neither alone asks a person: 30 and 30 do.
+    let reported = broker.scorer().await.report_signal(task.signal("anomaly", 30)).await.unwrap();
+    assert_eq!(reported.grants_suspended, 1, "{granted:?}");
+}
+
+#[tokio::test]
+async fn what_people_approved_is_granted_at_the_score_that_they_were_shown_and_at_no_higher() {
+    let fake = Fake::new(Does::score(0.95));
+    let world = world(&fake, ScorerOptions { points: 100, ..inline() }).await;
+    let token = world.corp.token("1001", INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let critical = decided(&agent, task.sending()).await;
+    assert_eq!((critical.outcome(), codes(&critical)), (Outcome::Review, vec!["RISK_CRITICAL".to_owned()]));
+    answered(&world, &critical, Verdict::Approve).await;
+    let granted = Granted::of(agent.request_credential(task.sending()).await.unwrap());
+    assert_eq!(granted.decision.approval_id, critical.approval_id);
+}
