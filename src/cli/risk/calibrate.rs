@@ -52,7 +52,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     let proposal = found.proposed.as_ref().map(|bands| toml(args.class, &found, bands));
     if out.is_table() {
         let marks = marks(&found);
-        let wanted = |row: &&v1::ThresholdRow| row.threshold % STEP == 0 || marks.contains_key(&row.threshold);
+        let wanted = |row: &&v1::ThresholdRow| row.threshold.is_multiple_of(STEP) || marks.contains_key(&row.threshold);
         let row = |row: &v1::ThresholdRow| line(row, marks.get(&row.threshold).map_or("", String::as_str));
         let columns = ["threshold", "is", "alerts_per_day", "alerts", "misses", "false_alarms"];
         out.rows(&columns, found.rows.iter().filter(wanted).map(row).collect())?;

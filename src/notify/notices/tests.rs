@@ -40,6 +40,7 @@ fn asked() -> pb::CredentialDecided {
             answer_by_ms: 1_795_000_060_000,
             replaces: String::new(),
             sealed_doubts: Bytes::from_static(b"secret"),
+            scores: Vec::new(),
         }),
         ..pb::CredentialDecided::default()
     }

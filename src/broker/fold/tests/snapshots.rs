@@ -154,6 +154,7 @@ fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) 
         covers: vec![n; 32].into(),
         answer_by_ms: START + 1_000_000,
         replaces: replaces.map(|n| approval(n).to_string()).unwrap_or_default(),
+        scores: vec![pb::RecordedScore { source: "scorer:judge".to_owned(), points: 30 }],
     };
     let decided = pb::CredentialDecided {
         task_id: of.to_string(),
