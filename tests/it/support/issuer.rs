@@ -83,10 +83,6 @@ impl WebIdentity {
     pub fn roots(&self) -> WebRoots {
         WebRoots::load(Some(&self.ca_file())).unwrap()
     }
-
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
-    }
 }
 
 /// What the issuer's server answers, and how often it was asked.
