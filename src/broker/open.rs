@@ -31,7 +31,7 @@ use crate::journal::open::OpenReport;
 use crate::journal::options::Options;
 use crate::mint::ring::KeyRing;
 use crate::model::reason::ReasonCode;
-use crate::notify::Notifier;
+use crate::notify::{BeginError, Notifier};
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::policy::bundle::BundleFiles;
@@ -81,6 +81,9 @@ pub enum OpenError {
     /// The start could not be recorded.
     #[error("the start cannot be recorded")]
     Record(#[source] BrokerError),
+    /// It cannot be read how far receivers of webhooks were told.
+    #[error("the receivers of webhooks cannot be told on")]
+    Notices(#[from] BeginError),
     /// The bundle in force is of a form that this version does not load.
     #[error("the policy bundle in force, `{digest}`, does not load: all would be refused until another is activated")]
     InForce {
@@ -146,8 +149,10 @@ impl Broker {
             torn_bytes: report.torn_bytes,
         }));
         broker.begin(parts.policy, parts.activate, &report).await?;
-        let size = *broker.0.journal.durable().borrow();
-        broker.0.notifier.begin(size).await;
+        if let Err(error) = broker.0.notifier.begin(&broker.0.journal).await {
+            broker.0.journal.clone().close().await;
+            return Err(error.into());
+        }
         Ok(broker)
     }
 

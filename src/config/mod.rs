@@ -43,10 +43,38 @@ pub enum ConfigError {
     },
     /// The file is no TOML, or names a setting that there is not.
     #[error("the configuration is malformed")]
-    Syntax(#[source] toml::de::Error),
+    Syntax(#[source] SyntaxError),
     /// Settings are missing or out of bounds: all of them at once.
     #[error("the configuration is refused:{}", Listed(.0))]
     Refused(Vec<Problem>),
+}
+
+/// Where a file is malformed, and how. What stands there is not repeated: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {problem}")]
+pub struct SyntaxError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in it, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl SyntaxError {
+    fn new(text: &str, error: &toml::de::Error) -> Self {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        Self { line, column, problem: without_texts(error.message()) }
+    }
+}
+
+/// The message without the texts of the file that it repeats: serde puts them between quotes.
+fn without_texts(message: &str) -> String {
+    let quoted = message.split_once('"').and_then(|(before, rest)| Some((before, rest.rsplit_once('"')?.1)));
+    quoted.map_or_else(|| message.to_owned(), |(before, after)| format!("{before}\"..\"{after}"))
 }
 
 /// One setting that cannot be used.
@@ -76,7 +104,7 @@ pub fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigEr
 /// # Errors
 /// As [`read`].
 pub fn parse(text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
-    let written: file::File = toml::from_str(text).map_err(ConfigError::Syntax)?;
+    let written: file::File = toml::from_str(text).map_err(|e| ConfigError::Syntax(SyntaxError::new(text, &e)))?;
     settings::from_file(written, environment).map_err(ConfigError::Refused)
 }
 

@@ -29,22 +29,32 @@ impl Follower {
         self.next
     }
 
+    /// Returns once there is a next event, and reads nothing; false when the journal is closed.
+    pub async fn ready(&mut self) -> bool {
+        let next = self.next;
+        tokio::select! {
+            biased;
+            more = self.durable.wait_for(|durable| *durable > next) => {
+                drop(more);
+                true
+            }
+            closed = self.closed.wait_for(|closed| *closed) => {
+                drop(closed);
+                false
+            }
+        }
+    }
+
     /// The next events, `events_max` at most and at least one, as soon as there are any; `None` when the journal is closed.
     /// Nothing is passed over when the caller is cancelled.
     ///
     /// # Errors
     /// When one is damaged, or the disk fails.
     pub async fn read(&mut self, events_max: usize) -> Result<Option<Vec<Recorded>>, ReadError> {
-        let next = self.next;
-        tokio::select! {
-            biased;
-            more = self.durable.wait_for(|durable| *durable > next) => drop(more),
-            closed = self.closed.wait_for(|closed| *closed) => {
-                drop(closed);
-                return Ok(None);
-            }
+        if !self.ready().await {
+            return Ok(None);
         }
-        let recorded = read_range(&self.shared, next, events_max.max(1))?;
+        let recorded = read_range(&self.shared, self.next, events_max.max(1))?;
         self.next += recorded.len() as u64;
         Ok(Some(recorded))
     }

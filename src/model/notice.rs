@@ -29,6 +29,18 @@ pub enum NoticeType {
     /// It was decided again, and is over.
     #[serde(rename = "grant.revoked")]
     GrantRevoked,
+    /// A task is over, and with it whatever of it waited for people.
+    #[serde(rename = "task.ended")]
+    TaskEnded,
+    /// More than one grant was revoked: a task, an agent, an initiator, an audience, or everything.
+    #[serde(rename = "access.revoked")]
+    AccessRevoked,
+    /// A trust domain is no longer trusted, and the grants of its agents are suspended.
+    #[serde(rename = "trust.withdrawn")]
+    TrustWithdrawn,
+    /// It is trusted again.
+    #[serde(rename = "trust.restored")]
+    TrustRestored,
     /// Another policy bundle is in force.
     #[serde(rename = "policy.activated")]
     PolicyActivated,
@@ -44,7 +56,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::ApprovalPending,
         Self::ApprovalDecided,
         Self::ApprovalExpired,
@@ -52,6 +64,10 @@ impl NoticeType {
         Self::GrantSuspended,
         Self::GrantRestored,
         Self::GrantRevoked,
+        Self::TaskEnded,
+        Self::AccessRevoked,
+        Self::TrustWithdrawn,
+        Self::TrustRestored,
         Self::PolicyActivated,
     ];
 
@@ -66,9 +82,19 @@ impl NoticeType {
             Self::GrantSuspended => "grant.suspended",
             Self::GrantRestored => "grant.restored",
             Self::GrantRevoked => "grant.revoked",
+            Self::TaskEnded => "task.ended",
+            Self::AccessRevoked => "access.revoked",
+            Self::TrustWithdrawn => "trust.withdrawn",
+            Self::TrustRestored => "trust.restored",
             Self::PolicyActivated => "policy.activated",
             Self::Test => "test",
         }
+    }
+
+    /// True when it is about an approval: somebody waits for an answer.
+    #[must_use]
+    pub const fn is_of_approval(self) -> bool {
+        matches!(self, Self::ApprovalPending | Self::ApprovalDecided | Self::ApprovalExpired | Self::ApprovalWithdrawn)
     }
 }
 

@@ -35,6 +35,8 @@ pub enum DeliveryProblem {
     Status,
     /// What happened is too long ago to be told.
     TooOld,
+    /// Too much waits to be tried again: it made room.
+    Overflow,
     /// The record of it, or of how far the receiver was told, could not be read.
     Unreadable,
 }
@@ -101,6 +103,7 @@ impl DeliveryProblem {
             Self::TimedOut => "timed_out",
             Self::Status => "status",
             Self::TooOld => "too_old",
+            Self::Overflow => "overflow",
             Self::Unreadable => "unreadable",
         }
     }

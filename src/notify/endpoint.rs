@@ -1,13 +1,21 @@
 //! One receiver: how it is configured, how far it was told, and what others may know of it.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
-use crate::model::notice::{NoticeType, WebhookName};
+use crate::model::notice::WebhookName;
 use crate::notify::deliveries::{Delivery, WebhookStanding};
-use crate::notify::kept::{Files, Kept};
+use crate::notify::kept::{Configured, Files, Found, Kept};
+use crate::notify::schedule::AGE_MAX;
 use crate::notify::{Counted, WebhookOptions};
 
 /// One receiver.
@@ -24,7 +32,7 @@ pub(in crate::notify) struct Endpoint {
 
 impl Endpoint {
     pub(in crate::notify) fn new(options: WebhookOptions, files: Files, clock: Clock, entropy: Entropy) -> Self {
-        let kept = Mutex::new(Kept::new(String::new(), 0));
+        let kept = Mutex::new(Kept::new(Configured::default(), 0));
         let (metrics, trying) = (Counted::new(), tokio::sync::Mutex::new(()));
         Self { options, clock, entropy, metrics, trying, kept, files }
     }
@@ -42,26 +50,47 @@ impl Endpoint {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up what was kept, or begins after `size` events.
-    pub(in crate::notify) async fn begin(&self, size: u64) {
-        let configured = self.fingerprint();
-        let kept = match self.files.read().await {
-            Ok(Some(kept)) => {
+    /// Takes up what was kept, or begins after what is in the journal. What cannot be read is never written over.
+    ///
+    /// # Errors
+    /// When what was kept cannot be read.
+    pub(in crate::notify) async fn begin(&self, journal: &Journal) -> io::Result<()> {
+        let (configured, size) = (self.configured(), *journal.durable().borrow());
+        let kept = match self.files.read().await? {
+            Found::Kept(kept) => {
                 if kept.next() > size {
                     tracing::warn!(webhook = %self.name(), "it was told of more than the journal holds, and begins at its end");
                 }
                 kept.resumed(configured, size)
             }
-            Ok(None) => Kept::new(configured, size),
-            Err(error) => {
-                tracing::error!(webhook = %self.name(), error = &error as &dyn std::error::Error, "how far it was told cannot be read: it begins at the end of the journal");
-                let mut kept = Kept::new(configured, size);
+            Found::Nothing => Kept::new(configured, size),
+            Found::Malformed => {
+                self.files.set_aside().await?;
+                tracing::error!(webhook = %self.name(), "how far it was told is not understood: it is told again what is still told");
+                let mut kept = Kept::new(configured, self.first_told(journal, size).await?);
                 kept.log_lost(self.clock.now());
                 kept
             }
         };
         *self.kept() = kept;
         self.keep().await;
+        Ok(())
+    }
+
+    /// The first event that is not too old to be told. Times never decrease.
+    async fn first_told(&self, journal: &Journal, size: u64) -> io::Result<u64> {
+        let (journal, now) = (journal.clone(), self.clock.now());
+        let found = spawn_blocking(move || {
+            let (mut low, mut high) = (0, size);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                // One that cannot be read may be young: what is too old before it is given up when it is looked at.
+                let is_old = journal.read(middle).is_ok_and(|recorded| now.since(recorded.time) > AGE_MAX);
+                (low, high) = if is_old { (middle + 1, high) } else { (low, middle) };
+            }
+            low
+        });
+        found.await.map_err(io::Error::other)
     }
 
     /// Keeps what stands. When that fails, more is told again after a restart than need be.
@@ -75,10 +104,6 @@ impl Endpoint {
     pub(in crate::notify) async fn close(&self) {
         self.keep().await;
         self.files.close().await;
-    }
-
-    pub(in crate::notify) fn tells(&self, kind: NoticeType) -> bool {
-        self.options.types.contains(&kind)
     }
 
     pub(in crate::notify) fn standing(&self, size: u64) -> WebhookStanding {
@@ -96,11 +121,15 @@ impl Endpoint {
         self.kept().deliveries().cloned().collect()
     }
 
-    /// By what it is known again that it is configured as before. URLs may hold secrets, so it is a digest, under the secrets.
-    fn fingerprint(&self) -> String {
+    /// By what it is known again that it is configured as before. URLs may hold secrets, so there are digests only: of everything
+    /// under the secrets, and of the URL so that it outlasts a change of them.
+    fn configured(&self) -> Configured {
         let WebhookOptions { poster, types, link_base, secrets, .. } = &self.options;
         let types = types.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
-        let text = format!("{}\n{types}\n{}", poster.url().with_secrets(), link_base.as_deref().unwrap_or_default());
-        secrets.sign("configured", 0, &text)
+        let url = poster.url().with_secrets();
+        let text = format!("{url}\n{types}\n{}", link_base.as_deref().unwrap_or_default());
+        let named = format!("carnet webhook {}\n{url}", self.name());
+        let url = STANDARD.encode(digest(&SHA256, named.as_bytes()));
+        Configured { url, all: secrets.sign("configured", 0, &text) }
     }
 }

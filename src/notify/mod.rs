@@ -5,6 +5,7 @@
 pub mod deliveries;
 pub mod secret;
 
+mod ahead;
 mod endpoint;
 mod kept;
 mod notices;
@@ -66,6 +67,15 @@ pub enum TryError {
     Busy,
 }
 
+/// Why receivers cannot be told where it was left off.
+#[derive(Debug, thiserror::Error)]
+#[error("how far the webhook `{name}` was told cannot be read")]
+pub struct BeginError {
+    name: WebhookName,
+    #[source]
+    cause: std::io::Error,
+}
+
 /// All receivers. Clones share them.
 #[derive(Clone, Default)]
 pub struct Notifier(Arc<[Arc<Endpoint>]>);
@@ -94,12 +104,17 @@ impl Notifier {
         }
     }
 
-    /// Takes up where it was left off. A receiver that is new here is told what happens after `size` events. Must have returned before
-    /// [`Notifier::run`] is called.
-    pub async fn begin(&self, size: u64) {
+    /// Takes up where it was left off. A receiver that is new here is told what happens after what is in the journal. Must have
+    /// returned before [`Notifier::run`] is called.
+    ///
+    /// # Errors
+    /// When it cannot be read how far a receiver was told. A file that is not understood is set aside instead.
+    pub async fn begin(&self, journal: &Journal) -> Result<(), BeginError> {
         for endpoint in self.0.iter() {
-            endpoint.begin(size).await;
+            let begun = endpoint.begin(journal).await;
+            begun.map_err(|cause| BeginError { name: endpoint.name().clone(), cause })?;
         }
+        Ok(())
     }
 
     /// Tells what happens, until the journal is closed or the future is dropped.

@@ -19,6 +19,8 @@ use crate::pb::v1;
 
 /// Bytes of the digest that an id is made of.
 const ID_BYTES: usize = 16;
+/// What the target of a revocation is called when it is one grant: people do not wait for that.
+const GRANT: &str = "grant";
 
 /// What is posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
             Effect::Revoked => Some(NoticeType::GrantRevoked),
             Effect::Kept | Effect::Unspecified => None,
         },
+        Payload::TaskEnded(_) => Some(NoticeType::TaskEnded),
+        Payload::Revoked(e) => (e.target_kind != GRANT).then_some(NoticeType::AccessRevoked),
+        Payload::TrustWithdrawn(_) => Some(NoticeType::TrustWithdrawn),
+        Payload::TrustRestored(_) => Some(NoticeType::TrustRestored),
         Payload::PolicyActivated(_) => Some(NoticeType::PolicyActivated),
         _ => None,
     }
@@ -115,6 +121,33 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
             if let Some(decision) = &e.decision {
                 told.decision(decision);
             }
+        }
+        Payload::TaskEnded(e) => {
+            told.text("task_id", &e.task_id);
+            let state = match v1::TaskState::try_from(e.state) {
+                Ok(v1::TaskState::Completed) => "completed",
+                Ok(v1::TaskState::Cancelled) => "cancelled",
+                Ok(v1::TaskState::Expired) => "expired",
+                Ok(_) | Err(_) => "",
+            };
+            told.text("state", state);
+        }
+        Payload::Revoked(e) => {
+            told.text("target", &e.target_kind);
+            // Persons and audiences are named by people.
+            match e.target_kind.as_str() {
+                "task" => told.text("task_id", &e.target),
+                "agent" => told.text("agent", &e.target),
+                _ => {}
+            }
+        }
+        Payload::TrustWithdrawn(e) => {
+            told.text("trust_domain", &e.trust_domain);
+            told.text("reason", e.code.parse::<ReasonCode>().map(ReasonCode::as_str).unwrap_or_default());
+        }
+        Payload::TrustRestored(e) => {
+            told.text("trust_domain", &e.trust_domain);
+            told.value("lifts", e.lifts.into());
         }
         Payload::PolicyActivated(e) => {
             told.text("policy_digest", &e.digest);

@@ -9,6 +9,8 @@ use crate::model::time::Timestamp;
 
 /// Most tries of one notice. With the waits between them they take about as long as [`AGE_MAX`].
 pub(in crate::notify) const TRIES_MAX: u32 = 18;
+/// Most tries of a notice that is refused for what it is (4xx): it is the same at each try.
+pub(in crate::notify) const REFUSED_TRIES_MAX: u32 = 3;
 /// How old an event is when it is told no more: whoever was to look at it a day ago has found it by another way.
 pub(in crate::notify) const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The wait after the first try: long enough for a receiver to start anew.

@@ -1,11 +1,13 @@
 //! Webhooks: what receivers are told, that it is signed, that it arrives in the end, and that nobody waits for who does not listen.
 
+pub mod lasting;
 pub mod receiver;
 
 use std::time::Duration;
 
 use carnet::broker::approvals::ApprovalSettings;
 use carnet::identity::web::post::{PostUrl, Poster};
+use carnet::model::limits::PAGE_SIZE_MAX;
 use carnet::model::notice::NoticeType;
 use carnet::notify::WebhookOptions;
 use carnet::pb::v1::{self, DeliveryOutcome, Verdict};
@@ -43,7 +45,7 @@ async fn asked(agent: &Caller, task: &OpenTask, to: &str) -> v1::Decision {
 }
 
 async fn listed(caller: &Caller, webhook: &str) -> Result<v1::ListDeliveriesResponse, Refused> {
-    let request = v1::ListDeliveriesRequest { webhook: webhook.to_owned(), page_size: 0 };
+    let request = v1::ListDeliveriesRequest { webhook: webhook.to_owned(), page_size: PAGE_SIZE_MAX };
     Ok(caller.notifications().list_deliveries(request).await?.into_inner())
 }
 
@@ -272,16 +274,18 @@ async fn who_asks_for_quiet_gets_it_and_then_everything_in_order_one_at_a_time()
 #[tokio::test]
 async fn one_notice_that_is_never_taken_holds_up_no_other_and_is_given_up_with_age() {
     let receiver = Receiver::start().await;
-    receiver.answers([Answer::status(500)]);
+    receiver.answers([Answer::status(500), Answer::status(200), Answer::status(500)]);
     let options = WebhookOptions { types: vec![NoticeType::ApprovalPending], ..receiver.options("pager", &[SECRET]) };
     let broker = telling(vec![options]).await;
     let (_, agent, task) = broker.at_work().await;
     asked(&agent, &task, "eve@evil.test").await;
     let second = asked(&agent, &task, "mallory@evil.test").await;
-    assert_eq!(receiver.got(2).await[1].approval(), second.approval_id);
-    log(&broker, 2).await;
+    let told = log(&broker, 3).await;
+    let again = |attempt| (DeliveryOutcome::TriedAgain, "status", 500, attempt);
+    assert_eq!(outcomes(&told), [again(2), (DeliveryOutcome::Delivered, "", 200, 1), again(1)], "once more at once");
+    assert_eq!(receiver.got(3).await[1].approval(), second.approval_id);
     broker.advance(AN_HOUR * 25);
-    let given_up = log(&broker, 3).await.remove(0);
+    let given_up = log(&broker, 4).await.remove(0);
     assert_eq!(outcomes(&[given_up]), [(DeliveryOutcome::GivenUp, "too_old", 0, 0)]);
     let standing = listed(&broker.operator().await, "").await.unwrap().webhooks.remove(0);
     assert_eq!(standing.waiting, 0);

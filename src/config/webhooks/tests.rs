@@ -85,3 +85,31 @@ fn what_cannot_be_told_is_refused_and_no_url_is_repeated() {
     let settings = with(&plain).unwrap();
     assert!(!format!("{settings:?}").contains("/in"), "{settings:?}");
 }
+
+#[test]
+fn a_file_that_is_malformed_is_told_by_its_place_and_no_url_is_repeated() {
+    let good = "name = \"a\"\nurl = \"https://h.example/sesame\"\nsecret_files = [\"/s\"]\n";
+    let entry = |from: &str, to: &str| format!("[[webhooks]]\n{}", good.replace(from, to));
+    for (name, text, line, expected) in [
+        ("a misspelt key", entry("url =", "urll ="), 11, "unknown field `urll`"),
+        (
+            "another type",
+            entry("url = \"https://h.example/sesame\"", "url = [\"https://h.example/sesame\"]"),
+            11,
+            "sequence",
+        ),
+        ("a text for a truth", entry("name", "danger_plain_http_to_loopback = \"sesame\"\nname"), 10, "string \"..\""),
+        ("a text for an entry", "webhooks = [\"https://h.example/sesame\"]\n".to_owned(), 9, "string \"..\""),
+        ("no quote at the end", entry("sesame\"", "sesame"), 11, "string"),
+        ("no quotes", entry("\"https://h.example/sesame\"", "https://h.example/sesame"), 11, ""),
+    ] {
+        // An entry of the file itself stands before all tables.
+        let text = if text.starts_with('[') { format!("{LEAST}\n{text}") } else { format!("\n\n\n\n\n\n\n\n{text}") };
+        let error = parse(&text, &Environment::new()).unwrap_err();
+        let ConfigError::Syntax(syntax) = &error else { panic!("{name}: {error:?}") };
+        assert_eq!(syntax.line, line, "{name}: {syntax}");
+        assert!(syntax.problem.contains(expected), "{name}: {syntax}");
+        let told = format!("{error} {error:?} {syntax}");
+        assert!(!told.contains("sesame") && !told.contains("h.example"), "{name}: {told}");
+    }
+}

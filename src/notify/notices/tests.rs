@@ -90,6 +90,13 @@ fn only_what_people_wait_for_is_told() {
     };
     let granted = pb::CredentialDecided { asked_people: None, ..asked() };
     let bundle = pb::PolicyActivated { digest: "d".to_owned(), revision: 3, files: vec![pb::BundleFile::default()] };
+    let ended = pb::TaskEnded { sealed: Bytes::from_static(b"secret"), ..pb::TaskEnded::default() };
+    let revoked = |kind: &str| {
+        let target = if kind == "task" { "the-task" } else { "secret" };
+        let (target_kind, sealed) = (kind.to_owned(), Bytes::from_static(b"secret"));
+        Payload::Revoked(pb::Revoked { target_kind, target: target.to_owned(), sealed, ..pb::Revoked::default() })
+    };
+    let untrusted = pb::TrustWithdrawn { code: "secret".to_owned(), ..pb::TrustWithdrawn::default() };
     for (name, payload, expected) in [
         ("asked", Payload::CredentialDecided(asked()), Some(NoticeType::ApprovalPending)),
         ("not asked", Payload::CredentialDecided(granted), None),
@@ -107,6 +114,12 @@ fn only_what_people_wait_for_is_told() {
         ("revoked", reconsidered(Effect::Revoked), Some(NoticeType::GrantRevoked)),
         ("kept", reconsidered(Effect::Kept), None),
         ("activated", Payload::PolicyActivated(bundle), Some(NoticeType::PolicyActivated)),
+        ("ended", Payload::TaskEnded(ended), Some(NoticeType::TaskEnded)),
+        ("revoked task", revoked("task"), Some(NoticeType::AccessRevoked)),
+        ("revoked person", revoked("initiator"), Some(NoticeType::AccessRevoked)),
+        ("revoked grant", revoked("grant"), None),
+        ("not trusted", Payload::TrustWithdrawn(untrusted), Some(NoticeType::TrustWithdrawn)),
+        ("trusted", Payload::TrustRestored(pb::TrustRestored::default()), Some(NoticeType::TrustRestored)),
         ("started", Payload::BrokerStarted(pb::BrokerStarted::default()), None),
         ("refused", Payload::Refused(pb::Refused::default()), None),
     ] {
@@ -116,6 +129,31 @@ fn only_what_people_wait_for_is_told() {
         assert_eq!(notice.as_ref().map(|notice| notice.kind), expected, "{name}");
         assert!(notice.is_none_or(|notice| !notice.body.contains("secret")), "{name}");
     }
+}
+
+#[test]
+fn what_ends_that_people_wait_for_is_told_by_the_task_and_what_is_suspended_by_the_trust_domain() {
+    let ended = pb::TaskEnded {
+        task_id: "the-task".to_owned(),
+        state: v1::TaskState::Cancelled.into(),
+        sealed: Bytes::from_static(b"secret"),
+    };
+    let data = json!({ "position": 7, "task_id": "the-task", "state": "cancelled" });
+    assert_eq!(told(Payload::TaskEnded(ended), Some(LINKS))["data"], data);
+    for (kind, target, expected) in [
+        ("task", "the-task", json!({ "position": 7, "target": "task", "task_id": "the-task" })),
+        ("agent", "spiffe://a/b", json!({ "position": 7, "target": "agent", "agent": "spiffe://a/b" })),
+        ("initiator", "secret@example.org", json!({ "position": 7, "target": "initiator" })),
+        ("everything", "", json!({ "position": 7, "target": "everything" })),
+    ] {
+        let (target_kind, target) = (kind.to_owned(), target.to_owned());
+        let revoked = pb::Revoked { target_kind, target, ..pb::Revoked::default() };
+        assert_eq!(told(Payload::Revoked(revoked), None)["data"], expected, "{kind}");
+    }
+    let code = ReasonCode::TrustWithdrawn.as_str().to_owned();
+    let untrusted = pb::TrustWithdrawn { trust_domain: "example.org".to_owned(), code, authorities: Vec::new() };
+    let data = json!({ "position": 7, "trust_domain": "example.org", "reason": "TRUST_WITHDRAWN" });
+    assert_eq!(told(Payload::TrustWithdrawn(untrusted), None)["data"], data);
 }
 
 #[test]

@@ -26,8 +26,9 @@ use crate::support::pki::soon;
 
 /// How long one try may take, unless a test says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// How long one may take with a receiver that does not answer.
-pub const SHORT: Duration = Duration::from_millis(400);
+/// How long one may take with a receiver that does not answer: several of them fit into what a test waits, and a try that is to succeed
+/// fits into one on a machine that is busy.
+pub const SHORT: Duration = Duration::from_secs(4);
 
 /// How it answers one request.
 #[derive(Clone)]
@@ -103,6 +104,8 @@ struct Shared {
     got: watch::Sender<Vec<Got>>,
     answers: Mutex<VecDeque<Answer>>,
     otherwise: Mutex<Option<Answer>>,
+    /// The type that it refuses, and with which status.
+    refuses: Mutex<Option<(&'static str, u16)>>,
     /// Requests that are being answered, and the most that ever were.
     at_once: Mutex<(usize, usize)>,
 }
@@ -151,6 +154,11 @@ impl Receiver {
     /// Answers all requests so, from now on.
     pub fn always(&self, answer: Option<Answer>) {
         *self.shared.otherwise.lock().unwrap() = answer;
+    }
+
+    /// Answers notices of that type so, from now on.
+    pub fn refuses(&self, kind: &'static str, status: u16) {
+        *self.shared.refuses.lock().unwrap() = Some((kind, status));
     }
 
     /// The requests that came, once there are so many.
@@ -233,6 +241,8 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared
     let got = Got { bytes, path, headers, body: String::from_utf8(body).unwrap() };
     let counted = Counted::new(shared);
     let next = shared.answers.lock().unwrap().pop_front();
+    let refuses = shared.refuses.lock().unwrap().filter(|(kind, _)| *kind == got.kind());
+    let next = next.or(refuses.map(|(_, status)| Answer::status(status)));
     let answer = next.or_else(|| shared.otherwise.lock().unwrap().clone()).unwrap_or(Answer::status(200));
     shared.got.send_modify(|all| all.push(got));
     match answer {
