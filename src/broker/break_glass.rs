@@ -1,12 +1,13 @@
 //! Opening break-glass: a freshly authenticated person with the right to it, one access of one task, a justification, and policy's
 //! own answer. Nothing is granted here; the agent's next try for just this access is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::broker::answer::Decided;
 use crate::broker::approvals::Covers;
-use crate::broker::ask::OpenBreakGlass;
+use crate::broker::ask::{OpenBreakGlass, ShownHandle};
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
@@ -16,13 +17,15 @@ use crate::broker::{TRIES_MAX, ordinary};
 use crate::identity::people::VerifiedPerson;
 use crate::intent::judge::Asked as Judged;
 use crate::journal::guards::{Expect, GuardKey};
+use crate::model::decision::Decision;
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
 use crate::model::glass::OpeningFacts;
-use crate::model::id::{GlassId, TaskId};
+use crate::model::id::{Audience, GlassId, TaskId};
 use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::limits::{GLASS_USES_MAX, GLASSES_PER_TASK_MAX, JUSTIFICATION_CHARS_MIN, REASON_BYTES_MAX};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
+use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
@@ -57,7 +60,7 @@ impl Broker {
     pub async fn open_break_glass(&self, caller: &Caller, ask: OpenBreakGlass) -> Result<Opened, BrokerError> {
         let person = match caller {
             Caller::Person(person) => person,
-            Caller::Workload(_) => return Err(self.refuse_break_glass(caller, ask.task).await),
+            Caller::Workload(_) => return Err(self.refuse_break_glass(caller, Some(ask.task), None).await),
             Caller::Operator { .. } => return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
         };
         let _place = self.enter(caller)?;
@@ -71,10 +74,15 @@ impl Broker {
         Err(BrokerError::Conflict)
     }
 
-    /// Refuses a workload that would open break-glass, whatever it says. Against its own task it is a signal.
-    pub async fn refuse_break_glass(&self, caller: &Caller, task: TaskId) -> BrokerError {
+    /// Refuses a workload that would open break-glass, whatever it says. Against its own task, with its handle, it is a signal.
+    pub async fn refuse_break_glass(
+        &self,
+        caller: &Caller,
+        task: Option<TaskId>,
+        handle: Option<&ShownHandle>,
+    ) -> BrokerError {
         match self.enter(caller) {
-            Ok(_place) => self.refuse_glass(caller, task, OPEN).await,
+            Ok(_place) => self.refuse_glass(caller, (task, handle), OPEN).await,
             Err(error) => error,
         }
     }
@@ -113,9 +121,14 @@ impl Broker {
             view.expects.push(Expect { key, at: state.marks.at(&key) });
             view
         };
-        let facts = opening.facts(&view)?;
+        let mut facts = opening.facts(&view)?;
         let covers = self.glass_covers(&view, &ask.audience, &facts.entries)?;
-        let decision = crate::policy::decide::decide(&view.bundle, &facts);
+        let mut decision = crate::policy::decide::decide(&view.bundle, &facts);
+        let denied_before = self.was_denied(&view, &ask.audience, &facts, &decision)?;
+        if let Some(opening) = facts.opening.as_mut().filter(|_| denied_before) {
+            opening.denied_before = true;
+            decision = crate::policy::decide::decide(&view.bundle, &facts);
+        }
         let granted = decision.outcome.is_grant();
         if granted {
             self.has_room_for_glass(&mut view, &covers)?;
@@ -140,6 +153,8 @@ impl Broker {
             until_ms: until.as_millis(),
             uses_max,
             review_by_ms: until.after(self.0.settings.glass.review_within).as_millis(),
+            owners: owners_of(&view),
+            denied_before,
         };
         let payload = Payload::BreakGlassOpened(payload);
         let event = event(family_stream(view.root), caller.actor(), &ask.context, payload);
@@ -151,9 +166,24 @@ impl Broker {
             return Ok(Some(Opened { decided, glass: None, position }));
         };
         let audience = &ask.audience;
-        tracing::warn!(%glass, %by, %task, %agent, %audience, %tool, uses_max, "break-glass was opened");
+        tracing::warn!(%glass, %by, %task, %agent, %audience, %tool, uses_max, denied_before, "break-glass was opened");
         let shown = self.shown_glass(glass).await?;
         Ok(Some(Opened { decided, glass: Some(shown), position }))
+    }
+
+    /// True while a person's denial of that access of that agent stands, in whichever task it was asked for.
+    fn was_denied(
+        &self,
+        view: &View,
+        audience: &Audience,
+        facts: &Facts,
+        decision: &Decision,
+    ) -> Result<bool, BrokerError> {
+        if !self.0.known.look().approvals.remembers_denials() {
+            return Ok(false);
+        }
+        let shapes = self.shapes((&view.agent, audience), facts, decision)?;
+        Ok(self.0.known.look().approvals.denial(&shapes, view.now).is_some())
     }
 
     /// Holds that nothing stands open for the same, for two would add up to more, and that the task has room for another.
@@ -212,9 +242,18 @@ impl Opening<'_> {
                 life_s: self.life.as_secs(),
                 uses_max: self.uses_max,
                 agent_class: class,
+                denied_before: false,
             }),
         })
     }
+}
+
+/// Who answers for the agents at work on the task and on those above it: when it comes to the review, some may be forgotten.
+fn owners_of(view: &View) -> Vec<String> {
+    let owner = |agent: &SpiffeId| Some(view.bundle.identities().identify(agent)?.owner.as_ref()?.to_string());
+    let agents = std::iter::once(&view.agent).chain(&view.agents_above);
+    let owners: BTreeSet<String> = agents.filter_map(owner).collect();
+    owners.into_iter().collect()
 }
 
 const SECOND: Duration = Duration::from_secs(1);

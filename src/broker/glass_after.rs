@@ -8,7 +8,7 @@ use crate::broker::gather::no_context;
 use crate::broker::glasses::Glass;
 use crate::broker::record::{event, family_stream};
 use crate::broker::state::State;
-use crate::broker::words::Context;
+use crate::broker::words::{self, Context, Sentence};
 use crate::broker::{Broker, ending, ordinary};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::glass::GlassVerdict;
@@ -20,6 +20,7 @@ use crate::pb::journal as pb;
 use crate::pb::journal::break_glass_reviewed::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
+use crate::seal::sealer::COMMON;
 
 const CLOSE: &str = "CloseBreakGlass";
 const REVIEW: &str = "ReviewBreakGlass";
@@ -91,7 +92,10 @@ impl Broker {
         }
         let root = self.root_of_glass(caller, ask.id)?;
         let context = Context { kind: "glass-reviewed", id: &ask.id.to_string() };
-        let sealed = self.seal_reason(&family_stream(root), context, &ask.note);
+        let note = Sentence { text: ask.note.clone() };
+        // The words of the task may be erased with their key before somebody reviews it. Without its note a review is none.
+        let sealed = words::seal(&self.0.sealer, root, context, &note)
+            .or_else(|_| words::seal(&self.0.sealer, COMMON, context, &note))?;
         let committed = self
             .settle(|| {
                 let state = self.0.known.look();
@@ -133,11 +137,11 @@ impl Broker {
 
     /// The family whose key seals what is said of it, when the caller may see it.
     fn root_of_glass(&self, caller: &Caller, id: GlassId) -> Result<TaskId, BrokerError> {
-        if !sees_glasses(caller) {
-            return Err(NO_SUCH);
-        }
         let state = self.0.known.look();
-        state.glasses.find(id).map(|glass| glass.root).ok_or(NO_SUCH)
+        // Who opened it ends it, whatever became of his rights since.
+        let own = |glass: &Glass| matches!(caller, Caller::Person(person) if glass.by == *person.name());
+        let glass = state.glasses.find(id).filter(|glass| sees_glasses(caller) || own(glass));
+        glass.map(|glass| glass.root).ok_or(NO_SUCH)
     }
 }
 
@@ -151,10 +155,11 @@ pub(in crate::broker) fn sees_glasses(caller: &Caller) -> bool {
 fn is_independent(state: &State, person: &InitiatorName, glass: &Glass) -> bool {
     let Some(owners) = owners(state, glass.task) else { return false };
     let bundle = state.policy.as_ref().and_then(|policy| policy.bundle.as_ref());
-    // The task may be forgotten by now; its agent is not.
+    // The task may be forgotten by now, with those above it; its agent is not, nor who answered for them then.
     let owner = bundle.and_then(|bundle| bundle.identities().identify(&glass.agent)?.owner.clone());
     glass.by != *person
         && glass.initiator != *person
+        && !glass.owners.contains(person.as_str())
         && !owners.contains(person.as_str())
         && owner.is_none_or(|owner| owner.as_str() != person.as_str())
 }

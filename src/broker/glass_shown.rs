@@ -11,12 +11,13 @@ use crate::broker::grants::UnreadError;
 use crate::broker::read::page_size;
 use crate::broker::record::family_stream;
 use crate::broker::summary::timestamp;
-use crate::broker::words::Context;
+use crate::broker::words::{self, Context, Sentence};
 use crate::model::glass::GlassVerdict;
 use crate::model::id::GlassId;
 use crate::model::time::Timestamp;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
+use crate::seal::sealer::COMMON;
 
 impl Broker {
     /// One glass.
@@ -56,7 +57,8 @@ impl Broker {
         let more = found.len() > size;
         found.truncate(size);
         let last = found.last().filter(|_| more).map(|(id, _)| *id);
-        let told = self.reading(move |this| found.iter().map(|(id, glass)| this.told_glass(*id, glass, now)).collect());
+        let told =
+            self.reading(move |this| Ok(found.iter().map(|(id, glass)| this.listed_glass(*id, glass, now)).collect()));
         Ok((told.await?, last))
     }
 
@@ -67,6 +69,15 @@ impl Broker {
             (state.glasses.find(id).cloned().ok_or(NO_SUCH)?, self.now(&state))
         };
         self.reading(move |this| this.told_glass(id, &glass, now)).await
+    }
+
+    /// One of a list: what cannot be read of it hides neither it nor the others.
+    fn listed_glass(&self, id: GlassId, glass: &Glass, now: Timestamp) -> v1::BreakGlass {
+        self.told_glass(id, glass, now).unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(glass = %id, error, "the words of a break-glass could not be read");
+            v1::BreakGlass { unread: true, ..bare(id, glass, now) }
+        })
     }
 
     fn told_glass(&self, id: GlassId, glass: &Glass, now: Timestamp) -> Result<v1::BreakGlass, BrokerError> {
@@ -88,7 +99,9 @@ impl Broker {
         }
         if let Some(review) = &glass.review {
             let context = Context { kind: "glass-reviewed", id: &id.to_string() };
-            match self.open_reason(&family_stream(glass.root), context, &review.sealed) {
+            let own = self.open_reason(&family_stream(glass.root), context, &review.sealed);
+            let common = || words::open::<Sentence>(&self.0.sealer, COMMON, context, &review.sealed);
+            match own.or_else(|error| common().map(|note| note.text).map_err(|_| error)) {
                 Ok(note) => shown.note = note,
                 Err(error) if error.is_erased() => shown.erased = true,
                 Err(error) => return Err(error.into()),
@@ -129,6 +142,8 @@ fn bare(id: GlassId, glass: &Glass, now: Timestamp) -> v1::BreakGlass {
         reviewed: review.map(|review| timestamp(review.at)),
         note: String::new(),
         erased: false,
+        denied_before: glass.denied_before,
+        unread: false,
     }
 }
 

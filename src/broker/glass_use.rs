@@ -1,18 +1,20 @@
 //! A request that policy would not grant, and what a person opened for just that: found by what it is good for, never told of. And
 //! agents that ask for break-glass themselves, which is a signal against their task.
 
+use std::sync::Arc;
+
 use crate::broker::Broker;
 use crate::broker::approvals::Covers;
+use crate::broker::ask::ShownHandle;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
-use crate::broker::evidence::has_room;
+use crate::broker::evidence::{has_room, take_in};
 use crate::broker::gather::{View, no_context};
-use crate::broker::ordinary;
 use crate::broker::record::{asked_digest, event, family_stream};
 use crate::broker::request::Asking;
 use crate::broker::state::State;
 use crate::broker::words::{self, Context, DecisionWords, Sentence};
-use crate::journal::entry::Entry;
+use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::decision::Decision;
 use crate::model::facts::{EntryFacts, Facts};
@@ -140,40 +142,71 @@ impl Broker {
         Ok(Some(event(family_stream(root), actor, &no_context(), Payload::SignalReported(payload))))
     }
 
-    /// Refuses a workload that would open break-glass, whatever it names. Against its own task it is a signal.
+    /// Refuses a workload that would open break-glass, whatever it names. Against its own task it is a signal, when it shows the
+    /// handle: others of its SPIFFE ID work on other tasks.
     pub(in crate::broker) async fn refuse_glass(
         &self,
         caller: &Caller,
-        task: TaskId,
+        (task, handle): (Option<TaskId>, Option<&ShownHandle>),
         rpc: &'static str,
     ) -> BrokerError {
         let code = ReasonCode::BreakGlassNotForAgents;
-        self.note_refused(caller, rpc, code, Some(task));
-        if let Err(error) = self.record_asked_for_glass(caller, task).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(%task, error, "that an agent asked for break-glass could not be recorded as a signal");
+        self.note_refused(caller, rpc, code, task);
+        let shown = |id: &TaskId| handle.is_some_and(|handle| self.handle_fits(*id, handle));
+        let is_agent = |id: &TaskId| self.0.known.look().tasks.get(id).is_some_and(|known| caller.is(&known.agent));
+        if let Some(task) = task.filter(|id| shown(id) && is_agent(id)) {
+            self.count_asked_for_glass(task).await;
         }
         BrokerError::NotPermitted { code }
     }
 
-    async fn record_asked_for_glass(&self, caller: &Caller, task: TaskId) -> Result<(), BrokerError> {
+    /// Counts against a task that its agent asked for break-glass, also where nothing else can be recorded of it.
+    pub(in crate::broker) async fn count_asked_for_glass(&self, task: TaskId) {
+        if let Err(error) = self.record_asked_for_glass(task).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(%task, error, "that an agent asked for break-glass could not be recorded as a signal");
+        }
+    }
+
+    async fn record_asked_for_glass(&self, task: TaskId) -> Result<(), BrokerError> {
+        let mut class = EntryClass::Ordinary;
         for _ in 0..super::TRIES_MAX {
             let looked = {
                 let state = self.0.known.look();
-                let own = state.tasks.get(&task).filter(|known| caller.is(&known.agent) && !known.state.is_ended());
+                let own = state.tasks.get(&task).filter(|known| !known.state.is_ended());
                 own.and_then(|known| Some((known.root, state.families.get(&known.root)?.signals.clone())))
                     .map(|(root, signals)| (root, signals, expect_family(&state, root)))
             };
-            let Some((root, signals, expect)) = looked else { return Ok(()) };
-            let Some(event) = self.asked_for_glass((task, root), &signals, self.0.clock.now())? else { return Ok(()) };
-            tracing::warn!(%task, agent = %caller.id(), "an agent asked for break-glass");
-            let entry: Entry = ordinary(event, vec![expect]);
-            if self.record_cause(root, entry, broker_actor(), None).await?.is_some() {
-                return Ok(());
+            let Some((root, mut signals, expect)) = looked else { return Ok(()) };
+            let now = self.0.clock.now();
+            let Some(event) = self.asked_for_glass((task, root), &signals, now)? else { return Ok(()) };
+            tracing::warn!(%task, "an agent asked for break-glass");
+            let entry = Entry { events: vec![event], expects: vec![expect], class };
+            match self.record_cause(root, entry, broker_actor(), None).await {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) => {}
+                // As for signals that are reported: what is held back is for what ends or suspends something.
+                Err(BrokerError::StorageFull) if class == EntryClass::Ordinary => {
+                    take_in(Arc::make_mut(&mut signals), signal(now)?);
+                    class = self.class_on_a_full_disk(root, move |view| view.signals.clone_from(&signals)).await?;
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(BrokerError::Conflict)
     }
+}
+
+/// The signal, as it counts.
+fn signal(now: Timestamp) -> Result<Signal, BrokerError> {
+    Ok(Signal {
+        name: ASKED_FOR_SIGNAL.parse().map_err(BrokerError::internal)?,
+        source: broker_actor().id,
+        scorer: String::new(),
+        points: ASKED_FOR_POINTS,
+        explanation: ASKED_FOR_WORDS.to_owned(),
+        observed: now,
+    })
 }
 
 fn expect_family(state: &State, root: TaskId) -> Expect {

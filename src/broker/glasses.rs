@@ -54,9 +54,13 @@ pub(in crate::broker) struct Glass {
     pub(in crate::broker) agent: SpiffeId,
     /// Whom the task runs for, and those who answer for its agents, are not those who review it.
     pub(in crate::broker) initiator: InitiatorName,
+    /// Those who answered for the agents of the task and of those above it when it was opened.
+    pub(in crate::broker) owners: BTreeSet<String>,
     pub(in crate::broker) audience: Audience,
     pub(in crate::broker) covers: Covers,
     pub(in crate::broker) by: InitiatorName,
+    /// A person's denial of the same stood when it was opened.
+    pub(in crate::broker) denied_before: bool,
     pub(in crate::broker) policy_digest: String,
     pub(in crate::broker) decision: DecisionId,
     /// Position of the event that holds it.

@@ -183,11 +183,17 @@ impl Broker {
         if signals {
             entry.events.extend(self.asked_for_glass((asking.task, view.root), &view.signals, now)?);
         }
-        let Some(committed) = self.append(entry).await? else { return Ok(Attempt::Again) };
-        let position = committed.first();
-        if signals {
-            self.reconsider(view.root, position, &broker_actor()).await?;
-        }
+        let appended = if signals {
+            // Goes on when the caller goes away: who asks for it does not put off what follows from that.
+            let recorded = self.record_cause(view.root, entry, broker_actor(), None).await;
+            if matches!(recorded, Err(BrokerError::StorageFull)) {
+                self.count_asked_for_glass(asking.task).await;
+            }
+            recorded?.map(|(position, _)| position)
+        } else {
+            self.append(entry).await?.map(|committed| committed.first())
+        };
+        let Some(position) = appended else { return Ok(Attempt::Again) };
         if let Some(trail) = trail {
             self.ask_trailing(trail, decided.id);
         }

@@ -16,9 +16,13 @@ pub const ASKED_FOR_SIGNAL: &str = "break_glass_asked";
 /// True for a name of a tool or an action that asks for break-glass, however it is spelled.
 #[must_use]
 pub fn names_break_glass(name: &str) -> bool {
-    let plain = name.rsplit(['/', '.', ':']).next().unwrap_or(name);
-    let plain: String = plain.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
-    matches!(plain.as_str(), "breakglass" | "openbreakglass")
+    let asks = |part: &str| {
+        let letters = part.chars().filter(char::is_ascii_alphanumeric);
+        let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+        matches!(plain.as_str(), "breakglass" | "openbreakglass")
+    };
+    // Of a name in parts each counts, and all of them read as one.
+    asks(name) || name.split(['/', '.', ':']).any(asks)
 }
 
 /// A glass, as a decision knows it. It is good for the bundle under which it was opened and no other.
@@ -50,6 +54,9 @@ pub struct OpeningFacts {
     /// The class of the task's agent; `None` when the bundle knows no such identity.
     #[serde(default)]
     pub agent_class: Option<IdentityClass>,
+    /// True while a person's denial of the same access of the same agent stands.
+    #[serde(default)]
+    pub denied_before: bool,
 }
 
 /// What a post-review found.
@@ -80,6 +87,9 @@ mod tests {
     #[test]
     fn every_spelling_of_break_glass_is_known_and_nothing_else_is() {
         for name in ["break_glass", "break-glass", "BreakGlass", "tools/break_glass", "carnet.open_break_glass"] {
+            assert!(names_break_glass(name), "{name}");
+        }
+        for name in ["break.glass", "open/break:glass", "break_glass.open", "carnet.break-glass.v1"] {
             assert!(names_break_glass(name), "{name}");
         }
         for name in ["", "glass", "break", "glass.break", "break_glasses", "windows.break_glass_report"] {

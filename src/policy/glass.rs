@@ -40,8 +40,7 @@ pub(in crate::policy) fn opening(bundle: &PolicyBundle, facts: &Facts, risk: &As
                 tools.push(tool);
                 let mut found = Vec::new();
                 let offer = structure::offer(number, entry, tool, &mut found);
-                // What would deny its use. What would leave it out is what it is opened for.
-                sheet.findings.extend(found.into_iter().filter(|finding| finding.outcome == Outcome::Denied));
+                sheet.findings.extend(found.into_iter().filter_map(refuses));
                 offer
             }
             Err(finding) => {
@@ -58,12 +57,18 @@ pub(in crate::policy) fn opening(bundle: &PolicyBundle, facts: &Facts, risk: &As
     enter(bundle, facts, answer, None, |_| String::new(), sheet);
 }
 
+/// What of an access would deny its use, or is beyond a ceiling. What else would leave it out is what a glass is opened for.
+fn refuses(finding: Finding) -> Option<Finding> {
+    let beyond = finding.code == ReasonCode::CeilingExceeded && !finding.keeps_entry;
+    (beyond || finding.outcome == Outcome::Denied).then_some(Finding { outcome: Outcome::Denied, ..finding })
+}
+
 /// Applies a glass that stands open for this. Gives its id, when it is one without which nothing would be granted.
 pub(in crate::policy) fn apply(bundle: &PolicyBundle, facts: &Facts, sheet: &mut Sheet) -> Option<GlassId> {
     let of_use = matches!(facts.question, Question::Request | Question::Retain);
     let glass = facts.glass.as_ref().filter(|_| of_use)?;
     let is_good = facts.now < glass.until && glass.policy_digest == bundle.digest().as_str();
-    if !is_good || sheet.strictest().is_grant() {
+    if !is_good || !is_who_it_was_opened_for(facts) || sheet.strictest().is_grant() {
         return None;
     }
     let all = sheet.findings.clone();
@@ -75,9 +80,17 @@ pub(in crate::policy) fn apply(bundle: &PolicyBundle, facts: &Facts, sheet: &mut
     None
 }
 
+/// True for the agent as people know it, from where it should be, and with its key: who opened the glass was shown nothing else.
+fn is_who_it_was_opened_for(facts: &Facts) -> bool {
+    let principal = &facts.principal;
+    principal.profile_changes.is_empty() && principal.network_declared && principal.authentication.proves_key()
+}
+
 /// True for what break-glass goes before.
 fn yields(bundle: &PolicyBundle, finding: &Finding) -> bool {
     match finding.outcome {
+        // A ceiling is nobody's to widen but by an amendment, whatever the tool does.
+        _ if finding.code == ReasonCode::CeilingExceeded => false,
         Outcome::StepUp | Outcome::Review => true,
         Outcome::Narrowed => !finding.keeps_entry,
         Outcome::Denied => {
@@ -114,6 +127,7 @@ fn context(
         .with("privilege", || long(u64::from(privilege)))
         .with("life_s", || long(opening.life_s))
         .with("uses_max", || long(u64::from(opening.uses_max)))
+        .with("denied_before", || flag(opening.denied_before))
         .with("risk", || risk_record(risk, reads))
         .context()
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{CatalogueError, Problems};
 use crate::model::access::Effect;
+use crate::model::glass::names_break_glass;
 use crate::model::id::{Audience, DataClass, Owner, ToolName};
 use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
 use crate::model::sink::{SinkKind, SinkSpec, alike};
@@ -243,6 +244,9 @@ fn check_tool(tool: &Tool, problems: &mut Problems) {
         problems.check(at, len <= TOOL_LIST_MAX, format!("more than {TOOL_LIST_MAX} {what}"));
     }
     problems.check(at, !tool.actions.is_empty(), "no action is listed");
+    // Whoever asked for it would be refused, and it would count against the task.
+    let asks = names_break_glass(at) || tool.actions.iter().any(|action| names_break_glass(action));
+    problems.check(at, !asks, "the tool or one of its actions is named like break-glass, which is no tool");
     for action in &tool.actions {
         let ok = !action.is_empty() && action.len() <= NAME_BYTES_MAX && !action.chars().any(char::is_control);
         problems.check(at, ok, format!("action `{}` is empty, too long or not printable", action.escape_debug()));

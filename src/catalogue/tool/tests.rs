@@ -137,3 +137,16 @@ fn a_tool_that_stands_twice_is_refused() {
     let twice = vec![tool(&c, "inbox.read"), tool(&c, "inbox.read")];
     assert!(Catalogue::from_tools(twice).is_err());
 }
+
+#[test]
+fn no_tool_and_no_action_is_named_like_break_glass() {
+    let of = |name: &str, actions: &str| {
+        let text = format!("[tools.\"{name}\"]\ndescription = \"x\"\neffect = \"read\"\nprivilege = 1\n{actions}");
+        Catalogue::parse(&text).map_err(|error| error.problems())
+    };
+    for (name, actions) in [("break_glass", ""), ("ops.break-glass.open", ""), ("a", "actions = [\"BreakGlass\"]")] {
+        let problems = of(name, actions).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains("break-glass"), "{name}: {problems:?}");
+    }
+    assert!(of("windows.break_glass_report", "").is_ok());
+}

@@ -63,6 +63,7 @@ fn shown(glass: &v1::BreakGlass) -> Value {
         ("state", state(glass.state).into()),
         ("opened_by", glass.opened_by.as_str().into()),
         ("justification", glass.justification.as_str().into()),
+        ("denied_before", glass.denied_before.into()),
         ("task_id", glass.task_id.as_str().into()),
         ("agent", glass.agent.as_str().into()),
         ("initiator", glass.initiator.as_str().into()),
@@ -81,6 +82,7 @@ fn shown(glass: &v1::BreakGlass) -> Value {
         ("reviewed", time(glass.reviewed)),
         ("note", Value::text_if_any(&glass.note)),
         ("erased", glass.erased.into()),
+        ("unread", glass.unread.into()),
     ])
 }
 

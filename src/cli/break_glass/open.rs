@@ -51,6 +51,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         life: args.life.map(given::wire_span),
         uses_max: args.uses,
         context: Some(args.context.wire()),
+        task_handle: String::new(),
     };
     let mut client = BreakGlassServiceClient::new(args.door.channel().await?);
     let answer = client.open_break_glass(request).await?.into_inner();

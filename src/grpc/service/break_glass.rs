@@ -9,7 +9,7 @@ use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::access::accesses;
 use crate::grpc::codec::answer::decision;
-use crate::grpc::codec::field::{context, id, id_if_given, text, words};
+use crate::grpc::codec::field::{context, handle_if_shown, id, id_if_given, text, words};
 use crate::grpc::service::Edge;
 use crate::model::glass::GlassVerdict;
 use crate::model::limits::{MESSAGE_BYTES_MAX, REASON_BYTES_MAX};
@@ -39,8 +39,9 @@ impl BreakGlassService for BreakGlass {
         let request = request.into_inner();
         if matches!(*caller, Caller::Workload(_)) {
             // Whatever else it says: that it asks is what counts.
-            let task = id("task_id", &request.task_id).map_err(|e| edge.refuse(e))?;
-            return Err(edge.refuse(edge.broker.refuse_break_glass(&caller, task).await));
+            let task = id("task_id", &request.task_id).ok();
+            let handle = handle_if_shown("task_handle", request.task_handle).ok().flatten();
+            return Err(edge.refuse(edge.broker.refuse_break_glass(&caller, task, handle.as_ref()).await));
         }
         let ask = opened(request).map_err(|e| edge.refuse(e))?;
         let opened = edge.broker.open_break_glass(&caller, ask).await.map_err(|e| edge.refuse(e))?;

@@ -6,6 +6,7 @@ use crate::pb::journal::*;
 const TASK: &str = "task_00000000000070008000000000000001";
 const ROOT: &str = "task_00000000000070008000000000000002";
 const GRANT: &str = "grant_00000000000070008000000000000003";
+const GLASS_ID: &str = "glass_00000000000070008000000000000004";
 
 fn event(payload: Payload) -> Event {
     let actor = Some(Actor { id: "spiffe://td/orchestrator".into(), ..Actor::default() });
@@ -77,6 +78,15 @@ fn reconsidered(effect: Effect) -> Payload {
     Payload::GrantReconsidered(GrantReconsidered { task_id, grant_id, effect: effect.into(), ..Default::default() })
 }
 
+fn glass() -> GuardKey {
+    GuardKey::glass(&GLASS_ID.parse().unwrap())
+}
+
+fn opened_glass(id: &str) -> Payload {
+    let (glass_id, task_id) = (id.to_owned(), TASK.to_owned());
+    Payload::BreakGlassOpened(BreakGlassOpened { glass_id, task_id, ..Default::default() })
+}
+
 fn revoked(kind: &str, target: &str) -> Payload {
     Payload::Revoked(Revoked { target_kind: kind.into(), target: target.into(), ..Default::default() })
 }
@@ -100,6 +110,12 @@ fn each_event_touches_what_decisions_rely_on() {
     let ended = TaskEnded { task_id: TASK.into(), ..Default::default() };
     let paused = TaskPaused { task_id: TASK.into(), ..Default::default() };
     let released = GrantReleased { task_id: TASK.into(), grant_id: GRANT.into(), ..Default::default() };
+    let (glass_id, task_id) = (GLASS_ID.to_owned(), TASK.to_owned());
+    let used = BreakGlassUsed { glass_id: glass_id.clone(), task_id: task_id.clone(), ..Default::default() };
+    let grant_ids = vec![GRANT.to_owned()];
+    let closed =
+        BreakGlassClosed { glass_id: glass_id.clone(), task_id: task_id.clone(), grant_ids, ..Default::default() };
+    let reviewed = BreakGlassReviewed { glass_id, task_id, ..Default::default() };
     let orchestrator = "spiffe://td/orchestrator";
     let cases = [
         ("a registration", registration(Outcome::Granted, ""), vec![request(orchestrator), task()]),
@@ -134,6 +150,11 @@ fn each_event_touches_what_decisions_rely_on() {
         ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
         ("trust withdrawn", Payload::TrustWithdrawn(TrustWithdrawn::default()), vec![GuardKey::everything()]),
         ("trust restored", Payload::TrustRestored(TrustRestored::default()), vec![GuardKey::everything()]),
+        ("a glass", opened_glass(GLASS_ID), vec![usage(), glass()]),
+        ("a glass that policy refused", opened_glass(""), vec![usage()]),
+        ("the use of a glass", Payload::BreakGlassUsed(used), vec![glass()]),
+        ("the closing of a glass", Payload::BreakGlassClosed(closed), vec![usage(), glass(), grant()]),
+        ("the review of a glass", Payload::BreakGlassReviewed(reviewed), vec![glass()]),
         ("a refusal", Payload::Refused(Refused::default()), vec![]),
         ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),
     ];

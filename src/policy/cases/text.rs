@@ -199,6 +199,8 @@ struct OpeningText {
     uses_max: u32,
     #[serde(default = "agent_class")]
     agent_class: String,
+    #[serde(default)]
+    denied_before: bool,
 }
 
 impl CaseText {
@@ -337,8 +339,8 @@ impl SignalText {
 impl OpeningText {
     fn into_facts(self) -> Result<OpeningFacts, String> {
         let agent_class = class_of(&self.agent_class)?;
-        let Self { by, initiated, life_s, uses_max, .. } = self;
-        Ok(OpeningFacts { by: fixed(&by)?, initiated, life_s, uses_max, agent_class })
+        let Self { by, initiated, life_s, uses_max, denied_before, .. } = self;
+        Ok(OpeningFacts { by: fixed(&by)?, initiated, life_s, uses_max, agent_class, denied_before })
     }
 }
 

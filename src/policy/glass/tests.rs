@@ -7,12 +7,13 @@ use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::ceiling::{Breach, CeilingFit};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
-use crate::model::glass::GlassFacts;
+use crate::model::glass::{GlassFacts, OpeningFacts};
 use crate::model::id::{ApprovalId, GlassId};
+use crate::model::identity::Authentication;
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
-use crate::model::task::TaskState;
+use crate::model::task::{ProfilePart, TaskState};
 use crate::model::time::Timestamp;
 use crate::policy::bundle::PolicyBundle;
 use crate::policy::bundle::tests::load;
@@ -163,12 +164,59 @@ fn no_agent_and_no_permit_for_agents_opens_one() {
     facts.glass = None;
     let decision = decided(&wide, &facts);
     assert_eq!(decision.outcome, Outcome::Denied, "without a person: {:?}", decision.reasons);
-    facts.opening = Some(crate::model::glass::OpeningFacts {
+    facts.opening = Some(opening());
+    assert_eq!(codes(&decided(&wide, &facts)), [ReasonCode::NoPermit]);
+}
+
+fn opening() -> OpeningFacts {
+    OpeningFacts {
         by: "gus".parse().unwrap(),
         initiated: false,
         life_s: 900,
         uses_max: 1,
         agent_class: None,
-    });
-    assert_eq!(codes(&decided(&wide, &facts)), [ReasonCode::NoPermit]);
+        denied_before: false,
+    }
+}
+
+#[test]
+fn no_ceiling_yields_to_it_whatever_the_tool_does() {
+    for breach in [Breach::Tool, Breach::AnyResource, Breach::Calls { calls_max: 1 }] {
+        let mut read = Facts { glass: through(shipped()).glass, ..facts(&["tickets.search"]) };
+        let opens = |facts: &Facts| {
+            let facts = Facts { question: Question::BreakGlass, glass: None, ..facts.clone() };
+            decided(shipped(), &Facts { opening: Some(opening()), ..facts })
+        };
+        assert!(decided(shipped(), &read).outcome.is_grant());
+        assert_eq!(opens(&read).outcome, Outcome::Granted);
+        read.entries[0].ceiling = CeilingFit::Outside { breaches: vec![breach.clone()] };
+        for question in [Question::Request, Question::Retain] {
+            let decision = decided(shipped(), &Facts { question, ..read.clone() });
+            assert!(!decision.outcome.is_grant() && decision.glass.is_none(), "{breach:?} {question:?}");
+            assert!(codes(&decision).contains(&ReasonCode::CeilingExceeded), "{breach:?} {question:?}");
+        }
+        let decision = opens(&read);
+        assert_eq!((decision.outcome, codes(&decision)), (Outcome::Denied, vec![ReasonCode::CeilingExceeded]));
+    }
+}
+
+#[test]
+fn a_changed_agent_one_from_elsewhere_and_one_without_its_key_get_nothing_through_it() {
+    // For who proves no key, a permit that would let it in.
+    let bundle = load(&[(
+        "90-unbound.cedar",
+        "@id(\"unbound\") @unbound(\"45s\") permit (principal, action == Carnet::Action::\"send\", resource);",
+    )]);
+    let changes: [(&str, fn(&mut Facts)); 3] = [
+        ("a changed agent", |f| f.principal.profile_changes = vec![ProfilePart::Model]),
+        ("another network", |f| f.principal.network_declared = false),
+        ("no key", |f| f.principal.authentication = Authentication::JwtSvid),
+    ];
+    assert!(decided(&bundle, &through(&bundle)).glass.is_some());
+    for (why, change) in changes {
+        let mut facts = through(&bundle);
+        change(&mut facts);
+        let decision = decided(&bundle, &facts);
+        assert!(decision.outcome.waits_for_people() && decision.glass.is_none(), "{why}: {:?}", decision.reasons);
+    }
 }

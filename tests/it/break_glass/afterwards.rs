@@ -3,8 +3,9 @@
 use carnet::pb::v1::target::Target;
 
 use super::*;
-use crate::support::ask::{lifting, revocation};
-use crate::support::broker::Setup;
+use crate::support::ask::{AGENT, SECOND_AGENT, lifting, revocation};
+use crate::support::broker::{Setup, policy_with};
+use crate::support::pki::id;
 
 async fn granted_through(world: &World) -> (Caller, OpenTask, v1::BreakGlass, String) {
     let (agent, task) = world.of_ann().await;
@@ -128,6 +129,61 @@ async fn somebody_else_closes_the_review_once_it_is_over() {
     assert_eq!(done.verdict(), BreakGlassVerdict::Unjustified);
     let twice = (Code::FailedPrecondition, "BREAK_GLASS_REVIEWED".to_owned());
     assert_eq!(code(world.person("1006").await.review_break_glass(reviewing(&glass)).await), twice);
+}
+
+#[tokio::test]
+async fn who_opened_it_closes_it_though_his_rights_were_taken_away() {
+    let mut world = World::new().await;
+    let (_, _, glass, grant) = granted_through(&world).await;
+    let gus = world.broker.setup.persons.iter_mut().find(|person| person.name.as_str() == "gus@example.org").unwrap();
+    gus.may.clear();
+    world.broker.restart().await;
+    let gus = world.gus().await;
+    assert_eq!(code(get(&gus, &glass.break_glass_id).await).0, Code::NotFound, "he sees none of it");
+    assert_eq!(gus.close_break_glass(closing(&glass)).await.unwrap().grants_revoked, 1);
+    assert_eq!(standing(&world, &grant).await, GrantState::Revoked);
+}
+
+#[tokio::test]
+async fn who_answered_for_an_agent_above_reviews_nothing_though_the_tasks_are_forgotten() {
+    // Rae answers for the agent of the task above, and for no other.
+    let policy = policy_with(|path, text| match path {
+        "identities.toml" => {
+            let above = id(AGENT);
+            format!("{text}\n[[identity]]\npattern = \"{above}\"\nclass = \"ai_agent\"\nowner = \"rae@example.org\"\n")
+        }
+        _ => text,
+    });
+    let setup = Setup { policy, svid_life: Duration::from_secs(72 * 3600), ..Setup::default() };
+    let world = World::set_up(|_| {}, setup).await;
+    let (agent, task) = world.of_ann().await;
+    let below = v1::RegisterTaskRequest {
+        parent_task_id: task.id.clone(),
+        parent_task_handle: task.handle.clone(),
+        agent: id(SECOND_AGENT).to_string(),
+        initiator: String::new(),
+        ..world.broker.task("send a mail")
+    };
+    let below = agent.open(below).await;
+    let glass = opened(&world.gus().await, opening(&below)).await;
+    world.broker.orchestrator().await.complete_task(task.complete()).await.unwrap();
+    let not_hers = not_permitted("NOT_INDEPENDENT");
+    assert_eq!(code(world.reviewer().await.review_break_glass(reviewing(&glass)).await), not_hers);
+    world.broker.advance(Duration::from_secs(2 * 3600));
+    world.broker.at_work().await;
+    assert_eq!(code(world.reviewer().await.review_break_glass(reviewing(&glass)).await), not_hers, "forgotten");
+    world.person("1006").await.review_break_glass(reviewing(&glass)).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_reviews_at_the_same_time_are_one() {
+    let world = World::new().await;
+    let (_, _, glass, _) = granted_through(&world).await;
+    world.gus().await.close_break_glass(closing(&glass)).await.unwrap();
+    let (rae, sam) = (world.reviewer().await.unchecked(), world.person("1006").await.unchecked());
+    let (rae, sam) = tokio::join!(rae.review_break_glass(reviewing(&glass)), sam.review_break_glass(reviewing(&glass)));
+    assert!(rae.is_ok() != sam.is_ok(), "{rae:?} {sam:?}");
+    assert_eq!(world.broker.record.of_kind("break_glass_reviewed").await.len(), 1);
 }
 
 #[tokio::test]

@@ -14,8 +14,19 @@ async fn signals(world: &World) -> Vec<Entry> {
 async fn an_agent_that_calls_it_is_refused_and_that_is_a_signal_once() {
     let world = World::new().await;
     let (agent, task) = world.of_ann().await;
-    let bare = v1::OpenBreakGlassRequest { task_id: task.id.clone(), ..v1::OpenBreakGlassRequest::default() };
-    for request in [bare, opening(&task), opening(&task)] {
+    let wrong = v1::OpenBreakGlassRequest { task_handle: "x".repeat(43), ..opening(&task) };
+    let nothing = v1::OpenBreakGlassRequest::default();
+    let unread = v1::OpenBreakGlassRequest { task_id: "x".to_owned(), ..opening(&task) };
+    for request in [opening(&task), wrong, nothing, unread] {
+        let refused = code(agent.open_break_glass(request).await);
+        assert_eq!(refused, not_permitted("BREAK_GLASS_NOT_FOR_AGENTS"));
+    }
+    // Others have its SPIFFE ID: who does not show the handle says nothing against the task.
+    assert!(signals(&world).await.is_empty());
+    let (task_id, task_handle) = (task.id.clone(), task.handle.clone());
+    let bare = v1::OpenBreakGlassRequest { task_id, task_handle: task_handle.clone(), ..Default::default() };
+    let shown = v1::OpenBreakGlassRequest { task_handle, ..opening(&task) };
+    for request in [bare, shown.clone(), shown] {
         let refused = code(agent.open_break_glass(request).await);
         assert_eq!(refused, not_permitted("BREAK_GLASS_NOT_FOR_AGENTS"));
     }

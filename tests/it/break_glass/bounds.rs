@@ -3,8 +3,9 @@
 use carnet::pb::v1::target::Target;
 
 use super::*;
-use crate::support::ask::{AGENT, Granted, SECOND_AGENT, lifting, revocation};
-use crate::support::broker::{Setup, policy_with};
+use crate::support::ask::{AGENT, Granted, SECOND_AGENT, ceiling, lifting, revocation};
+use crate::support::broker::{Setup, policy_with, shipped_policy};
+use crate::support::caller::unique;
 use crate::support::pki::id;
 
 #[tokio::test]
@@ -113,6 +114,79 @@ async fn a_denial_yields_to_it_only_where_its_policy_says_so() {
         opened(&world.gus().await, opening(&task)).await;
         let answer = agent.request_credential(to_eve(&task)).await.unwrap();
         assert_eq!(answer.decision.unwrap().outcome(), outcome, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn it_goes_beyond_no_ceiling_not_for_a_read_and_not_after_an_amendment() {
+    let world = World::new().await;
+    let wide = v1::RegisterTaskRequest {
+        ceiling: Some(ceiling(&["mail.send", "tickets.read"])),
+        ..world.initiated_by(world.corp.token("1001", INITIATING))
+    };
+    let orchestrator = world.broker.orchestrator().await;
+    let task = orchestrator.open(wide).await;
+    let (agent, gus) = (world.broker.agent().await, world.gus().await);
+    let search = v1::OpenBreakGlassRequest {
+        audience: audience_of("tickets.search"),
+        access: Some(access("tickets.search", &json!({ "query": "x" }))),
+        ..opening(&task)
+    };
+    let refused = gus.open_break_glass(search).await.unwrap();
+    assert!(refused.break_glass.is_none());
+    assert_eq!(codes(&refused.decision.unwrap()), ["CEILING_EXCEEDED"]);
+    // What is opened within it is good for nothing as soon as it lies beyond.
+    let read = v1::OpenBreakGlassRequest {
+        audience: audience_of("tickets.read"),
+        access: Some(access("tickets.read", &json!({ "ticket_id": "T-1000" }))),
+        ..opening(&task)
+    };
+    opened(&gus, read).await;
+    let less = v1::AmendTaskRequest {
+        request_id: unique("amend"),
+        task_id: task.id.clone(),
+        ceiling: Some(ceiling(&["mail.send"])),
+        ..v1::AmendTaskRequest::default()
+    };
+    orchestrator.amend_task(less).await.unwrap();
+    let (outcome, reasons) = agent.withheld(task.reading()).await;
+    assert!(reasons.contains(&"CEILING_EXCEEDED".to_owned()), "{outcome:?} {reasons:?}");
+}
+
+#[tokio::test]
+async fn what_a_person_denied_is_opened_only_where_policy_lets_it_and_that_is_shown() {
+    let lenient = || {
+        policy_with(|path, text| match path {
+            "70-break-glass.cedar" => {
+                let (kept, _) = text.split_once("@id(\"break-glass-denied-before\")").unwrap();
+                kept.to_owned()
+            }
+            _ => text,
+        })
+    };
+    for lets in [false, true] {
+        let policy = if lets { lenient() } else { shipped_policy() };
+        let world = World::set_up(|_| {}, Setup { policy, ..Setup::default() }).await;
+        let (agent, task) = world.of_ann().await;
+        let asked = agent.request_credential(to_eve(&task)).await.unwrap().decision.unwrap();
+        let denial = v1::AnswerApprovalRequest {
+            approval_id: asked.approval_id,
+            decision_id: asked.decision_id,
+            verdict: v1::Verdict::Deny.into(),
+            reason: "not to her".to_owned(),
+        };
+        world.reviewer().await.answer_approval(denial).await.unwrap();
+        // In another task of the same agent, too.
+        let (_, other) = world.of_ann().await;
+        for task in [&task, &other] {
+            let answer = world.gus().await.open_break_glass(opening(task)).await.unwrap();
+            if lets {
+                assert!(answer.break_glass.unwrap().denied_before);
+            } else {
+                assert!(answer.break_glass.is_none());
+                assert_eq!(codes(&answer.decision.unwrap()), ["APPROVAL_DENIED"]);
+            }
+        }
     }
 }
 

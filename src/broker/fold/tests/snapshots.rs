@@ -267,6 +267,8 @@ fn glasses(world: &mut World) {
             until_ms: START + 900_000,
             uses_max,
             review_by_ms: START + 1_800_000,
+            owners: vec!["group:agents".into(), "rae".into()],
+            denied_before: n == 1,
         };
         world.event(4, Payload::BreakGlassOpened(opened));
     }
