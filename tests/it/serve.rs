@@ -430,6 +430,7 @@ async fn reflection_describes_the_contract_and_health_and_nothing_of_the_journal
             "carnet.v1.NotificationService",
             "carnet.v1.PolicyService",
             "carnet.v1.RevocationService",
+            "carnet.v1.RiskService",
             "carnet.v1.SignalService",
             "carnet.v1.TaskService",
             "grpc.health.v1.Health",

@@ -56,7 +56,8 @@ async fn a_score_stands_while_people_are_asked_also_after_a_restart() {
     assert!(fake.asked().len() > asked, "it was asked, and was mild");
     assert_eq!(added(&world.broker, &later).await[0].1, 60, "the higher of both counts");
 
-    answered(&world, &later, Verdict::Approve).await;
+    // What was shown is what was asked first.
+    answered(&world, &first, Verdict::Approve).await;
     Granted::of(agent.request_credential(task.sending()).await.unwrap());
 }
 
