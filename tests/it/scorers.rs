@@ -56,7 +56,7 @@ async fn a_score_counts_in_proportion_and_stands_in_the_record_with_what_made_it
     let record = broker.operator().await.decision(&granted.decision.decision_id).await.unwrap();
     assert!(record.facts_json.contains("\"scorer\":\"judge 7\""), "{}", record.facts_json);
 
-    fake.from_now_on(Does::score(1.0));
+    fake.now_does(Does::score(1.0));
     let (outcome, why) = agent.withheld(task.writing()).await;
     assert_eq!((outcome, why), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
 }
@@ -121,7 +121,7 @@ async fn whatever_is_behind_it_no_outcome_is_milder_and_no_token_lives_longer() 
     let broker = broker_with(&fake, ScorerOptions { deadline: Duration::from_secs(1), ..inline() }).await;
     for (kind, does, points) in kinds {
         let (_, agent, task) = broker.at_work().await;
-        fake.from_now_on(does);
+        fake.now_does(does);
         for (n, request) in requests.into_iter().enumerate() {
             let (decision, life) = answered(&broker, &agent, request(&task)).await;
             let (before, longest) = &baseline[n];
@@ -182,7 +182,7 @@ async fn who_hangs_up_mid_question_has_asked_it_all_the_same() {
     .await;
     asking.abort();
     drop(asking.await);
-    fake.from_now_on(Does::Fail);
+    fake.now_does(Does::Fail);
     let failed = || {
         broker
             .metrics()
@@ -208,7 +208,7 @@ async fn after_failures_in_a_row_it_is_left_alone_and_then_asked_again() {
     }
     assert_eq!(fake.asked().len(), 2);
     assert!(broker.running().broker().remarks().iter().any(|remark| remark.contains("`judge`")));
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     broker.advance(Duration::from_secs(61));
     let granted = agent.granted(task.sending()).await;
     assert_eq!(added(&broker, &granted.decision).await[0].2, 0);
@@ -233,7 +233,7 @@ async fn when_the_facts_change_meanwhile_it_is_asked_again_and_not_for_ever() {
         })
         .await;
         broker.scorer().await.report_signal(task.signal(&format!("news-{n}"), 1)).await.unwrap();
-        fake.from_now_on(Does::Once(mild.clone()));
+        fake.now_does(Does::Once(mild.clone()));
     }
     let decision = soon(asking).await.unwrap().decision.unwrap();
     let asked: Vec<usize> = fake.asked().iter().map(|question| question.signals.len()).collect();

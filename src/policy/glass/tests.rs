@@ -200,6 +200,8 @@ fn no_ceiling_yields_to_it_whatever_the_tool_does() {
     }
 }
 
+type Change = fn(&mut Facts);
+
 #[test]
 fn a_changed_agent_one_from_elsewhere_and_one_without_its_key_get_nothing_through_it() {
     // For who proves no key, a permit that would let it in.
@@ -207,7 +209,7 @@ fn a_changed_agent_one_from_elsewhere_and_one_without_its_key_get_nothing_throug
         "90-unbound.cedar",
         "@id(\"unbound\") @unbound(\"45s\") permit (principal, action == Carnet::Action::\"send\", resource);",
     )]);
-    let changes: [(&str, fn(&mut Facts)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("a changed agent", |f| f.principal.profile_changes = vec![ProfilePart::Model]),
         ("another network", |f| f.principal.network_declared = false),
         ("no key", |f| f.principal.authentication = Authentication::JwtSvid),

@@ -45,7 +45,7 @@ async fn a_score_stands_while_people_are_asked_also_after_a_restart() {
     let (agent, task) = anonymous(&world).await;
     let first = decided(&agent, task.sending()).await;
     assert_eq!((first.outcome(), codes(&first)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let again = decided(&agent, task.sending()).await;
     assert_eq!((again.outcome(), &again.approval_id), (Outcome::Review, &first.approval_id));
 
@@ -68,7 +68,7 @@ async fn a_score_stands_as_long_as_the_denial_does_in_other_tasks_too() {
     let (agent, task) = anonymous(&world).await;
     let first = decided(&agent, task.sending()).await;
     answered(&world, &first, Verdict::Deny).await;
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let again = decided(&agent, task.sending()).await;
     assert_eq!((again.outcome(), codes(&again)[0].as_str()), (Outcome::Denied, "APPROVAL_DENIED"));
     let (_, other) = anonymous(&world).await;
@@ -87,7 +87,7 @@ async fn silence_is_no_way_around_a_question_either() {
     let (agent, task) = anonymous(&world).await;
     let first = decided(&agent, task.sending()).await;
     assert_eq!(first.outcome(), Outcome::Review);
-    fake.from_now_on(Does::Fail);
+    fake.now_does(Does::Fail);
     assert_eq!(decided(&agent, task.sending()).await.outcome(), Outcome::Review);
 }
 
@@ -97,7 +97,7 @@ async fn what_shortened_a_life_shortens_it_when_the_same_step_is_asked_again() {
     let broker = broker_with(&fake, inline()).await;
     let (_, agent, task) = broker.at_work().await;
     let first = agent.granted(task.sending()).await;
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let again = agent.granted(task.sending()).await;
     assert_eq!((again.decision.outcome(), codes(&again.decision)), (first.decision.outcome(), codes(&first.decision)));
     assert_eq!(again.decision.outcome(), Outcome::Narrowed);
@@ -111,12 +111,12 @@ async fn a_renewal_counts_what_was_said_when_it_was_granted() {
     let broker = broker_with(&fake, inline()).await;
     let (_, agent, task) = broker.at_work().await;
     let first = agent.granted(task.sending()).await;
-    fake.from_now_on(Does::score(0.1));
+    fake.now_does(Does::score(0.1));
     let renewed = Granted::renewed(agent.renew_credential(task.renewal(first.id())).await.unwrap());
     assert_eq!(added(&broker, &renewed.decision).await[0].1, 36);
     let asked = fake.asked();
     assert!(!asked[0].renewal && asked[1].renewal);
-    fake.from_now_on(Does::score(1.0));
+    fake.now_does(Does::score(1.0));
     let answer = agent.renew_credential(task.renewal(first.id())).await.unwrap();
     assert_eq!((answer.token.as_str(), answer.decision.unwrap().outcome()), ("", Outcome::Review));
 }

@@ -55,7 +55,7 @@ async fn a_grpc_scorer_sees_who_asks_and_its_score_counts() {
         (30, "`judge` (judge 7) scored it 0.500", Outcome::Narrowed)
     );
     assert_eq!(*served.peers.lock().unwrap(), [id("/carnet").to_string()]);
-    fake.from_now_on(Does::Answer(ScoreResponse { score: None, model: "m".to_owned(), ..ScoreResponse::default() }));
+    fake.now_does(Does::Answer(ScoreResponse { score: None, model: "m".to_owned(), ..ScoreResponse::default() }));
     let (points, words, _) = counted(&broker).await;
     assert_eq!((points, words.as_str()), (40, "`judge` gave no score: what it answered is no score: it has no score"));
 }
@@ -86,11 +86,11 @@ async fn a_grpc_scorer_that_is_somebody_else_slow_huge_or_down_counts_as_silent(
         explanation: "x".repeat(1 << 20),
         ..ScoreResponse::default()
     };
-    fake.from_now_on(Does::Answer(huge));
+    fake.now_does(Does::Answer(huge));
     assert_eq!(counted(&broker).await.0, 40);
 
     // What it says of itself when it fails stands nowhere.
-    fake.from_now_on(Does::Fail);
+    fake.now_does(Does::Fail);
     let (points, words, decision) = counted(&broker).await;
     assert_eq!((points, words.as_str()), (40, "`judge` gave no score: it could not be asked"));
     let record = broker.operator().await.decision(&decision.decision_id).await.unwrap();
@@ -170,13 +170,13 @@ async fn a_chat_endpoint_that_is_slow_down_out_of_form_or_hostile_counts_as_sile
         ("huge", Says::Body(200, format!("{good}{}", " ".repeat(1 << 20)))),
         ("a flood", Says::Flood),
     ] {
-        chat.from_now_on(says);
+        chat.now_does(says);
         rows.push((kind, counted(&broker).await.0));
     }
-    chat.from_now_on(Says::Trickle);
+    chat.now_does(Says::Trickle);
     rows.push(("a trickle", counted(&hasty).await.0));
     assert!(rows.iter().all(|(_, points)| *points == 40), "{rows:?}");
-    chat.from_now_on(Says::Body(200, good.to_owned()));
+    chat.now_does(Says::Body(200, good.to_owned()));
     assert_eq!(counted(&broker).await.0, 0, "that one is in form");
     std::fs::remove_file(&key).unwrap();
     assert_eq!(counted(&broker).await.0, 40, "without its key it cannot be asked");

@@ -56,7 +56,7 @@ async fn a_score_that_comes_later_suspends_what_was_granted_meanwhile_for_a_shor
     let granted = agent.granted(task.writing()).await;
     let server = broker.resource_server().await;
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Live);
-    fake.from_now_on(Does::score(1.0));
+    fake.now_does(Does::score(1.0));
     suspended(&server, &granted).await;
     let scores = recorded(&broker, 2).await;
     assert_eq!(scores[0], ("scorer:judge".to_owned(), "judge 7".to_owned(), 60));
@@ -77,7 +77,7 @@ async fn silence_counts_when_it_is_one_and_is_recorded_once() {
     // Who asks next waits for a person, and the scorer is asked again; what it says then takes its silence back, as no grant stands
     // that was decided with it.
     agent.release_credential(task.release(granted.id())).await.unwrap();
-    fake.from_now_on(Does::score(0.1));
+    fake.now_does(Does::score(0.1));
     let (outcome, why) = agent.withheld(task.writing()).await;
     assert_eq!((outcome, why), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
     let scores = recorded(&broker, 2).await;
@@ -98,7 +98,7 @@ async fn a_milder_score_later_takes_nothing_back() {
     recorded(&broker, 1).await;
     suspended(&broker.resource_server().await, &granted).await;
     agent.release_credential(task.release(granted.id())).await.unwrap();
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let next = agent.granted(task.writing()).await;
     assert_eq!((next.decision.outcome(), codes(&next.decision)), (Outcome::Narrowed, vec!["TTL_SHORTENED".to_owned()]));
     recorded(&broker, 2).await;
@@ -150,7 +150,7 @@ async fn questions_wait_for_a_place_and_one_agent_has_not_all_of_them() {
     .await;
     let agents: Vec<String> = fake.asked().into_iter().map(|asked| asked.task_id).collect();
     assert_eq!(agents, [task.id.clone(), other.id.clone()]);
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     // None was dropped.
     assert_eq!(recorded(&broker, 4).await.len(), 4);
 }
@@ -166,8 +166,8 @@ async fn the_shortest_life_of_those_that_are_asked_later_holds_beside_what_other
     let (_, agent, task) = broker.at_work().await;
     let (decision, life) = answered(&broker, &agent, task.sending()).await;
     assert_eq!((decision.outcome(), life), (Outcome::Granted, 10));
-    later.from_now_on(Does::score(0.5));
-    last.from_now_on(Does::score(0.5));
+    later.now_does(Does::score(0.5));
+    last.now_does(Does::score(0.5));
     let mut scores = recorded(&broker, 2).await;
     scores.sort();
     let sources: Vec<&str> = scores.iter().map(|(source, ..)| source.as_str()).collect();

@@ -61,7 +61,7 @@ impl Fake {
         Self { does: watch::Sender::new(does), asked: Arc::default() }
     }
 
-    pub fn from_now_on(&self, does: Does) {
+    pub fn now_does(&self, does: Does) {
         self.does.send_replace(does);
     }
 
@@ -76,7 +76,7 @@ impl Fake {
         match does {
             Does::Answer(answer) => Ok(answer),
             Does::Once(answer) => {
-                self.from_now_on(Does::Nothing);
+                self.now_does(Does::Nothing);
                 Ok(answer)
             }
             _ => Err(ScorerFault::Refused("Internal".to_owned())),
@@ -220,7 +220,7 @@ impl Chat {
         Self { web, url, says, asked, server: server.abort_handle() }
     }
 
-    pub fn from_now_on(&self, says: Says) {
+    pub fn now_does(&self, says: Says) {
         *self.says.lock().unwrap() = says;
     }
 
@@ -230,7 +230,7 @@ impl Chat {
             "model": "judge-2", "system_fingerprint": "fp_7",
             "choices": [{ "finish_reason": "stop", "message": { "role": "assistant", "content": content } }],
         });
-        self.from_now_on(Says::Body(200, body.to_string()));
+        self.now_does(Says::Body(200, body.to_string()));
     }
 
     pub fn asked(&self) -> Vec<(String, String)> {
