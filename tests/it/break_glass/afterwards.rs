@@ -139,7 +139,7 @@ async fn who_opened_it_closes_it_though_his_rights_were_taken_away() {
     gus.may.clear();
     world.broker.restart().await;
     let gus = world.gus().await;
-    assert_eq!(code(get(&gus, &glass.break_glass_id).await).0, Code::NotFound, "he sees none of it");
+    assert_eq!(code(get(&gus, &glass.break_glass_id).await).0, Code::PermissionDenied, "he sees none of it");
     assert_eq!(gus.close_break_glass(closing(&glass)).await.unwrap().grants_revoked, 1);
     assert_eq!(standing(&world, &grant).await, GrantState::Revoked);
 }
