@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::broker::approvals::{Approval, Covers};
+use crate::broker::approvals::Covers;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::request::Asking;
@@ -151,7 +151,8 @@ impl Broker {
         self.shape_of(&[view.agent.as_str().to_owned(), audience], &entries)
     }
 
-    /// What scorers said when people were asked about this, or denied it: whoever asks until a scorer is mild gains nothing.
+    /// What scorers said when people were asked about this, whatever they answered, or denied it elsewhere: whoever asks until a
+    /// scorer is mild gains nothing.
     pub(in crate::broker) fn remembered_scores(
         &self,
         asking: &Asking<'_>,
@@ -165,10 +166,8 @@ impl Broker {
         let covers = self.covers(asking, view)?;
         let remembers_denials = {
             let state = self.0.known.look();
-            let stands = |(id, approval): &(_, &Approval)| {
-                approval.is_open() || approval.facts(*id, &self.0.settings.approvals, view.now).is_some()
-            };
-            if let Some((_, approval)) = state.approvals.covering(&covers).filter(stands) {
+            // Whatever became of it: that it was used, taken back or not answered makes no score milder.
+            if let Some((_, approval)) = state.approvals.covering(&covers) {
                 keep_higher(&mut highest, recorded(&approval.scores, view));
             }
             state.approvals.remembers_denials()

@@ -60,6 +60,35 @@ async fn a_score_stands_while_people_are_asked_also_after_a_restart() {
     Granted::of(agent.request_credential(task.sending()).await.unwrap());
 }
 
+/// The next question about the same, put to a broker that remembers nothing but what is in its record.
+async fn asked_anew(world: &mut World, task: &OpenTask) -> v1::Decision {
+    world.broker.restart().await;
+    decided(&world.broker.agent().await, task.sending()).await
+}
+
+#[tokio::test]
+async fn a_score_stands_when_the_approval_was_used_or_taken_back() {
+    let fake = Fake::new(Does::score(1.0));
+    let mut world = world(&fake, inline()).await;
+    let (agent, task) = anonymous(&world).await;
+    let first = decided(&agent, task.sending()).await;
+    assert_eq!(first.outcome(), Outcome::Review);
+    answered(&world, &first, Verdict::Approve).await;
+    Granted::of(agent.request_credential(task.sending()).await.unwrap());
+    fake.from_now_on(Does::score(0.0));
+    let used = asked_anew(&mut world, &task).await;
+    assert_eq!((used.outcome(), codes(&used)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]), "it was used up");
+    assert_ne!(used.approval_id, first.approval_id);
+
+    answered(&world, &used, Verdict::Approve).await;
+    let rae = world.broker.person(&world.corp.token("1005", ACTING)).await;
+    let back = v1::WithdrawApprovalRequest { approval_id: used.approval_id.clone(), reason: "by mistake".to_owned() };
+    rae.withdraw_approval(back).await.unwrap();
+    let withdrawn = asked_anew(&mut world, &task).await;
+    assert_eq!((withdrawn.outcome(), codes(&withdrawn)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
+    assert_eq!(added(&world.broker, &withdrawn).await[0].1, 60);
+}
+
 #[tokio::test]
 async fn a_score_stands_as_long_as_the_denial_does_in_other_tasks_too() {
     let fake = Fake::new(Does::score(1.0));
