@@ -1,6 +1,7 @@
 //! External scorers: what they say, and what their silence does, whatever is behind them. None of it ever helps an agent.
 
 mod again;
+mod crowd;
 mod doors;
 mod trailing;
 

@@ -8,6 +8,8 @@ use crate::broker::approvals::Covers;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::request::Asking;
+use crate::broker::scorers::memory::Step;
+use crate::broker::scorers::places::Crowded;
 use crate::broker::scorers::reply::{self, Absence};
 use crate::broker::scorers::told::{effects, told};
 use crate::broker::scorers::{Scorer, Trail};
@@ -86,7 +88,7 @@ impl Broker {
             self.silence(&scorers, Absence::Changed, &effects)
         } else {
             let step = (asking.task, self.step(view, facts)?);
-            let said = self.ask_inline(&scorers, &told, view, &effects).await;
+            let said = self.ask_inline(&scorers, (&told, step), view, &effects).await;
             self.0.scorers.memory.take_in(step, self.0.clock.now(), said)
         };
         keep_higher(&mut scoring.said, said);
@@ -104,7 +106,7 @@ impl Broker {
     async fn ask_inline(
         &self,
         scorers: &[Arc<Scorer>],
-        told: &ScoreRequest,
+        (told, step): (&ScoreRequest, Step),
         view: &View,
         effects: &BTreeSet<Effect>,
     ) -> Vec<Signal> {
@@ -113,20 +115,33 @@ impl Broker {
             return self.silence(scorers, Absence::TooLarge, effects);
         }
         let put = scorers.iter().map(|scorer| {
-            let deadline = scorer.options.deadline;
-            let asked = self.question(told);
-            (scorer, tokio::time::timeout(deadline, self.put(scorer, asked, view.agent.clone(), deadline)))
+            let (deadline, crowded) = (scorer.options.deadline, Crowded::default());
+            let put = self.put(scorer, self.question(told), view.agent.clone(), deadline, crowded.clone());
+            let (this, asked, effects) = (self.clone(), Arc::clone(scorer), effects.clone());
+            // What is said too late for this request is remembered for the next one about the same.
+            let remembered = tokio::spawn(async move {
+                let outcome = put.await.unwrap_or(Err(Absence::Failed));
+                let now = this.0.clock.now();
+                let signal = reply::signal(&asked.options, &outcome, &effects, now);
+                this.0.scorers.memory.take_in(step, now, signal.iter().cloned().collect());
+                signal
+            });
+            (scorer, crowded, tokio::time::timeout(deadline, remembered))
         });
         // They run by themselves; that they are waited for one after the other takes no longer.
         let mut said = Vec::new();
         let put: Vec<_> = put.collect();
-        for (scorer, answer) in put {
-            let outcome = match answer.await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_panicked)) => Err(Absence::Failed),
-                Err(_elapsed) => Err(Absence::TimedOut(scorer.options.deadline)),
+        for (scorer, crowded, answer) in put {
+            let absence = match answer.await {
+                Ok(Ok(signal)) => {
+                    said.extend(signal);
+                    continue;
+                }
+                Ok(Err(_panicked)) => Absence::Failed,
+                Err(_elapsed) if crowded.is() => Absence::Crowded,
+                Err(_elapsed) => Absence::TimedOut(scorer.options.deadline),
             };
-            said.extend(reply::signal(&scorer.options, &outcome, effects, self.0.clock.now()));
+            said.extend(reply::signal(&scorer.options, &Err(absence), effects, self.0.clock.now()));
         }
         said
     }

@@ -19,7 +19,7 @@ const WINDOW: Duration = Duration::from_secs(900);
 pub(super) struct Memory(Mutex<HashMap<Step, (Timestamp, Vec<Signal>)>>);
 
 /// A task, and the digest of a step of it.
-type Step = (TaskId, [u8; 32]);
+pub(super) type Step = (TaskId, [u8; 32]);
 
 impl Memory {
     /// Takes in what was said now, and gives the highest of it and of what was said lately. A silence is forgotten as soon as

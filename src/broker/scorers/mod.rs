@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::broker::Broker;
 use crate::broker::scorers::breaker::Breaker;
-use crate::broker::scorers::places::Places;
+use crate::broker::scorers::places::{Crowded, Full, Places};
 use crate::broker::scorers::reply::{Absence, Said};
 use crate::clock::{Clock, Stopwatch};
 use crate::metrics::Metrics;
@@ -186,20 +186,22 @@ impl Scorers {
 }
 
 impl Broker {
-    /// Puts a question to a scorer, which may wait so long for a place. It goes on when nobody waits for its answer.
+    /// Puts a question to a scorer, which may wait so long for a place. It goes on when nobody waits for its answer; `crowded` says
+    /// then what kept it.
     fn put(
         &self,
         scorer: &Arc<Scorer>,
         asked: Arc<ScoreRequest>,
         agent: SpiffeId,
         waits: Duration,
+        crowded: Crowded,
     ) -> JoinHandle<Result<Said, Absence>> {
         let (this, scorer) = (self.clone(), Arc::clone(scorer));
         tokio::spawn(async move {
             let scorers = &this.0.scorers;
             let (mut ending, began) = (scorers.ending.subscribe(), Stopwatch::start());
             let outcome = tokio::select! {
-                outcome = scorer.question(&asked, &agent, waits, &this.0.clock) => outcome,
+                outcome = scorer.question(&asked, &agent, (waits, &crowded), &this.0.clock) => outcome,
                 () = async { drop(ending.wait_for(|ending| *ending).await) } => Err(Absence::Failed),
             };
             if let Some(metrics) = scorers.metrics.get() {
@@ -216,15 +218,20 @@ impl Scorer {
         &self,
         asked: &ScoreRequest,
         agent: &SpiffeId,
-        waits: Duration,
+        (waits, crowded): (Duration, &Crowded),
         clock: &Clock,
     ) -> Result<Said, Absence> {
         if self.breaker.is_paused(clock.now()) {
             return Err(Absence::Paused);
         }
-        let turn = self.places.turn(agent).ok_or(Absence::Busy)?;
-        let place = tokio::time::timeout(waits, turn.place()).await;
-        let Ok(Some(_place)) = place else { return Err(Absence::Busy) };
+        let turn = self.places.turn(agent).map_err(|full| match full {
+            Full::OfAgent => Absence::Crowded,
+            Full::OfAll => Absence::Busy,
+        })?;
+        let place = tokio::time::timeout(waits, turn.place(crowded)).await;
+        let Ok(Some(_place)) = place else {
+            return Err(if crowded.is() { Absence::Crowded } else { Absence::Busy });
+        };
         if !self.breaker.try_ask(clock.now()) {
             return Err(Absence::Paused);
         }

@@ -31,6 +31,8 @@ pub(super) enum Absence {
     Paused,
     /// Too much waits for it.
     Busy,
+    /// It waited for others of the same agent, and so too long.
+    Crowded,
     /// What is to be judged does not fit into a question.
     TooLarge,
     /// What was judged changed while it was.
@@ -46,6 +48,7 @@ impl Absence {
             Self::Form(_) => "out_of_form",
             Self::Paused => "paused",
             Self::Busy => "busy",
+            Self::Crowded => "crowded",
             Self::TooLarge => "too_large",
             Self::Changed => "changed",
         }
@@ -58,6 +61,7 @@ impl Absence {
             Self::Form(problem) => format!("what it answered is no score: {problem}"),
             Self::Paused => "it failed too often lately, and is left alone for a while".to_owned(),
             Self::Busy => "too many questions wait for it".to_owned(),
+            Self::Crowded => "other questions of the same agent kept it waiting".to_owned(),
             Self::TooLarge => "what is to be judged does not fit into a question".to_owned(),
             Self::Changed => "what it judged kept changing meanwhile".to_owned(),
         }
@@ -148,8 +152,8 @@ pub(super) fn source(name: &str) -> String {
 fn absent_points(options: &ScorerOptions, absence: Absence, effects: &BTreeSet<Effect>) -> u32 {
     let reading = effects.iter().all(|effect| !effect.is_effectful());
     match absence {
-        // An agent that makes its request too large to be judged is not to gain by it.
-        Absence::TooLarge => options.points,
+        // An agent that makes its request too large to be judged, or asks too much at a time, is not to gain by it.
+        Absence::TooLarge | Absence::Crowded => options.points,
         _ if reading => options.absent_reading,
         _ => options.absent,
     }
