@@ -54,7 +54,7 @@ pub enum ScorerFault {
     /// What is to be judged does not fit into a question.
     #[error("the question is too large")]
     TooLarge,
-    /// What it answered is no answer.
+    /// What it answered is no answer, or says that it does not take the question: that may be for what is in it.
     #[error("the scorer's answer is none: {0}")]
     Form(&'static str),
 }
@@ -232,14 +232,15 @@ impl Scorer {
         let Ok(Some(_place)) = place else {
             return Err(if crowded.is() { Absence::Crowded } else { Absence::Busy });
         };
-        if !self.breaker.try_ask(clock.now()) {
-            return Err(Absence::Paused);
-        }
+        let leave = self.breaker.try_ask(clock.now()).ok_or(Absence::Paused)?;
         let deadline = self.options.deadline;
         let outcome = match tokio::time::timeout(deadline, self.client.score(asked, deadline)).await {
             Err(_elapsed) => Err(Absence::TimedOut(deadline)),
             // That is no failure of the scorer's.
-            Ok(Err(ScorerFault::TooLarge)) => return Err(Absence::TooLarge),
+            Ok(Err(ScorerFault::TooLarge)) => {
+                self.breaker.not_asked(leave, clock.now());
+                return Err(Absence::TooLarge);
+            }
             Ok(Err(ScorerFault::Form(problem))) => Err(Absence::Form(problem)),
             Ok(Err(fault)) => {
                 tracing::warn!(scorer = self.options.name, question = asked.question_id, %fault, "a scorer was not asked");
@@ -248,7 +249,8 @@ impl Scorer {
             Ok(Ok(answer)) => Said::read(&answer),
         };
         match &outcome {
-            Ok(_) => self.breaker.answered(),
+            // What is out of form may be so for what an agent wrote: no agent has a scorer left alone for everybody.
+            Ok(_) | Err(Absence::Form(_)) => self.breaker.answered(),
             Err(absence) => {
                 let was_paused = self.breaker.is_paused(clock.now());
                 self.breaker.failed(clock.now());

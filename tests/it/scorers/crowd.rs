@@ -1,8 +1,9 @@
-//! Agents that ask much at a time, and answers that come too late.
+//! Agents that ask much at a time, answers that come too late, and what one agent does to a scorer that others need.
 
 use std::time::Duration;
 
 use carnet::broker::scorers::ScorerOptions;
+use carnet::pb::v1::ScoreResponse;
 
 use super::super::support::ask::{Granted, OpenTask};
 use super::super::support::caller::Caller;
@@ -52,4 +53,42 @@ async fn who_asks_much_at_a_time_gains_nothing_and_what_is_said_too_late_is_reme
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_an_agent_writes_does_not_have_a_scorer_left_alone() {
+    let fake = Fake::new(Does::Answer(ScoreResponse::default()));
+    let broker = broker_with(&fake, ScorerOptions { failures_max: 1, ..inline() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    for asked in 1..=2 {
+        let granted = agent.granted(task.sending()).await;
+        assert_eq!((added(&broker, &granted.decision).await[0].2, fake.asked().len()), (40, asked));
+    }
+    // It is left alone when it fails, and nothing that is out of form after the pause goes on with that.
+    fake.from_now_on(Does::Fail);
+    agent.granted(task.sending()).await;
+    agent.granted(task.sending()).await;
+    assert_eq!(fake.asked().len(), 3);
+    broker.advance(Duration::from_secs(61));
+    fake.from_now_on(Does::Answer(ScoreResponse::default()));
+    agent.granted(task.sending()).await;
+    agent.granted(task.sending()).await;
+    assert_eq!(fake.asked().len(), 5);
+}
+
+#[tokio::test]
+async fn a_question_that_does_not_fit_takes_no_other_ones_turn_after_a_pause() {
+    let fake = Fake::new(Does::Fail);
+    let broker = broker_with(&fake, ScorerOptions { failures_max: 1, ..inline() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    agent.granted(task.sending()).await;
+    agent.granted(task.sending()).await;
+    assert_eq!(fake.asked().len(), 1, "it is left alone");
+    broker.advance(Duration::from_secs(61));
+    fake.from_now_on(Does::TooLarge);
+    let large = agent.request_credential(task.writing()).await.unwrap().decision.unwrap();
+    assert_eq!(added(&broker, &large).await[0].2, 60);
+    fake.from_now_on(Does::score(0.0));
+    let granted = agent.granted(task.sending()).await;
+    assert_eq!((added(&broker, &granted.decision).await[0].2, fake.asked().len()), (0, 3));
 }
