@@ -15,6 +15,8 @@ use crate::pb::v1::ScoreResponse;
 const CODE_BYTES_MAX: usize = 64;
 /// Longest name or version of a model that is recorded, in bytes.
 const MODEL_BYTES_MAX: usize = 128;
+/// Who judges what does not fit into a question. That is no silence, which the scorer would take back when it speaks of something else.
+const OWN_SCORER: &str = "carnet";
 /// Longest explanation that is recorded, in bytes: a sentence or two.
 const TEXT_BYTES_MAX: usize = 512;
 
@@ -125,7 +127,8 @@ pub(super) fn signal(
         Ok(said) => (said.points(options.points), said.model.clone(), said.in_words(&options.name)),
         Err(absence) => {
             let words = format!("`{}` gave no score: {}", options.name, absence.in_words());
-            (absent_points(options, *absence, effects), String::new(), words)
+            let judged = if *absence == Absence::TooLarge { OWN_SCORER } else { "" };
+            (absent_points(options, *absence, effects), judged.to_owned(), words)
         }
     };
     Some(Signal {

@@ -69,6 +69,15 @@ fn silence_counts_by_what_is_asked_for_and_what_is_too_large_counts_the_cap() {
 }
 
 #[test]
+fn what_is_too_large_is_judged_and_no_silence() {
+    let is_absence = |absence| came_to(&Err(absence), &[Effect::Send]).is_absence();
+    assert!(!is_absence(Absence::TooLarge));
+    for absence in [Absence::Failed, Absence::Busy, Absence::Crowded, Absence::Paused, Absence::Changed] {
+        assert!(is_absence(absence), "{absence:?}");
+    }
+}
+
+#[test]
 fn what_it_says_stands_on_one_line_and_is_cut_off() {
     let mut said = answer(Some(0.1));
     said.explanation = format!("a\u{1b}[2Jb\r\nc\u{202e}d{}", "é".repeat(1000));
