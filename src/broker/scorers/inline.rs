@@ -85,6 +85,7 @@ impl Broker {
         drop(scoring.entered.leave());
         scoring.asks += 1;
         let said = if scoring.asks > ASKS_MAX {
+            self.count_unasked(&scorers, Absence::Changed);
             self.silence(&scorers, Absence::Changed, &effects)
         } else {
             let step = (asking.task, self.step(view, facts)?);
