@@ -88,7 +88,7 @@ impl Broker {
             self.count_unasked(&scorers, Absence::Changed);
             self.silence(&scorers, Absence::Changed, &effects)
         } else {
-            let step = (asking.task, self.step(view, facts)?);
+            let step = (view.root, self.step(view, facts)?);
             let said = self.ask_inline(&scorers, (&told, step), view, &effects).await;
             self.0.scorers.memory.take_in(step, self.0.clock.now(), said)
         };
@@ -160,10 +160,14 @@ impl Broker {
         }
     }
 
-    /// How the step is known again in its task: by who asks, for which tools, where it goes.
+    /// How the step is known again in its family of tasks: by who asks, for which tools, where it goes, in whatever order.
     fn step(&self, view: &View, facts: &Facts) -> Result<Covers, BrokerError> {
         let audience = facts.audience.as_ref().map(ToString::to_string).unwrap_or_default();
-        let entries: Vec<_> = facts.entries.iter().collect();
+        let mut entries: Vec<_> = facts.entries.iter().collect();
+        entries.sort_by_cached_key(|entry| {
+            let sinks = entry.sinks.iter().map(|sink| (sink.name.clone(), sink.value.clone()));
+            (entry.tool.to_string(), entry.resources.clone(), sinks.collect::<Vec<_>>())
+        });
         self.shape_of(&[view.agent.as_str().to_owned(), audience], &entries)
     }
 

@@ -14,11 +14,11 @@ const STEPS_MAX: usize = 8192;
 /// How long a score stands for the same step: as long as a denial does by default.
 const WINDOW: Duration = Duration::from_secs(900);
 
-/// Scores, by task and digest of the step.
+/// Scores, by the task at the root and digest of the step.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<HashMap<Step, (Timestamp, Vec<Signal>)>>);
 
-/// A task, and the digest of a step of it.
+/// The task at the root of a family, and the digest of a step in it: below itself an agent finds no scorer that has not spoken yet.
 pub(super) type Step = (TaskId, [u8; 32]);
 
 impl Memory {

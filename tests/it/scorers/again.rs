@@ -2,10 +2,11 @@
 
 use carnet::broker::scorers::ScorerOptions;
 use carnet::pb::v1::{self, Outcome, Verdict};
+use serde_json::json;
 
 use super::super::people::World;
-use super::super::support::ask::{Granted, OpenTask, codes};
-use super::super::support::broker::Setup;
+use super::super::support::ask::{Granted, INTENT, OpenTask, access, audience_of, codes};
+use super::super::support::broker::{Setup, TestBroker};
 use super::super::support::caller::{Caller, unique};
 use super::super::support::issuer::{ACTING, INITIATING};
 use super::super::support::scorer::{Does, Fake, inline};
@@ -131,6 +132,41 @@ async fn what_shortened_a_life_shortens_it_when_the_same_step_is_asked_again() {
     assert_eq!(again.decision.outcome(), Outcome::Narrowed);
     let other = agent.granted(task.writing()).await;
     assert_eq!(added(&broker, &other.decision).await[0].1, 0, "another step is another question");
+}
+
+/// The points that the scorer asked for.
+async fn points(broker: &TestBroker, decision: &v1::Decision) -> u32 {
+    added(broker, decision).await[0].1
+}
+
+#[tokio::test]
+async fn the_same_step_in_another_order_or_in_a_task_below_is_the_same_step() {
+    let fake = Fake::new(Does::score(0.5));
+    let broker = broker_with(&fake, inline()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let path = json!({ "path": "/reports/t-1000.md" });
+    let both = vec![
+        access("files.write", &json!({ "path": "/reports/t-1000.md", "content": "It is solved." })),
+        access("files.read", &path),
+    ];
+    let turned = both.iter().rev().cloned().collect();
+    let audience = audience_of("files.write");
+    let first = decided(&agent, task.steps(&audience, both)).await;
+    assert_eq!(points(&broker, &first).await, 30);
+    fake.from_now_on(Does::score(0.0));
+    let again = decided(&agent, task.steps(&audience, turned)).await;
+    assert_eq!(points(&broker, &again).await, 30);
+
+    fake.from_now_on(Does::score(0.5));
+    assert_eq!(points(&broker, &decided(&agent, task.sending()).await).await, 30);
+    fake.from_now_on(Does::score(0.0));
+    let below = v1::RegisterTaskRequest {
+        parent_task_id: task.id.clone(),
+        parent_task_handle: task.handle.clone(),
+        ..broker.task(INTENT)
+    };
+    let below = agent.open(below).await;
+    assert_eq!(points(&broker, &decided(&agent, below.sending()).await).await, 30);
 }
 
 #[tokio::test]
