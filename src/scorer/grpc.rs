@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tonic::Request;
 use tonic::transport::Channel;
+use tonic::{Code, Request};
 
 use crate::broker::scorers::{Answering, RiskScorer, ScorerFault};
 use crate::identity::client::{Dialer, ServerIdentity};
@@ -13,6 +13,9 @@ use crate::model::limits::{QUESTION_BYTES_MAX, SCORE_BYTES_MAX};
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::v1::ScoreRequest;
 use crate::pb::v1::risk_scorer_client::RiskScorerClient;
+
+/// Of an answer that it does not take such a question.
+const NOT_TAKEN: &str = "the question was not taken";
 
 /// Asks one scorer. The connection is made when it is first used, and made again when it was lost.
 #[derive(Debug, Clone)]
@@ -42,7 +45,10 @@ impl RiskScorer for GrpcScorer {
             match client.score(request).await {
                 Ok(answer) => Ok(answer.into_inner()),
                 // The code alone: what the other side says in words may hold anything.
-                Err(status) => Err(ScorerFault::Refused(format!("{:?}", status.code()))),
+                Err(status) => Err(match status.code() {
+                    Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => ScorerFault::Form(NOT_TAKEN),
+                    code => ScorerFault::Refused(format!("{code:?}")),
+                }),
             }
         })
     }

@@ -1,6 +1,7 @@
 //! External scorers: what they say, and what their silence does, whatever is behind them. None of it ever helps an agent.
 
 mod again;
+mod crowd;
 mod doors;
 mod trailing;
 
@@ -118,16 +119,19 @@ async fn whatever_is_behind_it_no_outcome_is_milder_and_no_token_lives_longer() 
         baseline.push(answered(&without, &agent, request(&task)).await);
     }
     let fake = Fake::new(Does::Nothing);
-    let broker = broker_with(&fake, ScorerOptions { deadline: Duration::from_secs(1), ..inline() }).await;
+    let patient = broker_with(&fake, inline()).await;
+    let hasty = broker_with(&fake, ScorerOptions { deadline: Duration::from_secs(1), ..inline() }).await;
     for (kind, does, points) in kinds {
+        // Nobody else is cut off, however busy the machine is.
+        let broker = if matches!(does, Does::Nothing) { &hasty } else { &patient };
         let (_, agent, task) = broker.at_work().await;
         fake.now_does(does);
         for (n, request) in requests.into_iter().enumerate() {
-            let (decision, life) = answered(&broker, &agent, request(&task)).await;
+            let (decision, life) = answered(broker, &agent, request(&task)).await;
             let (before, longest) = &baseline[n];
             assert!(decision.outcome() >= before.outcome(), "{kind}: {decision:?}, was {before:?}");
             assert!(life <= *longest, "{kind}: {life} s, was {longest} s");
-            let counted = added(&broker, &decision).await;
+            let counted = added(broker, &decision).await;
             let counted: Vec<u32> = counted.iter().map(|(_, _, counted, _)| *counted).collect();
             // It is not asked about reading.
             assert_eq!(counted, if n == 0 { vec![] } else { vec![points] }, "{kind}, request {n}");
@@ -241,4 +245,6 @@ async fn when_the_facts_change_meanwhile_it_is_asked_again_and_not_for_ever() {
     let counted = added(&broker, &decision).await;
     assert_eq!(counted[0].2, 40);
     assert!(counted[0].3.contains("kept changing"), "{counted:?}");
+    let counter = r#"carnet_scorer_questions_total{result="changed",scorer="judge"} 1"#;
+    assert!(broker.metrics().render().unwrap().contains(counter));
 }

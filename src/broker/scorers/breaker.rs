@@ -6,6 +6,15 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
+/// That a question may be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// As others are.
+    Usual,
+    /// Ahead of the others after a pause: the next pause has begun, until then.
+    Ahead(Timestamp),
+}
+
 /// Counts failures in a row.
 #[derive(Debug)]
 pub(super) struct Breaker {
@@ -33,24 +42,33 @@ impl Breaker {
     }
 
     /// May this be asked now? After a pause one question goes ahead of the others: until it is answered, the next pause has begun.
-    pub(super) fn try_ask(&self, now: Timestamp) -> bool {
+    pub(super) fn try_ask(&self, now: Timestamp) -> Option<Leave> {
         let mut standing = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         match standing.paused_until {
-            None => true,
-            Some(until) if now < until => false,
+            None => Some(Leave::Usual),
+            Some(until) if now < until => None,
             Some(_) => {
-                standing.paused_until = Some(now.after(self.pause));
-                true
+                let until = now.after(self.pause);
+                standing.paused_until = Some(until);
+                Some(Leave::Ahead(until))
             }
         }
     }
 
-    /// It answered, and in form.
+    /// It was not asked after all: when it was to go ahead of the others, the next one does.
+    pub(super) fn not_asked(&self, leave: Leave, now: Timestamp) {
+        let mut standing = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(leave, Leave::Ahead(until) if standing.paused_until == Some(until)) {
+            standing.paused_until = Some(now);
+        }
+    }
+
+    /// It answered, in whatever form.
     pub(super) fn answered(&self) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Standing::default();
     }
 
-    /// It did not, or out of form.
+    /// It did not.
     pub(super) fn failed(&self, now: Timestamp) {
         let mut standing = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         standing.failures = standing.failures.saturating_add(1);

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::broker::approvals::{Approval, Covers};
+use crate::broker::approvals::Covers;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::request::Asking;
+use crate::broker::scorers::memory::Step;
+use crate::broker::scorers::places::Crowded;
 use crate::broker::scorers::reply::{self, Absence};
 use crate::broker::scorers::told::{effects, told};
 use crate::broker::scorers::{Scorer, Trail};
@@ -83,10 +85,11 @@ impl Broker {
         drop(scoring.entered.leave());
         scoring.asks += 1;
         let said = if scoring.asks > ASKS_MAX {
+            self.count_unasked(&scorers, Absence::Changed);
             self.silence(&scorers, Absence::Changed, &effects)
         } else {
-            let step = (asking.task, self.step(view, facts)?);
-            let said = self.ask_inline(&scorers, &told, view, &effects).await;
+            let step = (view.root, self.step(view, facts)?);
+            let said = self.ask_inline(&scorers, (&told, step), view, &effects).await;
             self.0.scorers.memory.take_in(step, self.0.clock.now(), said)
         };
         keep_higher(&mut scoring.said, said);
@@ -104,7 +107,7 @@ impl Broker {
     async fn ask_inline(
         &self,
         scorers: &[Arc<Scorer>],
-        told: &ScoreRequest,
+        (told, step): (&ScoreRequest, Step),
         view: &View,
         effects: &BTreeSet<Effect>,
     ) -> Vec<Signal> {
@@ -113,20 +116,33 @@ impl Broker {
             return self.silence(scorers, Absence::TooLarge, effects);
         }
         let put = scorers.iter().map(|scorer| {
-            let deadline = scorer.options.deadline;
-            let asked = self.question(told);
-            (scorer, tokio::time::timeout(deadline, self.put(scorer, asked, view.agent.clone(), deadline)))
+            let (deadline, crowded) = (scorer.options.deadline, Crowded::default());
+            let put = self.put(scorer, self.question(told), view.agent.clone(), deadline, crowded.clone());
+            let (this, asked, effects) = (self.clone(), Arc::clone(scorer), effects.clone());
+            // What is said too late for this request is remembered for the next one about the same.
+            let remembered = tokio::spawn(async move {
+                let outcome = put.await.unwrap_or(Err(Absence::Failed));
+                let now = this.0.clock.now();
+                let signal = reply::signal(&asked.options, &outcome, &effects, now);
+                this.0.scorers.memory.take_in(step, now, signal.iter().cloned().collect());
+                signal
+            });
+            (scorer, crowded, tokio::time::timeout(deadline, remembered))
         });
         // They run by themselves; that they are waited for one after the other takes no longer.
         let mut said = Vec::new();
         let put: Vec<_> = put.collect();
-        for (scorer, answer) in put {
-            let outcome = match answer.await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_panicked)) => Err(Absence::Failed),
-                Err(_elapsed) => Err(Absence::TimedOut(scorer.options.deadline)),
+        for (scorer, crowded, answer) in put {
+            let absence = match answer.await {
+                Ok(Ok(signal)) => {
+                    said.extend(signal);
+                    continue;
+                }
+                Ok(Err(_panicked)) => Absence::Failed,
+                Err(_elapsed) if crowded.is() => Absence::Crowded,
+                Err(_elapsed) => Absence::TimedOut(scorer.options.deadline),
             };
-            said.extend(reply::signal(&scorer.options, &outcome, effects, self.0.clock.now()));
+            said.extend(reply::signal(&scorer.options, &Err(absence), effects, self.0.clock.now()));
         }
         said
     }
@@ -144,14 +160,19 @@ impl Broker {
         }
     }
 
-    /// How the step is known again in its task: by who asks, for which tools, where it goes.
+    /// How the step is known again in its family of tasks: by who asks, for which tools, where it goes, in whatever order.
     fn step(&self, view: &View, facts: &Facts) -> Result<Covers, BrokerError> {
         let audience = facts.audience.as_ref().map(ToString::to_string).unwrap_or_default();
-        let entries: Vec<_> = facts.entries.iter().collect();
+        let mut entries: Vec<_> = facts.entries.iter().collect();
+        entries.sort_by_cached_key(|entry| {
+            let sinks = entry.sinks.iter().map(|sink| (sink.name.clone(), sink.value.clone()));
+            (entry.tool.to_string(), entry.resources.clone(), sinks.collect::<Vec<_>>())
+        });
         self.shape_of(&[view.agent.as_str().to_owned(), audience], &entries)
     }
 
-    /// What scorers said when people were asked about this, or denied it: whoever asks until a scorer is mild gains nothing.
+    /// What scorers said when people were asked about this, whatever they answered, or denied it elsewhere: whoever asks until a
+    /// scorer is mild gains nothing.
     pub(in crate::broker) fn remembered_scores(
         &self,
         asking: &Asking<'_>,
@@ -165,10 +186,8 @@ impl Broker {
         let covers = self.covers(asking, view)?;
         let remembers_denials = {
             let state = self.0.known.look();
-            let stands = |(id, approval): &(_, &Approval)| {
-                approval.is_open() || approval.facts(*id, &self.0.settings.approvals, view.now).is_some()
-            };
-            if let Some((_, approval)) = state.approvals.covering(&covers).filter(stands) {
+            // Whatever became of it: that it was used, taken back or not answered makes no score milder.
+            if let Some((_, approval)) = state.approvals.covering(&covers) {
                 keep_higher(&mut highest, recorded(&approval.scores, view));
             }
             state.approvals.remembers_denials()

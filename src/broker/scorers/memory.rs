@@ -14,31 +14,35 @@ const STEPS_MAX: usize = 8192;
 /// How long a score stands for the same step: as long as a denial does by default.
 const WINDOW: Duration = Duration::from_secs(900);
 
-/// Scores, by task and digest of the step.
+/// Scores, by the task at the root and digest of the step.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<HashMap<Step, (Timestamp, Vec<Signal>)>>);
 
-/// A task, and the digest of a step of it.
-type Step = (TaskId, [u8; 32]);
+/// The task at the root of a family, and the digest of a step in it: below itself an agent finds no scorer that has not spoken yet.
+pub(super) type Step = (TaskId, [u8; 32]);
 
 impl Memory {
     /// Takes in what was said now, and gives the highest of it and of what was said lately. A silence is forgotten as soon as
-    /// somebody speaks.
+    /// somebody speaks, and takes away nothing of what was said.
     pub(super) fn take_in(&self, step: Step, now: Timestamp, said: Vec<Signal>) -> Vec<Signal> {
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |at: Timestamp| now.since(at) < WINDOW;
+        let before = steps.get(&step).filter(|(at, _)| fresh(*at));
+        let mut scores = before.map(|(_, scores)| scores.clone()).unwrap_or_default();
+        // Before anything is raised: a silence that counts for more than a score does not stand in its place later.
+        keep_higher(&mut scores, said.iter().filter(|signal| !signal.is_absence()).cloned());
         let mut highest = said;
-        if let Some((_, before)) = steps.get(&step).filter(|(at, _)| fresh(*at)) {
-            keep_higher(&mut highest, before.iter().cloned());
-        }
-        let scores: Vec<Signal> = highest.iter().filter(|signal| !signal.is_absence()).cloned().collect();
+        keep_higher(&mut highest, scores.iter().cloned());
         if scores.is_empty() {
             return highest;
         }
-        if steps.len() >= STEPS_MAX {
+        if steps.len() >= STEPS_MAX && !steps.contains_key(&step) {
             steps.retain(|_, (at, _)| fresh(*at));
             if steps.len() >= STEPS_MAX {
-                steps.clear();
+                let oldest = steps.iter().min_by_key(|(_, (at, _))| *at).map(|(step, _)| *step);
+                if let Some(oldest) = oldest {
+                    steps.remove(&oldest);
+                }
             }
         }
         steps.insert(step, (now, scores));

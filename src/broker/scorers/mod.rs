@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::broker::Broker;
 use crate::broker::scorers::breaker::Breaker;
-use crate::broker::scorers::places::Places;
+use crate::broker::scorers::places::{Crowded, Full, Places};
 use crate::broker::scorers::reply::{Absence, Said};
 use crate::clock::{Clock, Stopwatch};
 use crate::metrics::Metrics;
@@ -54,7 +54,7 @@ pub enum ScorerFault {
     /// What is to be judged does not fit into a question.
     #[error("the question is too large")]
     TooLarge,
-    /// What it answered is no answer.
+    /// What it answered is no answer, or says that it does not take the question: that may be for what is in it.
     #[error("the scorer's answer is none: {0}")]
     Form(&'static str),
 }
@@ -186,20 +186,22 @@ impl Scorers {
 }
 
 impl Broker {
-    /// Puts a question to a scorer, which may wait so long for a place. It goes on when nobody waits for its answer.
+    /// Puts a question to a scorer, which may wait so long for a place. It goes on when nobody waits for its answer; `crowded` says
+    /// then what kept it.
     fn put(
         &self,
         scorer: &Arc<Scorer>,
         asked: Arc<ScoreRequest>,
         agent: SpiffeId,
         waits: Duration,
+        crowded: Crowded,
     ) -> JoinHandle<Result<Said, Absence>> {
         let (this, scorer) = (self.clone(), Arc::clone(scorer));
         tokio::spawn(async move {
             let scorers = &this.0.scorers;
             let (mut ending, began) = (scorers.ending.subscribe(), Stopwatch::start());
             let outcome = tokio::select! {
-                outcome = scorer.question(&asked, &agent, waits, &this.0.clock) => outcome,
+                outcome = scorer.question(&asked, &agent, (waits, &crowded), &this.0.clock) => outcome,
                 () = async { drop(ending.wait_for(|ending| *ending).await) } => Err(Absence::Failed),
             };
             if let Some(metrics) = scorers.metrics.get() {
@@ -216,23 +218,29 @@ impl Scorer {
         &self,
         asked: &ScoreRequest,
         agent: &SpiffeId,
-        waits: Duration,
+        (waits, crowded): (Duration, &Crowded),
         clock: &Clock,
     ) -> Result<Said, Absence> {
         if self.breaker.is_paused(clock.now()) {
             return Err(Absence::Paused);
         }
-        let turn = self.places.turn(agent).ok_or(Absence::Busy)?;
-        let place = tokio::time::timeout(waits, turn.place()).await;
-        let Ok(Some(_place)) = place else { return Err(Absence::Busy) };
-        if !self.breaker.try_ask(clock.now()) {
-            return Err(Absence::Paused);
-        }
+        let turn = self.places.turn(agent).map_err(|full| match full {
+            Full::OfAgent => Absence::Crowded,
+            Full::OfAll => Absence::Busy,
+        })?;
+        let place = tokio::time::timeout(waits, turn.place(crowded)).await;
+        let Ok(Some(_place)) = place else {
+            return Err(if crowded.is() { Absence::Crowded } else { Absence::Busy });
+        };
+        let leave = self.breaker.try_ask(clock.now()).ok_or(Absence::Paused)?;
         let deadline = self.options.deadline;
         let outcome = match tokio::time::timeout(deadline, self.client.score(asked, deadline)).await {
             Err(_elapsed) => Err(Absence::TimedOut(deadline)),
             // That is no failure of the scorer's.
-            Ok(Err(ScorerFault::TooLarge)) => return Err(Absence::TooLarge),
+            Ok(Err(ScorerFault::TooLarge)) => {
+                self.breaker.not_asked(leave, clock.now());
+                return Err(Absence::TooLarge);
+            }
             Ok(Err(ScorerFault::Form(problem))) => Err(Absence::Form(problem)),
             Ok(Err(fault)) => {
                 tracing::warn!(scorer = self.options.name, question = asked.question_id, %fault, "a scorer was not asked");
@@ -241,7 +249,8 @@ impl Scorer {
             Ok(Ok(answer)) => Said::read(&answer),
         };
         match &outcome {
-            Ok(_) => self.breaker.answered(),
+            // What is out of form may be so for what an agent wrote: no agent has a scorer left alone for everybody.
+            Ok(_) | Err(Absence::Form(_)) => self.breaker.answered(),
             Err(absence) => {
                 let was_paused = self.breaker.is_paused(clock.now());
                 self.breaker.failed(clock.now());

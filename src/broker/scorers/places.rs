@@ -2,6 +2,7 @@
 //! only a part, so that it cannot keep the scorer from the others.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +34,29 @@ struct OfAgent {
     count: usize,
 }
 
+/// Why there is no turn: as many wait as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Of the agent's own.
+    OfAgent,
+    /// Of everybody's.
+    OfAll,
+}
+
+/// Whether a question had to wait for others of the same agent, for whoever waits for its answer to see.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Crowded(Arc<AtomicBool>);
+
+impl Crowded {
+    pub(super) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn begins(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A question that waits or is under way, for as long as this is held.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -57,27 +81,36 @@ impl Places {
         Self { all: Arc::new(Semaphore::new(at_once)), per_agent, queue: Arc::default() }
     }
 
-    /// A turn among those who wait; `None` when too many do.
-    pub(super) fn turn(&self, agent: &SpiffeId) -> Option<Turn> {
+    /// A turn among those who wait, unless too many do.
+    pub(super) fn turn(&self, agent: &SpiffeId) -> Result<Turn, Full> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let of_agent = queue.agents.get(agent).map_or(0, |own| own.count);
-        if queue.count >= QUESTIONS_MAX || of_agent >= QUESTIONS_PER_AGENT_MAX {
-            return None;
+        if of_agent >= QUESTIONS_PER_AGENT_MAX {
+            return Err(Full::OfAgent);
+        }
+        if queue.count >= QUESTIONS_MAX {
+            return Err(Full::OfAll);
         }
         queue.count += 1;
         let new = || OfAgent { places: Arc::new(Semaphore::new(self.per_agent)), count: 0 };
         let own = queue.agents.entry(agent.clone()).or_insert_with(new);
         own.count += 1;
         let own = Arc::clone(&own.places);
-        Some(Turn { queue: Arc::clone(&self.queue), agent: agent.clone(), own, all: Arc::clone(&self.all) })
+        Ok(Turn { queue: Arc::clone(&self.queue), agent: agent.clone(), own, all: Arc::clone(&self.all) })
     }
 }
 
 impl Turn {
-    /// Waits for a place. Who came first has it first.
-    pub(super) async fn place(self) -> Option<Place> {
+    /// Waits for a place. Who came first has it first. Says when it is the agent's own questions that it waits for.
+    pub(super) async fn place(self, crowded: &Crowded) -> Option<Place> {
         // INVARIANT: neither is ever closed.
-        let own = Arc::clone(&self.own).acquire_owned().await.ok()?;
+        let own = match Arc::clone(&self.own).try_acquire_owned() {
+            Ok(own) => own,
+            Err(_taken) => {
+                crowded.begins();
+                Arc::clone(&self.own).acquire_owned().await.ok()?
+            }
+        };
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Place { _all: all, _own: own, _turn: self })
     }

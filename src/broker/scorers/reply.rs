@@ -15,6 +15,8 @@ use crate::pb::v1::ScoreResponse;
 const CODE_BYTES_MAX: usize = 64;
 /// Longest name or version of a model that is recorded, in bytes.
 const MODEL_BYTES_MAX: usize = 128;
+/// Who judges what does not fit into a question. That is no silence, which the scorer would take back when it speaks of something else.
+const OWN_SCORER: &str = "carnet";
 /// Longest explanation that is recorded, in bytes: a sentence or two.
 const TEXT_BYTES_MAX: usize = 512;
 
@@ -31,6 +33,8 @@ pub(super) enum Absence {
     Paused,
     /// Too much waits for it.
     Busy,
+    /// It waited for others of the same agent, and so too long.
+    Crowded,
     /// What is to be judged does not fit into a question.
     TooLarge,
     /// What was judged changed while it was.
@@ -46,6 +50,7 @@ impl Absence {
             Self::Form(_) => "out_of_form",
             Self::Paused => "paused",
             Self::Busy => "busy",
+            Self::Crowded => "crowded",
             Self::TooLarge => "too_large",
             Self::Changed => "changed",
         }
@@ -58,6 +63,7 @@ impl Absence {
             Self::Form(problem) => format!("what it answered is no score: {problem}"),
             Self::Paused => "it failed too often lately, and is left alone for a while".to_owned(),
             Self::Busy => "too many questions wait for it".to_owned(),
+            Self::Crowded => "other questions of the same agent kept it waiting".to_owned(),
             Self::TooLarge => "what is to be judged does not fit into a question".to_owned(),
             Self::Changed => "what it judged kept changing meanwhile".to_owned(),
         }
@@ -121,7 +127,8 @@ pub(super) fn signal(
         Ok(said) => (said.points(options.points), said.model.clone(), said.in_words(&options.name)),
         Err(absence) => {
             let words = format!("`{}` gave no score: {}", options.name, absence.in_words());
-            (absent_points(options, *absence, effects), String::new(), words)
+            let judged = if *absence == Absence::TooLarge { OWN_SCORER } else { "" };
+            (absent_points(options, *absence, effects), judged.to_owned(), words)
         }
     };
     Some(Signal {
@@ -148,8 +155,8 @@ pub(super) fn source(name: &str) -> String {
 fn absent_points(options: &ScorerOptions, absence: Absence, effects: &BTreeSet<Effect>) -> u32 {
     let reading = effects.iter().all(|effect| !effect.is_effectful());
     match absence {
-        // An agent that makes its request too large to be judged is not to gain by it.
-        Absence::TooLarge => options.points,
+        // An agent that makes its request too large to be judged, or asks too much at a time, is not to gain by it.
+        Absence::TooLarge | Absence::Crowded => options.points,
         _ if reading => options.absent_reading,
         _ => options.absent,
     }

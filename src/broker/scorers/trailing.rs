@@ -12,6 +12,7 @@ use crate::broker::evidence::take_in;
 use crate::broker::gather::no_context;
 use crate::broker::record::{event, family_stream};
 use crate::broker::report::{Looked, look};
+use crate::broker::scorers::places::Crowded;
 use crate::broker::scorers::reply::{self, Absence};
 use crate::broker::scorers::{Scorer, ScorerMode};
 use crate::broker::words::Sentence;
@@ -48,7 +49,8 @@ impl Broker {
         for scorer in scorers {
             let ScorerMode::Trailing { life_max } = scorer.options.mode else { continue };
             let put = (!too_large).then(|| {
-                self.put(&scorer, self.question(&told), agent.clone(), Duration::from_secs(life_max.as_secs()))
+                let waits = Duration::from_secs(life_max.as_secs());
+                self.put(&scorer, self.question(&told), agent.clone(), waits, Crowded::default())
             });
             let (this, effects) = (self.clone(), effects.clone());
             tokio::spawn(async move {

@@ -99,10 +99,12 @@ impl ChatScorer {
             GetError::Document => ScorerFault::Form("it is too large, or no text"),
             error => ScorerFault::Unreachable(Box::new(error)),
         })?;
-        if status != 200 {
-            return Err(ScorerFault::Refused(format!("status {status}")));
+        match status {
+            200 => reply::read(&answer, &self.model).map_err(ScorerFault::Form),
+            // Too long for the model, or filtered for what is in it.
+            400 | 413 | 422 => Err(ScorerFault::Form("the question was not taken")),
+            _ => Err(ScorerFault::Refused(format!("status {status}"))),
         }
-        reply::read(&answer, &self.model).map_err(ScorerFault::Form)
     }
 }
 

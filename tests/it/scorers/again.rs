@@ -2,10 +2,11 @@
 
 use carnet::broker::scorers::ScorerOptions;
 use carnet::pb::v1::{self, Outcome, Verdict};
+use serde_json::json;
 
 use super::super::people::World;
-use super::super::support::ask::{Granted, OpenTask, codes};
-use super::super::support::broker::Setup;
+use super::super::support::ask::{Granted, INTENT, OpenTask, access, audience_of, codes};
+use super::super::support::broker::{Setup, TestBroker};
 use super::super::support::caller::{Caller, unique};
 use super::super::support::issuer::{ACTING, INITIATING};
 use super::super::support::scorer::{Does, Fake, inline};
@@ -61,6 +62,35 @@ async fn a_score_stands_while_people_are_asked_also_after_a_restart() {
     Granted::of(agent.request_credential(task.sending()).await.unwrap());
 }
 
+/// The next question about the same, put to a broker that remembers nothing but what is in its record.
+async fn asked_anew(world: &mut World, task: &OpenTask) -> v1::Decision {
+    world.broker.restart().await;
+    decided(&world.broker.agent().await, task.sending()).await
+}
+
+#[tokio::test]
+async fn a_score_stands_when_the_approval_was_used_or_taken_back() {
+    let fake = Fake::new(Does::score(1.0));
+    let mut world = world(&fake, inline()).await;
+    let (agent, task) = anonymous(&world).await;
+    let first = decided(&agent, task.sending()).await;
+    assert_eq!(first.outcome(), Outcome::Review);
+    answered(&world, &first, Verdict::Approve).await;
+    Granted::of(agent.request_credential(task.sending()).await.unwrap());
+    fake.from_now_on(Does::score(0.0));
+    let used = asked_anew(&mut world, &task).await;
+    assert_eq!((used.outcome(), codes(&used)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]), "it was used up");
+    assert_ne!(used.approval_id, first.approval_id);
+
+    answered(&world, &used, Verdict::Approve).await;
+    let rae = world.broker.person(&world.corp.token("1005", ACTING)).await;
+    let back = v1::WithdrawApprovalRequest { approval_id: used.approval_id.clone(), reason: "by mistake".to_owned() };
+    rae.withdraw_approval(back).await.unwrap();
+    let withdrawn = asked_anew(&mut world, &task).await;
+    assert_eq!((withdrawn.outcome(), codes(&withdrawn)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]));
+    assert_eq!(added(&world.broker, &withdrawn).await[0].1, 60);
+}
+
 #[tokio::test]
 async fn a_score_stands_as_long_as_the_denial_does_in_other_tasks_too() {
     let fake = Fake::new(Does::score(1.0));
@@ -103,6 +133,41 @@ async fn what_shortened_a_life_shortens_it_when_the_same_step_is_asked_again() {
     assert_eq!(again.decision.outcome(), Outcome::Narrowed);
     let other = agent.granted(task.writing()).await;
     assert_eq!(added(&broker, &other.decision).await[0].1, 0, "another step is another question");
+}
+
+/// The points that the scorer asked for.
+async fn points(broker: &TestBroker, decision: &v1::Decision) -> u32 {
+    added(broker, decision).await[0].1
+}
+
+#[tokio::test]
+async fn the_same_step_in_another_order_or_in_a_task_below_is_the_same_step() {
+    let fake = Fake::new(Does::score(0.5));
+    let broker = broker_with(&fake, inline()).await;
+    let (_, agent, task) = broker.at_work().await;
+    let path = json!({ "path": "/reports/t-1000.md" });
+    let both = vec![
+        access("files.write", &json!({ "path": "/reports/t-1000.md", "content": "It is solved." })),
+        access("files.read", &path),
+    ];
+    let turned = both.iter().rev().cloned().collect();
+    let audience = audience_of("files.write");
+    let first = decided(&agent, task.steps(&audience, both)).await;
+    assert_eq!(points(&broker, &first).await, 30);
+    fake.from_now_on(Does::score(0.0));
+    let again = decided(&agent, task.steps(&audience, turned)).await;
+    assert_eq!(points(&broker, &again).await, 30);
+
+    fake.from_now_on(Does::score(0.5));
+    assert_eq!(points(&broker, &decided(&agent, task.sending()).await).await, 30);
+    fake.from_now_on(Does::score(0.0));
+    let below = v1::RegisterTaskRequest {
+        parent_task_id: task.id.clone(),
+        parent_task_handle: task.handle.clone(),
+        ..broker.task(INTENT)
+    };
+    let below = agent.open(below).await;
+    assert_eq!(points(&broker, &decided(&agent, below.sending()).await).await, 30);
 }
 
 #[tokio::test]

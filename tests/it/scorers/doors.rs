@@ -181,3 +181,13 @@ async fn a_chat_endpoint_that_is_slow_down_out_of_form_or_hostile_counts_as_sile
     std::fs::remove_file(&key).unwrap();
     assert_eq!(counted(&broker).await.0, 40, "without its key it cannot be asked");
 }
+
+#[tokio::test]
+async fn a_question_that_a_chat_endpoint_does_not_take_does_not_have_it_left_alone() {
+    let (chat, folder) = (Chat::start().await, TempDir::new().unwrap());
+    let broker = chatting(&chat, &key_file(&folder), ScorerOptions { failures_max: 1, ..inline() }).await;
+    for (status, asked) in [(400, 1), (413, 2), (422, 3), (500, 4), (500, 4)] {
+        chat.from_now_on(Says::Body(status, String::new()));
+        assert_eq!((counted(&broker).await.0, chat.asked().len()), (40, asked), "{status}");
+    }
+}

@@ -13,7 +13,7 @@ use super::super::support::broker::TestBroker;
 use super::super::support::caller::Caller;
 use super::super::support::pki::{id, soon};
 use super::super::support::scorer::{Does, Fake, inline, trailing};
-use super::{answered, broker_asking, broker_with};
+use super::{added, answered, broker_asking, broker_with};
 
 /// Returns once so many scores stand in the record: source, what made it, points.
 async fn recorded(broker: &TestBroker, count: usize) -> Vec<(String, String, u32)> {
@@ -87,6 +87,25 @@ async fn silence_counts_when_it_is_one_and_is_recorded_once() {
     // What people were asked about keeps what counted then.
     let asked = agent.request_credential(task.writing()).await.unwrap().decision.unwrap();
     assert_eq!(asked.outcome(), Outcome::Review, "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_did_not_fit_into_a_question_is_not_taken_back_when_something_smaller_is_mild() {
+    let fake = Fake::new(Does::TooLarge);
+    let broker = broker_with(&fake, ScorerOptions { points: 30, absent: 30, ..trailing() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.sending()).await;
+    assert_eq!(recorded(&broker, 1).await, [("scorer:judge".to_owned(), "carnet".to_owned(), 30)]);
+    agent.release_credential(task.release(granted.id())).await.unwrap();
+    // What it says then comes when no grant stands, which is when a silence would go away.
+    fake.from_now_on(Does::Nothing);
+    let smaller = agent.granted(task.writing()).await;
+    agent.release_credential(task.release(smaller.id())).await.unwrap();
+    fake.from_now_on(Does::score(0.0));
+    let scores = recorded(&broker, 2).await;
+    assert_eq!(scores[1], ("scorer:judge".to_owned(), "judge 7".to_owned(), 0));
+    let next = agent.granted(task.sending()).await;
+    assert_eq!(added(&broker, &next.decision).await[0].1, 30, "{next:?}");
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub enum Does {
     /// Nothing, until it does something else.
     Nothing,
     Fail,
+    /// Finds that the question does not fit.
+    TooLarge,
 }
 
 impl Does {
@@ -79,7 +81,8 @@ impl Fake {
                 self.now_does(Does::Nothing);
                 Ok(answer)
             }
-            _ => Err(ScorerFault::Refused("Internal".to_owned())),
+            Does::TooLarge => Err(ScorerFault::TooLarge),
+            Does::Nothing | Does::Fail => Err(ScorerFault::Refused("Internal".to_owned())),
         }
     }
 

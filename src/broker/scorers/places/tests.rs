@@ -15,7 +15,9 @@ fn now<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
 }
 
 fn taken(places: &Places, name: &str) -> Place {
-    match now(pin!(places.turn(&agent(name)).unwrap().place())) {
+    let crowded = Crowded::default();
+    let came_to = now(pin!(places.turn(&agent(name)).unwrap().place(&crowded)));
+    match came_to {
         Poll::Ready(Some(place)) => place,
         other => panic!("{other:?}"),
     }
@@ -25,8 +27,10 @@ fn taken(places: &Places, name: &str) -> Place {
 fn one_agent_holds_half_of_the_places_and_others_have_the_rest() {
     let places = Places::new(4);
     let _a = (taken(&places, "a"), taken(&places, "a"));
-    let mut third = pin!(places.turn(&agent("a")).unwrap().place());
-    assert!(now(third.as_mut()).is_pending(), "it waits, and is not dropped");
+    let crowded = Crowded::default();
+    let mut third = pin!(places.turn(&agent("a")).unwrap().place(&crowded));
+    assert!(!crowded.is() && now(third.as_mut()).is_pending(), "it waits, and is not dropped");
+    assert!(crowded.is(), "for others of its own");
     let b = taken(&places, "b");
     drop(taken(&places, "b"));
     drop(b);
@@ -37,8 +41,10 @@ fn one_agent_holds_half_of_the_places_and_others_have_the_rest() {
 fn who_waits_has_the_place_that_is_given_back() {
     let places = Places::new(1);
     let first = taken(&places, "a");
-    let mut second = pin!(places.turn(&agent("b")).unwrap().place());
+    let crowded = Crowded::default();
+    let mut second = pin!(places.turn(&agent("b")).unwrap().place(&crowded));
     assert!(now(second.as_mut()).is_pending());
+    assert!(!crowded.is(), "it waits for somebody else");
     drop(first);
     assert!(now(second.as_mut()).is_ready());
 }
@@ -46,11 +52,13 @@ fn who_waits_has_the_place_that_is_given_back() {
 #[test]
 fn what_waits_is_bounded_for_an_agent_and_for_all_and_given_back() {
     let places = Places::new(1);
-    let of = |name: &str| (0..).map_while(|_| places.turn(&agent(name))).collect::<Vec<_>>();
+    let of = |name: &str| (0..).map_while(|_| places.turn(&agent(name)).ok()).collect::<Vec<_>>();
     let a = of("a");
     assert_eq!(a.len(), QUESTIONS_PER_AGENT_MAX);
+    assert_eq!(places.turn(&agent("a")).err(), Some(Full::OfAgent));
     let others: Vec<_> = (0..8).flat_map(|n| of(&format!("o{n}"))).collect();
     assert_eq!(a.len() + others.len(), QUESTIONS_MAX);
+    assert_eq!(places.turn(&agent("late")).err(), Some(Full::OfAll));
     drop(a);
     assert_eq!(of("late").len(), QUESTIONS_PER_AGENT_MAX);
     drop(others);

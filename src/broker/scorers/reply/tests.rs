@@ -63,7 +63,18 @@ fn silence_counts_by_what_is_asked_for_and_what_is_too_large_counts_the_cap() {
     let silent = |absence, effects: &[Effect]| came_to(&Err(absence), effects).points;
     assert_eq!(silent(Absence::Failed, &[Effect::Read]), 10);
     assert_eq!(silent(Absence::Failed, &[Effect::Read, Effect::Send]), 30);
+    assert_eq!(silent(Absence::Busy, &[Effect::Send]), 30);
     assert_eq!(silent(Absence::TooLarge, &[Effect::Read]), 40);
+    assert_eq!(silent(Absence::Crowded, &[Effect::Read]), 40);
+}
+
+#[test]
+fn what_is_too_large_is_judged_and_no_silence() {
+    let is_absence = |absence| came_to(&Err(absence), &[Effect::Send]).is_absence();
+    assert!(!is_absence(Absence::TooLarge));
+    for absence in [Absence::Failed, Absence::Busy, Absence::Crowded, Absence::Paused, Absence::Changed] {
+        assert!(is_absence(absence), "{absence:?}");
+    }
 }
 
 #[test]
