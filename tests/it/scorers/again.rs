@@ -77,7 +77,7 @@ async fn a_score_stands_when_the_approval_was_used_or_taken_back() {
     assert_eq!(first.outcome(), Outcome::Review);
     answered(&world, &first, Verdict::Approve).await;
     Granted::of(agent.request_credential(task.sending()).await.unwrap());
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let used = asked_anew(&mut world, &task).await;
     assert_eq!((used.outcome(), codes(&used)), (Outcome::Review, vec!["RISK_HIGH".to_owned()]), "it was used up");
     assert_ne!(used.approval_id, first.approval_id);
@@ -154,13 +154,13 @@ async fn the_same_step_in_another_order_or_in_a_task_below_is_the_same_step() {
     let audience = audience_of("files.write");
     let first = decided(&agent, task.steps(&audience, both)).await;
     assert_eq!(points(&broker, &first).await, 30);
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let again = decided(&agent, task.steps(&audience, turned)).await;
     assert_eq!(points(&broker, &again).await, 30);
 
-    fake.from_now_on(Does::score(0.5));
+    fake.now_does(Does::score(0.5));
     assert_eq!(points(&broker, &decided(&agent, task.sending()).await).await, 30);
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let below = v1::RegisterTaskRequest {
         parent_task_id: task.id.clone(),
         parent_task_handle: task.handle.clone(),

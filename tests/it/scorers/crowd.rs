@@ -40,11 +40,11 @@ async fn who_asks_much_at_a_time_gains_nothing_and_what_is_said_too_late_is_reme
     // The place that became free went to one of them, whose answer comes when nobody waits for it any more.
     eventually(|| fake.asked().len() >= 2).await;
     let late = fake.asked()[1].task_id.clone();
-    fake.from_now_on(Does::score(1.0));
+    fake.now_does(Does::score(1.0));
     let counter = r#"carnet_scorer_questions_total{result="answered",scorer="judge"} "#;
     let answered = |text: String| text.lines().any(|line| line.starts_with(counter) && !line.ends_with(" 0"));
     eventually(|| answered(broker.metrics().render().unwrap())).await;
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let task = [&second, &third].into_iter().find(|task| task.id == late).unwrap();
     // It is remembered when it is counted, but for a moment.
     soon(async {
@@ -65,12 +65,12 @@ async fn what_an_agent_writes_does_not_have_a_scorer_left_alone() {
         assert_eq!((added(&broker, &granted.decision).await[0].2, fake.asked().len()), (40, asked));
     }
     // It is left alone when it fails, and nothing that is out of form after the pause goes on with that.
-    fake.from_now_on(Does::Fail);
+    fake.now_does(Does::Fail);
     agent.granted(task.sending()).await;
     agent.granted(task.sending()).await;
     assert_eq!(fake.asked().len(), 3);
     broker.advance(Duration::from_secs(61));
-    fake.from_now_on(Does::Answer(ScoreResponse::default()));
+    fake.now_does(Does::Answer(ScoreResponse::default()));
     agent.granted(task.sending()).await;
     agent.granted(task.sending()).await;
     assert_eq!(fake.asked().len(), 5);
@@ -85,10 +85,10 @@ async fn a_question_that_does_not_fit_takes_no_other_ones_turn_after_a_pause() {
     agent.granted(task.sending()).await;
     assert_eq!(fake.asked().len(), 1, "it is left alone");
     broker.advance(Duration::from_secs(61));
-    fake.from_now_on(Does::TooLarge);
+    fake.now_does(Does::TooLarge);
     let large = agent.request_credential(task.writing()).await.unwrap().decision.unwrap();
     assert_eq!(added(&broker, &large).await[0].2, 60);
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let granted = agent.granted(task.sending()).await;
     assert_eq!((added(&broker, &granted.decision).await[0].2, fake.asked().len()), (0, 3));
 }

@@ -187,7 +187,7 @@ async fn a_question_that_a_chat_endpoint_does_not_take_does_not_have_it_left_alo
     let (chat, folder) = (Chat::start().await, TempDir::new().unwrap());
     let broker = chatting(&chat, &key_file(&folder), ScorerOptions { failures_max: 1, ..inline() }).await;
     for (status, asked) in [(400, 1), (413, 2), (422, 3), (500, 4), (500, 4)] {
-        chat.from_now_on(Says::Body(status, String::new()));
+        chat.now_does(Says::Body(status, String::new()));
         assert_eq!((counted(&broker).await.0, chat.asked().len()), (40, asked), "{status}");
     }
 }

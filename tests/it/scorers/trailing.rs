@@ -98,10 +98,10 @@ async fn what_did_not_fit_into_a_question_is_not_taken_back_when_something_small
     assert_eq!(recorded(&broker, 1).await, [("scorer:judge".to_owned(), "carnet".to_owned(), 30)]);
     agent.release_credential(task.release(granted.id())).await.unwrap();
     // What it says then comes when no grant stands, which is when a silence would go away.
-    fake.from_now_on(Does::Nothing);
+    fake.now_does(Does::Nothing);
     let smaller = agent.granted(task.writing()).await;
     agent.release_credential(task.release(smaller.id())).await.unwrap();
-    fake.from_now_on(Does::score(0.0));
+    fake.now_does(Does::score(0.0));
     let scores = recorded(&broker, 2).await;
     assert_eq!(scores[1], ("scorer:judge".to_owned(), "judge 7".to_owned(), 0));
     let next = agent.granted(task.sending()).await;
