@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::pb::journal::actor::Kind;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::{Decision, Event};
-use crate::pb::v1::Outcome;
+use crate::pb::names;
 
 /// What a term is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,18 +111,6 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::DriftDetected(_)) => "drift_detected",
         Some(Payload::DriftEnded(_)) => "drift_ended",
         None => "",
-    }
-}
-
-/// The name of an outcome, as searches and records know it.
-pub(super) const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Unspecified => "",
-        Outcome::Granted => "granted",
-        Outcome::Narrowed => "narrowed",
-        Outcome::StepUp => "step_up",
-        Outcome::Review => "review",
-        Outcome::Denied => "denied",
     }
 }
 
@@ -242,7 +230,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
 fn visit_decision<'a>(decision: Option<&'a Decision>, tell: &mut dyn FnMut(TermKind, &'a str)) {
     let Some(decision) = decision else { return };
     tell(TermKind::Decision, &decision.decision_id);
-    tell(TermKind::Outcome, Outcome::try_from(decision.outcome).map(outcome_name).unwrap_or_default());
+    tell(TermKind::Outcome, names::outcome(decision.outcome));
     decision.reasons.iter().for_each(|reason| tell(TermKind::Reason, &reason.code));
     decision.conclusions.iter().for_each(|conclusion| tell(TermKind::Tool, &conclusion.tool));
 }

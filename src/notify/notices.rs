@@ -9,13 +9,12 @@ use time::format_description::well_known::Rfc3339;
 use crate::journal::projection::Recorded;
 use crate::model::notice::{NoticeType, WebhookName};
 use crate::model::reason::ReasonCode;
-use crate::model::risk::Band;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::approval_answered::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
-use crate::pb::v1;
+use crate::pb::names;
 
 /// Bytes of the digest that an id is made of.
 const ID_BYTES: usize = 16;
@@ -124,13 +123,7 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
         }
         Payload::TaskEnded(e) => {
             told.text("task_id", &e.task_id);
-            let state = match v1::TaskState::try_from(e.state) {
-                Ok(v1::TaskState::Completed) => "completed",
-                Ok(v1::TaskState::Cancelled) => "cancelled",
-                Ok(v1::TaskState::Expired) => "expired",
-                Ok(_) | Err(_) => "",
-            };
-            told.text("state", state);
+            told.text("state", names::task_state(e.state));
         }
         Payload::Revoked(e) => {
             told.text("target", &e.target_kind);
@@ -185,23 +178,8 @@ impl Told<'_> {
 
     fn decision(&mut self, decision: &pb::Decision) {
         self.text("decision_id", &decision.decision_id);
-        let outcome = match v1::Outcome::try_from(decision.outcome) {
-            Ok(v1::Outcome::Granted) => "granted",
-            Ok(v1::Outcome::Narrowed) => "narrowed",
-            Ok(v1::Outcome::StepUp) => "step_up",
-            Ok(v1::Outcome::Review) => "review",
-            Ok(v1::Outcome::Denied) => "denied",
-            Ok(v1::Outcome::Unspecified) | Err(_) => "",
-        };
-        self.text("outcome", outcome);
-        let band = match v1::Band::try_from(decision.band) {
-            Ok(v1::Band::Low) => Band::Low.as_str(),
-            Ok(v1::Band::Elevated) => Band::Elevated.as_str(),
-            Ok(v1::Band::High) => Band::High.as_str(),
-            Ok(v1::Band::Critical) => Band::Critical.as_str(),
-            Ok(v1::Band::Unspecified) | Err(_) => "",
-        };
-        self.text("band", band);
+        self.text("outcome", names::outcome(decision.outcome));
+        self.text("band", names::band(decision.band));
         // Codes are a closed list: what is not on it is no code.
         let mut codes: Vec<&str> = Vec::new();
         for code in decision.reasons.iter().filter_map(|reason| reason.code.parse::<ReasonCode>().ok()) {

@@ -18,6 +18,7 @@ pub mod journal {
     tonic::include_proto!("carnet.journal.v1");
 }
 
+pub mod names;
 pub mod wire;
 
 /// The SPIFFE Workload API.

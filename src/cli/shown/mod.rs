@@ -7,6 +7,7 @@ pub(in crate::cli) mod record;
 use crate::cli::given::rfc3339;
 use crate::cli::output::value::Value;
 use crate::model::time::Timestamp;
+pub(in crate::cli) use crate::pb::names::{band, outcome, task_state};
 use crate::pb::v1;
 
 /// A point in time.
@@ -16,35 +17,12 @@ pub(in crate::cli) fn time(at: Option<prost_types::Timestamp>) -> Value {
     Value::Text(rfc3339(Timestamp::from_millis(millis)))
 }
 
-/// The name of an outcome.
-pub(in crate::cli) fn outcome(number: i32) -> &'static str {
-    match v1::Outcome::try_from(number) {
-        Ok(v1::Outcome::Granted) => "granted",
-        Ok(v1::Outcome::Narrowed) => "narrowed",
-        Ok(v1::Outcome::StepUp) => "step_up",
-        Ok(v1::Outcome::Review) => "review",
-        Ok(v1::Outcome::Denied) => "denied",
-        Ok(v1::Outcome::Unspecified) | Err(_) => "",
-    }
-}
-
 /// The number of an outcome that was named.
 pub(in crate::cli) fn outcome_named(name: &str) -> Result<v1::Outcome, String> {
     let all = [v1::Outcome::Granted, v1::Outcome::Narrowed, v1::Outcome::StepUp, v1::Outcome::Review];
     let mut all = all.into_iter().chain([v1::Outcome::Denied]);
     let known = "granted, narrowed, step_up, review, denied";
     all.find(|each| outcome(*each as i32) == name).ok_or_else(|| format!("`{name}` is none of {known}"))
-}
-
-/// The name of a band.
-pub(in crate::cli) fn band(number: i32) -> &'static str {
-    match v1::Band::try_from(number) {
-        Ok(v1::Band::Low) => "low",
-        Ok(v1::Band::Elevated) => "elevated",
-        Ok(v1::Band::High) => "high",
-        Ok(v1::Band::Critical) => "critical",
-        Ok(v1::Band::Unspecified) | Err(_) => "",
-    }
 }
 
 /// The name of a provenance.
@@ -57,18 +35,6 @@ pub(in crate::cli) fn provenance(number: i32) -> &'static str {
         Ok(v1::Provenance::Text) => "text",
         Ok(v1::Provenance::None) => "none",
         Ok(v1::Provenance::Unspecified) | Err(_) => "",
-    }
-}
-
-/// The name of a task's state.
-pub(in crate::cli) fn task_state(number: i32) -> &'static str {
-    match v1::TaskState::try_from(number) {
-        Ok(v1::TaskState::Active) => "active",
-        Ok(v1::TaskState::Paused) => "paused",
-        Ok(v1::TaskState::Completed) => "completed",
-        Ok(v1::TaskState::Cancelled) => "cancelled",
-        Ok(v1::TaskState::Expired) => "expired",
-        Ok(v1::TaskState::Unspecified) | Err(_) => "",
     }
 }
 

@@ -6,6 +6,7 @@ use crate::dev::demo::error::DemoError;
 use crate::dev::demo::scene::Scene;
 use crate::dev::people::{ADA, REX};
 use crate::dev::resource_server::tools::{MAIL, PLANTED_ADDRESS, TICKETS};
+use crate::pb::names;
 use crate::pb::v1;
 use crate::pb::v1::{ApprovalState, Outcome, Verdict};
 
@@ -45,7 +46,7 @@ async fn registered(
     let (decision, task) = cast.register(intent, agent, ceiling).await?;
     let why = format!("ceiling: {}", ceiling.join(", "));
     let held = decision.outcome() == Outcome::Granted && task.is_some();
-    scene.step("orchestrator", format!("registers \"{intent}\""), word(decision.outcome()), why, held);
+    scene.step("orchestrator", format!("registers \"{intent}\""), names::outcome(decision.outcome), why, held);
     task.ok_or(DemoError::Incomplete("the task"))
 }
 
@@ -127,7 +128,7 @@ async fn drift(scene: &mut Scene<'_>, cast: &Cast<'_>, desk: &mut ResourceServer
     let decision = answer.decision.clone().unwrap_or_default();
     let held = decision.outcome() == Outcome::Granted;
     let why = format!("the ticket stands in the intent; it lives {} s", life(answer.grant.as_ref()));
-    scene.step("other agent", "asks to read ticket T-1043", word(decision.outcome()), why, held);
+    scene.step("other agent", "asks to read ticket T-1043", names::outcome(decision.outcome), why, held);
     let called = desk.call(&cast.second_agent, &answer.token, "tickets.read", OTHER_TICKET).await?;
     used(scene, "other agent", "reads it at the resource server", &called, "ACCEPTED", true);
 
@@ -140,7 +141,7 @@ async fn drift(scene: &mut Scene<'_>, cast: &Cast<'_>, desk: &mut ResourceServer
     let answer = cast.request(&cast.second_agent, &task, &wish).await?;
     let decision = answer.decision.unwrap_or_default();
     let held = decision.outcome() == Outcome::Denied;
-    scene.step("other agent", "asks for a new one", word(decision.outcome()), reasons(Some(&decision)), held);
+    scene.step("other agent", "asks for a new one", names::outcome(decision.outcome), reasons(Some(&decision)), held);
     Ok(())
 }
 
@@ -177,7 +178,7 @@ fn asked(
     let outcome = answer.decision.as_ref().map_or(Outcome::Unspecified, v1::Decision::outcome);
     // A token comes with what was granted, and never otherwise.
     let token = matches!(wanted, Outcome::Granted | Outcome::Narrowed) != answer.token.is_empty();
-    scene.step("agent", what, word(outcome), why, outcome == wanted && token);
+    scene.step("agent", what, names::outcome(outcome.into()), why, outcome == wanted && token);
 }
 
 fn used(scene: &mut Scene<'_>, who: &'static str, what: &'static str, called: &Called, wanted: &str, held: bool) {
@@ -206,15 +207,4 @@ fn left(grant: Option<&v1::Grant>) -> String {
 fn life(grant: Option<&v1::Grant>) -> i64 {
     let seconds = |at: Option<prost_types::Timestamp>| at.map_or(0, |at| at.seconds);
     grant.map_or(0, |grant| seconds(grant.expires) - seconds(grant.issued))
-}
-
-const fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Granted => "granted",
-        Outcome::Narrowed => "narrowed",
-        Outcome::StepUp => "step_up",
-        Outcome::Review => "review",
-        Outcome::Denied => "denied",
-        Outcome::Unspecified => "unspecified",
-    }
 }

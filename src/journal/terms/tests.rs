@@ -4,6 +4,7 @@ use super::*;
 use crate::pb::journal::{
     Actor, Conclusion, CredentialDecided, Grant, Reason, Refused, Revoked, TaskPaused, ToolCallReported,
 };
+use crate::pb::v1::Outcome;
 
 fn told(event: &Event) -> Vec<(TermKind, String)> {
     let mut all = Vec::new();
