@@ -18,10 +18,9 @@ use crate::identity::people::VerifiedPerson;
 use crate::intent::judge::Asked as Judged;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::decision::Decision;
-use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
+use crate::model::facts::{Facts, Question};
 use crate::model::glass::OpeningFacts;
 use crate::model::id::{Audience, GlassId, TaskId};
-use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::limits::{GLASS_USES_MAX, GLASSES_PER_TASK_MAX, JUSTIFICATION_CHARS_MIN, REASON_BYTES_MAX};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
@@ -208,42 +207,18 @@ impl Broker {
 impl Opening<'_> {
     /// The facts of the task's agent, as if it asked for the access, with who would open it.
     fn facts(&self, view: &View) -> Result<Facts, BrokerError> {
-        let identity = view.bundle.identities().identify(&view.agent);
-        let class = identity.map(|identity| identity.class);
+        let agent = view.bundle.identities().identify(&view.agent);
         Ok(Facts {
-            version: FACTS_VERSION,
-            question: Question::BreakGlass,
-            now: view.now,
-            principal: PrincipalFacts {
-                id: view.agent.clone(),
-                known: identity.is_some(),
-                class: class.unwrap_or(IdentityClass::AiAgent),
-                owner: identity.and_then(|identity| identity.owner.clone()),
-                // How it proves itself is looked at when it asks.
-                authentication: Authentication::X509Svid,
-                svid_age_s: 0,
-                network_declared: true,
-                profile_changes: Vec::new(),
-            },
-            initiator: InitiatorFacts { name: view.initiator.name.clone(), verified: view.initiator.verified },
-            task: view.task_facts(Some(&self.ask.audience)),
-            audience: Some(self.ask.audience.clone()),
             entries: view.judge(std::slice::from_ref(&self.ask.access), Judged::New)?,
-            session: view.session_facts(),
-            behaviour: None,
-            signals: view.signals.as_ref().clone(),
-            ttl_asked: None,
-            registration: None,
-            approval: None,
-            glass: None,
             opening: Some(OpeningFacts {
                 by: self.person.name().clone(),
                 initiated: view.initiator.name == *self.person.name(),
                 life_s: self.life.as_secs(),
                 uses_max: self.uses_max,
-                agent_class: class,
+                agent_class: agent.map(|agent| agent.class),
                 denied_before: false,
             }),
+            ..view.facts_without_agent(Question::BreakGlass, Some(&self.ask.audience))
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
 };
 use crate::model::id::{Audience, GrantId, Jti, RequestId, TaskId, ToolName};
-use crate::model::identity::Initiator;
+use crate::model::identity::{Authentication, IdentityClass, Initiator};
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
@@ -244,6 +244,38 @@ impl View {
             behaviour: self.behaviour.clone(),
             signals: self.signals.as_ref().clone(),
             ttl_asked: asked.ttl,
+            registration: None,
+            approval: None,
+            glass: None,
+            opening: None,
+        }
+    }
+
+    /// The facts of the task while its agent is not at hand: how that proves itself is looked at when it asks.
+    pub(in crate::broker) fn facts_without_agent(&self, question: Question, audience: Option<&Audience>) -> Facts {
+        let identity = self.bundle.identities().identify(&self.agent);
+        Facts {
+            version: FACTS_VERSION,
+            question,
+            now: self.now,
+            principal: PrincipalFacts {
+                id: self.agent.clone(),
+                known: identity.is_some(),
+                class: identity.map_or(IdentityClass::AiAgent, |identity| identity.class),
+                owner: identity.and_then(|identity| identity.owner.clone()),
+                authentication: Authentication::X509Svid,
+                svid_age_s: 0,
+                network_declared: true,
+                profile_changes: Vec::new(),
+            },
+            initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
+            task: self.task_facts(audience),
+            audience: audience.cloned(),
+            entries: Vec::new(),
+            session: self.session_facts(),
+            behaviour: None,
+            signals: self.signals.as_ref().clone(),
+            ttl_asked: None,
             registration: None,
             approval: None,
             glass: None,

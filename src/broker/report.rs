@@ -21,9 +21,9 @@ use crate::broker::state::{Grant, State, Tally, Task};
 use crate::broker::words::{self, CallWords, Context, Sentence};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
-use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question};
+use crate::model::facts::Question;
 use crate::model::id::{Audience, TaskId, ToolName};
-use crate::model::identity::{Authentication, IdentityClass};
+use crate::model::identity::IdentityClass;
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::risk::{Assessment, Signal};
 use crate::model::time::Timestamp;
@@ -287,33 +287,8 @@ fn served_role(
 
 /// The risk of the task as such, whatever is asked for.
 fn task_risk(view: &View) -> Assessment {
-    let identity = view.bundle.identities().identify(&view.agent);
-    let facts = Facts {
-        version: FACTS_VERSION,
-        question: Question::Retain,
-        now: view.now,
-        principal: PrincipalFacts {
-            id: view.agent.clone(),
-            known: true,
-            class: identity.map_or(IdentityClass::AiAgent, |i| i.class),
-            owner: identity.and_then(|i| i.owner.clone()),
-            authentication: Authentication::X509Svid,
-            svid_age_s: 0,
-            network_declared: true,
-            profile_changes: Vec::new(),
-        },
-        initiator: InitiatorFacts { name: view.initiator.name.clone(), verified: view.initiator.verified },
-        task: view.task_facts(None),
-        audience: None,
-        entries: Vec::new(),
-        session: view.session_facts(),
-        behaviour: None,
-        signals: view.signals.as_ref().clone(),
-        ttl_asked: None,
-        registration: None,
-        approval: None,
-        glass: None,
-        opening: None,
-    };
+    let mut facts = view.facts_without_agent(Question::Retain, None);
+    // Here nobody asks for anything, so there is no stranger.
+    facts.principal.known = true;
     view.bundle.risk().assess(view.bundle.catalogue(), &facts)
 }
