@@ -19,6 +19,7 @@ mod key;
 mod login;
 mod notify;
 pub mod output;
+mod page;
 mod person;
 mod policy;
 mod resource_server;

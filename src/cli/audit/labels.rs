@@ -3,8 +3,9 @@
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given::{self, When};
+use crate::cli::output::Output;
 use crate::cli::output::value::Value;
-use crate::cli::output::{Output, say};
+use crate::cli::page::{Page, say_more};
 use crate::cli::shown::time;
 use crate::pb::v1;
 use crate::pb::v1::risk_service_client::RiskServiceClient;
@@ -20,12 +21,8 @@ pub(in crate::cli) struct Args {
     /// Before: a time, or how long ago.
     #[arg(long, value_name = "WHEN", value_parser = given::when)]
     until: Option<When>,
-    /// How many at most; 0 takes the broker's default.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    limit: u32,
-    /// Go on where an earlier listing said.
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
-    page_token: String,
+    #[command(flatten)]
+    page: Page,
     #[command(flatten)]
     door: OperatorFirst,
 }
@@ -35,15 +32,13 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         decision_id: args.decision,
         from: args.from.map(When::wire_ago),
         until: args.until.map(When::wire_ago),
-        page_size: args.limit,
-        page_token: args.page_token,
+        page_size: args.page.limit,
+        page_token: args.page.page_token,
     };
     let answer = RiskServiceClient::new(args.door.channel().await?).list_labels(request).await?.into_inner();
     let columns = ["time", "decision_id", "label", "person", "answered_it", "replaced", "note"];
     out.rows(&columns, answer.labels.iter().map(shown).collect())?;
-    if !answer.next_page_token.is_empty() {
-        say(&format!("there are more: --page-token {}", answer.next_page_token));
-    }
+    say_more(&answer.next_page_token);
     Ok(Exit::Done)
 }
 

@@ -3,7 +3,8 @@
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given::{self, When};
-use crate::cli::output::{Output, say};
+use crate::cli::output::Output;
+use crate::cli::page::{Page, say_more};
 use crate::cli::shown;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::{Outcome, SearchEventsRequest};
@@ -40,12 +41,8 @@ pub(in crate::cli) struct Args {
     /// Before: a time, or how long ago.
     #[arg(long, value_name = "WHEN", value_parser = given::when)]
     until: Option<When>,
-    /// How many at most; 0 takes the broker's default.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    limit: u32,
-    /// Go on where an earlier search said.
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
-    page_token: String,
+    #[command(flatten)]
+    page: Page,
     #[command(flatten)]
     door: OperatorFirst,
 }
@@ -62,14 +59,12 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         from: args.from.map(When::wire_ago),
         until: args.until.map(When::wire_ago),
         kind: args.kind,
-        page_size: args.limit,
-        page_token: args.page_token,
+        page_size: args.page.limit,
+        page_token: args.page.page_token,
     };
     let answer = AuditServiceClient::new(args.door.channel().await?).search_events(request).await?.into_inner();
     let columns = ["position", "time", "kind", "outcome", "tools", "reasons", "decision_id", "summary"];
     out.rows(&columns, answer.events.iter().map(shown::event).collect())?;
-    if !answer.next_page_token.is_empty() {
-        say(&format!("there are more: --page-token {}", answer.next_page_token));
-    }
+    say_more(&answer.next_page_token);
     Ok(Exit::Done)
 }

@@ -3,7 +3,8 @@
 use crate::cli::break_glass::shown;
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::{Output, say};
+use crate::cli::output::Output;
+use crate::cli::page::{Page, say_more};
 use crate::pb::v1;
 use crate::pb::v1::break_glass_service_client::BreakGlassServiceClient;
 
@@ -15,12 +16,8 @@ pub(in crate::cli) struct Args {
     /// Only of this task.
     #[arg(long, value_name = "TASK", default_value = "", hide_default_value = true)]
     task: String,
-    /// How many at most; 0 takes the broker's default.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    limit: u32,
-    /// Go on where an earlier listing said.
-    #[arg(long, value_name = "TOKEN", default_value = "")]
-    page_token: String,
+    #[command(flatten)]
+    page: Page,
     #[command(flatten)]
     door: OperatorFirst,
 }
@@ -29,16 +26,14 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     let request = v1::ListBreakGlassRequest {
         review_open: args.review_open,
         task_id: args.task,
-        page_size: args.limit,
-        page_token: args.page_token,
+        page_size: args.page.limit,
+        page_token: args.page.page_token,
     };
     let mut client = BreakGlassServiceClient::new(args.door.channel().await?);
     let answer = client.list_break_glass(request).await?.into_inner();
     let columns =
         ["break_glass_id", "state", "review_open", "opened_by", "agent", "audience", "until", "justification"];
     out.rows(&columns, answer.break_glass.iter().map(shown).collect())?;
-    if !answer.next_page_token.is_empty() {
-        say(&format!("there are more: --page-token {}", answer.next_page_token));
-    }
+    say_more(&answer.next_page_token);
     Ok(Exit::Done)
 }

@@ -2,7 +2,8 @@
 
 use crate::cli::door::WorkloadFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::{Output, say};
+use crate::cli::output::Output;
+use crate::cli::page::{Page, say_more};
 use crate::cli::shown;
 use crate::pb::v1::task_service_client::TaskServiceClient;
 use crate::pb::v1::{ListTasksRequest, TaskState};
@@ -12,12 +13,8 @@ pub(in crate::cli) struct Args {
     /// Only those in this state.
     #[arg(long, value_name = "STATE", value_parser = state_named)]
     state: Option<TaskState>,
-    /// How many at most; 0 takes the broker's default.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    limit: u32,
-    /// Go on where an earlier listing said.
-    #[arg(long, value_name = "TOKEN", default_value = "")]
-    page_token: String,
+    #[command(flatten)]
+    page: Page,
     #[command(flatten)]
     door: WorkloadFirst,
 }
@@ -25,15 +22,13 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
     let request = ListTasksRequest {
         state: args.state.unwrap_or(TaskState::Unspecified).into(),
-        page_size: args.limit,
-        page_token: args.page_token,
+        page_size: args.page.limit,
+        page_token: args.page.page_token,
     };
     let answer = TaskServiceClient::new(args.door.channel().await?).list_tasks(request).await?.into_inner();
     let columns = ["task_id", "state", "open_grants", "deadline", "agent", "intent"];
     out.rows(&columns, answer.tasks.iter().map(shown::task).collect())?;
-    if !answer.next_page_token.is_empty() {
-        say(&format!("there are more: --page-token {}", answer.next_page_token));
-    }
+    say_more(&answer.next_page_token);
     Ok(Exit::Done)
 }
 
