@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use crate::model::digest::of_names;
 use crate::model::id::{Audience, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal::event::Payload;
@@ -114,20 +114,8 @@ impl GuardKey {
         Self::of(DRIFT_REFERENCE, &[class])
     }
 
-    // Names are preceded by their length, so that no two lists of names look the same.
     fn of(kind: u8, names: &[&str]) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(&[kind]);
-        for name in names {
-            context.update(&(name.len() as u64).to_be_bytes());
-            context.update(name.as_bytes());
-        }
-        let digest = context.finish();
-        let mut key = [0_u8; 16];
-        for (byte, of) in key.iter_mut().zip(digest.as_ref()) {
-            *byte = *of;
-        }
-        Self(key)
+        Self(of_names(kind, names))
     }
 }
 

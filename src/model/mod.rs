@@ -7,6 +7,7 @@ pub mod behaviour;
 pub mod ceiling;
 pub mod decimal;
 pub mod decision;
+pub mod digest;
 pub mod facts;
 pub mod glass;
 pub mod grant;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use crate::model::digest::of_names;
 use crate::model::id::{Audience, ToolName};
 
 /// What is counted, as 64 bits of a SHA-256 over its kind and names: as small for the longest name as for the shortest.
@@ -29,16 +29,8 @@ impl Key {
         Self::of(AUDIENCE, &[audience.as_str()])
     }
 
-    // Names are preceded by their length, so that no two lists of names look the same.
     fn of(kind: u8, names: &[&str]) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(&[kind]);
-        for name in names {
-            context.update(&(name.len() as u64).to_be_bytes());
-            context.update(name.as_bytes());
-        }
-        let first = context.finish().as_ref().first_chunk().copied();
-        Self(u64::from_be_bytes(first.unwrap_or_default()))
+        Self(u64::from_be_bytes(of_names(kind, names)))
     }
 }
 
