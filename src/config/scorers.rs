@@ -160,7 +160,8 @@ fn scorer(check: &mut Check, at: &str, written: WrittenScorer) -> Option<ScorerS
     let trails = if trails { Some(Ttl::from_secs(life_max.as_secs()).ok()?) } else { None };
     let points = check.within(&setting("points"), written.points.unwrap_or(POINTS_DEFAULT), 1..=100);
     let effectful = || Effect::ALL.into_iter().filter(|effect| effect.is_effectful()).collect();
-    let effects: BTreeSet<Effect> = written.effects.map_or_else(effectful, |effects| effects.into_iter().collect());
+    let effects: BTreeSet<Effect> =
+        written.effects.as_ref().map_or_else(effectful, |effects| effects.iter().copied().collect());
     if effects.is_empty() {
         check.problem(&setting("effects"), "is empty: it would never be asked");
     }
@@ -174,16 +175,8 @@ fn scorer(check: &mut Check, at: &str, written: WrittenScorer) -> Option<ScorerS
         check.within(&setting("failures"), written.failures.unwrap_or(FAILURES_DEFAULT), 1..=FAILURES_MAX);
     let pause = written.pause.unwrap_or(Span(PAUSE_DEFAULT));
     let pause = check.within(&setting("pause"), pause, Span(second)..=Span(PAUSE_MAX)).0;
-    let place = Place {
-        target: written.target,
-        spiffe_id: written.spiffe_id,
-        url: written.url,
-        model: written.model,
-        api_key_file: written.api_key_file,
-        ca_file: written.ca_file,
-    };
     Some(ScorerSettings {
-        kind: place.kind(check, at, &written.kind)?,
+        kind: kind(check, at, &written)?,
         name: written.name,
         trails,
         deadline,
@@ -197,46 +190,36 @@ fn scorer(check: &mut Check, at: &str, written: WrittenScorer) -> Option<ScorerS
     })
 }
 
-/// Where a scorer is, as it was written.
-struct Place {
-    target: Option<String>,
-    spiffe_id: Option<String>,
-    url: Option<String>,
-    model: Option<String>,
-    api_key_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-}
-
-impl Place {
-    fn kind(self, check: &mut Check, at: &str, kind: &str) -> Option<ScorerKind> {
-        let Self { target, spiffe_id, url, model, api_key_file, ca_file } = self;
-        let setting = |name: &str| format!("{at}: {name}");
-        match kind {
-            "grpc" => {
-                if url.is_some() || model.is_some() || api_key_file.is_some() || ca_file.is_some() {
-                    check.problem(at, "`grpc` takes `target` and `spiffe_id` alone of what says where it is");
-                }
-                let target = check.required(&setting("target"), target);
-                let id = check.required(&setting("spiffe_id"), spiffe_id);
-                let spiffe_id = id.and_then(|id| check.kept(&setting("spiffe_id"), id.parse::<SpiffeId>()));
-                Some(ScorerKind::Grpc { target: target?, spiffe_id: spiffe_id? })
+/// Where it is, of what was written.
+fn kind(check: &mut Check, at: &str, written: &WrittenScorer) -> Option<ScorerKind> {
+    let WrittenScorer { kind, target, spiffe_id, url, model, api_key_file, ca_file, .. } = written;
+    let setting = |name: &str| format!("{at}: {name}");
+    match kind.as_str() {
+        "grpc" => {
+            if url.is_some() || model.is_some() || api_key_file.is_some() || ca_file.is_some() {
+                check.problem(at, "`grpc` takes `target` and `spiffe_id` alone of what says where it is");
             }
-            "chat" => {
-                if target.is_some() || spiffe_id.is_some() {
-                    check.problem(at, "`chat` takes no `target` and no `spiffe_id`; did you mean `url`?");
-                }
-                let url = check.required(&setting("url"), url);
-                let url = url.and_then(|url| check.kept(&setting("url"), url.parse::<HttpsUrl>()));
-                let model = check.required(&setting("model"), model)?;
-                if model.is_empty() || model.len() > NAME_BYTES_MAX || model.chars().any(char::is_control) {
-                    check.problem(&setting("model"), "is empty, long, or holds control characters");
-                }
-                Some(ScorerKind::Chat { url: url?, model, api_key_file, ca_file })
+            let target = check.required(&setting("target"), target.clone());
+            let id = check.required(&setting("spiffe_id"), spiffe_id.as_deref());
+            let spiffe_id = id.and_then(|id| check.kept(&setting("spiffe_id"), id.parse::<SpiffeId>()));
+            Some(ScorerKind::Grpc { target: target?, spiffe_id: spiffe_id? })
+        }
+        "chat" => {
+            if target.is_some() || spiffe_id.is_some() {
+                check.problem(at, "`chat` takes no `target` and no `spiffe_id`; did you mean `url`?");
             }
-            _ => {
-                check.problem(&setting("kind"), "is neither `grpc` nor `chat`");
-                None
+            let url = check.required(&setting("url"), url.as_deref());
+            let url = url.and_then(|url| check.kept(&setting("url"), url.parse::<HttpsUrl>()));
+            let model = check.required(&setting("model"), model.clone())?;
+            if model.is_empty() || model.len() > NAME_BYTES_MAX || model.chars().any(char::is_control) {
+                check.problem(&setting("model"), "is empty, long, or holds control characters");
             }
+            let (api_key_file, ca_file) = (api_key_file.clone(), ca_file.clone());
+            Some(ScorerKind::Chat { url: url?, model, api_key_file, ca_file })
+        }
+        _ => {
+            check.problem(&setting("kind"), "is neither `grpc` nor `chat`");
+            None
         }
     }
 }

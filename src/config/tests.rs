@@ -8,7 +8,8 @@ use crate::token::header::{SigningAlgorithm, TokenType};
 
 const SHIPPED: &str = include_str!("../../deploy/config/carnet.toml");
 
-const LEAST: &str = r#"
+/// What no file can do without.
+pub(in crate::config) const LEAST: &str = r#"
 data_dir = "/d"
 policy_dir = "/p"
 issuer = "https://carnet.example.org"
@@ -21,7 +22,8 @@ fn environment() -> Environment {
     Environment::from([("SPIFFE_ENDPOINT_SOCKET".to_owned(), "unix:///run/agent.sock".to_owned())])
 }
 
-fn refused(text: &str) -> Vec<Problem> {
+/// What is wrong with a file.
+pub(in crate::config) fn refused(text: &str) -> Vec<Problem> {
     match parse(text, &Environment::new()).unwrap_err() {
         ConfigError::Refused(problems) => problems,
         other => panic!("not refused, but: {other:?}"),

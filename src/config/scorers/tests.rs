@@ -2,17 +2,10 @@
 
 use super::*;
 use crate::config::settings::Settings;
-use crate::config::{ConfigError, Environment, Problem, parse};
+use crate::config::tests::{self, LEAST};
+use crate::config::{Environment, parse};
 
 const SHIPPED: &str = include_str!("../../../deploy/config/carnet.toml");
-const LEAST: &str = r#"
-data_dir = "/d"
-policy_dir = "/p"
-issuer = "https://carnet.example.org"
-[workloads]
-trust_domains = ["example.org"]
-endpoint_socket = "unix:///s"
-"#;
 const GRPC: &str = r#"
 [[scorers]]
 name = "fraud"
@@ -33,10 +26,7 @@ fn read(scorers: &str) -> Settings {
 }
 
 fn refused(scorers: &str) -> Vec<String> {
-    match parse(&format!("{LEAST}{scorers}"), &Environment::new()).unwrap_err() {
-        ConfigError::Refused(problems) => problems.iter().map(|Problem { setting, .. }| setting.clone()).collect(),
-        other => panic!("not refused, but: {other:?}"),
-    }
+    tests::refused(&format!("{LEAST}{scorers}")).into_iter().map(|problem| problem.setting).collect()
 }
 
 #[test]

@@ -1,30 +1,18 @@
 //! What is written of receivers, and what is refused.
 
 use crate::config::settings::Settings;
+use crate::config::tests::{self, LEAST};
 use crate::config::{ConfigError, Environment, parse};
 
 use super::*;
-
-const LEAST: &str = r#"
-data_dir = "/d"
-policy_dir = "/p"
-issuer = "https://carnet.example.org"
-[workloads]
-trust_domains = ["example.org"]
-endpoint_socket = "unix:///s"
-"#;
 
 fn with(webhooks: &str) -> Result<Settings, ConfigError> {
     parse(&format!("{LEAST}\n{webhooks}"), &Environment::new())
 }
 
 fn problems(webhooks: &str) -> Vec<String> {
-    match with(webhooks).unwrap_err() {
-        ConfigError::Refused(problems) => {
-            problems.into_iter().map(|p| format!("{}: {}", p.setting, p.problem)).collect()
-        }
-        other => panic!("not refused, but: {other:?}"),
-    }
+    let problems = tests::refused(&format!("{LEAST}\n{webhooks}"));
+    problems.into_iter().map(|p| format!("{}: {}", p.setting, p.problem)).collect()
 }
 
 #[test]
