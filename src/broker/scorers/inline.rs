@@ -89,8 +89,7 @@ impl Broker {
             self.silence(&scorers, Absence::Changed, &effects)
         } else {
             let step = (view.root, self.step(view, facts)?);
-            let said = self.ask_inline(&scorers, (&told, step), view, &effects).await;
-            self.0.scorers.memory.take_in(step, self.0.clock.now(), said)
+            self.ask_inline(&scorers, (&told, step), view, &effects).await
         };
         keep_higher(&mut scoring.said, said);
         scoring.about = Some(told);
@@ -103,7 +102,7 @@ impl Broker {
         scorers.iter().filter_map(|scorer| reply::signal(&scorer.options, &Err(absence), effects, now)).collect()
     }
 
-    /// All at a time; none keeps the others waiting.
+    /// All at a time; none keeps the others waiting. What comes of it is the highest of what is said now and was said lately.
     async fn ask_inline(
         &self,
         scorers: &[Arc<Scorer>],
@@ -113,7 +112,8 @@ impl Broker {
     ) -> Vec<Signal> {
         if encoded_len(told) > QUESTION_BYTES_MAX {
             self.count_unasked(scorers, Absence::TooLarge);
-            return self.silence(scorers, Absence::TooLarge, effects);
+            let said = self.silence(scorers, Absence::TooLarge, effects);
+            return self.0.scorers.memory.take_in(step, self.0.clock.now(), said);
         }
         let put = scorers.iter().map(|scorer| {
             let (deadline, crowded) = (scorer.options.deadline, Crowded::default());
@@ -144,7 +144,7 @@ impl Broker {
             };
             said.extend(reply::signal(&scorer.options, &Err(absence), effects, self.0.clock.now()));
         }
-        said
+        self.0.scorers.memory.with_earlier(step, self.0.clock.now(), said)
     }
 
     /// The question with an id of its own.
@@ -203,6 +203,9 @@ impl Broker {
 
     /// The longest life of a token of which trailing scorers have yet to say something.
     pub(in crate::broker) fn trailing_life(&self, asking: &Asking<'_>, view: &View) -> Option<Ttl> {
+        if self.0.scorers.is_empty() {
+            return None;
+        }
         self.0.scorers.life_max(&effects(view, asking.access.iter().map(|access| &access.tool)))
     }
 

@@ -22,12 +22,20 @@ pub(super) struct Memory(Mutex<HashMap<Step, (Timestamp, Vec<Signal>)>>);
 pub(super) type Step = (TaskId, [u8; 32]);
 
 impl Memory {
+    /// The highest of what was said now and of what was said lately.
+    pub(super) fn with_earlier(&self, step: Step, now: Timestamp, said: Vec<Signal>) -> Vec<Signal> {
+        let mut highest = said;
+        let steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = steps.get(&step).filter(|(at, _)| is_fresh(*at, now));
+        keep_higher(&mut highest, before.into_iter().flat_map(|(_, scores)| scores.iter().cloned()));
+        highest
+    }
+
     /// Takes in what was said now, and gives the highest of it and of what was said lately. A silence is forgotten as soon as
     /// somebody speaks, and takes away nothing of what was said.
     pub(super) fn take_in(&self, step: Step, now: Timestamp, said: Vec<Signal>) -> Vec<Signal> {
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |at: Timestamp| now.since(at) < WINDOW;
-        let before = steps.get(&step).filter(|(at, _)| fresh(*at));
+        let before = steps.get(&step).filter(|(at, _)| is_fresh(*at, now));
         let mut scores = before.map(|(_, scores)| scores.clone()).unwrap_or_default();
         // Before anything is raised: a silence that counts for more than a score does not stand in its place later.
         keep_higher(&mut scores, said.iter().filter(|signal| !signal.is_absence()).cloned());
@@ -37,7 +45,7 @@ impl Memory {
             return highest;
         }
         if steps.len() >= STEPS_MAX && !steps.contains_key(&step) {
-            steps.retain(|_, (at, _)| fresh(*at));
+            steps.retain(|_, (at, _)| is_fresh(*at, now));
             if steps.len() >= STEPS_MAX {
                 let oldest = steps.iter().min_by_key(|(_, (at, _))| *at).map(|(step, _)| *step);
                 if let Some(oldest) = oldest {
@@ -48,6 +56,10 @@ impl Memory {
         steps.insert(step, (now, scores));
         highest
     }
+}
+
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    now.since(at) < WINDOW
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ fn a_milder_score_of_the_same_step_does_not_count_for_a_while() {
     assert_eq!(memory.take_in(step, at(10), vec![score(0)]), [score(30)]);
     assert_eq!(memory.take_in((task(1), [2; 32]), at(10), vec![score(0)]), [score(0)], "another step");
     assert_eq!(memory.take_in((task(2), [1; 32]), at(10), vec![score(0)]), [score(0)], "another task");
+    assert_eq!(memory.with_earlier(step, at(10), vec![score(0)]), [score(30)]);
+    assert_eq!(memory.with_earlier(step, at(910), vec![score(0)]), [score(0)]);
     assert_eq!(memory.take_in(step, at(910), vec![score(0)]), [score(0)]);
 }
 
