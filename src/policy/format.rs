@@ -1,12 +1,11 @@
 //! The one form of a file of policies: Cedar's own formatter over each policy, with comments where they stood. What it gives is
 //! used only when it says the same: the same policies with the same annotations, and the same comments in the same order.
 
-use cedar_policy::PolicySet;
-use cedar_policy::ffi::{DetailedError, FormattingAnswer, FormattingCall, format};
+use cedar_policy::ffi::{FormattingAnswer, FormattingCall, format};
 use serde_json::{Value, json};
 
 use super::error::Problem;
-use super::rules::located;
+use super::rules::parse;
 
 /// Widest line that is aimed at. An annotation is never broken.
 pub const LINE_CHARS: usize = 100;
@@ -73,12 +72,7 @@ fn pretty(policy: &str) -> Result<String, String> {
 
 /// What a text says to Cedar: its policies in their order, with their annotations.
 fn meaning(path: &str, text: &str) -> Result<Vec<Value>, Vec<Problem>> {
-    let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
-        errors.iter().map(|error| Problem::new(path, located(text, &DetailedError::from(error)))).collect::<Vec<_>>()
-    })?;
-    if set.templates().next().is_some() {
-        return Err(vec![Problem::new(path, "policy templates are not used here: write static policies")]);
-    }
+    let set = parse(path, text)?;
     // Ids are numbers in the order of the text: `policy0`, `policy1`, …
     let mut policies: Vec<_> = set.policies().collect();
     policies.sort_by_key(|policy| {

@@ -66,24 +66,30 @@ pub const APPROVALS_MAX: u32 = 5;
 
 /// Reads the policies of one file.
 pub(in crate::policy) fn read(path: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Rule> {
-    if let Some(problem) = nesting::problem(text) {
-        problems.push(Problem::new(path, problem));
-        return Vec::new();
-    }
-    let set: PolicySet = match text.parse() {
-        Ok(set) => set,
-        Err(errors) => {
-            let errors: &cedar_policy::ParseErrors = &errors;
-            for error in errors.iter() {
-                problems.push(Problem::new(path, located(text, &DetailedError::from(error))));
-            }
-            return Vec::new();
+    match parse(path, text) {
+        Ok(set) => set.policies().filter_map(|policy| rule(path, text, policy, problems)).collect(),
+        Err(found) => {
+            problems.extend(found);
+            Vec::new()
         }
-    };
-    if set.templates().next().is_some() {
-        problems.push(Problem::new(path, "policy templates are not used here: write static policies"));
     }
-    set.policies().filter_map(|policy| rule(path, text, policy, problems)).collect()
+}
+
+/// Cedar's reading of one file, whatever its policies are annotated with.
+///
+/// # Errors
+/// When it is nested too deeply for the parser, does not parse, or holds templates.
+pub(in crate::policy) fn parse(path: &str, text: &str) -> Result<PolicySet, Vec<Problem>> {
+    if let Some(problem) = nesting::problem(text) {
+        return Err(vec![Problem::new(path, problem)]);
+    }
+    let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+        errors.iter().map(|error| Problem::new(path, located(text, &DetailedError::from(error)))).collect::<Vec<_>>()
+    })?;
+    if set.templates().next().is_some() {
+        return Err(vec![Problem::new(path, "policy templates are not used here: write static policies")]);
+    }
+    Ok(set)
 }
 
 /// The problem with its line.

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use cedar_policy::PolicySet;
-
 use super::bundle::BundleFiles;
 use super::error::{BundleError, Problem};
-use super::nesting;
+use super::rules::parse;
 use crate::model::id::PolicyId;
 
 /// The files without the policies of these ids.
@@ -21,9 +19,9 @@ pub fn without(files: &BundleFiles, ids: &[PolicyId]) -> Result<BundleFiles, Bun
             kept.push((path.to_owned(), content.to_vec()));
             continue;
         }
-        match lessened(content, ids, &mut left_out) {
+        match lessened(path, content, ids, &mut left_out) {
             Ok(text) => kept.push((path.to_owned(), text)),
-            Err(message) => problems.push(Problem::new(path, message)),
+            Err(found) => problems.extend(found),
         }
     }
     for (id, found) in ids.iter().zip(left_out) {
@@ -34,12 +32,9 @@ pub fn without(files: &BundleFiles, ids: &[PolicyId]) -> Result<BundleFiles, Bun
     if problems.is_empty() { BundleFiles::new(kept) } else { Err(BundleError::Invalid(problems)) }
 }
 
-fn lessened(content: &[u8], ids: &[PolicyId], left_out: &mut [bool]) -> Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(content).map_err(|_| "not UTF-8".to_owned())?;
-    if let Some(problem) = nesting::problem(text) {
-        return Err(problem);
-    }
-    let set: PolicySet = text.parse().map_err(|error: cedar_policy::ParseErrors| error.to_string())?;
+fn lessened(path: &str, content: &[u8], ids: &[PolicyId], left_out: &mut [bool]) -> Result<Vec<u8>, Vec<Problem>> {
+    let text = std::str::from_utf8(content).map_err(|_| vec![Problem::new(path, "not UTF-8")])?;
+    let set = parse(path, text)?;
     let (mut rest, mut all) = (Vec::new(), true);
     for policy in set.policies() {
         let named = ids.iter().zip(&mut *left_out).find(|(id, _)| policy.annotation("id") == Some(id.as_str()));
