@@ -85,12 +85,7 @@ impl WebRoots {
     /// # Errors
     /// When the server cannot be reached, is not who it should be, or the exchange breaks.
     pub async fn post_form(&self, url: &HttpsUrl, form: &[(&str, &str)]) -> Result<(u16, Zeroizing<String>), GetError> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(url.path_and_query())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(encoded(form));
-        let request = request.map_err(|_| GetError::Path(url.to_string()))?;
+        let request = post_of(url, "application/x-www-form-urlencoded", encoded(form))?;
         let (status, body) = self.exchange(url, request, EXCHANGE_WITHIN).await?;
         Ok((status, Zeroizing::new(body)))
     }
@@ -106,16 +101,10 @@ impl WebRoots {
         bearer: Option<&Zeroizing<String>>,
         span: Duration,
     ) -> Result<(u16, String), GetError> {
-        let malformed = || GetError::Path(url.to_string());
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(url.path_and_query())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let mut request = request.map_err(|_| malformed())?;
+        let mut request = post_of(url, "application/json", body)?;
         if let Some(bearer) = bearer {
             let shown = Zeroizing::new(format!("Bearer {}", bearer.as_str()));
-            let mut shown = HeaderValue::from_str(&shown).map_err(|_| malformed())?;
+            let mut shown = HeaderValue::from_str(&shown).map_err(|_| GetError::Path(url.to_string()))?;
             shown.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, shown);
         }
@@ -128,12 +117,17 @@ impl WebRoots {
         mut request: Request<String>,
         span: Duration,
     ) -> Result<(u16, String), GetError> {
-        let connect = |cause| GetError::Connect { target: url.authority(), cause };
         let host = url.host_header().parse().map_err(|_| GetError::Path(url.to_string()))?;
         request.headers_mut().insert(HOST, host);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        within(span, async { exchange(self.connect(url).await?, request).await }).await
+    }
+
+    /// A connection for one exchange.
+    async fn connect(&self, url: &HttpsUrl) -> Result<TlsStream<TcpStream>, GetError> {
+        let connect = |cause| GetError::Connect { target: url.authority(), cause };
         let tls = self.tls(b"http/1.1", ISSUERS_SPEAK).map_err(|error| connect(io::Error::other(error)))?;
-        within(span, async { exchange(dial(&tls, url).await.map_err(connect)?, request).await }).await
+        dial(&tls, url).await.map_err(connect)
     }
 
     /// A gRPC channel to a server, once connected.
@@ -159,6 +153,11 @@ impl fmt::Debug for WebRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebRoots").field("roots", &self.0.len()).finish()
     }
+}
+
+fn post_of(url: &HttpsUrl, kind: &str, body: String) -> Result<Request<String>, GetError> {
+    let request = Request::builder().method(Method::POST).uri(url.path_and_query()).header(CONTENT_TYPE, kind);
+    request.body(body).map_err(|_| GetError::Path(url.to_string()))
 }
 
 async fn dial(tls: &TlsConnector, url: &HttpsUrl) -> io::Result<TlsStream<TcpStream>> {

@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use hyper::{Method, Request, Response, Uri};
 use tokio::net::TcpStream;
 
-use super::{HttpsUrl, ISSUERS_SPEAK, WebRoots, bare, dial};
+use super::{HttpsUrl, WebRoots, bare};
 use crate::identity::error::IdentityError;
 use crate::identity::get::{GetError, exchange_with, read_body, within};
 
@@ -178,11 +178,7 @@ impl Poster {
             read_body(answer.into_body(), ANSWER_BYTES_MAX).await.map(drop)
         };
         match (&self.url.0, &self.roots) {
-            (Kind::Https(url), Some(roots)) => {
-                let tls = roots.tls(b"http/1.1", ISSUERS_SPEAK);
-                let tls = tls.map_err(|error| connect(std::io::Error::other(error)))?;
-                exchange_with(dial(&tls, url).await.map_err(connect)?, request, take).await
-            }
+            (Kind::Https(url), Some(roots)) => exchange_with(roots.connect(url).await?, request, take).await,
             (Kind::Loopback { address, .. }, _) => {
                 exchange_with(TcpStream::connect(address).await.map_err(connect)?, request, take).await
             }
