@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::approval::{ApprovalFacts, Cure, Verdict};
+use crate::model::approval::{self, ApprovalFacts, Cure, Verdict};
 use crate::model::decision::Outcome;
 use crate::model::id::{ApprovalId, DecisionId, GrantId, InitiatorName, TaskId};
 use crate::model::risk::Band;
@@ -31,11 +31,11 @@ pub struct ApprovalSettings {
 impl ApprovalSettings {
     /// As `deploy/config/carnet.toml` has them.
     pub const DEFAULT: Self = Self {
-        answer_within: Duration::from_secs(3600),
-        use_within: Duration::from_secs(600),
-        denial_stands: Duration::from_secs(900),
-        pending_per_agent_max: 8,
-        pending_per_initiator_max: 32,
+        answer_within: approval::ANSWER_WITHIN_DEFAULT,
+        use_within: approval::USE_WITHIN_DEFAULT,
+        denial_stands: approval::DENIAL_STANDS_DEFAULT,
+        pending_per_agent_max: approval::PENDING_PER_AGENT_DEFAULT as usize,
+        pending_per_initiator_max: approval::PENDING_PER_INITIATOR_DEFAULT as usize,
     };
 }
 

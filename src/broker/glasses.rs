@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::approvals::Covers;
 use crate::broker::ask::Target;
-use crate::model::glass::{GlassFacts, GlassVerdict};
+use crate::model::glass::{self, GlassFacts, GlassVerdict};
 use crate::model::id::{Audience, DecisionId, GlassId, GrantId, InitiatorName, TaskId};
+use crate::model::limits::GLASS_SECONDS_MAX;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::{Timestamp, Ttl};
 
@@ -29,10 +30,10 @@ pub struct GlassSettings {
 impl GlassSettings {
     /// As `deploy/config/carnet.toml` has them.
     pub const DEFAULT: Self = Self {
-        life_default: Duration::from_secs(15 * 60),
-        life_max: Duration::from_secs(3600),
+        life_default: glass::LIFE_DEFAULT,
+        life_max: Duration::from_secs(GLASS_SECONDS_MAX),
         ttl_max: Ttl::DEFAULT,
-        review_within: Duration::from_secs(24 * 3600),
+        review_within: glass::REVIEW_WITHIN_DEFAULT,
     };
 }
 

@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::config::file::Approvals;
 use crate::config::quantity::Span;
 use crate::config::settings::Check;
+use crate::model::approval::{
+    ANSWER_WITHIN_DEFAULT, DENIAL_STANDS_DEFAULT, PENDING_PER_AGENT_DEFAULT, PENDING_PER_INITIATOR_DEFAULT,
+    USE_WITHIN_DEFAULT,
+};
 
 /// How people are asked what policy does not decide alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +25,6 @@ pub struct ApprovalSettings {
     pub pending_per_initiator_max: u32,
 }
 
-/// Time to be found, to look, and to ask back, when the file does not say.
-pub const ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(3600);
-/// As long as an agent that asks again now and then may take, when the file does not say.
-pub const USE_WITHIN_DEFAULT: Duration = Duration::from_secs(10 * 60);
-/// Long enough that nobody is worn down by the same question, when the file does not say.
-pub const DENIAL_STANDS_DEFAULT: Duration = Duration::from_secs(15 * 60);
-/// As many questions of one agent as a person can look at in one go, when the file does not say.
-pub const PENDING_PER_AGENT_DEFAULT: u32 = 8;
-/// Those of a few agents that work for the same person, when the file does not say.
-pub const PENDING_PER_INITIATOR_DEFAULT: u32 = 32;
 /// Most that may be configured: each is kept in memory and looked at by eye.
 const PENDING_MAX: u32 = 1024;
 const SECOND: Duration = Duration::from_secs(1);

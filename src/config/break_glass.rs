@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::file::BreakGlass;
 use crate::config::quantity::Span;
 use crate::config::settings::Check;
+use crate::model::glass::{LIFE_DEFAULT, REVIEW_WITHIN_DEFAULT};
 use crate::model::limits::{GLASS_SECONDS_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::model::time::Ttl;
 
@@ -21,10 +22,6 @@ pub struct BreakGlassSettings {
     pub review_within: Duration,
 }
 
-/// Time to try, to fail, and to try again, when the file does not say.
-pub const LIFE_DEFAULT: Duration = Duration::from_secs(15 * 60);
-/// A working day and the night after it, when the file does not say.
-pub const REVIEW_WITHIN_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 const SECOND: Duration = Duration::from_secs(1);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 

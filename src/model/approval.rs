@@ -1,6 +1,7 @@
 //! Approvals: what a person answered to a request that policy would not decide alone, and what the answer is good for.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,17 @@ use super::id::{ApprovalId, InitiatorName, PolicyId};
 use super::reason::ReasonCode;
 use super::risk::Band;
 use super::time::Timestamp;
+
+/// Time to be found, to look, and to ask back, when the operator does not say.
+pub const ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(3600);
+/// As long as an agent that asks again now and then may take, when the operator does not say.
+pub const USE_WITHIN_DEFAULT: Duration = Duration::from_secs(10 * 60);
+/// Long enough that nobody is worn down by the same question, when the operator does not say.
+pub const DENIAL_STANDS_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// As many questions of one agent as a person can look at in one go, when the operator does not say.
+pub const PENDING_PER_AGENT_DEFAULT: u32 = 8;
+/// Those of a few agents that work for the same person, when the operator does not say.
+pub const PENDING_PER_INITIATOR_DEFAULT: u32 = 32;
 
 /// What became of the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

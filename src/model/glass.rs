@@ -1,11 +1,18 @@
 //! Break-glass: what a person opened for one task and one access, so that its agent gets there although policy would ask others
 //! first, or forbids it by a policy that says that break-glass goes before it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::{GlassId, InitiatorName};
 use super::identity::IdentityClass;
 use super::time::Timestamp;
+
+/// Time to try, to fail, and to try again, when the operator does not say.
+pub const LIFE_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// A working day and the night after it, when the operator does not say.
+pub const REVIEW_WITHIN_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 
 /// What break-glass is called where agents could ask for it: no tool and no action has that name.
 pub const BREAK_GLASS: &str = "break_glass";
