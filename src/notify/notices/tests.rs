@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::pb::v1;
 
 const LINKS: &str = "https://carnet.example.org/approvals/";
 
