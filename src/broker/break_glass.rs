@@ -244,6 +244,8 @@ impl Opening<'_> {
                 agent_class: class,
                 denied_before: false,
             }),
+            // What a person opens in an emergency is decided as always.
+            observing: None,
         })
     }
 }

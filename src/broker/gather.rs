@@ -248,6 +248,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            observing: self.policy.observes_until(caller.class, self.now),
         }
     }
 

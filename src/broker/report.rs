@@ -314,6 +314,7 @@ fn task_risk(view: &View) -> Assessment {
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     };
     view.bundle.risk().assess(view.bundle.catalogue(), &facts)
 }
