@@ -204,7 +204,7 @@ impl Broker {
                 Err(error) => {
                     swept.owed += 1;
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(%root, error, "live grants could not be decided again under the new policy");
+                    tracing::error!(%root, error, "live grants could not be decided again under what is in force now");
                 }
             }
         }

@@ -90,25 +90,8 @@ impl Broker {
     /// Records that the bundle in force no longer only observes, and has live grants decided again. Decisions do not wait for it: they
     /// go by the clock.
     pub(in crate::broker) async fn end_observing(&self) -> Result<(), BrokerError> {
-        let ended = {
-            let state = self.0.known.look();
-            let now = self.now(&state);
-            let policy = state.policy.as_ref().filter(|policy| !policy.observed);
-            policy.and_then(|policy| Some((policy, policy.observing(now)?))).filter(|(_, observing)| observing.over).map(
-                |(policy, observing)| {
-                    let payload = pb::ObservingEnded {
-                        policy_digest: policy.digest.clone(),
-                        policy_revision: policy.revision,
-                        until_ms: observing.until.as_millis(),
-                        classes: observing.classes.iter().map(ToString::to_string).collect(),
-                    };
-                    let key = GuardKey::policy();
-                    (payload, Expect { key, at: state.marks.at(&key) })
-                },
-            )
-        };
-        let Some((payload, expect)) = ended else { return Ok(()) };
-        let event = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::ObservingEnded(payload));
+        let Some((ended, expect)) = self.observing_ended() else { return Ok(()) };
+        let event = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::ObservingEnded(ended));
         let entry = Entry { events: vec![event], expects: vec![expect], class: EntryClass::End };
         // Another bundle meanwhile is looked at by the next sweep.
         let Some(committed) = self.append(entry).await? else { return Ok(()) };
@@ -117,5 +100,21 @@ impl Broker {
         // Deadlines do not wait for grants, of which there may be very many. What is left undone is resumed.
         tokio::spawn(async move { this.reconsider_all(&broker_actor(), position).await });
         Ok(())
+    }
+
+    /// What is to be recorded of its end, when that has come and is not on record; and that the bundle is still the same.
+    fn observing_ended(&self) -> Option<(pb::ObservingEnded, Expect)> {
+        let state = self.0.known.look();
+        let now = self.now(&state);
+        let policy = state.policy.as_ref().filter(|policy| !policy.observed)?;
+        let observing = policy.observing(now).filter(|observing| observing.over)?;
+        let ended = pb::ObservingEnded {
+            policy_digest: policy.digest.clone(),
+            policy_revision: policy.revision,
+            until_ms: observing.until.as_millis(),
+            classes: observing.classes.iter().map(ToString::to_string).collect(),
+        };
+        let key = GuardKey::policy();
+        Some((ended, Expect { key, at: state.marks.at(&key) }))
     }
 }

@@ -28,7 +28,6 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{FACTS_VERSION, Facts, Question};
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{DecisionId, GrantId, Jti, TaskId};
-use crate::model::reason::ReasonCode;
 use crate::model::risk::{Signal, keep_higher};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;

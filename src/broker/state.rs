@@ -228,7 +228,7 @@ pub(in crate::broker) struct ActivePolicy {
     pub(in crate::broker) activated: Timestamp,
     pub(in crate::broker) activated_by: String,
     pub(in crate::broker) position: u64,
-    /// True once it is on record that the bundle no longer only observes.
+    /// True once it is on record that the bundle no longer only observes; from the beginning, when that was over by then.
     pub(in crate::broker) observed: bool,
 }
 

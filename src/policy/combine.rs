@@ -112,12 +112,14 @@ impl Sheet {
         if self.leaves_nothing() { strictest.max(Outcome::StepUp) } else { strictest }
     }
 
-    /// What is left once policy's own answer is not enforced, where that grants something and more than the answer.
-    fn without_answer(&self) -> Option<Self> {
-        let findings = self.findings.iter().filter(|f| !f.is_answer).cloned().collect();
+    /// What is left once policy's own answer is not enforced, where that grants something and more than the answer. How long a token
+    /// lives at most holds all the same; one that lives is not taken for it.
+    fn without_answer(&self, question: Question) -> Option<Self> {
+        let lifted = |f: &Finding| f.is_answer || (question == Question::Retain && f.shortens_to.is_some());
+        let findings = self.findings.iter().filter(|f| !lifted(f)).cloned().collect();
         let held = Self { findings, offers: self.offers.clone(), ..Self::default() };
         let left_out = |sheet: &Self| sheet.outcomes().into_iter().map(|(_, left_out)| left_out).collect::<Vec<_>>();
-        let more = !self.strictest().is_grant() || left_out(&held) != left_out(self);
+        let more = held.strictest() < self.strictest() || left_out(&held) != left_out(self);
         (held.strictest().is_grant() && more).then_some(held)
     }
 
@@ -136,7 +138,7 @@ impl Sheet {
         let would_live = facts.ttl_asked.map_or(permitted, |asked| asked.min(permitted));
         self.findings.retain(|f| f.shortens_to.is_none_or(|ttl| ttl < would_live));
         let outcomes = self.outcomes();
-        let held = if observes { self.without_answer() } else { None };
+        let held = if observes { self.without_answer(facts.question) } else { None };
         let mut outcome = self.strictest();
         let mut instead = held.as_ref().map(Self::strictest);
         if outcome == Outcome::StepUp && !facts.initiator.verified {

@@ -77,8 +77,9 @@ impl Observe {
     #[must_use]
     pub fn problem(&self, now: Timestamp) -> Option<String> {
         let days = OBSERVE_SECONDS_MAX / (24 * 3600);
-        (self.until > now.after(OBSERVE_MAX))
-            .then(|| format!("`until` is more than {days} days away: observing ends {days} days after activation at the latest"))
+        (self.until > now.after(OBSERVE_MAX)).then(|| {
+            format!("`until` is more than {days} days away: observing ends {days} days after activation at the latest")
+        })
     }
 }
 

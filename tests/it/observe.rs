@@ -39,7 +39,8 @@ forbid (principal, action, resource == Carnet::Tool::\"mail.search\");
 forbid (principal, action, resource == Carnet::Tool::\"files.write\");
 ";
 
-fn written(at: Timestamp) -> String {
+/// A time as bundles have it.
+pub fn written(at: Timestamp) -> String {
     let nanos = i128::from(at.as_millis()) * 1_000_000;
     OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap().format(&Rfc3339).unwrap()
 }
@@ -258,10 +259,9 @@ async fn what_would_flip_is_told_of_what_policy_answers() {
         observed(&agent, request).await;
     }
     let tally = |files: BundleFiles| {
-        let files = files.iter().map(|(path, content)| v1::PolicyFile {
-            path: path.to_owned(),
-            content: content.to_vec().into(),
-        });
+        let files = files
+            .iter()
+            .map(|(path, content)| v1::PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
         let bundle = Some(v1::PolicyBundle { files: files.collect() });
         let broker = &broker;
         async move {

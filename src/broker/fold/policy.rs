@@ -11,6 +11,8 @@ impl Step<'_> {
     pub(super) fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
         self.drift_begins_again(&e.digest);
         let bundle = self.means.bundles.bundle(&e.digest, &e.files);
+        let observe = bundle.as_ref().and_then(|bundle| bundle.observe());
+        let observed = observe.is_some_and(|observe| observe.until() <= self.time);
         self.state.policy = Some(ActivePolicy {
             bundle,
             files: e.files.clone().into(),
@@ -19,7 +21,7 @@ impl Step<'_> {
             activated: self.time,
             activated_by: by,
             position: self.position,
-            observed: false,
+            observed,
         });
         for root in self.state.families.keys().copied().collect::<Vec<_>>() {
             self.teach(root);

@@ -136,11 +136,10 @@ async fn a_live_grant_stays_while_policy_only_observes_and_the_record_says_once_
     let kept = reconsidered(&broker).await;
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
     let decision = kept.decision.as_ref().unwrap();
-    assert_eq!((kept.effect(), decision.outcome, decision.instead), (
-        Effect::Kept,
-        Outcome::Denied.into(),
-        Outcome::Granted.into()
-    ));
+    assert_eq!(
+        (kept.effect(), decision.outcome, decision.instead),
+        (Effect::Kept, Outcome::Denied.into(), Outcome::Granted.into())
+    );
     assert_eq!(super::counted(&broker, "ai_agent", "denied"), 1);
     broker.advance(LASTS);
     broker.sweep().await;
@@ -187,10 +186,9 @@ async fn an_end_that_is_missing_or_too_far_away_is_refused() {
         let checked = checked(&broker, files).await;
         let told = checked.problems.iter().any(|p| p.path == "observe.toml" && p.message.contains(problem));
         assert!(told, "{problem}: {:?}", checked.problems);
-        let list = files.iter().map(|(path, content)| v1::PolicyFile {
-            path: path.to_owned(),
-            content: content.to_vec().into(),
-        });
+        let list = files
+            .iter()
+            .map(|(path, content)| v1::PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
         let request = v1::ActivatePolicyRequest {
             bundle: Some(v1::PolicyBundle { files: list.collect() }),
             revision: 2,

@@ -150,7 +150,10 @@ async fn policy_that_permits_nothing_is_observed_too() {
         crate::support::broker::TestBroker::with(Setup { policy, clock: Some(clock), ..Setup::default() }).await;
     let (agent, task) = task_for(&broker, AGENT).await;
     let (granted, would_be) = observed(&agent, task.reading()).await;
-    assert_eq!((would_be, crate::support::ask::codes(&granted.decision)), (Outcome::Denied, vec!["NO_PERMIT".to_owned()]));
+    assert_eq!(
+        (would_be, crate::support::ask::codes(&granted.decision)),
+        (Outcome::Denied, vec!["NO_PERMIT".to_owned()])
+    );
     let lives = granted.grant.expires.unwrap().seconds - granted.grant.issued.unwrap().seconds;
     assert!(lives <= 300, "{lives}");
 }

@@ -81,6 +81,10 @@ fn a_band_alone_is_observed_and_the_life_that_it_leaves_holds() {
     assert_eq!((decision.ttl_max.as_secs(), decision.approvals_needed), (60, 1));
     let short = decide_at(all(), &observed(facts(&["tickets.read"])), in_band(Band::Elevated));
     assert_eq!((short.outcome, short.instead, short.ttl_max.as_secs()), (Outcome::Narrowed, None, 60));
+    // A token that lives already is not taken for what another would be given less of.
+    let staying = Facts { question: Question::Retain, ..observed(facts(&["tickets.read"])) };
+    let staying = decide_at(all(), &staying, in_band(Band::Elevated));
+    assert_eq!((staying.outcome, staying.in_force()), (Outcome::Narrowed, Outcome::Granted));
     let mut longer = observed(facts(&["mail.read"]));
     longer.ttl_asked = Some(Ttl::MAX);
     let cut = decide(&observing("", &[("x.cedar", &rule("denied"))]), &longer);
