@@ -158,7 +158,8 @@ impl Metrics {
                 &["class", "outcome"],
             )?,
             observing_until: {
-                let help = "Until when policy only observes an identity class, in seconds since 1970; 0 when it is enforced.";
+                let help =
+                    "Until when policy only observes an identity class, in seconds since 1970; 0 when it is enforced.";
                 registered(r, IntGaugeVec::new(Opts::new("carnet_observing_until_seconds", help), &["class"])?)?
             },
             reasons: counters(r, "carnet_decision_reasons_total", "Reasons of decisions.", &["code"])?,
