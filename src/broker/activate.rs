@@ -92,7 +92,7 @@ impl Broker {
     #[must_use]
     pub fn check_policy(&self, files: Vec<(String, Bytes)>) -> CheckedPolicy {
         match bundle_files(files).and_then(PolicyBundle::load) {
-            Ok(bundle) => checked(&bundle, self.0.clock.now()),
+            Ok(bundle) => checked(&bundle, self.now(&self.0.known.look())),
             Err(error) => CheckedPolicy {
                 problems: error.problems().into_iter().map(|p| (p.path, p.message)).collect(),
                 ..CheckedPolicy::default()
@@ -154,7 +154,7 @@ impl Broker {
         revision: u64,
         digest: Option<String>,
     ) -> Result<(String, u64), BrokerError> {
-        let now = self.0.clock.now();
+        let now = self.now(&self.0.known.look());
         let loaded = tokio::task::spawn_blocking(move || {
             let bundle = PolicyBundle::load(files).map_err(|e| e.to_string())?;
             let checked = checked(&bundle, now);

@@ -1,5 +1,5 @@
-//! A bundle that only observes: everything is decided and recorded as always, nothing that policy alone would withhold is, everybody
-//! is told so, and it ends.
+//! A bundle that only observes, the one exception to invariants 3 and 8, for policy's own answer: everything is decided and
+//! recorded as always, nothing that policy alone would withhold is, everybody is told so, and it ends.
 
 mod ends;
 mod holds;

@@ -87,8 +87,8 @@ async fn from_its_end_on_everything_is_withheld_and_what_it_let_live_is_taken() 
     assert_eq!(until(&broker, "ai_agent"), 0);
     let over = self::active(&broker).await.observing.unwrap();
     assert!(over.over);
-    // Over is over, also for a clock that is set back, and after a start.
-    broker.set_back(SHORTLY);
+    // Over is over, also for a clock that is set back as little as is still believed, and after a start.
+    broker.set_back(Duration::from_secs(4));
     assert_eq!(agent.withheld(task.writing()).await.0, Outcome::Denied);
     broker.restart().await;
     let agent = broker.agent().await;

@@ -1,4 +1,5 @@
-//! What it means that a bundle only observes: policy's answer is made as always and not enforced, and nothing else is lifted.
+//! What it means that a bundle only observes, the one exception to invariants 3 and 8: policy's answer is made as always and not
+//! enforced, and nothing else is lifted.
 
 use super::*;
 use crate::model::approval::{ApprovalFacts, Verdict};
@@ -244,6 +245,7 @@ fn registrations_are_observed_for_the_class_of_who_asks() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
+    // So all that is held of answers is held of these too.
     #[test]
     fn what_would_be_is_what_is_where_policy_is_enforced(f in any_facts()) {
         let enforced = decide(shipped(), &f);
