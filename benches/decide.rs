@@ -154,6 +154,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     }
 }
 

@@ -8,7 +8,9 @@ use crate::broker::answer::Activated;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::observing::Observing;
 use crate::broker::record::{SYSTEM_STREAM, event};
+use crate::broker::state::Tally;
 use crate::broker::{Broker, ordinary};
 use crate::journal::guards::Expect;
 use crate::journal::guards::GuardKey;
@@ -19,7 +21,7 @@ use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::BundleFile;
 use crate::pb::journal::event::Payload;
-use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::bundle::{BundleFiles, OBSERVE, PolicyBundle};
 use crate::policy::error::BundleError;
 
 /// The bundle in force.
@@ -37,6 +39,8 @@ pub struct PolicyView {
     pub files: Arc<[BundleFile]>,
     /// The bundle itself; `None` when it no longer loads.
     pub bundle: Option<Arc<PolicyBundle>>,
+    /// For whom it only observes, or did; `None` when it says so of nobody.
+    pub observing: Option<Observing>,
 }
 
 /// What a candidate would be.
@@ -52,6 +56,16 @@ pub struct CheckedPolicy {
     pub failed: u32,
     /// The policies that no test makes fire.
     pub never_fired: Vec<String>,
+    /// For whom it would only observe; `None` when it says so of nobody.
+    pub observing: Option<Observing>,
+}
+
+/// What became of live grants that were all decided again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::broker) struct Swept {
+    tally: Tally,
+    /// Families that could not be decided again yet.
+    owed: u32,
 }
 
 impl Broker {
@@ -70,6 +84,7 @@ impl Broker {
             activated_by: policy.activated_by.clone(),
             files: policy.files.clone(),
             bundle: policy.bundle.clone(),
+            observing: policy.observing(self.now(&state)),
         })
     }
 
@@ -77,7 +92,7 @@ impl Broker {
     #[must_use]
     pub fn check_policy(&self, files: Vec<(String, Bytes)>) -> CheckedPolicy {
         match bundle_files(files).and_then(PolicyBundle::load) {
-            Ok(bundle) => checked(&bundle),
+            Ok(bundle) => checked(&bundle, self.now(&self.0.known.look())),
             Err(error) => CheckedPolicy {
                 problems: error.problems().into_iter().map(|p| (p.path, p.message)).collect(),
                 ..CheckedPolicy::default()
@@ -108,10 +123,16 @@ impl Broker {
         // Goes on when the caller goes away.
         let activation = tokio::spawn(async move {
             let (digest, position) = this.put_in_force(actor.clone(), files, revision, Some(digest)).await?;
-            let mut activated =
-                Activated { digest, revision, position, grants_suspended: 0, grants_revoked: 0, families_owed: 0 };
-            this.reconsider_all(&actor, &mut activated).await;
-            Ok(activated)
+            let swept = this.reconsider_all(&actor, position).await;
+            Ok(Activated {
+                digest,
+                revision,
+                position,
+                grants_suspended: swept.tally.suspended,
+                grants_revoked: swept.tally.revoked,
+                families_owed: swept.owed,
+                observing: this.observing_now(),
+            })
         });
         activation.await.map_err(BrokerError::internal)?
     }
@@ -133,9 +154,10 @@ impl Broker {
         revision: u64,
         digest: Option<String>,
     ) -> Result<(String, u64), BrokerError> {
+        let now = self.now(&self.0.known.look());
         let loaded = tokio::task::spawn_blocking(move || {
             let bundle = PolicyBundle::load(files).map_err(|e| e.to_string())?;
-            let checked = checked(&bundle);
+            let checked = checked(&bundle, now);
             match checked.problems.first() {
                 None => Ok(Arc::new(bundle)),
                 Some((path, problem)) => Err(format!("{path}: {problem}")),
@@ -164,37 +186,43 @@ impl Broker {
                 Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
             })
             .await?;
+        self.warn_of_observing();
         Ok((found, committed.last()))
     }
 
     /// Decides every live grant again, one family at a time. What cannot be done now stays owed, and is resumed: the bundle is
     /// in force either way.
-    async fn reconsider_all(&self, actor: &pb::Actor, activated: &mut Activated) {
+    pub(in crate::broker) async fn reconsider_all(&self, actor: &pb::Actor, position: u64) -> Swept {
+        let mut swept = Swept::default();
         let roots: Vec<TaskId> = self.0.known.look().by.due.iter().copied().collect();
         for root in roots {
-            match self.reconsider(root, activated.position, actor).await {
+            match self.reconsider(root, position, actor).await {
                 Ok(tally) => {
-                    activated.grants_suspended += tally.suspended;
-                    activated.grants_revoked += tally.revoked;
+                    swept.tally.suspended += tally.suspended;
+                    swept.tally.revoked += tally.revoked;
                 }
                 Err(error) => {
-                    activated.families_owed += 1;
+                    swept.owed += 1;
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(%root, error, "live grants could not be decided again under the new policy");
+                    tracing::error!(%root, error, "live grants could not be decided again under what is in force now");
                 }
             }
         }
+        swept
     }
 }
 
-fn checked(bundle: &PolicyBundle) -> CheckedPolicy {
+fn checked(bundle: &PolicyBundle, now: Timestamp) -> CheckedPolicy {
     let report = bundle.run_tests();
+    let observe = bundle.observe();
+    let too_long = observe.and_then(|observe| observe.problem(now)).map(|problem| (OBSERVE.to_owned(), problem));
     CheckedPolicy {
         digest: bundle.digest().to_string(),
-        problems: report.failures().into_iter().map(failure).collect(),
+        problems: too_long.into_iter().chain(report.failures().into_iter().map(failure)).collect(),
         passed: u32::try_from(report.passed()).unwrap_or(u32::MAX),
         failed: u32::try_from(report.failures().len()).unwrap_or(u32::MAX),
         never_fired: report.never_fired().iter().map(ToString::to_string).collect(),
+        observing: observe.map(|observe| Observing::from_now(observe, now)),
     }
 }
 

@@ -90,7 +90,7 @@ impl Broker {
         facts: Facts,
         decision: Decision,
     ) -> Result<(Entry, Decided), BrokerError> {
-        let applied = decision.outcome == Outcome::Granted;
+        let applied = decision.in_force() == Outcome::Granted;
         let widened = facts.registration.as_ref().is_some_and(|r| r.widens);
         let id = self.new_decision_id()?;
         let words =

@@ -1,6 +1,7 @@
 //! What the broker answers, before an edge encodes it.
 
 use crate::broker::ask::Target;
+use crate::broker::observing::Observing;
 use crate::mint::token::Token;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
@@ -33,6 +34,8 @@ pub struct Decided {
     pub approval: Option<ApprovalId>,
     /// The break-glass that it was granted through.
     pub glass: Option<GlassId>,
+    /// What policy answered, where that was only observed and `outcome` is what was done instead.
+    pub would_be: Option<Outcome>,
 }
 
 impl Decided {
@@ -41,13 +44,15 @@ impl Decided {
     pub fn new(id: DecisionId, decision: &Decision, differences: Vec<Difference>) -> Self {
         Self {
             id,
-            outcome: decision.outcome,
+            outcome: decision.in_force(),
             reasons: decision.reasons.iter().map(|r| (r.code, r.entry)).collect(),
             differences,
             band: decision.risk.band,
-            approvals_needed: decision.approvals_needed,
+            // Nobody is asked about what is granted.
+            approvals_needed: if decision.observed_only() { 0 } else { decision.approvals_needed },
             approval: decision.approval,
             glass: decision.glass,
+            would_be: decision.observed_only().then_some(decision.outcome),
         }
     }
 }
@@ -202,6 +207,8 @@ pub struct Activated {
     pub grants_revoked: u32,
     /// Families whose live grants could not be decided again yet.
     pub families_owed: u32,
+    /// For whom the bundle only observes; `None` when it is enforced.
+    pub observing: Option<Observing>,
 }
 
 /// A block that stands.

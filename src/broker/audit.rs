@@ -255,6 +255,7 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
 /// Fills in what stands in the open part of a decision.
 fn describe(record: &mut v1::DecisionRecord, decision: &pb::Decision) {
     record.outcome = decision.outcome;
+    (record.observed_only, record.instead) = (decision.instead != 0, decision.instead);
     record.question.clone_from(&decision.question);
     record.policies.clone_from(&decision.policies);
     record.policy_digest.clone_from(&decision.policy_digest);

@@ -7,6 +7,7 @@ use crate::journal::terms::kind_name;
 use crate::metrics::Metrics;
 use crate::model::facts::Question;
 use crate::model::grant::GrantStanding;
+use crate::model::identity::IdentityClass;
 use crate::pb::journal::Decision;
 use crate::pb::journal::event::Payload;
 
@@ -112,5 +113,9 @@ fn count_decision(metrics: &Metrics, decision: &Decision) {
     if let (Some(outcome), Some(band)) = (outcome(decision.outcome), band(decision.band)) {
         let reasons = decision.reasons.iter().filter_map(|r| r.code.parse().ok());
         metrics.decided(question, outcome, band, reasons);
+        let observed = IdentityClass::ALL.into_iter().find(|class| class.as_str() == decision.observed_class);
+        if let Some(class) = observed.filter(|_| decision.instead != 0) {
+            metrics.observed_only(class, outcome);
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::broker::gather::is_tainted_since;
 use crate::broker::hashes::Hashes;
 use crate::broker::record::parse_target;
 use crate::broker::retain::Trigger;
-use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
+use crate::broker::state::{Answer, Block, Grant, State, Tally, Task};
 use crate::broker::words::{self, AmendWords, Context, WordsError};
 use crate::intent::echo::Sent;
 use crate::journal::guards::touches;
@@ -32,6 +32,7 @@ use crate::seal::sealer::Sealer;
 mod approvals;
 mod drift;
 mod glasses;
+mod policy;
 mod reports;
 mod trust;
 
@@ -139,6 +140,10 @@ impl Step<'_> {
             Some(Payload::DriftReferenceSet(e)) => self.drift_reference_set(e, actor),
             Some(Payload::DriftDetected(e)) => self.drift_crossed(&e.class, &e.what, true),
             Some(Payload::DriftEnded(e)) => self.drift_crossed(&e.class, &e.what, false),
+            Some(Payload::ObservingEnded(e)) => {
+                self.observing_ended(e.policy_revision);
+                Ok(())
+            }
             Some(
                 Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::DecisionLabelled(_),
             ) => Ok(()),
@@ -283,6 +288,7 @@ impl Step<'_> {
             standing: GrantStanding::Open(BTreeSet::new()),
             drifts_since: None,
             distrusted: BTreeMap::new(),
+            observed: policy::observed(e.decision.as_ref()),
         };
         if !grant.renews_jti.is_empty() {
             self.renewed(grant_id, entry);
@@ -291,7 +297,10 @@ impl Step<'_> {
         let others = self.state.has_standing_grants(root);
         let Some(task) = self.state.tasks.get_mut(&id) else { return Ok(()) };
         task.grants.insert(grant_id);
-        self.state.behaviour.learn((&task.agent, root), (&entry.audience, &entry.tools), self.time);
+        // What policy would have withheld is nothing usual.
+        if entry.observed.is_none() {
+            self.state.behaviour.learn((&task.agent, root), (&entry.audience, &entry.tools), self.time);
+        }
         self.state.open(id, (entry.expires, grant_id));
         let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
@@ -377,24 +386,6 @@ impl Step<'_> {
             self.state.blocks.insert(target, block);
         }
         Ok(())
-    }
-
-    fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
-        self.drift_begins_again(&e.digest);
-        let bundle = self.means.bundles.bundle(&e.digest, &e.files);
-        self.state.policy = Some(ActivePolicy {
-            bundle,
-            files: e.files.clone().into(),
-            digest: e.digest.clone(),
-            revision: e.revision,
-            activated: self.time,
-            activated_by: by,
-            position: self.position,
-        });
-        for root in self.state.families.keys().copied().collect::<Vec<_>>() {
-            self.teach(root);
-            self.owe(root, Trigger::PolicyActivated, None);
-        }
     }
 
     fn open<W: serde::de::DeserializeOwned>(
@@ -486,7 +477,7 @@ fn answer(position: u64, decision: Option<&pb::Decision>, asked: &[u8]) -> Resul
     Ok(Answer {
         position,
         asked: asked.try_into().unwrap_or_default(),
-        outcome: crate::broker::record::outcome(decision.outcome).ok_or(FoldError::Value("outcome"))?,
+        outcome: crate::broker::record::in_force(decision).ok_or(FoldError::Value("outcome"))?,
         decision: Some(decision.decision_id.parse()?),
     })
 }

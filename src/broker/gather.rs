@@ -248,6 +248,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            observing: self.policy.observes_until(caller.class, self.now),
         }
     }
 
@@ -280,6 +281,8 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            // What nobody asks for, and what a person opens in an emergency, is decided as always.
+            observing: None,
         }
     }
 

@@ -59,6 +59,7 @@ mod known;
 pub mod label;
 pub mod limit;
 pub mod notify;
+pub mod observing;
 pub mod open;
 pub mod open_calls;
 pub mod pause;

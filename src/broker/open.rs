@@ -187,6 +187,9 @@ impl Broker {
                 activated => activated.map_err(OpenError::Policy)?,
             }
         }
+        if revision.is_none() {
+            self.warn_of_observing();
+        }
         let (policy_digest, policy_revision) = {
             let state = self.0.known.look();
             state.policy.as_ref().map(|p| (p.digest.clone(), p.revision)).unwrap_or_default()
@@ -347,6 +350,9 @@ impl Broker {
         }
         remarks.extend(status.missing.iter().map(|name| format!("there is no trust bundle of `{name}`")));
         remarks.extend(self.0.people.iter().flat_map(People::remarks));
+        if let Some(observing) = self.observing_now() {
+            remarks.push(format!("policy only observes {observing}"));
+        }
         let paused = self.0.scorers.paused(&self.0.clock);
         remarks.extend(paused.iter().map(|name| format!("the scorer `{name}` fails, and counts as absent")));
         if let Some(jwt) = &status.jwt {

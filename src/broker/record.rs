@@ -84,6 +84,8 @@ pub(in crate::broker) fn decision(
         approvals_needed: decision.approvals_needed,
         facts_version: FACTS_VERSION,
         sealed,
+        instead: decision.instead.map_or(0, |instead| wire_outcome(instead).into()),
+        observed_class: if decision.observed_only() { facts.principal.class.to_string() } else { String::new() },
     }
 }
 
@@ -140,6 +142,12 @@ pub fn outcome(number: i32) -> Option<Outcome> {
         v1::Outcome::Denied => Outcome::Denied,
         v1::Outcome::Unspecified => return None,
     })
+}
+
+/// What holds of a recorded decision: its outcome, or what was done instead where policy only observed.
+#[must_use]
+pub fn in_force(decision: &pb::Decision) -> Option<Outcome> {
+    if decision.instead == 0 { outcome(decision.outcome) } else { outcome(decision.instead) }
 }
 
 /// The band on the wire and in events.

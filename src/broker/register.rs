@@ -78,7 +78,7 @@ impl Broker {
             };
             let facts = look.facts(&ask, id);
             let decision = decide(&look.bundle, &facts);
-            if decision.outcome == Outcome::Granted && !has_key {
+            if decision.in_force() == Outcome::Granted && !has_key {
                 // Blocking I/O: the key must be durable before the first event that uses it.
                 let sealer = self.0.sealer.clone();
                 let made = tokio::task::spawn_blocking(move || sealer.create(id)).await;
@@ -104,7 +104,7 @@ impl Broker {
     ) -> Result<(Entry, Decided), BrokerError> {
         let root = look.parent.as_ref().map_or(id, |p| p.root);
         let decision_id = self.new_decision_id()?;
-        let granted = decision.outcome == Outcome::Granted;
+        let granted = decision.in_force() == Outcome::Granted;
         // What was refused belongs to no task, only to who asked.
         let actor = look.asker.actor();
         let stream =
@@ -334,6 +334,7 @@ impl Look {
             approval: None,
             glass: None,
             opening: None,
+            observing: self.policy.observes_until(asker.class, self.now),
             ttl_asked: None,
             registration: Some(RegistrationFacts {
                 agent_class: self.bundle.identities().identify(&ask.agent).map(|i| i.class),

@@ -24,7 +24,7 @@ use crate::journal::guards::{Expect, GuardKey};
 use crate::mint::draft::Draft;
 use crate::mint::token::Token;
 use crate::model::access::Access;
-use crate::model::approval::ApprovalFacts;
+use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::grant::GrantStanding;
@@ -169,7 +169,7 @@ impl Broker {
             Scored::Nothing => {}
         }
         let trail = self.trail(asking, &view, &facts, &decision);
-        if decision.outcome.is_grant() {
+        if decision.grants() {
             return self.grant(asking, view, (facts, decision), trail).await;
         }
         let mut pending = None;
@@ -215,15 +215,18 @@ impl Broker {
         facts.approval = asking.approval.cloned();
         facts.glass = None;
         let mut decision = decide(&view.bundle, facts);
-        if decision.outcome.waits_for_people() {
+        if decision.outcome.waits_for_people() || decision.observed_only() {
             let covers = self.covers(asking, view)?;
-            if let Some(answer) = self.answer_of_people(asking, view, &covers, (&*facts, &decision))? {
+            let answer = self.answer_of_people(asking, view, &covers, (&*facts, &decision))?;
+            // Where policy only observes nobody is asked, and no approval is used up; what a person refused stays refused.
+            let counts = |answer: &ApprovalFacts| !decision.observed_only() || answer.verdict == Verdict::Denied;
+            if let Some(answer) = answer.filter(counts) {
                 facts.approval = Some(answer);
                 decision = decide(&view.bundle, facts);
             }
         }
         // Last, so that it is used for nothing that is granted without.
-        if !decision.outcome.is_grant() && self.through_glass(asking, view, facts)? {
+        if !decision.grants() && self.through_glass(asking, view, facts)? {
             decision = decide(&view.bundle, facts);
         }
         Ok(decision)

@@ -28,7 +28,6 @@ use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{FACTS_VERSION, Facts, Question};
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::id::{DecisionId, GrantId, Jti, TaskId};
-use crate::model::reason::ReasonCode;
 use crate::model::risk::{Signal, keep_higher};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
@@ -39,10 +38,12 @@ use crate::pb::wire::encoded_len;
 use crate::policy::decide::decide;
 
 mod batch;
+mod effect;
 
 pub(in crate::broker) use batch::with_signals;
 
 use batch::Batch;
+use effect::{effect_of, tightens};
 
 /// Most grants that are decided again before what was decided is recorded.
 const CHUNK_GRANTS_MAX: usize = 128;
@@ -62,6 +63,8 @@ pub(in crate::broker) enum Trigger {
     Granted,
     Amended,
     PolicyActivated,
+    /// Policy only observed, and no longer does.
+    ObservingEnded,
 }
 
 impl Trigger {
@@ -72,6 +75,7 @@ impl Trigger {
             Self::Granted => "granted",
             Self::Amended => "task_amended",
             Self::PolicyActivated => "policy_activated",
+            Self::ObservingEnded => "observing_ended",
         }
     }
 }
@@ -108,6 +112,8 @@ struct Candidate {
     position: u64,
     expires: Timestamp,
     drifting: bool,
+    /// What policy answered last where that was not enforced.
+    observed: Option<Outcome>,
     /// True when its task, or one above, was amended.
     amended: bool,
     expect: Expect,
@@ -223,7 +229,7 @@ impl Broker {
             let chunk = self.chunk(&pass, at, CHUNK_GRANTS_MAX, suppose)?;
             let tightened = |candidate| {
                 let verdict = self.verdict(&pass, &chunk, candidate);
-                verdict.is_some_and(|(effect, _)| effect != Effect::Restored)
+                verdict.is_some_and(|(effect, _)| tightens(effect))
             };
             if chunk.candidates.iter().any(tightened) {
                 return Ok(true);
@@ -269,10 +275,10 @@ impl Broker {
         for candidate in &chunk.candidates {
             let Some((effect, decided)) = self.verdict(pass, chunk, candidate) else { continue };
             let view = chunk.views.get(&candidate.task).and_then(Option::as_ref);
-            let batch = if effect == Effect::Restored { &mut out.looser } else { &mut out.tighter };
+            let batch = if tightens(effect) { &mut out.tighter } else { &mut out.looser };
             batch.expect(candidate.expect);
             // To loosen, everything that was looked at must still be so; to tighten, it is enough that the grant is as it was.
-            if effect == Effect::Restored {
+            if !tightens(effect) {
                 view.into_iter().flat_map(|view| &view.expects).for_each(|expect| batch.expect(*expect));
             }
             let payload = pb::GrantReconsidered {
@@ -370,7 +376,7 @@ impl Broker {
         let again = view.map(|view| self.decide_again(pass.root, candidate, view));
         match again {
             Some(Ok((facts, decision, then))) => {
-                let effect = effect_of(&decision, then, candidate.drifting)?;
+                let effect = effect_of(&decision, then, candidate)?;
                 Some((effect, Some((facts, decision))))
             }
             Some(Err(error)) => {
@@ -398,7 +404,7 @@ impl Broker {
             }
         }
         let decision = decide(&view.bundle, &facts);
-        Ok((facts, decision, recorded.words.decision.outcome))
+        Ok((facts, decision, recorded.words.decision.in_force()))
     }
 
     /// A new id for a decision.
@@ -412,7 +418,7 @@ impl Broker {
 struct Batches {
     /// Suspensions and revocations: they may use the space that is held back.
     tighter: Batch,
-    /// Restorations.
+    /// Restorations, and what is kept because policy only observes.
     looser: Batch,
 }
 
@@ -430,7 +436,8 @@ fn candidate(state: &State, pass: &Pass, n: usize, id: GrantId) -> Option<Candid
     let key = GuardKey::grant(&id);
     let expect = Expect { key, at: state.marks.at(&key) };
     let (task, jti, position, expires) = (grant.task, grant.jti, grant.position, grant.expires);
-    Some(Candidate { n, id, task, jti, position, expires, drifting, amended, expect })
+    let observed = grant.observed;
+    Some(Candidate { n, id, task, jti, position, expires, drifting, observed, amended, expect })
 }
 
 /// The facts of a grant now: what was concluded when it was granted, with what the task has come to since.
@@ -449,11 +456,13 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
     if task.state == TaskState::Paused {
         task.state = TaskState::Active;
     }
+    let principal = view.principal_now(&then.principal);
+    let observing = view.policy.observes_until(principal.class, view.now);
     Facts {
         version: FACTS_VERSION,
         question: Question::Retain,
         now: view.now,
-        principal: view.principal_now(&then.principal),
+        principal,
         initiator: then.initiator.clone(),
         task,
         audience: then.audience.clone(),
@@ -467,6 +476,7 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         approval: carried(words),
         glass: carried_glass(words),
         opening: None,
+        observing,
     }
 }
 
@@ -480,17 +490,4 @@ fn with_carried(view: &View, words: &DecisionWords) -> Vec<Signal> {
 /// What scorers said when a grant was made or renewed.
 pub(in crate::broker) fn carried_scores(words: &DecisionWords) -> Vec<Signal> {
     words.facts.signals.iter().filter(|signal| signal.is_score()).cloned().collect()
-}
-
-/// What the answer means for the grant; `None` when it stays as it is.
-fn effect_of(decision: &Decision, then: Outcome, drifting: bool) -> Option<Effect> {
-    // INVARIANT: what can't be undone takes a rule. An evaluation that failed is no rule.
-    let says = |code| decision.reasons.iter().any(|r| r.code == code);
-    let (failed, outlived) = (says(ReasonCode::PolicyError), says(ReasonCode::OutlivesTask));
-    match decision.outcome {
-        // What was narrowed when it was granted is not worse for being narrowed still, unless it is for what came since.
-        now if now <= then && !outlived => drifting.then_some(Effect::Restored),
-        Outcome::Denied if !failed => Some(Effect::Revoked),
-        _ => (!drifting).then_some(Effect::Suspended),
-    }
 }

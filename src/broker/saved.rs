@@ -31,7 +31,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 12;
+pub(in crate::broker) const FORMAT: u32 = 13;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -99,6 +99,7 @@ struct SavedPolicy {
     activated: Timestamp,
     activated_by: String,
     position: u64,
+    observed: bool,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -287,6 +288,7 @@ fn save_policy(policy: &ActivePolicy) -> SavedPolicy {
         activated: policy.activated,
         activated_by: policy.activated_by.clone(),
         position: policy.position,
+        observed: policy.observed,
         files: policy.files.iter().map(|f| (f.path.clone(), f.content.to_vec())).collect(),
     }
 }
@@ -302,6 +304,7 @@ fn load_policy(policy: SavedPolicy, means: &Means) -> ActivePolicy {
         activated: policy.activated,
         activated_by: policy.activated_by,
         position: policy.position,
+        observed: policy.observed,
     }
 }
 

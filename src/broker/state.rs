@@ -183,6 +183,8 @@ pub(in crate::broker) struct Grant {
     /// The trust domains for which it is suspended, each with the position of the withdrawal that did it. What comes back
     /// after a later one says nothing about an earlier.
     pub(in crate::broker) distrusted: BTreeMap<TrustDomain, u64>,
+    /// What policy last answered about it by the record, where it only observed and that was not enforced.
+    pub(in crate::broker) observed: Option<Outcome>,
 }
 
 /// That a trust domain is no longer trusted.
@@ -226,6 +228,8 @@ pub(in crate::broker) struct ActivePolicy {
     pub(in crate::broker) activated: Timestamp,
     pub(in crate::broker) activated_by: String,
     pub(in crate::broker) position: u64,
+    /// True once it is on record that the bundle no longer only observes; from the beginning, when that was over by then.
+    pub(in crate::broker) observed: bool,
 }
 
 impl State {

@@ -1,6 +1,8 @@
 //! One event in one line, for lists and timelines. Holds no words of people or agents.
 
+use crate::broker::record::outcome;
 use crate::journal::projection::Recorded;
+use crate::model::decision::Outcome;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::approval_answered::Verdict;
@@ -157,9 +159,27 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
                 if e.shown.is_empty() { String::new() } else { format!(", which showed {}", e.shown.join(", ")) };
             about(&mut out, &e.task_id, &format!("refused {} to {}{times}: {}{shown}", e.rpc, e.subject, e.code));
         }
+        Some(Payload::ObservingEnded(e)) => {
+            let classes = e.classes.join(", ");
+            out.summary = format!("policy revision {} no longer only observes {classes}", e.policy_revision);
+        }
         None => {}
     }
+    if out.observed_only {
+        out.summary.push_str(would_have(outcome(out.outcome)));
+    }
     out
+}
+
+/// What policy would have done, had it not only observed.
+const fn would_have(outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        Some(Outcome::Denied) => "; would have been denied: observed only",
+        Some(Outcome::Review) => "; would have waited for reviewers: observed only",
+        Some(Outcome::StepUp) => "; would have waited for the initiator: observed only",
+        Some(Outcome::Narrowed) => "; would have been narrowed: observed only",
+        Some(Outcome::Granted) | None => "; observed only",
+    }
 }
 
 fn thousandths(milli: u32) -> String {
@@ -181,6 +201,7 @@ fn decided(out: &mut v1::EventSummary, decision: Option<&pb::Decision>) {
     let Some(decision) = decision else { return };
     out.decision_id.clone_from(&decision.decision_id);
     out.outcome = decision.outcome;
+    out.observed_only = decision.instead != 0;
     out.reasons = decision.reasons.iter().map(|r| r.code.clone()).collect();
     out.tools = decision.conclusions.iter().map(|c| c.tool.clone()).collect();
 }

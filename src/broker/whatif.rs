@@ -199,7 +199,12 @@ impl<'a> Run<'a> {
         facts: &Facts,
         was: &Decision,
     ) -> Option<v1::WhatIfFlip> {
-        let would_be = decide(self.candidate, &self.answered(facts, open));
+        // What a bundle would answer counts, whether it is enforced or only observed.
+        let (was, mut facts_again) = (&was.enforced(), self.answered(facts, open));
+        if facts_again.observing.is_some() {
+            facts_again.to_mut().observing = None;
+        }
+        let would_be = decide(self.candidate, &facts_again);
         self.tally.decisions += 1;
         *self.pairs.entry((was.outcome, would_be.outcome)).or_default() += 1;
         match would_be.ttl_max.cmp(&was.ttl_max) {

@@ -209,6 +209,10 @@ pub(in crate::cli) fn settled(decision: &v1::Decision, out: Output) -> Exit {
             "" => why,
             id => format!("{why} ({id})"),
         };
+        let why = match decision.observed_only {
+            true => format!(", observed only; policy's answer is {}{why}", shown::outcome(decision.would_be)),
+            false => why,
+        };
         say(&format!("{}{why}", paint.tone(tone_of(word).unwrap_or(Tone::Strong), word)));
     }
     match v1::Outcome::try_from(decision.outcome) {

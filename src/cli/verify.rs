@@ -110,6 +110,9 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     match checked {
         Ok(claims) => {
             out.record(&accepted(&claims, &args))?;
+            if claims.task.observed_only {
+                say("policy only observed when this was granted: it would have withheld something");
+            }
             Ok(Exit::Done)
         }
         Err(refusal) => {
@@ -248,6 +251,7 @@ fn accepted(claims: &Claims, args: &Args) -> Value {
         ("issued", rfc3339(claims.iat.timestamp()).into()),
         ("expires", rfc3339(claims.exp.timestamp()).into()),
         ("scope", claims.scope.as_str().into()),
+        ("observed_only", claims.task.observed_only.into()),
         ("call", looked_at(args.call.tool.is_some(), "covered").into()),
         ("revocations", looked_at(!args.offline, "none").into()),
         ("uses", "not counted".into()),

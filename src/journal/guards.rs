@@ -233,7 +233,8 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::TrustWithdrawn(_) | Payload::TrustRestored(_)) => {
             out.bump(GuardKey::everything(), Life::Lasting);
         }
-        Some(Payload::PolicyActivated(_)) => out.bump(GuardKey::policy(), Life::Lasting),
+        // What was decided while policy only observed is not to be granted after.
+        Some(Payload::PolicyActivated(_) | Payload::ObservingEnded(_)) => out.bump(GuardKey::policy(), Life::Lasting),
         Some(Payload::DriftReferenceSet(set)) => out.drift(&set.class),
         Some(Payload::DriftDetected(found)) => out.drift(&found.class),
         Some(Payload::DriftEnded(ended)) => out.drift(&ended.class),
@@ -355,8 +356,10 @@ fn task_key(id: &str) -> GuardKey {
     GuardKey::of(TASK, &[id])
 }
 
+// Where policy only observed, what was done instead is the answer.
 fn is_terminal(decision: &Decision) -> bool {
-    matches!(Outcome::try_from(decision.outcome), Ok(Outcome::Granted | Outcome::Narrowed | Outcome::Denied))
+    let in_force = if decision.instead == 0 { decision.outcome } else { decision.instead };
+    matches!(Outcome::try_from(in_force), Ok(Outcome::Granted | Outcome::Narrowed | Outcome::Denied))
 }
 
 const TASK: u8 = 1;

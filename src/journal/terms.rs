@@ -110,6 +110,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::DriftReferenceSet(_)) => "drift_reference_set",
         Some(Payload::DriftDetected(_)) => "drift_detected",
         Some(Payload::DriftEnded(_)) => "drift_ended",
+        Some(Payload::ObservingEnded(_)) => "observing_ended",
         None => "",
     }
 }
@@ -221,7 +222,8 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             | Payload::TrustRestored(_)
             | Payload::DriftReferenceSet(_)
             | Payload::DriftDetected(_)
-            | Payload::DriftEnded(_),
+            | Payload::DriftEnded(_)
+            | Payload::ObservingEnded(_),
         )
         | None => {}
     }

@@ -10,14 +10,18 @@ use prometheus::{
 
 use crate::model::decision::Outcome;
 use crate::model::facts::Question;
+use crate::model::identity::IdentityClass;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
+use crate::model::time::Timestamp;
 
 /// What is measured. Clones share their counts.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
     decisions: IntCounterVec,
+    observed_only: IntCounterVec,
+    observing_until: IntGaugeVec,
     reasons: IntCounterVec,
     bands: IntCounterVec,
     refusals: IntCounterVec,
@@ -108,6 +112,8 @@ pub struct Reading {
     pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
+    /// Each identity class that policy decides about, and until when it only observes that.
+    pub observing: Vec<(IdentityClass, Option<Timestamp>)>,
     /// Each receiver of webhooks, by its name as the operator configured it: how many events wait to be told, and whether it wants no
     /// more.
     pub webhooks: Vec<(String, u64, bool)>,
@@ -145,6 +151,17 @@ impl Metrics {
                 "Decisions by question and outcome.",
                 &["question", "outcome"],
             )?,
+            observed_only: counters(
+                r,
+                "carnet_observed_only_total",
+                "Decisions that were not enforced because policy only observed, by identity class and what was answered.",
+                &["class", "outcome"],
+            )?,
+            observing_until: {
+                let help =
+                    "Until when policy only observes an identity class, in seconds since 1970; 0 when it is enforced.";
+                registered(r, IntGaugeVec::new(Opts::new("carnet_observing_until_seconds", help), &["class"])?)?
+            },
             reasons: counters(r, "carnet_decision_reasons_total", "Reasons of decisions.", &["code"])?,
             bands: counters(r, "carnet_decision_bands_total", "Bands of risk that decisions were made at.", &["band"])?,
             refusals: counters(r, "carnet_refusals_total", "Requests refused without a decision.", &["code"])?,
@@ -276,6 +293,11 @@ impl Metrics {
         }
     }
 
+    /// A decision was not enforced, because policy only observed identities of that class.
+    pub fn observed_only(&self, class: IdentityClass, outcome: Outcome) {
+        self.observed_only.with_label_values(&[class.as_str(), outcome.as_str()]).inc();
+    }
+
     /// Something was refused without a decision.
     pub fn refused(&self, code: ReasonCode) {
         self.refusals.with_label_values(&[code.as_str()]).inc();
@@ -376,6 +398,10 @@ impl Metrics {
             set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
         }
         set(&self.policy_revision, reading.policy_revision);
+        for (class, until) in &reading.observing {
+            let until = until.map_or(0, Timestamp::as_secs);
+            set(&self.observing_until.with_label_values(&[class.as_str()]), Some(until));
+        }
         for (name, backlog, switched_off) in &reading.webhooks {
             set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
             set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));

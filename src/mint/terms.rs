@@ -48,7 +48,7 @@ pub(super) fn claims(permit: &Permit, plan: &Plan) -> Result<Claims, MintError> 
             authority_hash: plan.authority_hash.clone(),
             risk_band: decision.risk.band,
             policy_version: plan.policy_version.clone(),
-            observed_only: decision.observed_only,
+            observed_only: decision.observed_only(),
             break_glass: decision.glass,
         },
     })

@@ -103,6 +103,9 @@ pub struct EntryDecision {
     pub resources: Vec<String>,
     /// How many calls the token is good for; `None` when there is no limit.
     pub calls_max: Option<u32>,
+    /// True when policy would not have included it, and it is included because policy only observes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed_only: bool,
 }
 
 /// What policy answered to one question. A function of the facts and the policy bundle alone.
@@ -128,12 +131,48 @@ pub struct Decision {
     /// The glass without which it would not be a grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glass: Option<GlassId>,
-    /// True when the bundle only observes: what would have been withheld was not.
-    #[serde(default)]
-    pub observed_only: bool,
+    /// What was done instead, where policy only observes and its answer was not enforced: granted, or narrowed by what observing
+    /// does not lift. `None` where the answer holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Outcome>,
     /// True when the token is to be bound to no key, because the caller proved none and policy grants it nevertheless.
     #[serde(default)]
     pub unbound: bool,
+}
+
+impl Decision {
+    /// True when policy's answer was only observed: something is granted that it would have withheld.
+    #[must_use]
+    pub const fn observed_only(&self) -> bool {
+        self.instead.is_some()
+    }
+
+    /// What holds: the answer, or what was done instead of it.
+    #[must_use]
+    pub const fn in_force(&self) -> Outcome {
+        match self.instead {
+            Some(instead) => instead,
+            None => self.outcome,
+        }
+    }
+
+    /// True when it comes with a token.
+    #[must_use]
+    pub const fn grants(&self) -> bool {
+        self.in_force().is_grant()
+    }
+
+    /// The same as if its answer had been enforced: what it would have covered, and nothing that was granted all the same.
+    #[must_use]
+    pub fn enforced(&self) -> Self {
+        let mut enforced = Self { instead: None, ..self.clone() };
+        enforced.unbound &= self.outcome.is_grant();
+        for entry in enforced.entries.iter_mut().filter(|entry| entry.observed_only) {
+            (entry.included, entry.observed_only) = (false, false);
+            (entry.actions, entry.resources) = (Vec::new(), Vec::new());
+        }
+        enforced
+    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,10 @@ pub struct Facts {
     /// What is asked of a glass that is to be opened; `None` for every other question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<OpeningFacts>,
+    /// Until when the bundle in force only observes for who asks, counted from its activation too; `None` where its answer holds,
+    /// and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observing: Option<Timestamp>,
 }
 
 /// Who asks.

@@ -45,6 +45,12 @@ impl IdentityClass {
         }
     }
 
+    /// True when such an identity asks for what policy decides: credentials, and tasks.
+    #[must_use]
+    pub const fn is_decided_about(self) -> bool {
+        self.works_on_tasks() || matches!(self, Self::Orchestrator)
+    }
+
     /// True when tasks can be for such an identity.
     #[must_use]
     pub const fn works_on_tasks(self) -> bool {

@@ -55,6 +55,8 @@ pub const CEILING_VALUES_MAX: usize = 1024;
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Deepest delegation: a task, and sub-tasks below it.
 pub const DELEGATION_DEPTH_MAX: u32 = 8;
+/// Longest time that a policy bundle may only observe, in seconds from its activation: 30 days. Who needs longer says so anew.
+pub const OBSERVE_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Longest life of a task, in seconds: 30 days.
 pub const TASK_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Longest life of a token, in seconds.

@@ -18,10 +18,14 @@ pub(in crate::policy) fn apply(
     bundle: &PolicyBundle,
     facts: &Facts,
     risk: &Assessment,
+    observes: bool,
     sheet: &mut Sheet,
 ) -> Option<ApprovalId> {
     let approval = facts.approval.as_ref()?;
-    if !sheet.strictest().waits_for_people() {
+    let strictest = sheet.strictest();
+    // Where policy only observes, what a person refused is not granted for being denied by a rule since.
+    let refused = observes && approval.verdict == Verdict::Denied && !strictest.is_grant();
+    if !strictest.waits_for_people() && !refused {
         return None;
     }
     let code = match approval.verdict {
@@ -30,7 +34,9 @@ pub(in crate::policy) fn apply(
         Verdict::Unanswered => ReasonCode::ApprovalUnanswered,
     };
     if facts.now < approval.until {
-        sheet.findings.push(Finding::whole(Outcome::Denied, code, approval.id.to_string()));
+        // That nobody answered in time is nobody's word.
+        let is_answer = approval.verdict == Verdict::Unanswered;
+        sheet.findings.push(Finding { is_answer, ..Finding::whole(Outcome::Denied, code, approval.id.to_string()) });
     }
     None
 }

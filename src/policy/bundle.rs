@@ -10,6 +10,7 @@ use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use super::cases::{Case, TestReport};
 use super::error::{BundleError, Problem};
 use super::names::{Kind, Types};
+use super::observe::Observe;
 use super::reads::Reads;
 use super::rules::Rule;
 use super::slices::Slices;
@@ -157,6 +158,7 @@ pub struct PolicyBundle {
     catalogue: Catalogue,
     identities: Identities,
     risk: RiskTable,
+    observe: Option<Observe>,
     rules: BTreeMap<PolicyId, Rule>,
     cases: Vec<Case>,
     types: Types,
@@ -191,6 +193,7 @@ impl PolicyBundle {
             .and_then(|t| tell(IDENTITIES, Identities::parse(t).map_err(|e| e.problems()), &mut problems));
         let risk = read(RISK, &mut problems)
             .and_then(|t| tell(RISK, RiskTable::parse(t).map_err(|e| e.problems()), &mut problems));
+        let observe = texts.get(OBSERVE).and_then(|t| tell(OBSERVE, Observe::parse(t), &mut problems));
         let mut all = Vec::new();
         for (path, text) in texts.iter().filter(|(path, _)| path.ends_with(POLICIES_SUFFIX)) {
             all.extend(rules::read(path, text, &mut problems));
@@ -226,6 +229,7 @@ impl PolicyBundle {
             catalogue,
             identities,
             risk,
+            observe,
             rules,
             cases: tests,
             types,
@@ -265,6 +269,12 @@ impl PolicyBundle {
     #[must_use]
     pub fn risk(&self) -> &RiskTable {
         &self.risk
+    }
+
+    /// For whom it only observes; `None` when for nobody.
+    #[must_use]
+    pub const fn observe(&self) -> Option<&Observe> {
+        self.observe.as_ref()
     }
 
     /// Its policies, by id.
@@ -335,7 +345,7 @@ fn tell<T>(path: &str, result: Result<T, Vec<String>>, problems: &mut Vec<Proble
 fn texts<'a>(files: &'a BundleFiles, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, &'a str> {
     let mut out = BTreeMap::new();
     for (path, content) in files.iter() {
-        let known = [SCHEMA, CATALOGUE, IDENTITIES, RISK].contains(&path)
+        let known = [SCHEMA, CATALOGUE, IDENTITIES, RISK, OBSERVE].contains(&path)
             || path.ends_with(POLICIES_SUFFIX)
             || is_test(path)
             || path.ends_with(NOTES_SUFFIX);
@@ -423,6 +433,8 @@ const SCHEMA: &str = "schema.cedarschema";
 const CATALOGUE: &str = "catalogue.toml";
 const IDENTITIES: &str = "identities.toml";
 const RISK: &str = "risk.toml";
+/// The file that says for whom a bundle only observes.
+pub const OBSERVE: &str = "observe.toml";
 const POLICIES_SUFFIX: &str = ".cedar";
 const NOTES_SUFFIX: &str = ".md";
 const TESTS_FOLDER: &str = "tests/";

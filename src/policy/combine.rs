@@ -26,12 +26,24 @@ pub(in crate::policy) struct Finding {
     pub(in crate::policy) keeps_entry: bool,
     /// The life to which it narrows, where that is all that it does.
     pub(in crate::policy) shortens_to: Option<Ttl>,
+    /// True for policy's own answer, which is not enforced where policy only observes. Whatever else is found holds.
+    pub(in crate::policy) is_answer: bool,
 }
 
 impl Finding {
     pub(in crate::policy) fn whole(outcome: Outcome, code: ReasonCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { outcome, code, entry: None, policy: None, detail, approvals: 1, keeps_entry: false, shortens_to: None }
+        Self {
+            outcome,
+            code,
+            entry: None,
+            policy: None,
+            detail,
+            approvals: 1,
+            keeps_entry: false,
+            shortens_to: None,
+            is_answer: false,
+        }
     }
 
     pub(in crate::policy) fn at(entry: u32, outcome: Outcome, code: ReasonCode, detail: impl Into<String>) -> Self {
@@ -100,13 +112,25 @@ impl Sheet {
         if self.leaves_nothing() { strictest.max(Outcome::StepUp) } else { strictest }
     }
 
-    /// The decision. `approval` and `glass` are those without which more would have been found.
+    /// What is left once policy's own answer is not enforced, where that grants something and more than the answer. How long a token
+    /// lives at most holds all the same; one that lives is not taken for it.
+    fn without_answer(&self, question: Question) -> Option<Self> {
+        let lifted = |f: &Finding| f.is_answer || (question == Question::Retain && f.shortens_to.is_some());
+        let findings = self.findings.iter().filter(|f| !lifted(f)).cloned().collect();
+        let held = Self { findings, offers: self.offers.clone(), ..Self::default() };
+        let left_out = |sheet: &Self| sheet.outcomes().into_iter().map(|(_, left_out)| left_out).collect::<Vec<_>>();
+        let more = held.strictest() < self.strictest() || left_out(&held) != left_out(self);
+        (held.strictest().is_grant() && more).then_some(held)
+    }
+
+    /// The decision. `approval` and `glass` are those without which more would have been found; `observes` is true where policy only
+    /// does that.
     pub(in crate::policy) fn decide(
         mut self,
         facts: &Facts,
         risk: Assessment,
-        approval: Option<ApprovalId>,
-        glass: Option<GlassId>,
+        (approval, glass): (Option<ApprovalId>, Option<GlassId>),
+        observes: bool,
     ) -> Decision {
         let ttl_max = self.ttl_max();
         // A life that would not have been longer is not narrowed.
@@ -114,12 +138,18 @@ impl Sheet {
         let would_live = facts.ttl_asked.map_or(permitted, |asked| asked.min(permitted));
         self.findings.retain(|f| f.shortens_to.is_none_or(|ttl| ttl < would_live));
         let outcomes = self.outcomes();
+        let held = if observes { self.without_answer(facts.question) } else { None };
         let mut outcome = self.strictest();
+        let mut instead = held.as_ref().map(Self::strictest);
         if outcome == Outcome::StepUp && !facts.initiator.verified {
             // There is nobody who could confirm it.
             outcome = Outcome::Review;
         }
-        if facts.question == Question::Request && outcome.is_grant() && facts.ttl_asked.is_some_and(|t| t > ttl_max) {
+        let cuts = facts.question == Question::Request && facts.ttl_asked.is_some_and(|t| t > ttl_max);
+        if cuts {
+            instead = instead.map(|_| Outcome::Narrowed);
+        }
+        if cuts && outcome.is_grant() {
             outcome = Outcome::Narrowed;
             let mut cut = Finding::whole(Outcome::Narrowed, ReasonCode::TtlShortened, format!("to {ttl_max}"));
             cut.keeps_entry = true;
@@ -129,12 +159,16 @@ impl Sheet {
             // How long a token would have lived explains nothing where there is none.
             self.findings.retain(|finding| finding.code != ReasonCode::TtlShortened);
         }
-        let entries = outcomes.iter().zip(&self.offers).zip(&facts.entries).map(|(((own, left_out), offer), asked)| {
-            let included = outcome.is_grant() && !left_out;
+        let given = held.as_ref().map_or_else(|| outcomes.clone(), Self::outcomes);
+        let in_force = instead.unwrap_or(outcome);
+        let decided = outcomes.iter().zip(&given).zip(&self.offers).zip(&facts.entries);
+        let entries = decided.map(|((((own, left_out), (_, stays_out)), offer), asked)| {
+            let included = in_force.is_grant() && !stays_out;
             EntryDecision {
                 tool: asked.tool.clone(),
                 outcome: *own,
                 included,
+                observed_only: included && (!outcome.is_grant() || *left_out),
                 actions: if included { offer.actions.clone() } else { Vec::new() },
                 resources: if included { offer.resources.clone() } else { Vec::new() },
                 calls_max: offer.calls_max,
@@ -150,8 +184,10 @@ impl Sheet {
             ttl_max,
             approval,
             glass,
-            observed_only: false,
-            unbound: outcome.is_grant() && facts.registration.is_none() && !facts.principal.authentication.proves_key(),
+            instead,
+            unbound: in_force.is_grant()
+                && facts.registration.is_none()
+                && !facts.principal.authentication.proves_key(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::context::Shared;
 use super::names::{Action, Kind};
 use super::rules::{Rule, RuleEffect};
 use super::slices::{Answer, Query};
-use super::{answer, detail, glass, registration, structure};
+use super::{answer, detail, glass, observe, registration, structure};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question};
 use crate::model::id::{PolicyId, ToolName};
@@ -39,9 +39,10 @@ pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Deci
         Question::BreakGlass => glass::opening(bundle, facts, &risk, &mut sheet),
     }
     floor(bundle, facts, &risk, &mut sheet);
+    let observes = observe::observes(bundle, facts);
     let glass = glass::apply(bundle, facts, &mut sheet);
-    let approval = answer::apply(bundle, facts, &risk, &mut sheet);
-    sheet.decide(facts, risk, approval, glass)
+    let approval = answer::apply(bundle, facts, &risk, observes, &mut sheet);
+    sheet.decide(facts, risk, (approval, glass), observes)
 }
 
 fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
@@ -116,7 +117,7 @@ pub(in crate::policy) fn ask(
     let failed = || Answer { failed: vec![String::new()], ..Answer::default() };
     let class = if facts.opening.is_some() { IdentityClass::Human } else { facts.principal.class };
     let Some((principal, groups)) = principals.split_first().filter(|_| asked.action.classes().contains(&class)) else {
-        return Answer::default();
+        return Answer { no_principal: true, ..Answer::default() };
     };
     let Some(context) = asked.context else { return failed() };
     let action = bundle.types().action(asked.action);
@@ -160,7 +161,10 @@ pub(in crate::policy) fn enter(
     // What comes of a use is a token. For a caller who proved no key, only permits that say so are any.
     let keyless = entry.is_some() && !facts.principal.authentication.proves_key();
     if answer.permits.is_empty() {
-        sheet.findings.push(finding(Outcome::Denied, ReasonCode::NoPermit, String::new()));
+        // Without a permit there is none that says how long a token bound to no key may live; and where no policy was asked, it is
+        // no answer of theirs.
+        let is_answer = !keyless && !answer.no_principal;
+        sheet.findings.push(Finding { is_answer, ..finding(Outcome::Denied, ReasonCode::NoPermit, String::new()) });
     } else if keyless && !answer.permits.iter().filter_map(|id| bundle.rule(id)).any(|rule| rule.unbound.is_some()) {
         let shown = facts.principal.authentication.as_str().to_owned();
         sheet.findings.push(finding(Outcome::Denied, ReasonCode::KeyNotProven, shown));
@@ -189,6 +193,8 @@ pub(in crate::policy) fn enter(
                     approvals,
                     keeps_entry,
                     shortens_to,
+                    // How long a token lives at most holds also where policy only observes.
+                    is_answer: shortens_to.is_none(),
                     ..finding(outcome, reason, about(reason))
                 });
             }
@@ -214,8 +220,10 @@ fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sh
     }
     match outcome {
         Outcome::Granted | Outcome::Narrowed | Outcome::Denied => {}
-        Outcome::StepUp => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskHigh, detail)),
-        Outcome::Review => sheet.findings.push(Finding::whole(outcome, ReasonCode::RiskCritical, detail)),
+        Outcome::StepUp | Outcome::Review => {
+            let code = if outcome == Outcome::StepUp { ReasonCode::RiskHigh } else { ReasonCode::RiskCritical };
+            sheet.findings.push(Finding { is_answer: true, ..Finding::whole(outcome, code, detail) });
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod explain;
 pub mod format;
 mod nesting;
+pub mod observe;
 pub mod permit;
 pub mod rules;
 pub mod without;

@@ -21,7 +21,7 @@ impl Permit {
     /// # Errors
     /// The decision, when it comes with no token.
     pub fn from_decision(caller: VerifiedCaller, decision: Decision) -> Result<Self, Refused> {
-        if decision.outcome.is_grant() { Ok(Self { caller, decision }) } else { Err(Refused(Box::new(decision))) }
+        if decision.grants() { Ok(Self { caller, decision }) } else { Err(Refused(Box::new(decision))) }
     }
 
     /// Who was granted it.

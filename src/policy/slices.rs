@@ -66,6 +66,8 @@ pub(in crate::policy) struct Answer {
     pub(in crate::policy) permits: Vec<String>,
     pub(in crate::policy) forbids: Vec<String>,
     pub(in crate::policy) failed: Vec<String>,
+    /// True when no policy was asked, because who asks may be no principal of the action.
+    pub(in crate::policy) no_principal: bool,
 }
 
 /// Where a policy's scope on tools can match.

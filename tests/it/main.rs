@@ -32,6 +32,7 @@ mod journal;
 mod learning;
 mod limits;
 mod mtls;
+mod observe;
 mod odd_values;
 mod pause;
 mod people;

@@ -157,5 +157,6 @@ pub fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: b
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     }
 }

@@ -342,6 +342,7 @@ async fn a_rule_revokes_what_a_score_alone_suspends() {
     assert_eq!(broker.resource_server().await.standing(granted.id()).await.unwrap(), GrantState::Revoked);
 }
 
+/// What is granted all the same where policy only observes is the one exception, and not to the answer: `observe`.
 #[tokio::test]
 async fn invariant_3_no_signal_makes_an_outcome_milder() {
     let broker = TestBroker::start().await;

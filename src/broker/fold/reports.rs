@@ -77,6 +77,9 @@ impl Step<'_> {
             Effect::Kept => {}
             Effect::Unspecified => return Err(FoldError::Value("effect")),
         }
+        if let Some(grant) = self.state.grants.get_mut(&id) {
+            grant.observed = super::policy::observed(e.decision.as_ref());
+        }
         Ok(())
     }
 

@@ -222,7 +222,7 @@ impl Broker {
         }
         let effects = effects(view, facts.entries.iter().map(|entry| &entry.tool));
         let mut scorers = self.0.scorers.trailing(&effects);
-        if !decision.outcome.is_grant() {
+        if !decision.grants() {
             // What waits for people because one of them was silent is asked again, so that it does not wait for ever.
             let silent = |name: &str| {
                 let source = reply::source(name);

@@ -12,6 +12,7 @@ fn decision(outcome: Outcome, approvals: u32, entries: &[(bool, &[&str])]) -> De
         actions: actions.iter().map(|a| (*a).to_owned()).collect(),
         resources: Vec::new(),
         calls_max: Some(1),
+        observed_only: false,
     };
     Decision {
         outcome,
@@ -23,7 +24,7 @@ fn decision(outcome: Outcome, approvals: u32, entries: &[(bool, &[&str])]) -> De
         approvals_needed: approvals,
         approval: None,
         glass: None,
-        observed_only: false,
+        instead: None,
         unbound: false,
     }
 }

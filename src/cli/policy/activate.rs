@@ -7,6 +7,7 @@ use crate::cli::error::{CliError, Exit};
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
 use crate::cli::policy::{read, say_problems, wire};
+use crate::cli::shown;
 use crate::pb::v1;
 use crate::pb::v1::policy_service_client::PolicyServiceClient;
 
@@ -47,7 +48,11 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         ("grants_suspended", answer.grants_suspended.into()),
         ("grants_revoked", answer.grants_revoked.into()),
         ("families_owed", answer.families_owed.into()),
+        ("observing", shown::observing(answer.observing.as_ref())),
     ]))?;
+    if let Some(sentence) = shown::observing_in_words(answer.observing.as_ref()) {
+        say(&sentence);
+    }
     if answer.families_owed > 0 {
         say(
             "the bundle is in force; the live grants of some tasks have yet to be decided under it: see the broker's log",

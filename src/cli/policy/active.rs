@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::Output;
 use crate::cli::output::value::Value;
+use crate::cli::output::{Output, say};
 use crate::cli::shown;
 use crate::model::limits::BUNDLE_BYTES_MAX;
 use crate::pb::v1;
@@ -33,7 +33,11 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         ("activated_by", answer.activated_by.as_str().into()),
         ("policies", answer.policies.into()),
         ("tools", answer.tools.into()),
+        ("observing", shown::observing(answer.observing.as_ref())),
     ]))?;
+    if let Some(sentence) = shown::observing_in_words(answer.observing.as_ref()) {
+        say(&sentence);
+    }
     Ok(Exit::Done)
 }
 

@@ -12,6 +12,7 @@ use crate::clock::Stopwatch;
 use crate::eval::folder::Folder;
 use crate::eval::run::{self, CeilingMode, Judged};
 use crate::model::id::PolicyId;
+use crate::policy::bundle::OBSERVE;
 use crate::policy::without::without;
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +58,9 @@ pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
     let mut predictions = BufWriter::new(File::create(&args.out).map_err(unwritable)?);
     let (watch, mut written) = (Stopwatch::start(), Ok(()));
     let mut counts: [(&'static str, u64); 5] = ["allow", "narrow", "step_up", "review", "deny"].map(|name| (name, 0));
+    if files.iter().any(|(path, _)| path == OBSERVE) {
+        say(&format!("`{OBSERVE}` counts for nothing here: what is told is what policy answers"));
+    }
     run::run(&files, &folder, mode, |judged: &Judged<'_>| {
         let prediction = judged.prediction();
         for (name, count) in &mut counts {

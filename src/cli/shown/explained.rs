@@ -23,6 +23,7 @@ pub(in crate::cli) fn value(explanation: &Explanation<'_>, case: Option<&Case>) 
         ("failure", case.and_then(|case| case.failure(decision)).into()),
         ("question", facts.question.as_str().into()),
         ("outcome", decision.outcome.as_str().into()),
+        ("observed_only", decision.observed_only().into()),
         ("cure", explanation.cure().into()),
         ("approvals_needed", decision.approvals_needed.into()),
         ("ttl_max_s", decision.ttl_max.as_secs().into()),
@@ -127,6 +128,10 @@ fn headline(page: &mut Page, explanation: &Explanation<'_>, case: Option<&Case>)
         Question::BreakGlass => "the opening of break-glass",
     };
     page.painted("outcome", tone_of(word), word, &format!(" on {what}"));
+    if decision.observed_only() {
+        let instead = decision.in_force().as_str();
+        page.painted("instead", tone_of(instead), instead, ": would have been withheld; observed only");
+    }
     if let Some(failure) = case.and_then(|case| case.failure(decision)) {
         page.painted("", tone_of("refused"), "not as the case expects", &format!(": {failure}"));
     }

@@ -149,6 +149,8 @@ pub(in crate::cli) fn decision(decision: &v1::Decision) -> Value {
     };
     Value::Fields(vec![
         ("outcome", outcome(decision.outcome).into()),
+        ("observed_only", decision.observed_only.into()),
+        ("would_be", Value::text_if_any(outcome(decision.would_be))),
         ("decision_id", decision.decision_id.as_str().into()),
         ("band", band(decision.band).into()),
         ("approvals_needed", decision.approvals_needed.into()),
@@ -157,6 +159,28 @@ pub(in crate::cli) fn decision(decision: &v1::Decision) -> Value {
         ("reasons", decision.reasons.iter().map(reason).collect()),
         ("differences", decision.differences.iter().map(difference).collect()),
     ])
+}
+
+/// For whom a bundle only observes, and until when; nothing when it is enforced.
+pub(in crate::cli) fn observing(observing: Option<&v1::Observing>) -> Value {
+    observing.map_or(Value::Nothing, |observing| {
+        Value::Fields(vec![
+            ("until", time(observing.until)),
+            ("classes", observing.classes.iter().map(String::as_str).collect()),
+            ("over", observing.over.into()),
+        ])
+    })
+}
+
+/// The same as a sentence for who has to hear it; `None` when everything is enforced.
+pub(in crate::cli) fn observing_in_words(observing: Option<&v1::Observing>) -> Option<String> {
+    let observing = observing?;
+    let (until, classes) = (time(observing.until).inline(), observing.classes.join(", "));
+    Some(if observing.over {
+        format!("OBSERVING IS OVER: it ended {until}, and everything is enforced")
+    } else {
+        format!("OBSERVES ONLY: until {until}, what policy would withhold from {classes} is granted")
+    })
 }
 
 /// What a revocation or a block is about: its kind, and what it names.
@@ -192,6 +216,7 @@ pub(in crate::cli) fn event(event: &v1::EventSummary) -> Value {
         ("time", time(event.time)),
         ("kind", event.kind.as_str().into()),
         ("outcome", Value::text_if_any(outcome(event.outcome))),
+        ("observed_only", event.observed_only.into()),
         ("tools", event.tools.iter().map(String::as_str).collect()),
         ("reasons", event.reasons.iter().map(String::as_str).collect()),
         ("actor", event.actor.as_str().into()),

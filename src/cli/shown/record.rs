@@ -16,6 +16,8 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("time", time(record.time)),
         ("question", record.question.as_str().into()),
         ("outcome", outcome(record.outcome).into()),
+        ("observed_only", record.observed_only.into()),
+        ("instead", Value::text_if_any(outcome(record.instead))),
         ("reasons", record.reasons.iter().map(reason).collect()),
         ("policies", record.policies.iter().map(String::as_str).collect()),
         ("policy_digest", record.policy_digest.as_str().into()),
@@ -170,6 +172,10 @@ impl Page {
         };
         self.painted("decision", None, &record.decision_id, "");
         self.painted("outcome", tone_of(word), word, &format!(" on {what}"));
+        if record.observed_only {
+            let instead = outcome(record.instead);
+            self.painted("instead", tone_of(instead), instead, ": would have been withheld; observed only");
+        }
         let at = time(record.time).inline();
         self.line("time", &format!("{at}, position {} of the journal", record.position));
     }

@@ -285,7 +285,7 @@ fn refused(access: &Access, problem: &str) -> Decision {
         approvals_needed: 0,
         approval: None,
         glass: None,
-        observed_only: false,
+        instead: None,
         unbound: false,
     }
 }
@@ -359,6 +359,7 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     })
 }
 

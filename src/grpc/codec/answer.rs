@@ -33,6 +33,8 @@ pub(in crate::grpc) fn decision(decided: Decided) -> v1::Decision {
         approvals_needed: decided.approvals_needed,
         approval_id: decided.approval.map(|id| id.to_string()).unwrap_or_default(),
         break_glass_id: decided.glass.map(|id| id.to_string()).unwrap_or_default(),
+        observed_only: decided.would_be.is_some(),
+        would_be: decided.would_be.map_or(0, |outcome| wire_outcome(outcome).into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::broker::activate::{CheckedPolicy, PolicyView};
 use crate::broker::answer::Activated;
 use crate::broker::error::BrokerError;
+use crate::broker::observing::Observing;
 use crate::grpc::codec::answer::time;
 use crate::grpc::codec::field;
 use crate::model::limits::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, REFERENCE_BYTES_MAX};
@@ -34,6 +35,15 @@ pub(in crate::grpc) fn active(policy: &PolicyView, include_files: bool) -> v1::G
         bundle: include_files.then(|| v1::PolicyBundle { files: policy.files.iter().map(file).collect() }),
         policies: policy.bundle.as_ref().map(|b| count(b.rules().count())).unwrap_or_default(),
         tools: policy.bundle.as_ref().map(|b| count(b.catalogue().tools().count())).unwrap_or_default(),
+        observing: policy.observing.as_ref().map(observing),
+    }
+}
+
+fn observing(observing: &Observing) -> v1::Observing {
+    v1::Observing {
+        until: Some(time(observing.until)),
+        classes: observing.classes.iter().map(ToString::to_string).collect(),
+        over: observing.over,
     }
 }
 
@@ -46,6 +56,7 @@ pub(in crate::grpc) fn checked(checked: CheckedPolicy) -> v1::CheckPolicyRespons
         tests_passed: checked.passed,
         tests_failed: checked.failed,
         never_fired: checked.never_fired,
+        observing: checked.observing.as_ref().map(observing),
     }
 }
 
@@ -58,5 +69,6 @@ pub(in crate::grpc) fn activated(activated: Activated) -> v1::ActivatePolicyResp
         grants_suspended: activated.grants_suspended,
         grants_revoked: activated.grants_revoked,
         families_owed: activated.families_owed,
+        observing: activated.observing.as_ref().map(observing),
     }
 }

@@ -148,6 +148,7 @@ fn each_event_touches_what_decisions_rely_on() {
         ("a report", Payload::ToolCallReported(call), vec![report(), usage()]),
         ("the end of a reconsideration", Payload::FamilyReconsidered(FamilyReconsidered::default()), vec![]),
         ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
+        ("the end of observing", Payload::ObservingEnded(ObservingEnded::default()), vec![GuardKey::policy()]),
         ("trust withdrawn", Payload::TrustWithdrawn(TrustWithdrawn::default()), vec![GuardKey::everything()]),
         ("trust restored", Payload::TrustRestored(TrustRestored::default()), vec![GuardKey::everything()]),
         ("a glass", opened_glass(GLASS_ID), vec![usage(), glass()]),
@@ -161,6 +162,14 @@ fn each_event_touches_what_decisions_rely_on() {
     for (name, payload, expected) in cases {
         assert_eq!(keys(payload), expected, "{name}");
     }
+}
+
+#[test]
+fn what_was_only_observed_is_an_answer_for_good() {
+    let Payload::CredentialDecided(mut granted) = credential(Outcome::Review, true) else { panic!("a decision") };
+    assert!(!keys(Payload::CredentialDecided(granted.clone())).contains(&request(TASK)));
+    granted.decision.as_mut().unwrap().instead = Outcome::Granted.into();
+    assert!(keys(Payload::CredentialDecided(granted)).contains(&request(TASK)));
 }
 
 #[test]

@@ -116,13 +116,14 @@ fn decision() -> Decision {
             actions: vec!["tools/call".into()],
             resources: vec![],
             calls_max: Some(1),
+            observed_only: false,
         }],
         risk: Assessment::default(),
         ttl_max: Ttl::from_secs(300).unwrap(),
         approvals_needed: 0,
         approval: None,
         glass: None,
-        observed_only: false,
+        instead: None,
         unbound: false,
     }
 }
@@ -368,7 +369,7 @@ fn the_subject_that_acts_itself_has_no_actor_and_chains_are_history() {
         r#"{"sub":"spiffe://a.test/agent","act":{"sub":"spiffe://a.test/lead","act":{"sub":"spiffe://a.test/head"}}}"#
     );
     assert!(Claims::parse(&chained.to_payload().unwrap()).is_ok());
-    let observed = permit_for(Decision { observed_only: true, ..decision() });
+    let observed = permit_for(Decision { outcome: Outcome::Denied, instead: Some(Outcome::Granted), ..decision() });
     assert!(scene.draft(observed, &plan()).unwrap().claims().task.observed_only);
 }
 

@@ -282,6 +282,7 @@ impl CaseText {
             approval: None,
             glass: None,
             opening: self.opening.map(|o| o.into_facts()).transpose()?,
+            observing: None,
             registration: self
                 .register
                 .map(|r| r.into_facts(self.question == Question::Register && self.depth == 0))

@@ -1,6 +1,7 @@
 //! What a decision keeps to, whatever the facts: on chosen cases and on random ones.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod observed;
 mod older;
 mod scored;
 mod unbound;
@@ -73,6 +74,7 @@ pub(in crate::policy) fn facts(tools: &[&str]) -> Facts {
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     }
 }
 

@@ -19,7 +19,7 @@ fn only_a_grant_becomes_a_permit() {
             approvals_needed: 0,
             approval: None,
             glass: None,
-            observed_only: false,
+            instead: None,
             unbound: false,
         };
         let caller = VerifiedCaller::stand_in("spiffe://td/agent");

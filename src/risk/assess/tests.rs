@@ -105,6 +105,7 @@ fn facts() -> Facts {
         approval: None,
         glass: None,
         opening: None,
+        observing: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn grant(tool: &str, arguments: &str) -> Detail {
         actions: vec!["tools/call".into()],
         resources: vec!["inbox".into()],
         calls_max: Some(1),
+        observed_only: false,
     };
     Detail::grant(&here(), &access, &decided, &specs()).unwrap()
 }
@@ -184,6 +185,7 @@ fn a_sink_that_stands_twice_in_the_catalogue_is_refused() {
         actions: vec![],
         resources: vec![],
         calls_max: None,
+        observed_only: false,
     };
     let twice = [SinkKind::Id, SinkKind::Amount].map(|kind| SinkSpec { name: "n".into(), kind });
     assert!(matches!(Detail::grant(&here(), &access, &decided, &twice), Err(DetailError::SameSink { .. })));

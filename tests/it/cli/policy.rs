@@ -2,11 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use carnet::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{carnet, copy, ends, told};
+use crate::observe::written;
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy")
@@ -39,6 +42,31 @@ fn every_policy_of_the_shipped_bundle_fires_in_its_tests() {
     assert!(policies.len() >= 25 && policies.iter().all(|p| p["fired"].as_u64() > Some(0)), "{policies:?}");
     let checked = json(&["policy", "check", text(&shipped())], 0);
     assert_eq!(checked["never_fired"], serde_json::json!([]));
+}
+
+#[test]
+fn a_bundle_that_only_observes_says_so_and_its_tests_tell_what_policy_answers() {
+    let (_folder, path) = bundle();
+    let in_days = |days: u64| written(Clock::system().now().after(Duration::from_secs(days * 24 * 3600)));
+    let observe = path.join("observe.toml");
+    std::fs::write(&observe, format!("until = {}\n", in_days(29))).unwrap();
+    assert_eq!(json(&["policy", "test", text(&path)], 0)["failed"], 0, "denied is denied");
+    let output = ends(&["policy", "check", text(&path)], 0);
+    let loud = String::from_utf8(output.stderr).unwrap();
+    assert!(loud.contains("OBSERVES ONLY") && loud.contains("service_account, ai_agent, orchestrator"), "{loud}");
+    let checked = json(&["policy", "check", text(&path)], 0);
+    assert_eq!(checked["observing"]["over"], false);
+    std::fs::write(&observe, "until = 2020-01-01T00:00:00Z\nclasses = [\"ai_agent\"]\n").unwrap();
+    assert!(told(&ends(&["policy", "check", text(&path)], 0)).contains("OBSERVING IS OVER"));
+    std::fs::write(&observe, format!("until = {}\n", in_days(31))).unwrap();
+    assert!(told(&ends(&["policy", "check", text(&path)], 5)).contains("more than 30 days away"));
+    std::fs::write(&observe, "classes = [\"ai_agent\"]\n").unwrap();
+    assert!(told(&ends(&["policy", "check", text(&path)], 5)).contains("`until` is missing"));
+    assert_eq!(
+        json(&["policy", "check", text(&shipped())], 0)["observing"],
+        Value::Null,
+        "what is shipped is enforced"
+    );
 }
 
 #[test]

@@ -170,5 +170,6 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::DriftReferenceSet(_) => "drift_reference_set",
         Payload::DriftDetected(_) => "drift_detected",
         Payload::DriftEnded(_) => "drift_ended",
+        Payload::ObservingEnded(_) => "observing_ended",
     }
 }

@@ -1,7 +1,7 @@
 //! A snapshot and what was recorded after it amount to what the whole log does: for every part of the state, wherever it is cut.
 
 use super::*;
-use crate::broker::state::Finders;
+use crate::broker::state::{ActivePolicy, Finders};
 use crate::broker::words::CallWords;
 use crate::model::ceiling::Ceiling;
 use crate::model::json::Json;
@@ -63,6 +63,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
                 p.activated,
                 p.activated_by,
                 p.position,
+                p.observed,
             )
         })
     };
@@ -227,6 +228,18 @@ fn drift(world: &mut World) {
     world.event(3, Payload::DecisionLabelled(pb::DecisionLabelled::default()));
 }
 
+/// A grant that was kept because policy only observed, and that it no longer does.
+fn observed(world: &mut World) {
+    let kept = pb::GrantReconsidered {
+        grant_id: grant(1).to_string(),
+        effect: Effect::Kept.into(),
+        decision: Some(pb::Decision { instead: v1::Outcome::Granted.into(), ..decision(v1::Outcome::Review) }),
+        ..Default::default()
+    };
+    world.event(10, Payload::GrantReconsidered(kept));
+    world.event(10, Payload::ObservingEnded(pb::ObservingEnded { policy_revision: 1, ..Default::default() }));
+}
+
 fn amend(world: &mut World, at_s: u64, of: TaskId) {
     let ceiling = Ceiling { ttl_max: Some(crate::model::time::Ttl::from_secs(60).unwrap()), ..Ceiling::default() };
     let context = Context { kind: "amend", id: "amend-1" };
@@ -327,6 +340,7 @@ fn eventful() -> World {
     world.grant(task(1), grant(1), 7, Some(1));
     world.event(10, Payload::TaskResumed(pb::TaskResumed { task_id: task(3).to_string() }));
     world.reconsider(grant(2), Effect::Suspended);
+    observed(&mut world);
     amend(&mut world, 11, task(2));
     let withdrawn = |name: &str| pb::TrustWithdrawn {
         trust_domain: name.into(),
