@@ -1,6 +1,7 @@
 //! What the broker answers, before an edge encodes it.
 
 use crate::broker::ask::Target;
+use crate::broker::proposals::Before;
 use crate::mint::token::Token;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
@@ -10,6 +11,7 @@ use crate::model::id::{ApprovalId, Audience, DecisionId, GlassId, GrantId, Jti, 
 use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
+use crate::model::signer::Signer;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
@@ -202,6 +204,14 @@ pub struct Activated {
     pub grants_revoked: u32,
     /// Families whose live grants could not be decided again yet.
     pub families_owed: u32,
+    /// Who answers for the bundle, as its manifest says.
+    pub owner: String,
+    /// Whose signatures held.
+    pub signed_by: Vec<Signer>,
+    /// The person who had proposed it; empty unless two were needed.
+    pub proposed_by: String,
+    /// When the same files had been in force before others were.
+    pub returns_to: Option<Before>,
 }
 
 /// A block that stands.

@@ -13,7 +13,7 @@ use crate::broker::gather::is_tainted_since;
 use crate::broker::hashes::Hashes;
 use crate::broker::record::parse_target;
 use crate::broker::retain::Trigger;
-use crate::broker::state::{ActivePolicy, Answer, Block, Grant, State, Tally, Task};
+use crate::broker::state::{Answer, Block, Grant, State, Tally, Task};
 use crate::broker::words::{self, AmendWords, Context, WordsError};
 use crate::intent::echo::Sent;
 use crate::journal::guards::touches;
@@ -32,6 +32,7 @@ use crate::seal::sealer::Sealer;
 mod approvals;
 mod drift;
 mod glasses;
+mod policy;
 mod reports;
 mod trust;
 
@@ -136,6 +137,8 @@ impl Step<'_> {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())
             }
+            Some(Payload::PolicyProposed(e)) => self.policy_proposed(e, actor),
+            Some(Payload::PolicyProposalWithdrawn(e)) => self.policy_proposal_withdrawn(e),
             Some(Payload::DriftReferenceSet(e)) => self.drift_reference_set(e, actor),
             Some(Payload::DriftDetected(e)) => self.drift_crossed(&e.class, &e.what, true),
             Some(Payload::DriftEnded(e)) => self.drift_crossed(&e.class, &e.what, false),
@@ -377,24 +380,6 @@ impl Step<'_> {
             self.state.blocks.insert(target, block);
         }
         Ok(())
-    }
-
-    fn policy_activated(&mut self, e: &pb::PolicyActivated, by: String) {
-        self.drift_begins_again(&e.digest);
-        let bundle = self.means.bundles.bundle(&e.digest, &e.files);
-        self.state.policy = Some(ActivePolicy {
-            bundle,
-            files: e.files.clone().into(),
-            digest: e.digest.clone(),
-            revision: e.revision,
-            activated: self.time,
-            activated_by: by,
-            position: self.position,
-        });
-        for root in self.state.families.keys().copied().collect::<Vec<_>>() {
-            self.teach(root);
-            self.owe(root, Trigger::PolicyActivated, None);
-        }
     }
 
     fn open<W: serde::de::DeserializeOwned>(

@@ -110,6 +110,8 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::DriftReferenceSet(_)) => "drift_reference_set",
         Some(Payload::DriftDetected(_)) => "drift_detected",
         Some(Payload::DriftEnded(_)) => "drift_ended",
+        Some(Payload::PolicyProposed(_)) => "policy_proposed",
+        Some(Payload::PolicyProposalWithdrawn(_)) => "policy_proposal_withdrawn",
         None => "",
     }
 }
@@ -233,7 +235,9 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             | Payload::TrustRestored(_)
             | Payload::DriftReferenceSet(_)
             | Payload::DriftDetected(_)
-            | Payload::DriftEnded(_),
+            | Payload::DriftEnded(_)
+            | Payload::PolicyProposed(_)
+            | Payload::PolicyProposalWithdrawn(_),
         )
         | None => {}
     }

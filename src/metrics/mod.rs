@@ -49,6 +49,7 @@ pub struct Metrics {
     issuer_reachable: IntGaugeVec,
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
+    policy_proposals: IntGauge,
     drift_psi: GaugeVec,
     connections: IntCounterVec,
     webhook_deliveries: IntCounterVec,
@@ -108,6 +109,8 @@ pub struct Reading {
     pub issuers: Vec<(String, bool, u64)>,
     /// Revision of the active policy bundle.
     pub policy_revision: Option<u64>,
+    /// Activations of policy that wait for a second person.
+    pub policy_proposals: Option<u64>,
     /// Each receiver of webhooks, by its name as the operator configured it: how many events wait to be told, and whether it wants no
     /// more.
     pub webhooks: Vec<(String, u64, bool)>,
@@ -224,6 +227,11 @@ impl Metrics {
                 registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_keys", help), &["issuer"])?)?
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
+            policy_proposals: gauge(
+                r,
+                "carnet_policy_proposals",
+                "Activations of policy that wait for a second person.",
+            )?,
             drift_psi: {
                 let help =
                     "Population stability index of decisions against their reference; absent while there are too few.";
@@ -376,6 +384,7 @@ impl Metrics {
             set(&self.issuer_keys.with_label_values(&[name.as_str()]), Some(*keys));
         }
         set(&self.policy_revision, reading.policy_revision);
+        set(&self.policy_proposals, reading.policy_proposals);
         for (name, backlog, switched_off) in &reading.webhooks {
             set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
             set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));

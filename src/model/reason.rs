@@ -188,6 +188,8 @@ reasons! {
     AuthenticationStale = 711, "AUTHENTICATION_STALE", "This needs a fresh login.", "The person had authenticated too long ago for this, or the issuer did not say when.";
     /// The person lacks the right.
     RightMissing = 712, "RIGHT_MISSING", "This person may not do this.", "The configuration does not give the person the right to do this.";
+    /// It takes two persons.
+    TwoPersonsNeeded = 713, "TWO_PERSONS_NEEDED", "Two people must do this, at the people's door.", "The configuration asks for two persons to activate policy, and the operator's socket is none.";
 
     // --- requests: 800..
     /// A field is malformed.

@@ -9,9 +9,11 @@ pub mod decide;
 pub mod error;
 pub mod explain;
 pub mod format;
+pub mod manifest;
 mod nesting;
 pub mod permit;
 pub mod rules;
+pub mod signers;
 pub mod without;
 
 mod combine;

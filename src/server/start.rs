@@ -311,6 +311,7 @@ fn look(
             workload_api_failures: Some(status.failures),
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
+            policy_proposals: Some(figures.policy_proposals),
             webhooks: broker.webhook_figures(),
             drift: broker.drift_indices(),
             scorers: broker.scorer_pauses(),

@@ -147,7 +147,17 @@ fn each_event_touches_what_decisions_rely_on() {
         ("a signal", Payload::SignalReported(signal), vec![report(), usage()]),
         ("a report", Payload::ToolCallReported(call), vec![report(), usage()]),
         ("the end of a reconsideration", Payload::FamilyReconsidered(FamilyReconsidered::default()), vec![]),
-        ("a policy", Payload::PolicyActivated(PolicyActivated::default()), vec![GuardKey::policy()]),
+        (
+            "a policy",
+            Payload::PolicyActivated(PolicyActivated::default()),
+            vec![GuardKey::policy(), GuardKey::policy_proposals()],
+        ),
+        ("a proposed policy", Payload::PolicyProposed(PolicyProposed::default()), vec![GuardKey::policy_proposals()]),
+        (
+            "a proposal that was taken back",
+            Payload::PolicyProposalWithdrawn(PolicyProposalWithdrawn::default()),
+            vec![GuardKey::policy_proposals()],
+        ),
         ("trust withdrawn", Payload::TrustWithdrawn(TrustWithdrawn::default()), vec![GuardKey::everything()]),
         ("trust restored", Payload::TrustRestored(TrustRestored::default()), vec![GuardKey::everything()]),
         ("a glass", opened_glass(GLASS_ID), vec![usage(), glass()]),

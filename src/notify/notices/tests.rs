@@ -89,7 +89,13 @@ fn only_what_people_wait_for_is_told() {
         Payload::GrantReconsidered(reconsidered)
     };
     let granted = pb::CredentialDecided { asked_people: None, ..asked() };
-    let bundle = pb::PolicyActivated { digest: "d".to_owned(), revision: 3, files: vec![pb::BundleFile::default()] };
+    let bundle = pb::PolicyActivated {
+        digest: "d".to_owned(),
+        revision: 3,
+        files: vec![pb::BundleFile::default()],
+        ..pb::PolicyActivated::default()
+    };
+    let proposed = pb::PolicyProposed { proposal_id: "p".to_owned(), ..pb::PolicyProposed::default() };
     let ended = pb::TaskEnded { sealed: Bytes::from_static(b"secret"), ..pb::TaskEnded::default() };
     let revoked = |kind: &str| {
         let target = if kind == "task" { "the-task" } else { "secret" };
@@ -114,6 +120,8 @@ fn only_what_people_wait_for_is_told() {
         ("revoked", reconsidered(Effect::Revoked), Some(NoticeType::GrantRevoked)),
         ("kept", reconsidered(Effect::Kept), None),
         ("activated", Payload::PolicyActivated(bundle), Some(NoticeType::PolicyActivated)),
+        ("proposed", Payload::PolicyProposed(proposed), Some(NoticeType::PolicyProposed)),
+        ("taken back", Payload::PolicyProposalWithdrawn(pb::PolicyProposalWithdrawn::default()), None),
         ("ended", Payload::TaskEnded(ended), Some(NoticeType::TaskEnded)),
         ("revoked task", revoked("task"), Some(NoticeType::AccessRevoked)),
         ("revoked person", revoked("initiator"), Some(NoticeType::AccessRevoked)),

@@ -170,5 +170,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::DriftReferenceSet(_) => "drift_reference_set",
         Payload::DriftDetected(_) => "drift_detected",
         Payload::DriftEnded(_) => "drift_ended",
+        Payload::PolicyProposed(_) => "policy_proposed",
+        Payload::PolicyProposalWithdrawn(_) => "policy_proposal_withdrawn",
     }
 }
