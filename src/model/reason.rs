@@ -207,7 +207,7 @@ reasons! {
     /// A defect of Carnet.
     Internal = 806, "INTERNAL", "An internal error occurred.", "An internal error occurred; the log has its cause.";
     /// The candidate bundle is refused.
-    PolicyRejected = 807, "POLICY_REJECTED", "The policy bundle is refused.", "The policy bundle does not load, fails its tests, or would go back.";
+    PolicyRejected = 807, "POLICY_REJECTED", "The policy bundle is refused.", "The policy bundle does not load, fails its tests, is not signed as it must be, or would go back.";
 }
 
 /// A name that is no reason code.

@@ -178,3 +178,32 @@ fn an_id_is_that_of_one_event_and_one_receiver() {
     ];
     assert!(!others.contains(&id));
 }
+
+#[test]
+fn of_policy_it_is_told_who_answers_for_it_and_that_it_goes_back() {
+    let returns_to = Some(pb::PolicyReturn { revision: 2, position: 20 });
+    let activated = pb::PolicyActivated {
+        digest: "d".to_owned(),
+        revision: 9,
+        owner: "group:security".to_owned(),
+        returns_to,
+        manifest: Bytes::from_static(b"secret"),
+        ..pb::PolicyActivated::default()
+    };
+    let data = json!({
+        "position": 7, "policy_digest": "d", "policy_revision": 9, "owner": "group:security", "returns_to": 2
+    });
+    assert_eq!(told(Payload::PolicyActivated(activated), None)["data"], data);
+    let proposed = pb::PolicyProposed {
+        proposal_id: "proposal_1".to_owned(),
+        digest: "d".to_owned(),
+        revision: 9,
+        until_ms: 0,
+        ..pb::PolicyProposed::default()
+    };
+    let data = json!({
+        "position": 7, "proposal_id": "proposal_1", "policy_digest": "d", "policy_revision": 9,
+        "until": "1970-01-01T00:00:00Z"
+    });
+    assert_eq!(told(Payload::PolicyProposed(proposed), None)["data"], data);
+}

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::mint::author::AuthorKey;
-use crate::policy::manifest::Statement;
 use crate::token::header::SigningAlgorithm;
 
 const ALL: [SigningAlgorithm; 2] = [SigningAlgorithm::Ed25519, SigningAlgorithm::Es256];
@@ -22,7 +21,8 @@ fn public(name: &str, key: &AuthorKey) -> SignerKey {
 }
 
 fn bundle(extra: &[(&str, &str)]) -> BundleFiles {
-    let all = [("a.cedar", "permit;"), ("risk.toml", "x = 1")].iter().chain(extra);
+    let least = [("a.cedar", "permit;"), ("risk.toml", "x = 1")];
+    let all = least.iter().chain(extra);
     BundleFiles::new(all.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))).unwrap()
 }
 
@@ -58,7 +58,7 @@ fn what_was_signed_is_known_by_whom_with_either_algorithm() {
     for algorithm in ALL {
         let (ada, files) = (key(algorithm), bundle(&[]));
         let endorsed = endorsement(&signed(&files, &[&ada]), Some(&signers(&[("ada", &ada)], 1))).unwrap();
-        assert_eq!((names(&endorsed), endorsed.statement), (vec!["ada"], Some(statement(&files))));
+        assert_eq!((names(&endorsed), endorsed.statement.as_ref()), (vec!["ada"], Some(&statement(&files))));
         assert_eq!(endorsed.signed_by[0].key_id, ada.id());
     }
 }

@@ -117,7 +117,7 @@ async fn a_proposal_lapses() {
     let files = noted("next");
     proposed(&ann, &files, 2).await;
     world.broker.advance(STANDS);
-    assert_eq!(listed(&ann).await, []);
+    assert!(listed(&ann).await.is_empty());
     let anew = proposed(&paul, &files, 2).await;
     assert_eq!(anew.proposed_by, "paul@example.org");
     in_force(&ann, &files, 2).await;
@@ -132,7 +132,7 @@ async fn another_activation_makes_void_what_was_proposed_before() {
     proposed(&ann, &files, 2).await;
     proposed(&ann, &other, 2).await;
     in_force(&paul, &other, 2).await;
-    assert_eq!(listed(&ann).await, []);
+    assert!(listed(&ann).await.is_empty());
     rejected(paul.activate_policy(activation(&files, 2)).await.unwrap_err());
     // It was proposed with another bundle in mind.
     assert_eq!(proposed(&paul, &files, 9).await.proposed_by, "paul@example.org");
@@ -157,7 +157,7 @@ async fn two_that_are_confirmed_at_once_do_not_both_come_into_force() {
 async fn two_who_propose_the_same_at_once_put_it_in_force_once() {
     let world = two().await;
     let (ann, paul) = (person(&world, ANN).await, person(&world, PAUL).await);
-    for revision in 2..8 {
+    for revision in 2_u64..8 {
         let files = noted(&revision.to_string());
         let (one, two) = (activation(&files, revision), activation(&files, revision));
         let (one, two) = tokio::join!(ann.activate_policy(one), paul.activate_policy(two));
@@ -175,13 +175,12 @@ async fn a_proposal_is_taken_back_by_whoever_may_activate() {
     let files = noted("next");
     let withdrawing =
         |proposal: &v1::PolicyProposal| v1::WithdrawPolicyProposalRequest { proposal_id: proposal.proposal_id.clone() };
-    let held = |caller: &Caller| caller.clone();
     let operator = world.broker.operator().await;
-    for caller in [&held(&paul), &operator, &held(&ann)] {
+    for caller in [&paul, &operator, &ann] {
         let proposal = proposed(&ann, &files, 2).await;
         assert_eq!(bob.withdraw_policy_proposal(withdrawing(&proposal)).await.unwrap_err().reason, "RIGHT_MISSING");
         caller.withdraw_policy_proposal(withdrawing(&proposal)).await.unwrap();
-        assert_eq!(listed(&ann).await, []);
+        assert!(listed(&ann).await.is_empty());
         let again = caller.withdraw_policy_proposal(withdrawing(&proposal)).await.unwrap_err();
         assert_eq!(again.code, Code::NotFound);
     }

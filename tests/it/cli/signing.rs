@@ -133,7 +133,8 @@ fn check_tells_whether_a_bundle_is_signed_and_by_whom() {
     assert_eq!(signed["signatures"], json!([of(&ada["key"], true), of(&bob["key"], true)]));
     assert_eq!(desk.check(&["bob"], 0).0["signatures"], json!([of(&ada["key"], false), of(&bob["key"], true)]));
     desk.note("more");
-    for names in [&[][..], &["ada"]] {
+    let none: &[&str] = &[];
+    for names in [none, &["ada"]] {
         assert!(desk.check(names, 5).1.contains("some were changed, added or taken away since it was signed"));
     }
     let output = ends(&["policy", "sign", &bundle, "--key", &key, "--revision", "8", "--owner", "group:security"], 0);
