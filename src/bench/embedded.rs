@@ -15,6 +15,7 @@ use super::site::{Member, Site, agents_used, member, needs_resource_server};
 use crate::broker::approvals::ApprovalSettings;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
+use crate::broker::proposals::ActivationSettings;
 use crate::broker::{Broker, open};
 use crate::clock::Clock;
 use crate::dev::ca::DevCa;
@@ -116,6 +117,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
             heartbeat: Duration::from_secs(1),
             approvals: ApprovalSettings::default(),
             glass: GlassSettings::default(),
+            activation: ActivationSettings::default(),
         },
         clock,
         entropy,

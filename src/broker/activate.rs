@@ -1,28 +1,31 @@
-//! Policy bundles: the one in force, what a candidate would be, and its activation.
+//! Policy bundles: the one in force, what a candidate would be, and what is done once another is in force. How it comes to be is
+//! in `put_in_force`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::broker::Broker;
 use crate::broker::answer::Activated;
-use crate::broker::caller::{Caller, broker_actor};
+use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
-use crate::broker::gather::no_context;
 use crate::broker::observing::Observing;
-use crate::broker::record::{SYSTEM_STREAM, event};
+use crate::broker::proposals::{Before, Persons, Proposal};
+use crate::broker::put_in_force::{By, Settled, Wanted, rejected, returns_to};
 use crate::broker::state::Tally;
-use crate::broker::{Broker, ordinary};
-use crate::journal::guards::Expect;
-use crate::journal::guards::GuardKey;
-use crate::model::id::TaskId;
+use crate::model::id::{PolicyProposalId, TaskId};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
+use crate::model::signer::Signer;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::BundleFile;
-use crate::pb::journal::event::Payload;
 use crate::policy::bundle::{BundleFiles, OBSERVE, PolicyBundle};
 use crate::policy::error::BundleError;
+use crate::policy::manifest::MANIFEST;
+use crate::policy::signers::endorsement;
+
+pub(in crate::broker) const ACTIVATE: &str = "ActivatePolicy";
 
 /// The bundle in force.
 #[derive(Debug, Clone)]
@@ -35,12 +38,22 @@ pub struct PolicyView {
     pub activated: Timestamp,
     /// Who activated it.
     pub activated_by: String,
-    /// Its files.
+    /// The person who proposed it; empty unless two were needed.
+    pub proposed_by: String,
+    /// Who answers for it, as its manifest says.
+    pub owner: String,
+    /// Whose signatures held when it was activated.
+    pub signed_by: Vec<Signer>,
+    /// When the same files had been in force before others were.
+    pub returns_to: Option<Before>,
+    /// For whom it only observes, or did; `None` when it says so of nobody.
+    pub observing: Option<Observing>,
+    /// Its manifest, if it has one.
+    pub manifest: Option<BundleFile>,
+    /// Its other files.
     pub files: Arc<[BundleFile]>,
     /// The bundle itself; `None` when it no longer loads.
     pub bundle: Option<Arc<PolicyBundle>>,
-    /// For whom it only observes, or did; `None` when it says so of nobody.
-    pub observing: Option<Observing>,
 }
 
 /// What a candidate would be.
@@ -56,6 +69,14 @@ pub struct CheckedPolicy {
     pub failed: u32,
     /// The policies that no test makes fire.
     pub never_fired: Vec<String>,
+    /// The revision that its manifest names; 0 when it has none.
+    pub revision: u64,
+    /// Who answers for it, as its manifest says.
+    pub owner: String,
+    /// Whose signatures hold.
+    pub signed_by: Vec<Signer>,
+    /// When it was in force, if others are now.
+    pub returns_to: Option<Before>,
     /// For whom it would only observe; `None` when it says so of nobody.
     pub observing: Option<Observing>,
 }
@@ -66,6 +87,28 @@ pub(in crate::broker) struct Swept {
     tally: Tally,
     /// Families that could not be decided again yet.
     owed: u32,
+}
+
+/// What somebody would activate.
+#[derive(Debug, Clone)]
+pub struct ActivatePolicy {
+    /// The files, the manifest among them.
+    pub files: Vec<(String, Bytes)>,
+    /// The revision that it is to have.
+    pub revision: u64,
+    /// The digest that was looked at.
+    pub digest: String,
+    /// True to go back to what was in force before.
+    pub going_back: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum Activation {
+    /// It is in force.
+    InForce(Activated),
+    /// Another person must activate the same.
+    Proposed(PolicyProposalId, Proposal),
 }
 
 impl Broker {
@@ -82,112 +125,86 @@ impl Broker {
             revision: policy.revision,
             activated: policy.activated,
             activated_by: policy.activated_by.clone(),
+            proposed_by: policy.origin.proposed_by.clone(),
+            owner: policy.origin.owner.clone(),
+            signed_by: policy.origin.signed_by.clone(),
+            returns_to: policy.origin.returns_to,
+            manifest: (!policy.origin.manifest.is_empty())
+                .then(|| BundleFile { path: MANIFEST.to_owned(), content: policy.origin.manifest.clone().into() }),
+            observing: policy.observing(self.now(&state)),
             files: policy.files.clone(),
             bundle: policy.bundle.clone(),
-            observing: policy.observing(self.now(&state)),
         })
     }
 
-    /// Loads and tests a candidate. It blocks for as long as that takes.
+    /// Loads and tests a candidate, and looks at who signed it. It blocks for as long as that takes.
     #[must_use]
     pub fn check_policy(&self, files: Vec<(String, Bytes)>) -> CheckedPolicy {
-        match bundle_files(files).and_then(PolicyBundle::load) {
+        let files = match bundle_files(files) {
+            Ok(files) => files,
+            Err(error) => return refused(&error),
+        };
+        let endorsed = endorsement(&files, self.0.settings.activation.signers.as_deref());
+        let mut found = match PolicyBundle::load(files) {
             Ok(bundle) => checked(&bundle, self.now(&self.0.known.look())),
-            Err(error) => CheckedPolicy {
-                problems: error.problems().into_iter().map(|p| (p.path, p.message)).collect(),
-                ..CheckedPolicy::default()
-            },
+            Err(error) => refused(&error),
+        };
+        match endorsed {
+            Ok(endorsed) => {
+                found.signed_by = endorsed.signed_by;
+                if let Some(statement) = endorsed.statement {
+                    (found.revision, found.owner) = (statement.revision, statement.owner.to_string());
+                }
+            }
+            Err(error) => found.problems.push((MANIFEST.to_owned(), error.to_string())),
         }
+        found.returns_to = returns_to(&self.0.known.look(), &found.digest);
+        found
     }
 
-    /// Makes a candidate the bundle in force and decides every live grant again under it.
+    /// Makes a candidate the bundle in force and decides every live grant again under it; or, where two persons are needed and this
+    /// is the first, proposes it.
     ///
     /// # Errors
-    /// `PolicyRejected` when it does not load, fails its tests, is not the one that was checked, or would go back;
-    /// `NotPermitted` or `Unauthenticated` for a person who lacks the right, or authenticated too long ago.
-    pub async fn activate_policy(
-        &self,
-        caller: &Caller,
-        files: Vec<(String, Bytes)>,
-        revision: u64,
-        digest: String,
-    ) -> Result<Activated, BrokerError> {
+    /// `PolicyRejected` when it does not load, fails its tests, is not the one that was checked, is not signed as it must be, or
+    /// would go back, in its revision or without a word in its content; `NotPermitted` or `Unauthenticated` for a person who lacks
+    /// the right, or authenticated too long ago, and for the operator where persons are needed.
+    pub async fn activate_policy(&self, caller: &Caller, ask: ActivatePolicy) -> Result<Activation, BrokerError> {
         let _place = self.enter_apart(caller)?;
-        self.may_change(&self.0.known.look(), caller, ("ActivatePolicy", Right::ActivatePolicy))?;
-        let files = bundle_files(files).map_err(|error| BrokerError::Invalid {
-            code: ReasonCode::PolicyRejected,
-            field: "bundle",
-            problem: error.to_string(),
-        })?;
-        let (this, actor) = (self.clone(), caller.actor());
+        self.may_change(&self.0.known.look(), caller, (ACTIVATE, Right::ActivatePolicy))?;
+        if self.0.settings.activation.persons == Persons::Two && !matches!(caller, Caller::Person(_)) {
+            tracing::warn!(by = %caller.id(), "policy was not activated: it takes two persons");
+            return Err(BrokerError::NotPermitted { code: ReasonCode::TwoPersonsNeeded });
+        }
+        let files = bundle_files(ask.files).map_err(|error| rejected("bundle", error.to_string()))?;
+        let wanted = Wanted { revision: ask.revision, digest: Some(ask.digest), going_back: ask.going_back };
+        let (this, caller) = (self.clone(), caller.clone());
         // Goes on when the caller goes away.
         let activation = tokio::spawn(async move {
-            let (digest, position) = this.put_in_force(actor.clone(), files, revision, Some(digest)).await?;
-            let swept = this.reconsider_all(&actor, position).await;
-            Ok(Activated {
-                digest,
-                revision,
-                position,
-                grants_suspended: swept.tally.suspended,
-                grants_revoked: swept.tally.revoked,
-                families_owed: swept.owed,
-                observing: this.observing_now(),
-            })
+            let actor = caller.actor();
+            match this.put_in_force(By::Caller(caller), files, wanted).await? {
+                Settled::Proposed(id, proposal) => Ok(Activation::Proposed(id, proposal)),
+                Settled::InForce(mut activated) => {
+                    let swept = this.reconsider_all(&actor, activated.position).await;
+                    activated.grants_suspended = swept.tally.suspended;
+                    activated.grants_revoked = swept.tally.revoked;
+                    activated.families_owed = swept.owed;
+                    Ok(Activation::InForce(activated))
+                }
+            }
         });
         activation.await.map_err(BrokerError::internal)?
     }
 
-    /// Activates what the configuration names, on the broker's own behalf. Live grants are decided again while it runs.
+    /// Activates what the configuration names, on the broker's own behalf: with the revision that its manifest names, or this one.
+    /// Live grants are decided again while it runs.
     pub(in crate::broker) async fn activate_configured(
         &self,
         files: BundleFiles,
         revision: u64,
     ) -> Result<(), BrokerError> {
-        self.put_in_force(broker_actor(), files, revision, None).await.map(drop)
-    }
-
-    /// Loads, tests and activates; its digest, and the position from which on it is in force.
-    async fn put_in_force(
-        &self,
-        actor: pb::Actor,
-        files: BundleFiles,
-        revision: u64,
-        digest: Option<String>,
-    ) -> Result<(String, u64), BrokerError> {
-        let now = self.now(&self.0.known.look());
-        let loaded = tokio::task::spawn_blocking(move || {
-            let bundle = PolicyBundle::load(files).map_err(|e| e.to_string())?;
-            let checked = checked(&bundle, now);
-            match checked.problems.first() {
-                None => Ok(Arc::new(bundle)),
-                Some((path, problem)) => Err(format!("{path}: {problem}")),
-            }
-        });
-        let bundle = loaded.await.map_err(BrokerError::internal)?.map_err(|problem| rejected("bundle", problem))?;
-        let found = bundle.digest().to_string();
-        if digest.is_some_and(|expected| expected != found) {
-            return Err(rejected("digest", "is not the digest of the bundle"));
-        }
-        self.0.bundles.keep(bundle.clone());
-        let files: Vec<BundleFile> = bundle
-            .files()
-            .iter()
-            .map(|(path, content)| BundleFile { path: path.to_owned(), content: content.to_vec().into() })
-            .collect();
-        let payload = pb::PolicyActivated { digest: found.clone(), revision, files };
-        let event = event(SYSTEM_STREAM.to_owned(), actor, &no_context(), Payload::PolicyActivated(payload));
-        let committed = self
-            .settle(|| {
-                let state = self.0.known.look();
-                if state.policy.as_ref().is_some_and(|p| revision <= p.revision) {
-                    return Err(rejected("revision", "is not above the one in force"));
-                }
-                let key = GuardKey::policy();
-                Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
-            })
-            .await?;
-        self.warn_of_observing();
-        Ok((found, committed.last()))
+        let wanted = Wanted { revision, digest: None, going_back: true };
+        self.put_in_force(By::Configuration, files, wanted).await.map(drop)
     }
 
     /// Decides every live grant again, one family at a time. What cannot be done now stays owed, and is resumed: the bundle is
@@ -212,7 +229,7 @@ impl Broker {
     }
 }
 
-fn checked(bundle: &PolicyBundle, now: Timestamp) -> CheckedPolicy {
+pub(in crate::broker) fn checked(bundle: &PolicyBundle, now: Timestamp) -> CheckedPolicy {
     let report = bundle.run_tests();
     let observe = bundle.observe();
     let too_long = observe.and_then(|observe| observe.problem(now)).map(|problem| (OBSERVE.to_owned(), problem));
@@ -223,16 +240,18 @@ fn checked(bundle: &PolicyBundle, now: Timestamp) -> CheckedPolicy {
         failed: u32::try_from(report.failures().len()).unwrap_or(u32::MAX),
         never_fired: report.never_fired().iter().map(ToString::to_string).collect(),
         observing: observe.map(|observe| Observing::from_now(observe, now)),
+        ..CheckedPolicy::default()
     }
+}
+
+fn refused(error: &BundleError) -> CheckedPolicy {
+    let problems = error.problems().into_iter().map(|p| (p.path, p.message)).collect();
+    CheckedPolicy { problems, ..CheckedPolicy::default() }
 }
 
 fn failure(case: &crate::policy::cases::CaseResult) -> (String, String) {
     let what = case.failure.as_deref().unwrap_or_default();
     (case.path.clone(), format!("test `{}`: {what}", case.name))
-}
-
-fn rejected(field: &'static str, problem: impl Into<String>) -> BrokerError {
-    BrokerError::Invalid { code: ReasonCode::PolicyRejected, field, problem: problem.into() }
 }
 
 /// Files as they were sent, as a bundle.

@@ -2,6 +2,7 @@
 
 use crate::broker::ask::Target;
 use crate::broker::observing::Observing;
+use crate::broker::proposals::Before;
 use crate::mint::token::Token;
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
@@ -11,6 +12,7 @@ use crate::model::id::{ApprovalId, Audience, DecisionId, GlassId, GrantId, Jti, 
 use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Band;
+use crate::model::signer::Signer;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
@@ -209,6 +211,14 @@ pub struct Activated {
     pub families_owed: u32,
     /// For whom the bundle only observes; `None` when it is enforced.
     pub observing: Option<Observing>,
+    /// Who answers for the bundle, as its manifest says.
+    pub owner: String,
+    /// Whose signatures held.
+    pub signed_by: Vec<Signer>,
+    /// The person who had proposed it; empty unless two were needed.
+    pub proposed_by: String,
+    /// When the same files had been in force before others were.
+    pub returns_to: Option<Before>,
 }
 
 /// A block that stands.

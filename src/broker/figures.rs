@@ -36,6 +36,8 @@ pub struct Figures {
     pub bytes: u64,
     /// Revision of the policy bundle in force; 0 when there is none.
     pub policy_revision: u64,
+    /// Activations of policy that wait for a second person.
+    pub policy_proposals: u64,
 }
 
 impl Broker {
@@ -67,6 +69,7 @@ impl Broker {
             waiting: self.0.journal.waiting() as u64,
             bytes: self.0.journal.bytes(),
             policy_revision: state.policy.as_ref().map(|p| p.revision).unwrap_or_default(),
+            policy_proposals: state.proposals.open(now).count() as u64,
             ..Figures::default()
         };
         (figures.glasses_open, figures.glass_reviews_open, figures.glass_reviews_overdue) = state.glasses.counts(now);

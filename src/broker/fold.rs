@@ -137,6 +137,8 @@ impl Step<'_> {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())
             }
+            Some(Payload::PolicyProposed(e)) => self.policy_proposed(e, actor),
+            Some(Payload::PolicyProposalWithdrawn(e)) => self.policy_proposal_withdrawn(e),
             Some(Payload::DriftReferenceSet(e)) => self.drift_reference_set(e, actor),
             Some(Payload::DriftDetected(e)) => self.drift_crossed(&e.class, &e.what, true),
             Some(Payload::DriftEnded(e)) => self.drift_crossed(&e.class, &e.what, false),

@@ -65,6 +65,9 @@ pub mod open_calls;
 pub mod pause;
 pub mod pending;
 mod plan;
+pub mod proposals;
+mod propose;
+mod put_in_force;
 pub mod read;
 mod reason;
 pub mod record;
@@ -150,6 +153,8 @@ pub struct Settings {
     pub approvals: approvals::ApprovalSettings,
     /// How break-glass is opened.
     pub glass: glasses::GlassSettings,
+    /// What it takes to put a policy bundle in force.
+    pub activation: proposals::ActivationSettings,
 }
 
 /// A request that was let in and is about to append, for as long as its verb holds this. Those that are on their way share a

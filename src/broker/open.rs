@@ -12,6 +12,8 @@ use crate::broker::hours::Hours;
 use crate::broker::known::Known;
 use crate::broker::limit::Limiter;
 use crate::broker::open_calls::OpenCalls;
+use crate::broker::proposals::{ActivationSettings, Persons};
+use crate::broker::put_in_force::wire_signer;
 use crate::broker::record::{SYSTEM_STREAM, event};
 use crate::broker::refusals::Refusals;
 use crate::broker::repeat::Repeats;
@@ -158,13 +160,15 @@ impl Broker {
 
     async fn begin(&self, files: BundleFiles, activate: bool, found: &OpenReport) -> Result<(), OpenError> {
         let digest = files.digest().to_string();
+        let ActivationSettings { signers, persons, .. } = self.0.settings.activation.clone();
         let in_force = {
             let state = self.0.known.look();
             state.policy.as_ref().map(|p| (p.digest.clone(), p.revision))
         };
         let revision = match &in_force {
             None => Some(1),
-            Some((active, revision)) if activate && *active != digest => Some(revision + 1),
+            // Two persons are not got around by starting anew.
+            Some((active, revision)) if activate && *active != digest && persons == Persons::One => Some(revision + 1),
             Some((active, revision)) => {
                 if *active != digest {
                     tracing::warn!(
@@ -199,6 +203,9 @@ impl Broker {
             policy_revision,
             torn_bytes: found.torn_bytes,
             replayed: found.replayed,
+            activation_persons: persons.count(),
+            signatures_required: signers.as_ref().map_or(0, |s| u32::try_from(s.needed()).unwrap_or(u32::MAX)),
+            signing_keys: signers.iter().flat_map(|signers| signers.all()).map(wire_signer).collect(),
         };
         let started = event(SYSTEM_STREAM.to_owned(), broker_actor(), &no_context(), Payload::BrokerStarted(started));
         // From what is held back, if need be, for the same reason.

@@ -16,7 +16,8 @@ use crate::broker::evidence::Reports;
 use crate::broker::fold::Means;
 use crate::broker::glasses::{Glass, Glasses};
 use crate::broker::hashes::Hashes;
-use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, State, Task, Withdrawal};
+use crate::broker::proposals::{Before, PoliciesBefore, Proposals};
+use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, PolicyOrigin, State, Task, Withdrawal};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
@@ -52,6 +53,8 @@ struct Saved {
     withdrawn: BTreeMap<TrustDomain, Withdrawal>,
     approvals: SavedApprovals,
     glasses: Vec<(GlassId, Glass)>,
+    proposals: Proposals,
+    policies_before: Vec<(String, Before)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +104,7 @@ struct SavedPolicy {
     position: u64,
     observed: bool,
     files: Vec<(String, Vec<u8>)>,
+    origin: PolicyOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -168,6 +172,8 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         withdrawn: state.withdrawn.clone(),
         approvals: state.approvals.saved(),
         glasses: state.glasses.saved(),
+        proposals: state.proposals.clone(),
+        policies_before: state.policies_before.saved(),
     };
     postcard::to_stdvec(&saved).map_err(|e| SaveError(Box::new(e)))
 }
@@ -229,6 +235,8 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.withdrawn = saved.withdrawn;
     state.approvals = Approvals::from_saved(saved.approvals);
     state.glasses = Glasses::from_saved(saved.glasses);
+    state.proposals = saved.proposals;
+    state.policies_before = PoliciesBefore::from_saved(saved.policies_before);
     state.retired = saved.retired.into_iter().map(load_retired).collect();
     state.policy = saved.policy.map(|p| load_policy(p, means));
     state.changes.begin_at(saved.next);
@@ -290,6 +298,7 @@ fn save_policy(policy: &ActivePolicy) -> SavedPolicy {
         position: policy.position,
         observed: policy.observed,
         files: policy.files.iter().map(|f| (f.path.clone(), f.content.to_vec())).collect(),
+        origin: policy.origin.as_ref().clone(),
     }
 }
 
@@ -305,6 +314,7 @@ fn load_policy(policy: SavedPolicy, means: &Means) -> ActivePolicy {
         activated_by: policy.activated_by,
         position: policy.position,
         observed: policy.observed,
+        origin: Arc::new(policy.origin),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
 use crate::broker::glasses::Glasses;
 use crate::broker::hashes::Hashes;
+use crate::broker::proposals::{Before, PoliciesBefore, Proposals};
 use crate::broker::retain::Trigger;
 use crate::broker::words::TaskWords;
 use crate::intent::session::Session;
@@ -28,6 +29,7 @@ use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, Reques
 use crate::model::identity::Initiator;
 use crate::model::limits::{ANSWERS_PER_FAMILY_MAX, OPEN_GRANTS_PER_FAMILY_MAX};
 use crate::model::risk::Signal;
+use crate::model::signer::Signer;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
@@ -66,6 +68,10 @@ pub(in crate::broker) struct State {
     pub(in crate::broker) approvals: Approvals,
     /// What people opened by break-glass.
     pub(in crate::broker) glasses: Glasses,
+    /// Policy that waits for a second person.
+    pub(in crate::broker) proposals: Proposals,
+    /// Which policy bundles were in force, the one that is among them.
+    pub(in crate::broker) policies_before: PoliciesBefore,
     /// What is usual for each agent.
     pub(in crate::broker) behaviour: Behaviour,
     /// What is decided for each class of identities, against a reference.
@@ -230,6 +236,22 @@ pub(in crate::broker) struct ActivePolicy {
     pub(in crate::broker) position: u64,
     /// True once it is on record that the bundle no longer only observes; from the beginning, when that was over by then.
     pub(in crate::broker) observed: bool,
+    pub(in crate::broker) origin: Arc<PolicyOrigin>,
+}
+
+/// Who stands behind a bundle, and where it stood before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct PolicyOrigin {
+    /// Who answers for it, as its manifest says.
+    pub(in crate::broker) owner: String,
+    /// Whose signatures held.
+    pub(in crate::broker) signed_by: Vec<Signer>,
+    /// The manifest as it was sent; empty when there was none.
+    pub(in crate::broker) manifest: Vec<u8>,
+    /// When the same files had been in force before others were.
+    pub(in crate::broker) returns_to: Option<Before>,
+    /// The person who proposed it, where another one activated it.
+    pub(in crate::broker) proposed_by: String,
 }
 
 impl State {

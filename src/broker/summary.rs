@@ -1,5 +1,7 @@
 //! One event in one line, for lists and timelines. Holds no words of people or agents.
 
+use std::collections::BTreeSet;
+
 use crate::broker::record::outcome;
 use crate::journal::projection::Recorded;
 use crate::model::decision::Outcome;
@@ -143,8 +145,19 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             about(&mut out, &e.task_id, &format!("call of `{}`{failed}, as reported by its {}", e.tool, e.reporter));
         }
         Some(Payload::PolicyActivated(e)) => {
-            out.summary = format!("policy revision {} in force: {}", e.revision, e.digest)
+            let back = e.returns_to.as_ref().map(|was| format!(", GOING BACK to revision {}", was.revision));
+            let proposed =
+                if e.proposed_by.is_empty() { String::new() } else { format!(", proposed by {}", e.proposed_by) };
+            let (by, back) = (answers_for(&e.owner, &e.signed_by), back.unwrap_or_default());
+            out.summary = format!("policy revision {} in force{by}{proposed}{back}: {}", e.revision, e.digest);
         }
+        Some(Payload::PolicyProposed(e)) => {
+            let back = e.returns_to.as_ref().map(|was| format!(", GOING BACK to revision {}", was.revision));
+            let (by, back) = (answers_for(&e.owner, &e.signed_by), back.unwrap_or_default());
+            out.summary =
+                format!("policy revision {} proposed{by}{back}: {} ({})", e.revision, e.digest, e.proposal_id);
+        }
+        Some(Payload::PolicyProposalWithdrawn(e)) => out.summary = format!("{} taken back", e.proposal_id),
         Some(Payload::KeyRotated(e)) => out.summary = format!("token key {} follows {}", e.kid, e.previous_kid),
         Some(Payload::BrokerStarted(e)) => {
             out.summary = match e.torn_bytes {
@@ -180,6 +193,16 @@ const fn would_have(outcome: Option<Outcome>) -> &'static str {
         Some(Outcome::Narrowed) => "; would have been narrowed: observed only",
         Some(Outcome::Granted) | None => "; observed only",
     }
+}
+
+/// Who stands behind a bundle, as far as anybody does.
+fn answers_for(owner: &str, signed_by: &[pb::PolicySigner]) -> String {
+    let names: BTreeSet<&str> = signed_by.iter().map(|signer| signer.name.as_str()).collect();
+    let owner = if owner.is_empty() { String::new() } else { format!(", owned by {owner}") };
+    if names.is_empty() {
+        return owner;
+    }
+    format!("{owner}, signed by {}", names.into_iter().collect::<Vec<_>>().join(" and "))
 }
 
 fn thousandths(milli: u32) -> String {

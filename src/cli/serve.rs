@@ -29,6 +29,9 @@ pub(in crate::cli) async fn run(args: Args) -> Result<Exit, CliError> {
         let report = checked.inspect_journal().await.map_err(refused)?;
         let id = checked.trust().workload().spiffe_id().map(|id| format!(" as {id}")).unwrap_or_default();
         say(&format!("it would start{id}"));
+        if let Some(unsigned) = checked.unsigned() {
+            say(&format!("the bundle in `policy_dir` could not be activated as it is: {unsigned}"));
+        }
         if let Some(OpenReport { torn_bytes, snapshots_ignored, .. }) = report {
             if torn_bytes > 0 {
                 say(&format!("{torn_bytes} bytes of a group that was never finished would be cut off the journal"));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::config::people::People;
+use crate::config::policy::WrittenPolicy;
 use crate::config::quantity::{Size, Span};
 use crate::config::scorers::WrittenScorer;
 use crate::config::webhooks::Webhook;
@@ -45,6 +46,8 @@ pub(super) struct File {
     pub(super) webhooks: Vec<Webhook>,
     #[serde(default)]
     pub(super) scorers: Vec<WrittenScorer>,
+    #[serde(default)]
+    pub(super) policy: WrittenPolicy,
     #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]

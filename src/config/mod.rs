@@ -6,6 +6,7 @@ pub mod break_glass;
 mod file;
 mod issuer;
 pub mod people;
+pub mod policy;
 pub mod quantity;
 pub mod scorers;
 pub mod settings;

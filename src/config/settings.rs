@@ -12,6 +12,7 @@ use crate::config::break_glass::{BreakGlassSettings, break_glass};
 use crate::config::file::{Bearer, File, Format, Https, Journal, Limits, Log, Tokens, Workloads};
 use crate::config::issuer::issuer_url;
 use crate::config::people::{PeopleSettings, people};
+use crate::config::policy::{PolicySettings, policy};
 use crate::config::quantity::{Size, Span};
 use crate::config::scorers::{ScorerSettings, scorers};
 use crate::config::webhooks::{WebhookSettings, webhooks};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub approvals: ApprovalSettings,
     /// How break-glass is opened.
     pub break_glass: BreakGlassSettings,
+    /// What it takes to put a policy bundle in force.
+    pub policy: PolicySettings,
     /// Whom it tells what waits for people.
     pub webhooks: Vec<WebhookSettings>,
     /// Who is asked how suspicious a step is.
@@ -224,6 +227,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let https = check.https(file.https);
     let bearer = check.bearer(file.bearer, issuer.as_ref());
     let people = people(&mut check, file.people);
+    let policy = policy(&mut check, file.policy, people.as_ref());
     let tokens = check.tokens(file.tokens, master_key_default);
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
@@ -253,6 +257,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
             journal,
             approvals,
             break_glass,
+            policy,
             webhooks,
             scorers: scorers?,
             heartbeat: heartbeat.0,

@@ -12,6 +12,7 @@ use crate::broker::approvals::ApprovalSettings;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
+use crate::broker::proposals::ActivationSettings;
 use crate::clock::Clock;
 use crate::dev::bundle::shipped;
 use crate::dev::error::DevError;
@@ -219,6 +220,7 @@ async fn open_parts(
             heartbeat: HEARTBEAT,
             approvals: ApprovalSettings::default(),
             glass: GlassSettings::default(),
+            activation: ActivationSettings::default(),
         },
         clock,
         entropy,

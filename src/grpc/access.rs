@@ -193,6 +193,8 @@ pub const ROWS: &[Row] = &[
     overseen("/carnet.v1.PolicyService/GetActivePolicy", &[Right::Read, Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/CheckPolicy", &[Right::ActivatePolicy]),
     overseen("/carnet.v1.PolicyService/ActivatePolicy", &[Right::ActivatePolicy]),
+    overseen("/carnet.v1.PolicyService/ListPolicyProposals", &[Right::Read, Right::ActivatePolicy]),
+    overseen("/carnet.v1.PolicyService/WithdrawPolicyProposal", &[Right::ActivatePolicy]),
     // It reads the record, whatever bundle it is asked about.
     // It takes the right to read as well, which the verb sees to.
     overseen("/carnet.v1.PolicyService/WhatIf", &[Right::ActivatePolicy]).streaming(Stream::Finite),

@@ -66,6 +66,12 @@ impl GuardKey {
         Self::of(POLICY, &[])
     }
 
+    /// Which activations of policy wait for a second person.
+    #[must_use]
+    pub fn policy_proposals() -> Self {
+        Self::of(POLICY_PROPOSALS, &[])
+    }
+
     /// The terminal answer to a request. `scope` is the id of its task; for a registration, the id of the actor.
     #[must_use]
     pub fn request(scope: &str, id: &RequestId) -> Self {
@@ -234,7 +240,15 @@ pub fn touches(event: &Event) -> Vec<Touch> {
             out.bump(GuardKey::everything(), Life::Lasting);
         }
         // What was decided while policy only observed is not to be granted after.
-        Some(Payload::PolicyActivated(_) | Payload::ObservingEnded(_)) => out.bump(GuardKey::policy(), Life::Lasting),
+        Some(Payload::ObservingEnded(_)) => out.bump(GuardKey::policy(), Life::Lasting),
+        // It makes void what was proposed, so both have changed.
+        Some(Payload::PolicyActivated(_)) => {
+            out.bump(GuardKey::policy(), Life::Lasting);
+            out.bump(GuardKey::policy_proposals(), Life::Lasting);
+        }
+        Some(Payload::PolicyProposed(_) | Payload::PolicyProposalWithdrawn(_)) => {
+            out.bump(GuardKey::policy_proposals(), Life::Lasting);
+        }
         Some(Payload::DriftReferenceSet(set)) => out.drift(&set.class),
         Some(Payload::DriftDetected(found)) => out.drift(&found.class),
         Some(Payload::DriftEnded(ended)) => out.drift(&ended.class),
@@ -378,6 +392,7 @@ const AGENT_PENDING: u8 = 13;
 const INITIATOR_PENDING: u8 = 14;
 const GLASS: u8 = 16;
 const DRIFT_REFERENCE: u8 = 17;
+const POLICY_PROPOSALS: u8 = 18;
 
 #[cfg(test)]
 mod tests;

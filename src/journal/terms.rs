@@ -111,6 +111,8 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::DriftDetected(_)) => "drift_detected",
         Some(Payload::DriftEnded(_)) => "drift_ended",
         Some(Payload::ObservingEnded(_)) => "observing_ended",
+        Some(Payload::PolicyProposed(_)) => "policy_proposed",
+        Some(Payload::PolicyProposalWithdrawn(_)) => "policy_proposal_withdrawn",
         None => "",
     }
 }
@@ -224,6 +226,8 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             | Payload::DriftDetected(_)
             | Payload::DriftEnded(_)
             | Payload::ObservingEnded(_),
+            | Payload::PolicyProposed(_)
+            | Payload::PolicyProposalWithdrawn(_),
         )
         | None => {}
     }

@@ -53,6 +53,7 @@ pub struct Metrics {
     issuer_reachable: IntGaugeVec,
     issuer_keys: IntGaugeVec,
     policy_revision: IntGauge,
+    policy_proposals: IntGauge,
     drift_psi: GaugeVec,
     connections: IntCounterVec,
     webhook_deliveries: IntCounterVec,
@@ -114,6 +115,8 @@ pub struct Reading {
     pub policy_revision: Option<u64>,
     /// Each identity class that policy decides about, and until when it only observes that.
     pub observing: Vec<(IdentityClass, Option<Timestamp>)>,
+    /// Activations of policy that wait for a second person.
+    pub policy_proposals: Option<u64>,
     /// Each receiver of webhooks, by its name as the operator configured it: how many events wait to be told, and whether it wants no
     /// more.
     pub webhooks: Vec<(String, u64, bool)>,
@@ -241,6 +244,11 @@ impl Metrics {
                 registered(r, IntGaugeVec::new(Opts::new("carnet_issuer_keys", help), &["issuer"])?)?
             },
             policy_revision: gauge(r, "carnet_policy_revision", "Revision of the active policy bundle.")?,
+            policy_proposals: gauge(
+                r,
+                "carnet_policy_proposals",
+                "Activations of policy that wait for a second person.",
+            )?,
             drift_psi: {
                 let help =
                     "Population stability index of decisions against their reference; absent while there are too few.";
@@ -402,6 +410,7 @@ impl Metrics {
             let until = until.map_or(0, Timestamp::as_secs);
             set(&self.observing_until.with_label_values(&[class.as_str()]), Some(until));
         }
+        set(&self.policy_proposals, reading.policy_proposals);
         for (name, backlog, switched_off) in &reading.webhooks {
             set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
             set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));

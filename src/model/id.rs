@@ -130,6 +130,11 @@ uuid_id!(
     LabelId,
     "label"
 );
+uuid_id!(
+    /// Names an activation of policy that waits for a second person.
+    PolicyProposalId,
+    "proposal"
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {

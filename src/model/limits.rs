@@ -16,6 +16,18 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
 /// Most files of a policy bundle.
 pub const BUNDLE_FILES_MAX: usize = 512;
+/// Largest manifest of a policy bundle, all signatures with it.
+pub const MANIFEST_BYTES_MAX: usize = 32 << 10;
+/// Most signatures of a manifest: each is verified.
+pub const MANIFEST_SIGNATURES_MAX: usize = 16;
+/// Most keys that may sign bundles.
+pub const SIGNING_KEYS_MAX: usize = 64;
+/// Most activations that wait for a second person at a time.
+pub const POLICY_PROPOSALS_MAX: usize = 16;
+/// Most of them of one person, so that nobody takes the room of all others.
+pub const POLICY_PROPOSALS_PER_PERSON_MAX: usize = 4;
+/// Bundles that are known to have been in force, the latest: ten years of one each day.
+pub const POLICIES_REMEMBERED_MAX: usize = 4096;
 /// Longest intent, in bytes: a page of text.
 pub const INTENT_BYTES_MAX: usize = 16 << 10;
 /// Longest purpose, in bytes.

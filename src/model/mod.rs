@@ -21,6 +21,7 @@ pub mod person;
 pub mod provenance;
 pub mod reason;
 pub mod risk;
+pub mod signer;
 pub mod sink;
 pub mod spiffe_id;
 pub mod spiffe_pattern;

@@ -44,6 +44,9 @@ pub enum NoticeType {
     /// Another policy bundle is in force.
     #[serde(rename = "policy.activated")]
     PolicyActivated,
+    /// A person would activate a policy bundle, and another one must.
+    #[serde(rename = "policy.proposed")]
+    PolicyProposed,
     /// Somebody tries whether it arrives.
     #[serde(rename = "test")]
     Test,
@@ -56,7 +59,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ApprovalPending,
         Self::ApprovalDecided,
         Self::ApprovalExpired,
@@ -69,6 +72,7 @@ impl NoticeType {
         Self::TrustWithdrawn,
         Self::TrustRestored,
         Self::PolicyActivated,
+        Self::PolicyProposed,
     ];
 
     /// Its name.
@@ -87,6 +91,7 @@ impl NoticeType {
             Self::TrustWithdrawn => "trust.withdrawn",
             Self::TrustRestored => "trust.restored",
             Self::PolicyActivated => "policy.activated",
+            Self::PolicyProposed => "policy.proposed",
             Self::Test => "test",
         }
     }

@@ -188,6 +188,8 @@ reasons! {
     AuthenticationStale = 711, "AUTHENTICATION_STALE", "This needs a fresh login.", "The person had authenticated too long ago for this, or the issuer did not say when.";
     /// The person lacks the right.
     RightMissing = 712, "RIGHT_MISSING", "This person may not do this.", "The configuration does not give the person the right to do this.";
+    /// It takes two persons.
+    TwoPersonsNeeded = 713, "TWO_PERSONS_NEEDED", "Two people must do this, at the people's door.", "The configuration asks for two persons to activate policy, and the operator's socket is none.";
 
     // --- requests: 800..
     /// A field is malformed.
@@ -205,7 +207,7 @@ reasons! {
     /// A defect of Carnet.
     Internal = 806, "INTERNAL", "An internal error occurred.", "An internal error occurred; the log has its cause.";
     /// The candidate bundle is refused.
-    PolicyRejected = 807, "POLICY_REJECTED", "The policy bundle is refused.", "The policy bundle does not load, fails its tests, or would go back.";
+    PolicyRejected = 807, "POLICY_REJECTED", "The policy bundle is refused.", "The policy bundle does not load, fails its tests, is not signed as it must be, or would go back.";
 }
 
 /// A name that is no reason code.

@@ -52,6 +52,7 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
         Payload::TrustWithdrawn(_) => Some(NoticeType::TrustWithdrawn),
         Payload::TrustRestored(_) => Some(NoticeType::TrustRestored),
         Payload::PolicyActivated(_) => Some(NoticeType::PolicyActivated),
+        Payload::PolicyProposed(_) => Some(NoticeType::PolicyProposed),
         _ => None,
     }
 }
@@ -145,6 +146,14 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
         Payload::PolicyActivated(e) => {
             told.text("policy_digest", &e.digest);
             told.value("policy_revision", e.revision.into());
+            told.policy(&e.owner, e.returns_to.as_ref());
+        }
+        Payload::PolicyProposed(e) => {
+            told.text("proposal_id", &e.proposal_id);
+            told.text("policy_digest", &e.digest);
+            told.value("policy_revision", e.revision.into());
+            told.policy(&e.owner, e.returns_to.as_ref());
+            told.value("until", rfc3339(Timestamp::from_millis(e.until_ms)).into());
         }
         _ => return None,
     }
@@ -173,6 +182,13 @@ impl Told<'_> {
         self.text("task_id", task);
         if let Some(base) = self.link_base {
             self.value("link", format!("{base}{id}").into());
+        }
+    }
+
+    fn policy(&mut self, owner: &str, returns_to: Option<&pb::PolicyReturn>) {
+        self.text("owner", owner);
+        if let Some(before) = returns_to {
+            self.value("returns_to", before.revision.into());
         }
     }
 

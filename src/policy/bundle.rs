@@ -9,6 +9,7 @@ use cedar_policy::{Entities, Entity, EntityUid, Schema};
 
 use super::cases::{Case, TestReport};
 use super::error::{BundleError, Problem};
+use super::manifest::MANIFEST;
 use super::names::{Kind, Types};
 use super::observe::Observe;
 use super::reads::Reads;
@@ -18,12 +19,15 @@ use super::{cases, rules, schema, words};
 use crate::catalogue::identities::Identities;
 use crate::catalogue::tool::Catalogue;
 use crate::model::id::{PolicyId, ToolName};
-use crate::model::limits::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, NAME_BYTES_MAX};
+use crate::model::limits::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, MANIFEST_BYTES_MAX, NAME_BYTES_MAX};
 use crate::risk::table::RiskTable;
 
-/// The files of a policy bundle, by their paths: relative, with forward slashes.
+/// The files of a policy bundle, by their paths: relative, with forward slashes. The manifest stands apart, for it is about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BundleFiles(BTreeMap<String, Vec<u8>>);
+pub struct BundleFiles {
+    files: BTreeMap<String, Vec<u8>>,
+    manifest: Option<Vec<u8>>,
+}
 
 impl BundleFiles {
     /// A bundle of these files.
@@ -32,7 +36,17 @@ impl BundleFiles {
     /// When a path is absolute, leads out of the folder or stands twice, or there is too much.
     pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, BundleError> {
         let (mut kept, mut problems, mut bytes) = (BTreeMap::new(), Vec::new(), 0_usize);
+        let mut manifest = None;
         for (path, content) in files {
+            if path == MANIFEST {
+                if content.len() > MANIFEST_BYTES_MAX {
+                    problems.push(Problem::new(&path, format!("more than {MANIFEST_BYTES_MAX} bytes")));
+                }
+                if manifest.replace(content).is_some() {
+                    problems.push(Problem::new(&path, "the file stands twice"));
+                }
+                continue;
+            }
             if !is_relative(&path) {
                 problems.push(Problem::new(&path.escape_debug().to_string(), "not a relative path of plain names"));
                 continue;
@@ -47,7 +61,7 @@ impl BundleFiles {
                 problems.push(Problem::new(&path, "the file stands twice"));
             }
         }
-        if problems.is_empty() { Ok(Self(kept)) } else { Err(BundleError::Invalid(problems)) }
+        if problems.is_empty() { Ok(Self { files: kept, manifest }) } else { Err(BundleError::Invalid(problems)) }
     }
 
     /// The files below a folder. Names that begin with a dot are passed over, as editors and mounted volumes make them.
@@ -60,17 +74,28 @@ impl BundleFiles {
         Self::new(files)
     }
 
-    /// Every file, by path.
+    /// Every file but the manifest, by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+        self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
-    /// SHA-256 over paths and contents, each with its length before it.
+    /// The manifest, as it was written.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&[u8]> {
+        self.manifest.as_deref()
+    }
+
+    /// Every file, and the manifest last.
+    pub fn iter_with_manifest(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().chain(self.manifest().map(|content| (MANIFEST, content)))
+    }
+
+    /// SHA-256 over paths and contents, each with its length before it; the manifest names it, and is not in it.
     #[must_use]
     pub fn digest(&self) -> BundleDigest {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(b"carnet policy bundle v1\n");
-        for (path, content) in &self.0 {
+        for (path, content) in &self.files {
             for part in [path.as_bytes(), content] {
                 hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
                 hash.update(part);
@@ -181,7 +206,7 @@ impl PolicyBundle {
         let texts = texts(&files, &mut problems);
         let read = |path: &str, problems: &mut Vec<Problem>| {
             let text = texts.get(path).copied();
-            if text.is_none() && !files.0.contains_key(path) {
+            if text.is_none() && !files.files.contains_key(path) {
                 problems.push(Problem::new(path, "the file is missing"));
             }
             text

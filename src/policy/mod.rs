@@ -9,10 +9,12 @@ pub mod decide;
 pub mod error;
 pub mod explain;
 pub mod format;
+pub mod manifest;
 mod nesting;
 pub mod observe;
 pub mod permit;
 pub mod rules;
+pub mod signers;
 pub mod without;
 
 mod combine;

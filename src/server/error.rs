@@ -14,6 +14,7 @@ use crate::metrics::MetricsError;
 use crate::mint::error::KeyRingError;
 use crate::model::notice::WebhookName;
 use crate::policy::error::BundleError;
+use crate::policy::signers::{EndorsementError, SignersError};
 use crate::seal::error::SealError;
 
 /// Why a broker did not start.
@@ -67,6 +68,21 @@ pub enum ServerError {
         /// How many fail.
         failed: usize,
     },
+    /// A public key that bundles are to be signed with cannot be used.
+    #[error("the key of the signer `{name}` cannot be used")]
+    SigningKey {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The signers do not go together.
+    #[error("`policy.signing_keys`")]
+    Signers(#[from] SignersError),
+    /// A first start would put the bundle in force, and it is not signed as it must be.
+    #[error("the policy bundle would not be put in force")]
+    PolicySignatures(#[source] EndorsementError),
     /// A scorer cannot be asked as it is configured.
     #[error("the scorer `{name}` cannot be set up")]
     Scorer {

@@ -92,6 +92,12 @@ impl DataFolder {
         self.root.join("journal")
     }
 
+    /// True when there is a journal, so that a start is not the first.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        journal::open::is_begun(&*self.disk, &self.journal())
+    }
+
     /// Where the signing keys lie.
     #[must_use]
     pub fn signing_keys(&self) -> PathBuf {

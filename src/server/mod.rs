@@ -8,6 +8,7 @@ pub mod folder;
 pub mod log;
 pub mod operator;
 mod people;
+mod policy;
 mod scorers;
 pub mod serve;
 pub mod start;

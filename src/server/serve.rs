@@ -14,6 +14,7 @@ use crate::broker::approvals::ApprovalSettings;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
+use crate::broker::proposals::ActivationSettings;
 use crate::broker::scorers::ScorerPart;
 use crate::clock::Clock;
 use crate::config::settings::{CertificateSource, Settings};
@@ -28,13 +29,14 @@ use crate::journal::open::OpenReport;
 use crate::metrics::Metrics;
 use crate::mint::ring::{KeySettings, TokenFormat};
 use crate::notify::{Notifier, WebhookOptions};
-use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::bundle::BundleFiles;
 use crate::server::descriptors::{self, Doors};
 use crate::server::doors::{BearerDoor, TlsDoor, WorkloadDoor};
 use crate::server::error::ServerError;
 use crate::server::folder::{DataFolder, FolderOptions};
 use crate::server::operator;
 use crate::server::people;
+use crate::server::policy;
 use crate::server::scorers;
 use crate::server::start::{Drained, Parts, Running, start};
 use crate::server::webhooks;
@@ -45,6 +47,8 @@ pub struct Checked {
     settings: Settings,
     folder: DataFolder,
     policy: BundleFiles,
+    activation: ActivationSettings,
+    unsigned: Option<String>,
     trust: Trust,
     https: Option<ServerCertificate>,
     bearer: Option<ServerCertificate>,
@@ -78,8 +82,18 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let at = [Some(settings.workloads.listen), https, bearer, people].into_iter().flatten();
     drop(at.map(could_listen).collect::<Result<Vec<_>, _>>()?);
     could_hold_socket(&settings).await?;
-    let policy_dir = settings.policy_dir.clone();
-    let policy = spawn_blocking(move || checked_policy(&policy_dir)).await.map_err(ServerError::Thread)??;
+    let (policy_dir, written) = (settings.policy_dir.clone(), settings.policy.clone());
+    let looked = spawn_blocking(move || {
+        let activation = policy::activation(&written)?;
+        let (files, unsigned) = policy::configured(&policy_dir, activation.signers.as_deref())?;
+        Ok::<_, ServerError>((activation, files, unsigned))
+    });
+    let (activation, policy, unsigned) = looked.await.map_err(ServerError::Thread)??;
+    // What is in force stays so, whatever is configured.
+    let unsigned = match unsigned {
+        Some(error) if !folder.is_begun() => return Err(ServerError::PolicySignatures(error)),
+        unsigned => unsigned.map(|error| error.to_string()),
+    };
     let options = TrustOptions {
         endpoint: settings.workloads.endpoint_socket.clone(),
         accepted: AcceptedDomains::Listed(BTreeSet::from_iter(settings.workloads.trust_domains.iter().cloned())),
@@ -101,7 +115,20 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     let bearer = bearer.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let people_door = people_door.map(|files| files.map_or_else(svid, ServerCertificate::Files));
     let scorers = scorers::scorers(&settings.scorers, &trust, &Entropy::system())?;
-    Ok(Checked { settings, folder, policy, trust, https, bearer, people, people_door, webhooks, scorers })
+    Ok(Checked {
+        settings,
+        folder,
+        policy,
+        activation,
+        unsigned,
+        trust,
+        https,
+        bearer,
+        people,
+        people_door,
+        webhooks,
+        scorers,
+    })
 }
 
 /// The certificates of all doors: several may present the same.
@@ -147,22 +174,17 @@ async fn could_hold_socket(settings: &Settings) -> Result<(), ServerError> {
     operator::check(&settings.operator_socket).await
 }
 
-fn checked_policy(folder: &std::path::Path) -> Result<BundleFiles, ServerError> {
-    let files = BundleFiles::read_dir(folder).map_err(ServerError::Policy)?;
-    let bundle = PolicyBundle::load(files.clone()).map_err(ServerError::Policy)?;
-    let report = bundle.run_tests();
-    let failed = report.failures().len();
-    if failed > 0 {
-        return Err(ServerError::PolicyTests { failed });
-    }
-    Ok(files)
-}
-
 impl Checked {
     /// The identity that the broker would serve with.
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// Why the configured bundle could not be activated now, though nothing keeps the one that is in force from staying so.
+    #[must_use]
+    pub fn unsigned(&self) -> Option<&str> {
+        self.unsigned.as_deref()
     }
 
     /// Reads the journal through, as a start does that does not come to pass; `None` when there is none yet.
@@ -181,7 +203,8 @@ impl Checked {
     /// # Errors
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
-        let Self { settings, folder, policy, trust, https, bearer, people, people_door, webhooks, scorers } = self;
+        let Self { settings, folder, policy, activation, trust, https, bearer, .. } = self;
+        let (people, people_door, webhooks, scorers) = (self.people, self.people_door, self.webhooks, self.scorers);
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -243,6 +266,7 @@ impl Checked {
                     ttl_max: glass.ttl_max,
                     review_within: glass.review_within,
                 },
+                activation,
             },
             clock,
             entropy,

@@ -312,6 +312,7 @@ fn look(
             issuers: people.as_ref().map(issuers).unwrap_or_default(),
             policy_revision: Some(figures.policy_revision),
             observing: broker.observed_classes(),
+            policy_proposals: Some(figures.policy_proposals),
             webhooks: broker.webhook_figures(),
             drift: broker.drift_indices(),
             scorers: broker.scorer_pauses(),

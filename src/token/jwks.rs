@@ -87,6 +87,12 @@ impl PublishedKey {
     pub const fn algorithm(&self) -> SigningAlgorithm {
         self.algorithm
     }
+
+    /// The key itself, as it is published.
+    #[must_use]
+    pub const fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
 }
 
 /// The document that lists these keys.

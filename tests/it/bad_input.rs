@@ -321,12 +321,15 @@ async fn a_policy_bundle_that_does_not_hold_is_not_activated() {
                 String::new()
             }
         };
-        let refused =
-            operator.activate_policy(v1::ActivatePolicyRequest { bundle, revision, digest }).await.unwrap_err();
+        let refused = operator
+            .activate_policy(v1::ActivatePolicyRequest { bundle, revision, digest, going_back: false })
+            .await
+            .unwrap_err();
         assert!(matches!(refused.code, Code::InvalidArgument | Code::FailedPrecondition), "{name}: {refused:?}");
         assert!(!refused.reason.is_empty(), "{name}: {refused:?}");
     }
-    let other = v1::ActivatePolicyRequest { bundle: files(None), revision: 2, digest: "0".repeat(64) };
+    let other =
+        v1::ActivatePolicyRequest { bundle: files(None), revision: 2, digest: "0".repeat(64), going_back: false };
     let refused = operator.activate_policy(other).await.unwrap_err();
     assert_eq!(refused.reason, "POLICY_REJECTED", "another digest than was checked");
     agent.granted(task.reading()).await;

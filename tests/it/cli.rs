@@ -5,6 +5,7 @@ mod bench;
 mod catalogue;
 mod pages;
 mod policy;
+mod signing;
 mod whatif;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -56,7 +57,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 60] = [
     "dev",
     "demo",
     "serve",
@@ -102,7 +103,11 @@ const COMMANDS: [&str; 56] = [
     "policy fmt",
     "policy explain",
     "policy whatif",
+    "policy keygen",
+    "policy sign",
     "policy activate",
+    "policy proposals",
+    "policy withdraw",
     "policy eval",
     "catalogue list",
     "catalogue import",

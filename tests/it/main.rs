@@ -16,6 +16,7 @@ mod bad_input;
 mod bearer;
 mod behaviour;
 mod break_glass;
+mod bundles;
 mod cli;
 mod clock;
 mod contract;

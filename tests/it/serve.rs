@@ -3,6 +3,7 @@
 mod doors;
 mod inspect;
 mod signalled;
+mod signed;
 mod webhooks;
 
 use std::collections::BTreeMap;

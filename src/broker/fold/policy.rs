@@ -1,10 +1,16 @@
-//! The policy bundle in force, and whether it only observes, as events say. Live grants are owed another look with each change.
+//! How events change which policy bundle is in force, whether it only observes, which were, and which are proposed. Live grants are
+//! owed another look with each change.
 
-use super::Step;
+use std::sync::Arc;
+
+use super::{FoldError, Step};
+use crate::broker::proposals::{Before, Proposal};
 use crate::broker::record;
 use crate::broker::retain::Trigger;
-use crate::broker::state::ActivePolicy;
+use crate::broker::state::{ActivePolicy, PolicyOrigin};
 use crate::model::decision::Outcome;
+use crate::model::signer::Signer;
+use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 
 impl Step<'_> {
@@ -13,6 +19,13 @@ impl Step<'_> {
         let bundle = self.means.bundles.bundle(&e.digest, &e.files);
         let observe = bundle.as_ref().and_then(|bundle| bundle.observe());
         let observed = observe.is_some_and(|observe| observe.until() <= self.time);
+        let origin = PolicyOrigin {
+            owner: e.owner.clone(),
+            signed_by: signers(&e.signed_by),
+            manifest: e.manifest.to_vec(),
+            returns_to: e.returns_to.as_ref().map(before),
+            proposed_by: e.proposed_by.clone(),
+        };
         self.state.policy = Some(ActivePolicy {
             bundle,
             files: e.files.clone().into(),
@@ -22,7 +35,11 @@ impl Step<'_> {
             activated_by: by,
             position: self.position,
             observed,
+            origin: Arc::new(origin),
         });
+        let here = Before { revision: e.revision, position: self.position };
+        self.state.policies_before.insert(&e.digest, here);
+        self.state.proposals.clear();
         for root in self.state.families.keys().copied().collect::<Vec<_>>() {
             self.teach(root);
             self.owe(root, Trigger::PolicyActivated, None);
@@ -37,9 +54,42 @@ impl Step<'_> {
             self.owe(root, Trigger::ObservingEnded, None);
         }
     }
+
+    pub(super) fn policy_proposed(
+        &mut self,
+        e: &pb::PolicyProposed,
+        actor: Option<&pb::Actor>,
+    ) -> Result<(), FoldError> {
+        let proposal = Proposal {
+            digest: e.digest.clone(),
+            revision: e.revision,
+            owner: e.owner.clone(),
+            signed_by: signers(&e.signed_by),
+            returns_to: e.returns_to.as_ref().map(before),
+            by: actor.map(|a| a.id.as_str()).unwrap_or_default().parse()?,
+            position: self.position,
+            proposed: self.time,
+            until: Timestamp::from_millis(e.until_ms),
+        };
+        self.state.proposals.insert(e.proposal_id.parse()?, proposal);
+        Ok(())
+    }
+
+    pub(super) fn policy_proposal_withdrawn(&mut self, e: &pb::PolicyProposalWithdrawn) -> Result<(), FoldError> {
+        self.state.proposals.remove(e.proposal_id.parse()?);
+        Ok(())
+    }
 }
 
 /// What policy answered, where that was not enforced.
 pub(super) fn observed(decision: Option<&pb::Decision>) -> Option<Outcome> {
     decision.filter(|decision| decision.instead != 0).and_then(|decision| record::outcome(decision.outcome))
+}
+
+fn signers(recorded: &[pb::PolicySigner]) -> Vec<Signer> {
+    recorded.iter().map(|s| Signer { name: s.name.clone(), key_id: s.key_id.clone() }).collect()
+}
+
+const fn before(recorded: &pb::PolicyReturn) -> Before {
+    Before { revision: recorded.revision, position: recorded.position }
 }

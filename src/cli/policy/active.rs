@@ -6,6 +6,7 @@ use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::value::Value;
 use crate::cli::output::{Output, say};
+use crate::cli::policy::{returns_to, signers};
 use crate::cli::shown;
 use crate::model::limits::BUNDLE_BYTES_MAX;
 use crate::pb::v1;
@@ -31,6 +32,10 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         ("revision", answer.revision.into()),
         ("activated", shown::time(answer.activated)),
         ("activated_by", answer.activated_by.as_str().into()),
+        ("proposed_by", answer.proposed_by.as_str().into()),
+        ("owner", answer.owner.as_str().into()),
+        ("signed_by", signers(&answer.signed_by)),
+        ("returns_to", returns_to(answer.returns_to.as_ref())),
         ("policies", answer.policies.into()),
         ("tools", answer.tools.into()),
         ("observing", shown::observing(answer.observing.as_ref())),
@@ -66,7 +71,7 @@ fn save(folder: &Path, bundle: v1::PolicyBundle) -> Result<(), CliError> {
     let unwritable = |error| CliError::because(format!("`{}` cannot be written", folder.display()), error);
     let files = files(bundle)?;
     std::fs::create_dir(folder).map_err(unwritable)?;
-    for (path, content) in files.iter() {
+    for (path, content) in files.iter_with_manifest() {
         // INVARIANT: `BundleFiles` holds only relative paths of plain names.
         let path = folder.join(path);
         if let Some(parent) = path.parent() {

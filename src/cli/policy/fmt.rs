@@ -54,7 +54,7 @@ pub(in crate::cli) fn run(args: &Args, out: Output) -> Result<Exit, CliError> {
 
 /// Puts other text in a file: whole or not at all, and for those who could read it before. What a link leads to is replaced, and
 /// not the link.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let disk = RealDisk;
     let path = path.canonicalize()?;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {

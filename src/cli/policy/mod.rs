@@ -6,8 +6,12 @@ mod check;
 mod eval;
 mod explain;
 mod fmt;
+mod keygen;
+mod proposals;
+mod sign;
 mod test;
 mod whatif;
+mod withdraw;
 
 use std::path::Path;
 
@@ -34,8 +38,16 @@ pub(in crate::cli) enum Command {
     Explain(explain::Args),
     /// Decide recorded decisions again under another bundle, and list what would flip.
     Whatif(whatif::Args),
-    /// Put a bundle in force; every live grant is decided again under it.
+    /// Make a key to sign bundles with.
+    Keygen(keygen::Args),
+    /// Sign a bundle: its digest, its revision and who answers for it.
+    Sign(sign::Args),
+    /// Put a bundle in force; every live grant is decided again under it. Where two persons are needed, the first proposes it.
     Activate(activate::Args),
+    /// List what was proposed, and waits for a second person.
+    Proposals(proposals::Args),
+    /// Take back what was proposed.
+    Withdraw(withdraw::Args),
     /// Judge a folder of recorded tasks and calls.
     Eval(eval::Args),
 }
@@ -48,7 +60,11 @@ pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, C
         Command::Fmt(args) => fmt::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Whatif(args) => whatif::run(args, out).await,
+        Command::Keygen(args) => keygen::run(&args, out),
+        Command::Sign(args) => sign::run(&args, out),
         Command::Activate(args) => activate::run(args, out).await,
+        Command::Proposals(args) => proposals::run(args, out).await,
+        Command::Withdraw(args) => withdraw::run(args, out).await,
         Command::Eval(args) => eval::run(&args, out),
     }
 }
@@ -75,7 +91,20 @@ fn wire(files: &BundleFiles) -> v1::PolicyBundle {
         path: path.to_owned(),
         content: bytes::Bytes::copy_from_slice(content),
     };
-    v1::PolicyBundle { files: files.iter().map(file).collect() }
+    v1::PolicyBundle { files: files.iter_with_manifest().map(file).collect() }
+}
+
+/// Whose signatures hold.
+fn signers(signers: &[v1::PolicySigner]) -> Value {
+    let signer = |signer: &v1::PolicySigner| {
+        Value::Fields(vec![("name", signer.name.as_str().into()), ("key", signer.key_id.as_str().into())])
+    };
+    signers.iter().map(signer).collect()
+}
+
+/// The revision as which the same files were in force before.
+fn returns_to(before: Option<&v1::PolicyReturn>) -> Value {
+    before.map_or(Value::Nothing, |before| before.revision.into())
 }
 
 /// What a policy does when it applies, by its name.

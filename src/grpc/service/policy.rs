@@ -9,9 +9,10 @@ use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
+use crate::broker::activate::ActivatePolicy;
 use crate::broker::error::BrokerError;
 use crate::broker::whatif::{Candidate, Listener, Span};
-use crate::grpc::codec::field::{line, time_if_given};
+use crate::grpc::codec::field::{id, line, time_if_given};
 use crate::grpc::codec::policy;
 use crate::grpc::service::Edge;
 use crate::model::limits::{BUNDLE_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, WHATIFS_MAX};
@@ -19,7 +20,8 @@ use crate::pb::v1::policy_service_server::{PolicyService, PolicyServiceServer};
 use crate::pb::v1::what_if_response::Part;
 use crate::pb::v1::{
     ActivatePolicyRequest, ActivatePolicyResponse, CheckPolicyRequest, CheckPolicyResponse, GetActivePolicyRequest,
-    GetActivePolicyResponse, WhatIfRequest, WhatIfResponse,
+    GetActivePolicyResponse, ListPolicyProposalsRequest, ListPolicyProposalsResponse, WhatIfRequest, WhatIfResponse,
+    WithdrawPolicyProposalRequest, WithdrawPolicyProposalResponse,
 };
 
 /// Flips that wait for a slow receiver.
@@ -72,9 +74,32 @@ impl PolicyService for Policies {
         let request = request.into_inner();
         let files = policy::files(request.bundle).map_err(|e| edge.refuse(e))?;
         let digest = line("digest", request.digest, NAME_BYTES_MAX).map_err(|e| edge.refuse(e))?;
-
-        let done = edge.broker.activate_policy(&caller, files, request.revision, digest).await;
+        let (revision, going_back) = (request.revision, request.going_back);
+        let ask = ActivatePolicy { files, revision, digest, going_back };
+        let done = edge.broker.activate_policy(&caller, ask).await;
         Ok(Response::new(policy::activated(done.map_err(|e| edge.refuse(e))?)))
+    }
+
+    async fn list_policy_proposals(
+        &self,
+        request: Request<ListPolicyProposalsRequest>,
+    ) -> Result<Response<ListPolicyProposalsResponse>, Status> {
+        let edge = &self.edge;
+        let caller = edge.caller(&request)?;
+        let proposals = edge.broker.policy_proposals(&caller).map_err(|e| edge.refuse(e))?;
+        let proposals = proposals.iter().map(|(id, proposal)| policy::proposal((*id, proposal))).collect();
+        Ok(Response::new(ListPolicyProposalsResponse { proposals }))
+    }
+
+    async fn withdraw_policy_proposal(
+        &self,
+        request: Request<WithdrawPolicyProposalRequest>,
+    ) -> Result<Response<WithdrawPolicyProposalResponse>, Status> {
+        let edge = &self.edge;
+        let caller = edge.caller(&request)?;
+        let proposal = id("proposal_id", &request.get_ref().proposal_id).map_err(|e| edge.refuse(e))?;
+        let position = edge.broker.withdraw_policy_proposal(&caller, proposal).await.map_err(|e| edge.refuse(e))?;
+        Ok(Response::new(WithdrawPolicyProposalResponse { position }))
     }
 
     type WhatIfStream = ReceiverStream<Result<WhatIfResponse, Status>>;

@@ -205,6 +205,12 @@ impl People {
         Ok(VerifiedPerson::assertion(name, may, shown, self.fresh_within, self.clock.clone()))
     }
 
+    /// Whether the person of that name may do that, as the table has it now.
+    #[must_use]
+    pub fn may(&self, name: &InitiatorName, right: Right) -> bool {
+        self.persons.values().any(|person| person.name == *name && person.may.contains(&right))
+    }
+
     /// How each issuer stands, by what it is called here.
     pub fn standings(&self) -> impl Iterator<Item = (&str, Standing)> {
         self.issuers.values().map(|known| (known.name.as_str(), known.issuer.standing()))

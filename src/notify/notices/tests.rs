@@ -90,7 +90,13 @@ fn only_what_people_wait_for_is_told() {
         Payload::GrantReconsidered(reconsidered)
     };
     let granted = pb::CredentialDecided { asked_people: None, ..asked() };
-    let bundle = pb::PolicyActivated { digest: "d".to_owned(), revision: 3, files: vec![pb::BundleFile::default()] };
+    let bundle = pb::PolicyActivated {
+        digest: "d".to_owned(),
+        revision: 3,
+        files: vec![pb::BundleFile::default()],
+        ..pb::PolicyActivated::default()
+    };
+    let proposed = pb::PolicyProposed { proposal_id: "p".to_owned(), ..pb::PolicyProposed::default() };
     let ended = pb::TaskEnded { sealed: Bytes::from_static(b"secret"), ..pb::TaskEnded::default() };
     let revoked = |kind: &str| {
         let target = if kind == "task" { "the-task" } else { "secret" };
@@ -115,6 +121,8 @@ fn only_what_people_wait_for_is_told() {
         ("revoked", reconsidered(Effect::Revoked), Some(NoticeType::GrantRevoked)),
         ("kept", reconsidered(Effect::Kept), None),
         ("activated", Payload::PolicyActivated(bundle), Some(NoticeType::PolicyActivated)),
+        ("proposed", Payload::PolicyProposed(proposed), Some(NoticeType::PolicyProposed)),
+        ("taken back", Payload::PolicyProposalWithdrawn(pb::PolicyProposalWithdrawn::default()), None),
         ("ended", Payload::TaskEnded(ended), Some(NoticeType::TaskEnded)),
         ("revoked task", revoked("task"), Some(NoticeType::AccessRevoked)),
         ("revoked person", revoked("initiator"), Some(NoticeType::AccessRevoked)),
@@ -170,4 +178,33 @@ fn an_id_is_that_of_one_event_and_one_receiver() {
         id_of(&pager, &Recorded { stored: Bytes::from_static(b"other"), ..one.clone() }),
     ];
     assert!(!others.contains(&id));
+}
+
+#[test]
+fn of_policy_it_is_told_who_answers_for_it_and_that_it_goes_back() {
+    let returns_to = Some(pb::PolicyReturn { revision: 2, position: 20 });
+    let activated = pb::PolicyActivated {
+        digest: "d".to_owned(),
+        revision: 9,
+        owner: "group:security".to_owned(),
+        returns_to,
+        manifest: Bytes::from_static(b"secret"),
+        ..pb::PolicyActivated::default()
+    };
+    let data = json!({
+        "position": 7, "policy_digest": "d", "policy_revision": 9, "owner": "group:security", "returns_to": 2
+    });
+    assert_eq!(told(Payload::PolicyActivated(activated), None)["data"], data);
+    let proposed = pb::PolicyProposed {
+        proposal_id: "proposal_1".to_owned(),
+        digest: "d".to_owned(),
+        revision: 9,
+        until_ms: 0,
+        ..pb::PolicyProposed::default()
+    };
+    let data = json!({
+        "position": 7, "proposal_id": "proposal_1", "policy_digest": "d", "policy_revision": 9,
+        "until": "1970-01-01T00:00:00Z"
+    });
+    assert_eq!(told(Payload::PolicyProposed(proposed), None)["data"], data);
 }

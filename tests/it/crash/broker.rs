@@ -299,7 +299,7 @@ async fn activate(operator: &Caller) -> Option<(u64, u64)> {
     let list =
         files.iter().map(|(path, content)| PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
     let bundle = Some(PolicyBundle { files: list.collect() });
-    let request = ActivatePolicyRequest { bundle, revision, digest: files.digest().to_string() };
+    let request = ActivatePolicyRequest { bundle, revision, digest: files.digest().to_string(), going_back: true };
     Some((revision, operator.activate_policy(request).await.ok()?.position))
 }
 

@@ -43,7 +43,7 @@ async fn a_check_reads_the_journal_through_and_changes_nothing_in_it() {
     fs::write(&segment, &sound).unwrap();
 
     // What another version may write, and this one does not know, or no longer loads.
-    let policy = pb::PolicyActivated { digest: "0".repeat(64), revision: 9, files: Vec::new() };
+    let policy = pb::PolicyActivated { digest: "0".repeat(64), revision: 9, ..pb::PolicyActivated::default() };
     for payload in [Some(pb::event::Payload::PolicyActivated(policy)), None] {
         let event = pb::Event { stream: "system".to_owned(), payload, ..pb::Event::default() };
         let options = journal::options(&data.join("journal"));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
 use carnet::broker::limit::CallerLimits;
+use carnet::broker::proposals::ActivationSettings;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
@@ -63,6 +64,7 @@ pub struct Setup {
     pub journal: Arc<dyn Fn(&mut Options) + Send + Sync>,
     pub heartbeat: Duration,
     pub approvals: ApprovalSettings,
+    pub activation: ActivationSettings,
     /// How long a new signing key is published before it signs.
     pub key_lead: Duration,
     /// Accepts workloads of the other trust domain too.
@@ -90,6 +92,7 @@ impl Default for Setup {
             journal: Arc::new(|_| {}),
             heartbeat: Duration::from_millis(200),
             approvals: super::ask::MANY_WAIT,
+            activation: ActivationSettings::default(),
             key_lead: Duration::from_secs(3600),
             accepts_foreign: false,
             bearers: false,
@@ -385,6 +388,7 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
         bundle: Some(v1::PolicyBundle { files: list.collect() }),
         revision,
         digest: files.digest().to_string(),
+        going_back: true,
     };
     operator.activate_policy(request).await.unwrap()
 }
@@ -420,6 +424,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
             glass: broker::glasses::GlassSettings::DEFAULT,
+            activation: setup.activation.clone(),
         },
         notifier: Notifier::new(setup.webhooks.clone(), &data.notices(), &clock, &entropy),
         clock,

@@ -183,6 +183,7 @@ impl Caller {
         close_break_glass(break_glass, CloseBreakGlassRequest, "break_glass_closed") -> CloseBreakGlassResponse;
         review_break_glass(break_glass, ReviewBreakGlassRequest, "break_glass_reviewed") -> ReviewBreakGlassResponse;
         activate_policy(policy, ActivatePolicyRequest, "policy_activated") -> ActivatePolicyResponse;
+        withdraw_policy_proposal(policy, WithdrawPolicyProposalRequest, "policy_proposal_withdrawn") -> WithdrawPolicyProposalResponse;
         label_decision(risk, LabelDecisionRequest, "decision_labelled") -> LabelDecisionResponse;
         set_drift_reference(risk, SetDriftReferenceRequest, "drift_reference_set") -> SetDriftReferenceResponse;
     }

@@ -171,5 +171,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::DriftDetected(_) => "drift_detected",
         Payload::DriftEnded(_) => "drift_ended",
         Payload::ObservingEnded(_) => "observing_ended",
+        Payload::PolicyProposed(_) => "policy_proposed",
+        Payload::PolicyProposalWithdrawn(_) => "policy_proposal_withdrawn",
     }
 }

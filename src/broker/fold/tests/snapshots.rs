@@ -4,6 +4,7 @@ use super::*;
 use crate::broker::state::{ActivePolicy, Finders};
 use crate::broker::words::CallWords;
 use crate::model::ceiling::Ceiling;
+use crate::model::id::PolicyProposalId;
 use crate::model::json::Json;
 use crate::pb::journal::grant_reconsidered::Effect;
 use crate::policy::bundle::BundleFiles;
@@ -26,6 +27,8 @@ fn assert_same(is: &State, was: &State, when: &str) {
         duties,
         approvals,
         glasses,
+        proposals,
+        policies_before,
         behaviour,
         drift,
         by,
@@ -64,6 +67,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
                 p.activated_by,
                 p.position,
                 p.observed,
+                p.origin,
             )
         })
     };
@@ -71,6 +75,7 @@ fn assert_same(is: &State, was: &State, when: &str) {
     assert_eq!((retired, duties), (&was.retired, &was.duties), "{when}");
     assert_eq!(approvals, &was.approvals, "{when}");
     assert_eq!(glasses, &was.glasses, "{when}");
+    assert_eq!((proposals, policies_before), (&was.proposals, &was.policies_before), "{when}");
     assert_eq!(behaviour, &was.behaviour, "{when}");
     assert_eq!(drift, &was.drift, "{when}");
     assert_eq!(tasks_of_agent, &was.by.tasks_of_agent, "{when}");
@@ -261,8 +266,31 @@ fn activate(world: &mut World, at_s: u64) {
     let digest = files.digest().to_string();
     let files =
         files.iter().map(|(path, content)| pb::BundleFile { path: path.into(), content: content.to_vec().into() });
-    let activated = pb::PolicyActivated { digest, revision: 1, files: files.collect() };
+    let activated =
+        pb::PolicyActivated { digest, revision: 1, files: files.collect(), ..pb::PolicyActivated::default() };
     world.event(at_s, Payload::PolicyActivated(activated));
+}
+
+/// Policy that is proposed: one stands, one lapses, one is taken back, and what was before the bundle in force is void.
+fn proposals(world: &mut World) {
+    let id = |n: u8| PolicyProposalId::new(Timestamp::from_millis(START), [n; 10]).to_string();
+    let signer = pb::PolicySigner { name: "ada".to_owned(), key_id: "k".to_owned() };
+    let mut propose = |n: u8, until_s: u64| {
+        let proposed = pb::PolicyProposed {
+            proposal_id: id(n),
+            digest: n.to_string(),
+            revision: 2,
+            owner: "group:security".to_owned(),
+            signed_by: vec![signer.clone()],
+            returns_to: Some(pb::PolicyReturn { revision: 1, position: 0 }),
+            until_ms: START + until_s * 1000,
+        };
+        world.event(0, Payload::PolicyProposed(proposed));
+    };
+    propose(1, 1_000_000);
+    propose(2, 2);
+    propose(3, 1_000_000);
+    world.event(0, Payload::PolicyProposalWithdrawn(pb::PolicyProposalWithdrawn { proposal_id: id(3) }));
 }
 
 /// Break-glass in every standing, two of them for the same access.
@@ -313,6 +341,7 @@ fn glass(n: u8) -> String {
 fn eventful() -> World {
     let mut world = World::new();
     activate(&mut world, 0);
+    proposals(&mut world);
     world.register(task(1), None);
     for n in [2, 3] {
         world.register(task(n), Some(task(1)));
