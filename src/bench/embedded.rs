@@ -13,6 +13,7 @@ use super::error::BenchError;
 use super::plan::Plan;
 use super::site::{Member, Site, agents_used, member, needs_resource_server};
 use crate::broker::approvals::ApprovalSettings;
+use crate::broker::routing::Directory;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::{Broker, open};
@@ -115,6 +116,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
             ttl_max: Ttl::MAX,
             heartbeat: Duration::from_secs(1),
             approvals: ApprovalSettings::default(),
+            directory: Directory::default(),
             glass: GlassSettings::default(),
         },
         clock,

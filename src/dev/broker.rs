@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
 use crate::broker::approvals::ApprovalSettings;
+use crate::broker::routing::Directory;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
@@ -218,6 +219,7 @@ async fn open_parts(
             ttl_max: Ttl::MAX,
             heartbeat: HEARTBEAT,
             approvals: ApprovalSettings::default(),
+            directory: Directory::default(),
             glass: GlassSettings::default(),
         },
         clock,

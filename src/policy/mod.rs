@@ -11,6 +11,7 @@ pub mod explain;
 pub mod format;
 mod nesting;
 pub mod permit;
+pub mod route;
 pub mod rules;
 pub mod without;
 

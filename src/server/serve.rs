@@ -182,6 +182,7 @@ impl Checked {
     /// When a key or the journal does not open, or a door cannot be listened at.
     pub async fn start(self) -> Result<Running, ServerError> {
         let Self { settings, folder, policy, trust, https, bearer, people, people_door, webhooks, scorers } = self;
+        let directory = people::directory(&settings.people, settings.approvals.escalate_to.clone());
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -234,9 +235,12 @@ impl Checked {
                     answer_within: asked.answer_within,
                     use_within: asked.use_within,
                     denial_stands: asked.denial_stands,
+                    escalate_after: asked.escalate_after,
+                    escalate_step_up: asked.escalate_step_up,
                     pending_per_agent_max: asked.pending_per_agent_max as usize,
                     pending_per_initiator_max: asked.pending_per_initiator_max as usize,
                 },
+                directory,
                 glass: GlassSettings {
                     life_default: glass.life_default,
                     life_max: glass.life_max,

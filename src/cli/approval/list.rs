@@ -12,6 +12,9 @@ pub(in crate::cli) struct Args {
     /// Those that stand so.
     #[arg(long, value_name = "STATE", default_value = "pending", value_parser = state_named)]
     state: v1::ApprovalState,
+    /// Only those that you could approve now.
+    #[arg(long)]
+    mine: bool,
     /// How many at most; 0 takes the broker's default.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: u32,
@@ -23,11 +26,16 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let request =
-        v1::ListApprovalsRequest { state: args.state.into(), page_size: args.limit, page_token: args.page_token };
+    let request = v1::ListApprovalsRequest {
+        state: args.state.into(),
+        page_size: args.limit,
+        page_token: args.page_token,
+        for_me: args.mine,
+    };
     let mut client = ApprovalServiceClient::new(args.door.channel().await?);
     let answer = client.list_approvals(request).await?.into_inner();
-    let columns = ["approval_id", "needs", "may_approve", "until", "agent", "initiator", "tools", "doubts"];
+    let columns =
+        ["approval_id", "needs", "for", "escalated_at", "may_approve", "until", "agent", "initiator", "tools", "doubts"];
     out.rows(&columns, answer.approvals.iter().map(shown).collect())?;
     if !answer.next_page_token.is_empty() {
         say(&format!("there are more: --page-token {}", answer.next_page_token));

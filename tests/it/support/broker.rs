@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
+use carnet::broker::routing::Directory;
 use carnet::broker::limit::CallerLimits;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
@@ -71,6 +72,9 @@ pub struct Setup {
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
+    /// Groups with their members, and whom to tell of what nobody answers.
+    pub groups: Vec<(&'static str, Vec<&'static str>)>,
+    pub escalate_to: Vec<&'static str>,
     /// Receivers of webhooks.
     pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
@@ -95,6 +99,8 @@ impl Default for Setup {
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
+            groups: Vec::new(),
+            escalate_to: Vec::new(),
             webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
@@ -389,6 +395,15 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
     operator.activate_policy(request).await.unwrap()
 }
 
+/// Who reviews, and who answers for whom.
+fn directory(setup: &Setup) -> Directory {
+    let group = |(name, members): &(&str, Vec<&str>)| {
+        (name.parse().unwrap(), members.iter().map(|member| member.parse().unwrap()).collect())
+    };
+    let told = setup.escalate_to.iter().map(|name| name.parse().unwrap());
+    Directory::new(&setup.persons, setup.groups.iter().map(group).collect(), told.collect())
+}
+
 async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {
     try_boot(setup, folder, trust).await.unwrap_or_else(|error| panic!("the broker does not start: {error}"))
 }
@@ -419,6 +434,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
+            directory: directory(setup),
             glass: broker::glasses::GlassSettings::DEFAULT,
         },
         notifier: Notifier::new(setup.webhooks.clone(), &data.notices(), &clock, &entropy),
