@@ -18,6 +18,8 @@ use crate::model::time::Timestamp;
 pub struct ApprovalSettings {
     /// How long a request waits for an answer. Unanswered, it is denied.
     pub answer_within: Duration,
+    /// The same for tasks that nobody attends; never longer.
+    pub unattended_answer_within: Duration,
     /// How long an approval can be used once it was given.
     pub use_within: Duration,
     /// How long a denial, or that nobody answered, stands for the same access of the same agent.
@@ -36,6 +38,7 @@ impl ApprovalSettings {
     /// As `deploy/config/carnet.toml` has them.
     pub const DEFAULT: Self = Self {
         answer_within: Duration::from_secs(3600),
+        unattended_answer_within: Duration::from_secs(3600),
         use_within: Duration::from_secs(600),
         denial_stands: Duration::from_secs(900),
         escalate_after: Some(Duration::from_secs(1800)),
@@ -43,6 +46,14 @@ impl ApprovalSettings {
         pending_per_agent_max: 8,
         pending_per_initiator_max: 32,
     };
+}
+
+impl ApprovalSettings {
+    /// How long a request waits for an answer.
+    #[must_use]
+    pub fn waits(&self, unattended: bool) -> Duration {
+        if unattended { self.unattended_answer_within.min(self.answer_within) } else { self.answer_within }
+    }
 }
 
 impl Default for ApprovalSettings {

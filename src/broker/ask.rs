@@ -81,6 +81,8 @@ pub struct RegisterTask {
     pub profile: AgentProfile,
     /// Audiences that it may ask tokens for; empty leaves it to policy.
     pub audiences: Vec<Audience>,
+    /// Nobody attends it.
+    pub unattended: bool,
     /// Ids for the timeline.
     pub context: RequestContext,
 }

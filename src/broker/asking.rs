@@ -209,7 +209,7 @@ impl Broker {
         let context = Context { kind: "doubts", id: &id.to_string() };
         let asked = pb::AskedPeople {
             covers: covers.to_vec().into(),
-            answer_by_ms: view.now.after(settings.answer_within).as_millis(),
+            answer_by_ms: view.now.after(settings.waits(view.unattended)).as_millis(),
             replaces: replaces.map(|id| id.to_string()).unwrap_or_default(),
             sealed_doubts: words::seal(&self.0.sealer, view.root, context, &doubts)?,
             scores: facts.signals.iter().filter(|signal| signal.is_score()).map(recorded).collect(),

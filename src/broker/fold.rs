@@ -172,6 +172,7 @@ impl Step<'_> {
             depth: task.depth,
             state: TaskState::Active,
             audiences: task.audiences.iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
+            unattended: task.unattended,
             hashes: Hashes::of(words.as_ref()),
             words: words.map(Arc::new),
             grants: BTreeSet::new(),

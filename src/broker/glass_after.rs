@@ -158,7 +158,8 @@ fn is_independent((state, directory): (&State, &Directory), person: &InitiatorNa
     let bundle = state.policy.as_ref().and_then(|policy| policy.bundle.as_ref());
     // The task may be forgotten by now, with those above it; its agent is not, nor who answered for them then.
     let owner = bundle.and_then(|bundle| bundle.identities().identify(&glass.agent)?.owner.clone());
-    let mut all = glass.owners.iter().chain(&owners).map(String::as_str).chain(owner.iter().map(|owner| owner.as_str()));
+    let mut all =
+        glass.owners.iter().chain(&owners).map(String::as_str).chain(owner.iter().map(|owner| owner.as_str()));
     glass.by != *person && glass.initiator != *person && !all.any(|owner| directory.is_of(person, owner))
 }
 

@@ -13,6 +13,8 @@ use crate::model::id::Owner;
 pub struct ApprovalSettings {
     /// How long a request waits for an answer. Unanswered, it is denied.
     pub answer_within: Duration,
+    /// The same for tasks that nobody attends.
+    pub unattended_answer_within: Duration,
     /// How long an approval can be used once it was given.
     pub use_within: Duration,
     /// How long a denial, or that nobody answered, stands for the same access of the same agent.
@@ -54,6 +56,8 @@ pub(super) fn approvals(check: &mut Check, written: &Approvals, people: Option<&
         check.within(setting, value.unwrap_or(Span(default)), Span(SECOND)..=Span(max)).0
     };
     let answer_within = span("approvals.answer_within", written.answer_within, ANSWER_WITHIN_DEFAULT, DAY * 7);
+    let unattended = written.unattended_answer_within;
+    let unattended_answer_within = span("approvals.unattended_answer_within", unattended, answer_within, answer_within);
     let use_within = span("approvals.use_within", written.use_within, USE_WITHIN_DEFAULT, DAY);
     let denial_stands = span("approvals.denial_stands", written.denial_stands, DENIAL_STANDS_DEFAULT, DAY * 7);
     let mut most =
@@ -69,7 +73,10 @@ pub(super) fn approvals(check: &mut Check, written: &Approvals, people: Option<&
     }
     let escalate_after = written.escalate_after.map_or(answer_within / ESCALATE_AFTER_PART, |Span(after)| after);
     if escalate_after >= answer_within && !answer_within.is_zero() {
-        check.problem("approvals.escalate_after", "is not below `answer_within`: it would be denied before anybody is told");
+        check.problem(
+            "approvals.escalate_after",
+            "is not below `answer_within`: it would be denied before anybody is told",
+        );
     }
     let escalate_after = Some(escalate_after).filter(|after| !after.is_zero());
     let escalate_step_up = written.escalate_step_up.unwrap_or(false);
@@ -81,6 +88,7 @@ pub(super) fn approvals(check: &mut Check, written: &Approvals, people: Option<&
         escalate_step_up,
         escalate_to: escalate_to(check, &written.escalate_to, people),
         answer_within,
+        unattended_answer_within,
         use_within,
         denial_stands,
         pending_per_agent_max: agent,

@@ -132,6 +132,7 @@ pub(super) struct Journal {
 #[serde(deny_unknown_fields)]
 pub(super) struct Approvals {
     pub(super) answer_within: Option<Span>,
+    pub(super) unattended_answer_within: Option<Span>,
     pub(super) use_within: Option<Span>,
     pub(super) denial_stands: Option<Span>,
     pub(super) escalate_after: Option<Span>,

@@ -141,7 +141,10 @@ fn whom_questions_go_to_is_known_by_name() {
     let asked = |more: &str| parse(&with(more), &Environment::new()).unwrap();
     let finance: Vec<_> = asked("").people.groups.into_iter().collect();
     let (name, members) = finance.first().unwrap();
-    assert_eq!((name.as_str(), members.first().unwrap().as_str(), finance.len()), ("group:finance", "bea@example.org", 1));
+    assert_eq!(
+        (name.as_str(), members.first().unwrap().as_str(), finance.len()),
+        ("group:finance", "bea@example.org", 1)
+    );
     let minutes = |n: u64| Some(Duration::from_secs(n * 60));
     for (more, expected) in [
         ("", minutes(30)),
@@ -151,6 +154,9 @@ fn whom_questions_go_to_is_known_by_name() {
     ] {
         assert_eq!(asked(more).approvals.escalate_after, expected, "{more}");
     }
+    let unattended = |more: &str| asked(more).approvals.unattended_answer_within.as_secs();
+    assert_eq!(unattended("[approvals]\nanswer_within = \"10m\"\n"), 600);
+    assert_eq!(unattended("[approvals]\nunattended_answer_within = \"2m\"\n"), 120);
     let told = asked("[approvals]\nescalate_to = [\"group:finance\", \"ada@example.org\"]\n").approvals.escalate_to;
     assert_eq!(told.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["group:finance", "ada@example.org"]);
 
@@ -166,6 +172,7 @@ fn whom_questions_go_to_is_known_by_name() {
         ("approvals.escalate_after", approvals("escalate_after = \"1h\"")),
         ("approvals.escalate_after", approvals("answer_within = \"1m\"\nescalate_after = \"2m\"")),
         ("approvals.escalate_step_up", approvals("escalate_after = \"0s\"\nescalate_step_up = true")),
+        ("approvals.unattended_answer_within", approvals("unattended_answer_within = \"2h\"")),
         ("approvals.escalate_to", approvals("escalate_to = [\"group:nobody\"]")),
         ("approvals.escalate_to", approvals(&format!("escalate_to = {:?}", ["ada@example.org"; 17]))),
     ] {

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
 use crate::broker::approvals::ApprovalSettings;
-use crate::broker::routing::Directory;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
+use crate::broker::routing::Directory;
 use crate::clock::Clock;
 use crate::dev::bundle::shipped;
 use crate::dev::error::DevError;

@@ -233,6 +233,7 @@ impl Checked {
                 heartbeat: settings.heartbeat,
                 approvals: ApprovalSettings {
                     answer_within: asked.answer_within,
+                    unattended_answer_within: asked.unattended_answer_within,
                     use_within: asked.use_within,
                     denial_stands: asked.denial_stands,
                     escalate_after: asked.escalate_after,

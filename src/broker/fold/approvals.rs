@@ -2,8 +2,8 @@
 
 use super::{FoldError, Step, answer};
 use crate::broker::approvals::{Approval, ApprovalStanding, Covers, Denial, Escalated};
-use crate::broker::ask::Target;
 use crate::broker::approve::denial_facts;
+use crate::broker::ask::Target;
 use crate::broker::record;
 use crate::broker::words::{self, Context};
 use crate::model::approval::{Cure, Verdict};

@@ -34,8 +34,18 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     };
     let mut client = ApprovalServiceClient::new(args.door.channel().await?);
     let answer = client.list_approvals(request).await?.into_inner();
-    let columns =
-        ["approval_id", "needs", "for", "escalated_at", "may_approve", "until", "agent", "initiator", "tools", "doubts"];
+    let columns = [
+        "approval_id",
+        "needs",
+        "for",
+        "escalated_at",
+        "may_approve",
+        "until",
+        "agent",
+        "initiator",
+        "tools",
+        "doubts",
+    ];
     out.rows(&columns, answer.approvals.iter().map(shown).collect())?;
     if !answer.next_page_token.is_empty() {
         say(&format!("there are more: --page-token {}", answer.next_page_token));

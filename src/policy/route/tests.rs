@@ -34,7 +34,11 @@ fn asked(policies: &[&str], tools: &[&str]) -> Vec<String> {
 fn a_review_is_for_the_owners_of_the_tools_about_which_a_policy_wants_them_asked() {
     assert_eq!(asked(&[OWNED], &["payments.pay"]), ["group:finance"]);
     assert_eq!(asked(&[OWNED, ANYBODYS], &["mail.send", "calendar.create"]), ["group:front-desk", "group:workplace"]);
-    assert_eq!(asked(&[OWNED, ANYBODYS], &["calendar.create", "mail.read"]), ["group:front-desk"], "no policy asks for the other");
+    assert_eq!(
+        asked(&[OWNED, ANYBODYS], &["calendar.create", "mail.read"]),
+        ["group:front-desk"],
+        "no policy asks for the other"
+    );
     assert!(asked(&[ANYBODYS], &["payments.pay"]).is_empty());
 }
 

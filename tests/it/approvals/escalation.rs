@@ -8,11 +8,8 @@ use crate::webhooks::receiver::{Got, Receiver};
 
 const AFTER: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
-const SETTINGS: ApprovalSettings = ApprovalSettings {
-    answer_within: Duration::from_secs(60),
-    escalate_after: Some(AFTER),
-    ..MANY_WAIT
-};
+const SETTINGS: ApprovalSettings =
+    ApprovalSettings { answer_within: Duration::from_secs(60), escalate_after: Some(AFTER), ..MANY_WAIT };
 
 fn to(task: &OpenTask, whom: &str) -> v1::RequestCredentialRequest {
     task.step("mail.send", &json!({ "to": [whom], "subject": "s", "body": "b" }))
@@ -44,7 +41,8 @@ async fn what_nobody_answers_is_escalated_once_and_denied_in_the_end() {
     later(&world, AFTER - SECOND).await;
     assert!(escalations(&world).await.is_empty(), "not yet");
     let rae = world.rae().await;
-    let mut stream = rae.approvals().watch_approvals(v1::WatchApprovalsRequest { after: 0 }).await.unwrap().into_inner();
+    let mut stream =
+        rae.approvals().watch_approvals(v1::WatchApprovalsRequest { after: 0 }).await.unwrap().into_inner();
     assert!(told(&mut stream).await.escalated_at.is_none());
     later(&world, SECOND).await;
     later(&world, SECOND).await;
@@ -194,7 +192,10 @@ async fn receivers_are_told_of_it_and_whom_to_tell_and_figures_count_it() {
     assert_eq!(got.iter().map(Got::kind).collect::<Vec<_>>(), ["approval.pending", "approval.escalated"]);
     assert_eq!(got[0].json()["data"]["route"], "reviewers");
     let data = &got[1].json()["data"];
-    assert_eq!((got[1].approval(), &data["tell"]), (decision.approval_id, &json!(["group:on-call", "sam@example.org"])));
+    assert_eq!(
+        (got[1].approval(), &data["tell"]),
+        (decision.approval_id, &json!(["group:on-call", "sam@example.org"]))
+    );
     assert_eq!((&data["widened"], &data["as_review"]), (&json!(false), &json!(false)));
     let figures = world.broker.metrics().render().unwrap();
     assert!(figures.contains(&count(1)), "{figures}");
@@ -221,4 +222,34 @@ async fn a_task_that_nobody_attends_gets_a_plain_answer_in_time_by_the_same_id_a
         let told = &decided.reasons[0].message;
         assert_eq!(told, "Nobody approved this in time.");
     }
+}
+
+#[tokio::test]
+async fn what_an_unattended_task_and_those_below_it_ask_waits_no_longer_than_is_configured_for_that() {
+    let within = Duration::from_secs(10);
+    let mut world = World::asking(ApprovalSettings { unattended_answer_within: within, ..SETTINGS }).await;
+    let unattended = v1::RegisterTaskRequest { unattended: true, ..world.broker.task(INTENT) };
+    let orchestrator = world.broker.orchestrator().await;
+    let task = orchestrator.open(unattended.clone()).await;
+    let otherwise = v1::RegisterTaskRequest { unattended: false, ..unattended.clone() };
+    assert_eq!(orchestrator.register_task(otherwise).await.unwrap_err().reason, "REQUEST_ID_REUSED");
+    assert_eq!(orchestrator.open(unattended).await.id, task.id);
+    let below = v1::RegisterTaskRequest { parent_task_id: task.id.clone(), ..world.broker.task(INTENT) };
+    let below = orchestrator.open(below).await;
+    let (_, attended) = world.anns().await;
+    world.broker.restart().await;
+    let agent = world.broker.agent().await;
+    let rae = world.rae().await;
+    let mut left = Vec::new();
+    for task in [&task, &below, &attended] {
+        let decision = pending(&agent, to_eve(task)).await;
+        let shown = get(&rae, &decision.approval_id).await.unwrap().approval.unwrap();
+        left.push(shown.until.unwrap().seconds - shown.asked.unwrap().seconds);
+    }
+    assert_eq!(left, [10, 10, 60]);
+    later(&world, within).await;
+    for task in [&task, &below] {
+        assert_eq!(agent.withheld(to_eve(task)).await.1[0], "APPROVAL_UNANSWERED");
+    }
+    pending(&agent, to_eve(&attended)).await;
 }

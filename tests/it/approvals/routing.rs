@@ -128,7 +128,11 @@ async fn those_who_answer_for_the_agent_by_their_group_are_not_enough_among_them
 
 #[tokio::test]
 async fn where_nobody_can_answer_for_the_tool_whoever_reviews_may_and_is_told_so() {
-    for (name, members) in [("nobody is known", [].as_slice()), ("who initiated it", &["ann@example.org"]), ("who does not review", &["bob@example.org"])] {
+    for (name, members) in [
+        ("nobody is known", [].as_slice()),
+        ("who initiated it", &["ann@example.org"]),
+        ("who does not review", &["bob@example.org"]),
+    ] {
         let world = world(routed(1), members).await;
         let (agent, task) = world.anns().await;
         let decision = pending(&agent, to_eve(&task)).await;

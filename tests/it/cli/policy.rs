@@ -119,7 +119,10 @@ fn a_case_is_explained_as_a_reviewer_reads_it() {
     }
     let value = json(&["policy", "explain", text(&shipped()), "--case", "a large amount takes two reviewers"], 0);
     assert_eq!((&value["outcome"], &value["approvals_needed"]), (&"review".into(), &2.into()));
-    assert_eq!((&value["as_expected"], &value["cure"]), (&true.into(), &"2 independent reviewers approve, one for `group:finance`".into()));
+    assert_eq!(
+        (&value["as_expected"], &value["cure"]),
+        (&true.into(), &"2 independent reviewers approve, one for `group:finance`".into())
+    );
     let reason = &value["reasons"][0];
     assert_eq!((&reason["policy"], &reason["asks_for"]), (&"large-amount".into(), &"review".into()));
     let critical = "a critical score is reviewed and never denied";

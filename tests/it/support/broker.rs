@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
-use carnet::broker::routing::Directory;
 use carnet::broker::limit::CallerLimits;
+use carnet::broker::routing::Directory;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
