@@ -16,6 +16,7 @@ use crate::broker::approvals::ApprovalSettings;
 use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::proposals::ActivationSettings;
+use crate::broker::routing::Directory;
 use crate::broker::{Broker, open};
 use crate::clock::Clock;
 use crate::dev::ca::DevCa;
@@ -116,6 +117,7 @@ async fn broker(folder: &Path, trust: Trust, clock: Clock, policy: BundleFiles) 
             ttl_max: Ttl::MAX,
             heartbeat: Duration::from_secs(1),
             approvals: ApprovalSettings::default(),
+            directory: Directory::default(),
             glass: GlassSettings::default(),
             activation: ActivationSettings::default(),
         },

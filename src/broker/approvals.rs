@@ -18,10 +18,16 @@ use crate::model::time::Timestamp;
 pub struct ApprovalSettings {
     /// How long a request waits for an answer. Unanswered, it is denied.
     pub answer_within: Duration,
+    /// The same for tasks that nobody attends; never longer.
+    pub unattended_answer_within: Duration,
     /// How long an approval can be used once it was given.
     pub use_within: Duration,
     /// How long a denial, or that nobody answered, stands for the same access of the same agent.
     pub denial_stands: Duration,
+    /// How long it waits until more people are told, and may answer; `None` when that never is.
+    pub escalate_after: Option<Duration>,
+    /// True when reviewers answer from then on for an initiator who did not.
+    pub escalate_step_up: bool,
     /// Most requests of one agent that wait at a time, so that nobody is worn down.
     pub pending_per_agent_max: usize,
     /// Most requests on behalf of one initiator that wait at a time.
@@ -32,11 +38,22 @@ impl ApprovalSettings {
     /// As `deploy/config/carnet.toml` has them.
     pub const DEFAULT: Self = Self {
         answer_within: approval::ANSWER_WITHIN_DEFAULT,
+        unattended_answer_within: approval::ANSWER_WITHIN_DEFAULT,
         use_within: approval::USE_WITHIN_DEFAULT,
         denial_stands: approval::DENIAL_STANDS_DEFAULT,
+        escalate_after: Some(Duration::from_secs(approval::ANSWER_WITHIN_DEFAULT.as_secs() / approval::ESCALATE_AFTER_PART as u64)),
+        escalate_step_up: false,
         pending_per_agent_max: approval::PENDING_PER_AGENT_DEFAULT as usize,
         pending_per_initiator_max: approval::PENDING_PER_INITIATOR_DEFAULT as usize,
     };
+}
+
+impl ApprovalSettings {
+    /// How long a request waits for an answer.
+    #[must_use]
+    pub fn waits(&self, unattended: bool) -> Duration {
+        if unattended { self.unattended_answer_within.min(self.answer_within) } else { self.answer_within }
+    }
 }
 
 impl Default for ApprovalSettings {
@@ -73,10 +90,23 @@ pub(in crate::broker) struct Approval {
     pub(in crate::broker) standing: ApprovalStanding,
     /// Until when it waits, can be used or stands, by its standing.
     pub(in crate::broker) until: Timestamp,
+    /// Owners of tools for whom policy wants somebody to answer.
+    pub(in crate::broker) owners: BTreeSet<String>,
+    pub(in crate::broker) escalated: Option<Escalated>,
     /// Who approved, each once.
     pub(in crate::broker) votes: Vec<(InitiatorName, Verdict, Timestamp)>,
     /// Position of the event that changed it last.
     pub(in crate::broker) changed: u64,
+}
+
+/// That it was not answered in time, and more people may answer since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) struct Escalated {
+    pub(in crate::broker) at: Timestamp,
+    /// Of the event.
+    pub(in crate::broker) position: u64,
+    /// It was for the initiator, and is a review since.
+    pub(in crate::broker) as_review: bool,
 }
 
 /// Where an approval stands. What only the clock says is not among it.
@@ -99,6 +129,11 @@ impl Approval {
     /// True while an answer to it can still come to something.
     pub(in crate::broker) const fn is_open(&self) -> bool {
         matches!(self.standing, ApprovalStanding::Pending | ApprovalStanding::Answered(Verdict::Approved))
+    }
+
+    /// What it takes now: `StepUp` or `Review`.
+    pub(in crate::broker) fn asks(&self) -> Outcome {
+        if self.escalated.is_some_and(|escalated| escalated.as_review) { Outcome::Review } else { self.outcome }
     }
 
     /// When it was approved for good.
@@ -179,6 +214,8 @@ pub(in crate::broker) struct Approvals {
     of_task: HashMap<TaskId, BTreeSet<ApprovalId>>,
     /// Those that wait, by until when.
     waiting: BTreeSet<(Timestamp, ApprovalId)>,
+    /// Those among them that were not escalated, by when they were asked.
+    not_escalated: BTreeSet<(Timestamp, ApprovalId)>,
     waiting_of_agent: HashMap<SpiffeId, usize>,
     waiting_of_initiator: HashMap<Behalf, usize>,
     /// By the position of the event that changed them last.
@@ -228,6 +265,16 @@ impl Approvals {
     /// Those whose time is over and who wait by the record, the longest over first.
     pub(in crate::broker) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = ApprovalId> {
         self.waiting.iter().take_while(move |(until, _)| *until <= now).map(|(_, id)| *id)
+    }
+
+    /// How many wait and were escalated.
+    pub(in crate::broker) fn count_escalated(&self) -> usize {
+        self.waiting.len().saturating_sub(self.not_escalated.len())
+    }
+
+    /// Those who wait by the record, were not escalated, and were asked so long ago, the longest first.
+    pub(in crate::broker) fn asked_until(&self, now: Timestamp, ago: Duration) -> impl Iterator<Item = ApprovalId> {
+        self.not_escalated.iter().take_while(move |(asked, _)| asked.after(ago) <= now).map(|(_, id)| *id)
     }
 
     /// All, newest first, from the one before `below`.
@@ -280,6 +327,9 @@ impl Approvals {
         self.take_out(id);
         if approval.standing == ApprovalStanding::Pending {
             self.waiting.insert((approval.until, id));
+            if approval.escalated.is_none() {
+                self.not_escalated.insert((approval.asked, id));
+            }
             *self.waiting_of_agent.entry(approval.agent.clone()).or_default() += 1;
             *self.waiting_of_initiator.entry(approval.behalf()).or_default() += 1;
         }
@@ -308,6 +358,18 @@ impl Approvals {
         self.denied.extend(shapes.into_iter().map(|shape| (shape, denial.clone())));
     }
 
+    /// Takes back what a person said of what is still open: of what waits, the yes counts no more, and what was approved is asked anew.
+    pub(in crate::broker) fn unsay(&mut self, person: &InitiatorName, position: u64) {
+        let said = |approval: &Approval| approval.is_open() && approval.votes.iter().any(|(voter, ..)| voter == person);
+        let ids: Vec<ApprovalId> = self.all.iter().filter(|(_, one)| said(one)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.change(id, position, |approval| match approval.standing {
+                ApprovalStanding::Pending => approval.votes.retain(|(voter, ..)| voter != person),
+                _ => approval.standing = ApprovalStanding::Closed,
+            });
+        }
+    }
+
     /// Closes what waits or could be used of a task that has ended.
     pub(in crate::broker) fn close(&mut self, task: TaskId, position: u64) {
         let open = |id: &ApprovalId| self.all.get(id).is_some_and(Approval::is_open);
@@ -332,6 +394,7 @@ impl Approvals {
     fn take_out(&mut self, id: ApprovalId) {
         let Some(old) = self.all.remove(&id) else { return };
         self.by_change.remove(&(old.changed, id));
+        self.not_escalated.remove(&(old.asked, id));
         if self.waiting.remove(&(old.until, id)) {
             count_down(&mut self.waiting_of_agent, &old.agent);
             count_down(&mut self.waiting_of_initiator, &old.behalf());

@@ -10,6 +10,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
+use crate::broker::routing::{self, Directory};
 use crate::broker::state::{State, Task};
 use crate::broker::words::{self, Context};
 use crate::broker::{Broker, ending, ordinary};
@@ -56,7 +57,8 @@ impl Broker {
                 let state = self.0.known.look();
                 let (approval, _) = visible(&state, caller, ask.id).ok_or(NO_SUCH)?;
                 let now = self.now(&state);
-                let refused = match may_answer(&state, caller, approval, ask.verdict) {
+                let directory = &self.0.settings.directory;
+                let refused = match may_answer((&state, directory), caller, approval, ask.verdict) {
                     Err(code) => Some(BrokerError::NotPermitted { code }),
                     Ok(person) if is_stale(person, approval, (ask.verdict, now)) => {
                         Some(BrokerError::Unauthenticated { code: ReasonCode::AuthenticationStale })
@@ -73,7 +75,7 @@ impl Broker {
                 if approval.decision != ask.decision {
                     return Err(closed(ReasonCode::ApprovalChanged, approval));
                 }
-                let settles = ask.verdict == Verdict::Denied || settled_by(&state, caller, approval);
+                let settles = ask.verdict == Verdict::Denied || settled_by((&state, directory), caller, approval);
                 let settings = &self.0.settings.approvals;
                 let lasts = if ask.verdict == Verdict::Denied { settings.denial_stands } else { settings.use_within };
                 let payload = pb::ApprovalAnswered {
@@ -88,7 +90,9 @@ impl Broker {
                 };
                 let payload = Payload::ApprovalAnswered(payload);
                 let event = event(family_stream(root), caller.actor(), &no_context(), payload);
-                Ok(ordinary(event, expects(&state, caller, approval.task, root)))
+                let mut expects = expects(&state, caller, approval.task, root);
+                expects.extend(routing::expects(&state, directory, approval));
+                Ok(ordinary(event, expects))
             })
             .await?;
         let position = committed.last();
@@ -253,20 +257,22 @@ pub(in crate::broker) fn denial_facts(id: ApprovalId, approval: &Approval) -> Ap
 
 /// The person who answers so, when that is one who may, however long ago it authenticated.
 pub(in crate::broker) fn may_answer<'c>(
-    state: &State,
+    (state, directory): (&State, &Directory),
     caller: &'c Caller,
     approval: &Approval,
     verdict: Verdict,
 ) -> Result<&'c VerifiedPerson, ReasonCode> {
     let Caller::Person(person) = caller else { return Err(ReasonCode::MethodNotAllowed) };
     let shut_out = state.is_shut_out(caller).then_some(ReasonCode::Blocked);
-    shut_out.or_else(|| wrong_person(state, caller, person, approval, verdict)).map_or(Ok(person.as_ref()), Err)
+    let wrong = || wrong_person((state, directory), caller, person, approval, verdict);
+    shut_out.or_else(wrong).map_or(Ok(person.as_ref()), Err)
 }
 
 /// Why this person is not the one to answer so. A no is anybody's who was asked; a yes to a step-up is the initiator's alone, and
-/// to a review it is of somebody independent who has not said it yet. People are told apart as persons, not by their accounts.
+/// to a review it is of somebody independent who has not said it yet, and for whom or for whose tool there is a place. People are told
+/// apart as persons, not by their accounts.
 fn wrong_person(
-    state: &State,
+    (state, directory): (&State, &Directory),
     caller: &Caller,
     person: &VerifiedPerson,
     approval: &Approval,
@@ -274,7 +280,7 @@ fn wrong_person(
 ) -> Option<ReasonCode> {
     let initiated = state.tasks.get(&approval.task).is_some_and(|task| caller.initiated(task));
     let reviewer = person.may(Right::Approve);
-    match (approval.outcome, verdict) {
+    match (approval.asks(), verdict) {
         (_, Verdict::Denied) if initiated || reviewer => None,
         (Outcome::StepUp, Verdict::Approved) if initiated => None,
         (Outcome::StepUp, _) => Some(ReasonCode::NotInitiator),
@@ -282,23 +288,26 @@ fn wrong_person(
         // Whoever is named as initiator, verified or not.
         _ if approval.initiator == *person.name() => Some(ReasonCode::NotIndependent),
         _ if approval.votes.iter().any(|(voter, ..)| voter == person.name()) => Some(ReasonCode::NotIndependent),
+        _ if !routing::has_place_for(state, directory, approval, person.name()) => Some(ReasonCode::NotOwner),
         _ => None,
     }
 }
 
-/// True when this approval of the caller's is the last that it takes. Those who answer for the agents at work are not alone
-/// enough, however many they are.
-fn settled_by(state: &State, caller: &Caller, approval: &Approval) -> bool {
+/// True when this approval of the caller's is the last that it takes, and those are among them for whom it is. Those who answer for the
+/// agents at work are not alone enough, however many they are.
+fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approval: &Approval) -> bool {
     let Caller::Person(person) = caller else { return false };
     let mut approvers: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
     approvers.insert(person.name());
     let enough = u32::try_from(approvers.len()).is_ok_and(|many| many >= approval.needed);
-    if approval.outcome == Outcome::StepUp {
+    if approval.asks() == Outcome::StepUp {
         return enough;
     }
+    let enough = enough && routing::missing(state, directory, approval, &approvers).is_empty();
     // Without a bundle nobody knows whose agents they are.
     let Some(owners) = owners(state, approval.task) else { return false };
-    enough && approvers.iter().any(|approver| !owners.contains(approver.as_str()))
+    let answers_for_agent = |approver: &&InitiatorName| owners.iter().any(|owner| directory.is_of(approver, owner));
+    enough && !approvers.iter().all(answers_for_agent)
 }
 
 /// Who answers for the agents that work on the task and on those above it.
@@ -311,7 +320,7 @@ pub(in crate::broker) fn owners(state: &State, task: TaskId) -> Option<BTreeSet<
 
 /// True when who answers must authenticate anew: who confirms a step-up, after it was asked.
 fn is_stale(person: &VerifiedPerson, approval: &Approval, (verdict, now): (Verdict, Timestamp)) -> bool {
-    let confirms = approval.outcome == Outcome::StepUp && verdict == Verdict::Approved;
+    let confirms = approval.asks() == Outcome::StepUp && verdict == Verdict::Approved;
     let since = person.evidence().authenticated.is_some_and(|at| at > approval.asked);
     !person.is_fresh(now) || (confirms && !since)
 }

@@ -1,6 +1,8 @@
 //! What callers ask of the broker, decoded and bounded by an edge, not yet judged.
 
+use std::cmp::Reverse;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -11,7 +13,8 @@ use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
 use crate::model::glass::GlassVerdict;
 use crate::model::id::{
-    ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, SignalName, TaskId, ToolName,
+    ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, ParseIdError, RequestId, SignalName, TaskId,
+    ToolName,
 };
 use crate::model::identity::IdentityClass;
 use crate::model::json::Json;
@@ -78,6 +81,8 @@ pub struct RegisterTask {
     pub profile: AgentProfile,
     /// Audiences that it may ask tokens for; empty leaves it to policy.
     pub audiences: Vec<Audience>,
+    /// Nobody attends it.
+    pub unattended: bool,
     /// Ids for the timeline.
     pub context: RequestContext,
 }
@@ -281,8 +286,51 @@ pub struct ListApprovals {
     pub state: v1::ApprovalState,
     /// 0 takes the default.
     pub page_size: u32,
-    /// The last of the page before.
-    pub after: Option<ApprovalId>,
+    /// Where the page before ended.
+    pub after: Option<ApprovalsPage>,
+    /// Only those that the caller could approve now.
+    pub for_me: bool,
+}
+
+/// Where a page of approvals ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApprovalsPage {
+    /// The first event that had not happened when the first page was told: what is escalated by it or later keeps its place.
+    pub began: u64,
+    /// True when its last was among the escalated ones, which come first.
+    pub escalated: bool,
+    /// Its last.
+    pub last: ApprovalId,
+}
+
+impl ApprovalsPage {
+    /// True when this place is behind that one.
+    #[must_use]
+    pub fn is_behind(self, other: Self) -> bool {
+        (!self.escalated, Reverse(self.last)) > (!other.escalated, Reverse(other.last))
+    }
+}
+
+impl fmt::Display for ApprovalsPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.began, if self.escalated { "escalated" } else { "others" }, self.last)
+    }
+}
+
+impl FromStr for ApprovalsPage {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let none = || ParseIdError { kind: "page of approvals", problem: "no place where a page ended" };
+        let (began, rest) = text.split_once('.').ok_or_else(none)?;
+        let (part, last) = rest.split_once('.').ok_or_else(none)?;
+        let escalated = match part {
+            "escalated" => true,
+            "others" => false,
+            _ => return Err(none()),
+        };
+        Ok(Self { began: began.parse().map_err(|_| none())?, escalated, last: last.parse()? })
+    }
 }
 
 /// Says what a decision was about.

@@ -1,12 +1,15 @@
 //! When policy does not decide alone: what people said of the same request before, and otherwise that they are asked about it.
 //! The same request, however often it is tried and under whichever id, is one question.
 
+use std::collections::BTreeSet;
+
 use crate::broker::Broker;
 use crate::broker::approvals::{ApprovalStanding, Covers};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::request::Asking;
+use crate::broker::routing::answerable;
 use crate::broker::words::{self, Context, DecisionWords};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, doubts};
@@ -18,6 +21,7 @@ use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
+use crate::policy::route;
 use crate::seal::sealer::COMMON;
 
 /// The question that a request waits on.
@@ -121,11 +125,11 @@ impl Broker {
     }
 
     /// What people answered when this was asked before, as long as it stands; of an approval and a denial elsewhere, what was said
-    /// last.
+    /// last. Adds to the look what an append that uses an approval relies on: that nobody blocked who gave it.
     pub(in crate::broker) fn answer_of_people(
         &self,
         asking: &Asking<'_>,
-        view: &View,
+        view: &mut View,
         covers: &Covers,
         (facts, decision): (&Facts, &Decision),
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
@@ -133,6 +137,8 @@ impl Broker {
             let state = self.0.known.look();
             let own = state.approvals.covering(covers).and_then(|(id, approval)| {
                 let answer = approval.facts(id, &self.0.settings.approvals, view.now)?;
+                let keys = answer.by.iter().map(GuardKey::initiator);
+                view.expects.extend(keys.map(|key| Expect { key, at: state.marks.at(&key) }));
                 Some((answer, approval.approved_at()))
             });
             (own, state.approvals.remembers_denials())
@@ -163,7 +169,8 @@ impl Broker {
     ) -> Result<Pending, BrokerError> {
         let doubts = doubts(decision);
         let settings = &self.0.settings.approvals;
-        let (replaces, expects) = {
+        let owners: Vec<String> = route::owners(&view.bundle, decision).iter().map(ToString::to_string).collect();
+        let (replaces, expects, owners_absent) = {
             let state = self.0.known.look();
             let before = state.approvals.covering(&covers);
             if let Some((id, approval)) = before.filter(|(_, approval)| approval.waits(view.now)) {
@@ -191,17 +198,23 @@ impl Broker {
                 return Err(BrokerError::above_limit("task_id", problem));
             }
             let keys = [GuardKey::agent_pending(&view.agent), GuardKey::initiator_pending(&view.initiator.name)];
-            (replaces, keys.map(|key| Expect { key, at: state.marks.at(&key) }))
+            let asked = owners.iter().map(String::as_str);
+            let answerable: BTreeSet<&str> =
+                answerable(&state, &self.0.settings.directory, &view.initiator.name, asked.clone()).collect();
+            let absent: Vec<String> = asked.filter(|owner| !answerable.contains(owner)).map(str::to_owned).collect();
+            (replaces, keys.map(|key| Expect { key, at: state.marks.at(&key) }), absent)
         };
         let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
         let id = ApprovalId::new(view.now, random);
         let context = Context { kind: "doubts", id: &id.to_string() };
         let asked = pb::AskedPeople {
             covers: covers.to_vec().into(),
-            answer_by_ms: view.now.after(settings.answer_within).as_millis(),
+            answer_by_ms: view.now.after(settings.waits(view.unattended)).as_millis(),
             replaces: replaces.map(|id| id.to_string()).unwrap_or_default(),
             sealed_doubts: words::seal(&self.0.sealer, view.root, context, &doubts)?,
             scores: facts.signals.iter().filter(|signal| signal.is_score()).map(recorded).collect(),
+            owners,
+            owners_absent,
         };
         Ok(Pending { id, asked: Some(asked), expects: expects.to_vec() })
     }

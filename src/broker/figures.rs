@@ -18,6 +18,8 @@ pub struct Figures {
     pub tasks_open: u64,
     /// Requests that wait for a person.
     pub approvals_waiting: u64,
+    /// Those of them that were escalated.
+    pub approvals_escalated: u64,
     /// Break-glass that stands open.
     pub glasses_open: u64,
     /// Post-reviews of break-glass that nobody has closed.
@@ -65,6 +67,7 @@ impl Broker {
         let mut figures = Figures {
             tasks_open: state.by.deadlines.len() as u64,
             approvals_waiting: state.approvals.count_waiting() as u64,
+            approvals_escalated: state.approvals.count_escalated() as u64,
             events: state.next,
             waiting: self.0.journal.waiting() as u64,
             bytes: self.0.journal.bytes(),

@@ -127,6 +127,7 @@ impl Step<'_> {
             Some(Payload::TrustRestored(e)) => self.trust_restored(e),
             Some(Payload::ApprovalAnswered(e)) => self.approval_answered(e, actor),
             Some(Payload::ApprovalWithdrawn(e)) => self.approval_withdrawn(e),
+            Some(Payload::ApprovalEscalated(e)) => self.approval_escalated(e),
             Some(Payload::BreakGlassOpened(e)) => self.glass_opened(e, actor),
             Some(Payload::BreakGlassUsed(e)) => self.glass_used(e),
             Some(Payload::BreakGlassClosed(e)) => self.glass_closed(e),
@@ -178,6 +179,7 @@ impl Step<'_> {
             depth: task.depth,
             state: TaskState::Active,
             audiences: task.audiences.iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
+            unattended: task.unattended,
             hashes: Hashes::of(words.as_ref()),
             words: words.map(Arc::new),
             grants: BTreeSet::new(),
@@ -383,6 +385,7 @@ impl Step<'_> {
             self.state.approvals.close(task, self.position);
         }
         self.close_glasses_under(&target);
+        self.unsaid_under(&target);
         if e.blocks {
             let block = Block { sealed_reason: e.sealed.to_vec(), since: self.time, position: self.position };
             self.state.blocks.insert(target, block);

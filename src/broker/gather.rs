@@ -53,6 +53,8 @@ pub(in crate::broker) struct View {
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
+    /// Nobody attends the task, or one above it.
+    pub(in crate::broker) unattended: bool,
     /// Of the root's intent: what an agent wrote for another grounds nothing.
     pub(in crate::broker) intent_hash: Arc<str>,
     /// Of the nearest ceiling that binds.
@@ -135,6 +137,7 @@ impl View {
             depth: task.depth,
             state: state_now,
             audiences: task.audiences.clone(),
+            unattended: line.iter().any(|(_, task)| task.unattended),
             intent_hash: root.hashes.intent.clone(),
             authority_hash: line.iter().find_map(|(_, task)| task.hashes.authority.clone()),
             words,

@@ -7,6 +7,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::glasses::Glass;
 use crate::broker::record::{event, family_stream};
+use crate::broker::routing::Directory;
 use crate::broker::state::State;
 use crate::broker::words::{self, Context, Sentence};
 use crate::broker::{Broker, ending, ordinary};
@@ -104,7 +105,7 @@ impl Broker {
                     return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
                 };
                 self.may_change(&state, caller, (REVIEW, Right::Approve))?;
-                if !is_independent(&state, person.name(), glass) {
+                if !is_independent((&state, &self.0.settings.directory), person.name(), glass) {
                     let code = ReasonCode::NotIndependent;
                     self.note_refused(caller, REVIEW, code, Some(glass.task));
                     return Err(BrokerError::NotPermitted { code });
@@ -152,16 +153,14 @@ pub(in crate::broker) fn sees_glasses(caller: &Caller) -> bool {
 
 /// True when that person neither opened it, nor is whom the task runs for, nor answers for those who work on it. Without a bundle
 /// nobody knows who does.
-fn is_independent(state: &State, person: &InitiatorName, glass: &Glass) -> bool {
+fn is_independent((state, directory): (&State, &Directory), person: &InitiatorName, glass: &Glass) -> bool {
     let Some(owners) = owners(state, glass.task) else { return false };
     let bundle = state.policy.as_ref().and_then(|policy| policy.bundle.as_ref());
     // The task may be forgotten by now, with those above it; its agent is not, nor who answered for them then.
     let owner = bundle.and_then(|bundle| bundle.identities().identify(&glass.agent)?.owner.clone());
-    glass.by != *person
-        && glass.initiator != *person
-        && !glass.owners.contains(person.as_str())
-        && !owners.contains(person.as_str())
-        && owner.is_none_or(|owner| owner.as_str() != person.as_str())
+    let mut all =
+        glass.owners.iter().chain(&owners).map(String::as_str).chain(owner.iter().map(|owner| owner.as_str()));
+    glass.by != *person && glass.initiator != *person && !all.any(|owner| directory.is_of(person, owner))
 }
 
 fn expects<const N: usize>(state: &State, keys: [GuardKey; N]) -> Vec<Expect> {

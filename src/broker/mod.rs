@@ -42,6 +42,7 @@ pub mod drift;
 mod duties;
 pub mod end;
 pub mod error;
+mod escalate;
 mod evidence;
 pub mod figures;
 mod fold;
@@ -81,6 +82,7 @@ pub mod request;
 mod retain;
 pub mod revoke;
 mod rights;
+pub mod routing;
 mod saved;
 pub mod scorers;
 mod state;
@@ -151,6 +153,8 @@ pub struct Settings {
     pub heartbeat: std::time::Duration,
     /// How people are asked.
     pub approvals: approvals::ApprovalSettings,
+    /// Who reviews, and who answers for whom.
+    pub directory: routing::Directory,
     /// How break-glass is opened.
     pub glass: glasses::GlassSettings,
     /// What it takes to put a policy bundle in force.

@@ -7,7 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::broker::Broker;
 use crate::broker::approvals::{Approval, ApprovalStanding};
 use crate::broker::approve::{may_answer, visible};
-use crate::broker::ask::ListApprovals;
+use crate::broker::ask::{ApprovalsPage, ListApprovals};
 use crate::broker::audit::wire_access;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
@@ -15,6 +15,7 @@ use crate::broker::gather::active;
 use crate::broker::grants::{RecordedDecision, covered};
 use crate::broker::read::page_size;
 use crate::broker::record::{wire_band, wire_outcome};
+use crate::broker::routing;
 use crate::broker::state::State;
 use crate::broker::summary::timestamp;
 use crate::broker::words::DecisionWords;
@@ -40,7 +41,8 @@ struct Looked {
 }
 
 impl Broker {
-    /// Approvals that the caller may see, newest first; with them the id of the last of the page when there may be more.
+    /// Approvals that the caller may see, newest first, of those that wait the escalated ones before the others; with them where the
+    /// page ended when there may be more.
     ///
     /// # Errors
     /// When the page is above its limit, or the record cannot be read.
@@ -48,27 +50,45 @@ impl Broker {
         &self,
         caller: &Caller,
         ask: ListApprovals,
-    ) -> Result<(Vec<v1::Approval>, Option<ApprovalId>), BrokerError> {
+    ) -> Result<(Vec<v1::Approval>, Option<ApprovalsPage>), BrokerError> {
         let _place = self.enter_apart(caller)?;
         let size = page_size(ask.page_size)?;
-        let mut looked: Vec<(ApprovalId, Looked)> = {
+        let mut looked: Vec<(ApprovalsPage, Looked)> = {
             let state = self.0.known.look();
             let now = self.now(&state);
-            let wanted = |(_, approval): &(ApprovalId, &Approval)| state_of(approval, now) == ask.state;
-            let seen = |(id, _): (ApprovalId, &Approval)| Some((id, self.looked(&state, caller, id, now)?));
-            match caller {
+            let waits = ask.state == v1::ApprovalState::Pending;
+            // What is escalated while somebody turns pages keeps its place.
+            let began = ask.after.map_or(state.next, |page| page.began);
+            let page = |(last, approval): &(ApprovalId, &Approval)| {
+                let escalated = waits && approval.escalated.is_some_and(|escalated| escalated.position < began);
+                ApprovalsPage { began, escalated, last: *last }
+            };
+            let wanted = |one: &(ApprovalId, &Approval)| {
+                state_of(one.1, now) == ask.state && ask.after.is_none_or(|after| page(one).is_behind(after))
+            };
+            let below = ask.after.filter(|_| !waits).map(|page| page.last);
+            let all: Box<dyn Iterator<Item = (ApprovalId, &Approval)> + '_> = match caller {
                 // What concerns others is not looked at for who may see none of it.
                 Caller::Person(person) if !person.may(Right::Approve) && !person.may(Right::Read) => {
                     let tasks = state.by.tasks_of_initiator.get(person.name());
-                    let own = state.approvals.of_tasks(tasks.into_iter().flatten(), ask.after).into_iter();
-                    own.filter(wanted).filter_map(seen).take(size + 1).collect()
+                    Box::new(state.approvals.of_tasks(tasks.into_iter().flatten(), below).into_iter().filter(wanted))
                 }
-                _ => state.approvals.listed(ask.after).filter(wanted).filter_map(seen).take(size + 1).collect(),
+                _ => Box::new(state.approvals.listed(below).filter(wanted)),
+            };
+            let seen = |one: (ApprovalId, &Approval)| {
+                let looked = self.looked(&state, caller, one.0, now)?;
+                (!ask.for_me || looked.shown.may_approve).then(|| (page(&one), looked))
+            };
+            if waits {
+                let (first, rest): (Vec<_>, Vec<_>) = all.partition(|one| page(one).escalated);
+                first.into_iter().chain(rest).filter_map(seen).take(size + 1).collect()
+            } else {
+                all.filter_map(seen).take(size + 1).collect()
             }
         };
         let more = looked.len() > size;
         looked.truncate(size);
-        let last = looked.last().filter(|_| more).map(|(id, _)| *id);
+        let last = looked.last().filter(|_| more).map(|(page, _)| *page);
         let told = self.reading(move |this| Ok(looked.into_iter().map(|(_, one)| this.with_doubts(one)).collect()));
         Ok((told.await?, last))
     }
@@ -134,11 +154,13 @@ impl Broker {
             verdict: wire_verdict(*verdict).into(),
             time: Some(timestamp(*time)),
         };
-        let may = |verdict| approval.waits(now) && may_answer(state, caller, approval, verdict).is_ok();
+        let directory = &self.0.settings.directory;
+        let may = |verdict| approval.waits(now) && may_answer((state, directory), caller, approval, verdict).is_ok();
+        let (route, route_note) = routing::shown(state, directory, approval);
         let shown = v1::Approval {
             approval_id: id.to_string(),
             state: state_of(approval, now).into(),
-            outcome: wire_outcome(approval.outcome).into(),
+            outcome: wire_outcome(approval.asks()).into(),
             task_id: approval.task.to_string(),
             agent: approval.agent.to_string(),
             initiator: approval.initiator.to_string(),
@@ -159,6 +181,10 @@ impl Broker {
             may_approve: may(Verdict::Approved),
             may_deny: may(Verdict::Denied),
             position: approval.changed,
+            route: route.into(),
+            owners: approval.owners.iter().cloned().collect(),
+            route_note,
+            escalated_at: approval.escalated.map(|escalated| timestamp(escalated.at)),
         };
         Some(Looked { root: task.root, position: approval.position, shown })
     }

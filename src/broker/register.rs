@@ -160,6 +160,7 @@ impl Broker {
             depth: look.parent.as_ref().map_or(0, |p| p.depth + 1),
             audiences: ask.audiences.iter().map(ToString::to_string).collect(),
             sealed,
+            unattended: ask.unattended,
         })
     }
 

@@ -70,6 +70,7 @@ struct SavedTask {
     depth: u32,
     state: TaskState,
     audiences: Vec<Audience>,
+    unattended: bool,
     /// `None` when they were erased.
     words: Option<Vec<u8>>,
     answers: Vec<(String, Answer)>,
@@ -138,6 +139,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
             depth: t.depth,
             state: t.state,
             audiences: t.audiences.clone(),
+            unattended: t.unattended,
             words: words.transpose()?.flatten(),
             answers: t.answers.iter().map(|(id, a)| (id.clone(), *a)).collect(),
         })
@@ -262,6 +264,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         depth: task.depth,
         state: task.state,
         audiences: task.audiences,
+        unattended: task.unattended,
         hashes: Hashes::of(words.as_ref()),
         words: words.map(Arc::new),
         grants: BTreeSet::new(),

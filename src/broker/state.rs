@@ -127,6 +127,8 @@ pub(in crate::broker) struct Task {
     pub(in crate::broker) depth: u32,
     pub(in crate::broker) state: TaskState,
     pub(in crate::broker) audiences: Vec<Audience>,
+    /// Nobody attends it, by itself; what is below an unattended task is not attended either.
+    pub(in crate::broker) unattended: bool,
     /// As tokens say them.
     pub(in crate::broker) hashes: Hashes,
     /// `None` when they were erased.

@@ -94,6 +94,15 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             let grant = if e.grant_id.is_empty() { "" } else { ", and its grant revoked" };
             about(&mut out, &e.task_id, &format!("{} taken back{grant}", e.approval_id));
         }
+        Some(Payload::ApprovalEscalated(e)) => {
+            out.decision_id.clone_from(&e.decision_id);
+            let to = match (e.widened, e.as_review) {
+                (true, _) => ", to whoever reviews instead of owners",
+                (_, true) => ", to reviewers instead of the initiator",
+                (false, false) => "",
+            };
+            about(&mut out, &e.task_id, &format!("{} escalated{to}", e.approval_id));
+        }
         Some(Payload::BreakGlassOpened(e)) => {
             decided(&mut out, e.decision.as_ref());
             let what = if e.glass_id.is_empty() { "not opened".to_owned() } else { format!("{} opened", e.glass_id) };

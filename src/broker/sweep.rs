@@ -1,6 +1,6 @@
 //! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
-//! revoked, what was left half decided is decided, counted refusals are written, that policy no longer only observes,
-//! and that decisions are no longer what they were. Whom we trust changes by itself too.
+//! revoked, what nobody answered is escalated and then denied, what was left half decided is decided, counted refusals are written,
+//! that policy no longer only observes, and that decisions are no longer what they were. Whom we trust changes by itself too.
 
 use std::mem;
 use std::sync::PoisonError;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::broker::caller::{Refusal, UnprovenRefusal, broker_actor};
 use crate::broker::error::BrokerError;
+use crate::broker::escalate::due;
 use crate::broker::gather::no_context;
 use crate::broker::record::{SYSTEM_STREAM, event, family_stream};
 use crate::broker::{Broker, ending};
@@ -65,7 +66,7 @@ impl Broker {
     /// The last, when something could not be recorded.
     pub async fn sweep(&self) -> Result<(), BrokerError> {
         let mut failed = self.record_trust(false).await.err();
-        let (now, late, drifted, overdue): (_, Vec<TaskId>, Vec<GrantId>, Vec<ApprovalId>) = {
+        let (now, late, drifted, [overdue, unheard]): (_, Vec<TaskId>, Vec<GrantId>, [Vec<ApprovalId>; 2]) = {
             let state = self.0.known.look();
             let now = self.now(&state);
             let after = state.policy.as_ref().and_then(|p| p.bundle.as_ref());
@@ -76,7 +77,9 @@ impl Broker {
             let drifted = drifted.filter(|(_, id)| state.grants.get(id).is_some_and(|g| g.is_open(now)));
             let (late, drifted) = (late.take(SWEEP_MAX), drifted.take(SWEEP_MAX));
             let overdue = state.approvals.overdue(now).take(SWEEP_MAX).collect();
-            (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect(), overdue)
+            let unheard = due(&state, &self.0.settings.approvals, now).take(SWEEP_MAX).collect();
+            let of_people = [overdue, unheard];
+            (now, late.map(|(_, id)| *id).collect(), drifted.map(|(_, id)| *id).collect(), of_people)
         };
         for id in late {
             failed = self.expire(id).await.err().or(failed);
@@ -86,6 +89,9 @@ impl Broker {
         }
         for id in overdue {
             failed = self.record_unanswered(id).await.err().or(failed);
+        }
+        for id in unheard {
+            failed = self.escalate(id).await.err().or(failed);
         }
         failed = self.end_observing().await.err().or(failed);
         failed = self.record_drift().await.err().or(failed);

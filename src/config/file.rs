@@ -135,8 +135,13 @@ pub(super) struct Journal {
 #[serde(deny_unknown_fields)]
 pub(super) struct Approvals {
     pub(super) answer_within: Option<Span>,
+    pub(super) unattended_answer_within: Option<Span>,
     pub(super) use_within: Option<Span>,
     pub(super) denial_stands: Option<Span>,
+    pub(super) escalate_after: Option<Span>,
+    pub(super) escalate_step_up: Option<bool>,
+    #[serde(default)]
+    pub(super) escalate_to: Vec<String>,
     pub(super) pending_per_agent: Option<u32>,
     pub(super) pending_per_initiator: Option<u32>,
 }

@@ -11,7 +11,7 @@ use crate::config::quantity::Span;
 use crate::config::settings::{CertificateSource, Check, TOLD_CHARS_MAX};
 use crate::identity::web::HttpsUrl;
 use crate::jose::algorithm::Algorithm;
-use crate::model::id::InitiatorName;
+use crate::model::id::{InitiatorName, Owner};
 use crate::model::limits::{NAME_BYTES_MAX, REFERENCE_BYTES_MAX};
 use crate::model::person::{PersonTokenKind, Right};
 use crate::model::spiffe_pattern::Pattern;
@@ -29,6 +29,8 @@ pub(super) struct People {
     issuers: Vec<WrittenIssuer>,
     #[serde(default)]
     persons: Vec<WrittenPerson>,
+    #[serde(default)]
+    groups: Vec<WrittenGroup>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +60,13 @@ struct WrittenPerson {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct WrittenGroup {
+    name: String,
+    members: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WrittenAccount {
     issuer: String,
     subject: String,
@@ -74,6 +83,15 @@ pub struct PeopleSettings {
     pub issuers: Vec<IssuerSettings>,
     /// Whose accounts are whose.
     pub persons: Vec<PersonSettings>,
+    /// Who is in which group: owners of tools, mostly.
+    pub groups: BTreeMap<Owner, BTreeSet<InitiatorName>>,
+}
+
+impl PeopleSettings {
+    /// True when a person or a group has that name.
+    pub(in crate::config) fn knows(&self, name: &Owner) -> bool {
+        self.groups.contains_key(name) || self.persons.iter().any(|person| person.name.as_str() == name.as_str())
+    }
 }
 
 /// The people's door.
@@ -130,6 +148,9 @@ const ALGORITHMS_DEFAULT: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, 
 /// Most issuers, and most accounts of all people: both are kept in memory and looked at by eye.
 const ISSUERS_MAX: usize = 16;
 const ACCOUNTS_MAX: usize = 100_000;
+/// Most groups, and most members of all of them: they are looked through for each approval that is shown.
+const GROUPS_MAX: usize = 1024;
+const MEMBERS_MAX: usize = 10_000;
 /// Most clients of an issuer, and most patterns of orchestrators that one of them has.
 const CLIENTS_MAX: usize = 256;
 /// The scheme of the names of workloads: a person's must not look like one.
@@ -138,7 +159,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Says what was written means, or tells `check` what is wrong with it.
 pub(super) fn people(check: &mut Check, written: People) -> Option<PeopleSettings> {
-    let People { enabled, listen, certificate_file, key_file, fresh_within, issuers, persons } = written;
+    let People { enabled, listen, certificate_file, key_file, fresh_within, issuers, persons, groups } = written;
     let fresh = Span(MINUTE)..=Span(MINUTE * 60 * 12);
     let fresh_within = check.within("people.fresh_within", fresh_within.unwrap_or(Span(FRESH_WITHIN_DEFAULT)), fresh).0;
     if issuers.len() > ISSUERS_MAX {
@@ -153,6 +174,7 @@ pub(super) fn people(check: &mut Check, written: People) -> Option<PeopleSetting
         }
     }
     let persons = named(check, persons, &issuers);
+    let groups = grouped(check, groups, &persons);
     let door = if enabled == Some(true) {
         if !issuers.iter().any(|issuer| issuer.audience.is_some()) {
             check.problem("people.enabled", "no issuer has an `audience`, so nobody could come in");
@@ -165,7 +187,7 @@ pub(super) fn people(check: &mut Check, written: People) -> Option<PeopleSetting
     } else {
         None
     };
-    Some(PeopleSettings { door, fresh_within, issuers, persons })
+    Some(PeopleSettings { door, fresh_within, issuers, persons, groups })
 }
 
 fn issuer(check: &mut Check, written: WrittenIssuer) -> Option<IssuerSettings> {
@@ -306,4 +328,41 @@ fn named(check: &mut Check, written: Vec<WrittenPerson>, issuers: &[IssuerSettin
         check.problem("people.persons", format!("have more than {ACCOUNTS_MAX} accounts"));
     }
     persons
+}
+
+fn grouped(
+    check: &mut Check,
+    written: Vec<WrittenGroup>,
+    persons: &[PersonSettings],
+) -> BTreeMap<Owner, BTreeSet<InitiatorName>> {
+    let known: BTreeSet<&str> = persons.iter().map(|person| person.name.as_str()).collect();
+    let mut groups: BTreeMap<Owner, BTreeSet<InitiatorName>> = BTreeMap::new();
+    for WrittenGroup { name, members } in written {
+        let setting = format!("people.groups `{}`", name.chars().take(TOLD_CHARS_MAX).collect::<String>());
+        let Some(parsed) = check.kept(&setting, name.parse::<Owner>()) else { continue };
+        if known.contains(name.as_str()) {
+            check.problem(&setting, "has the name of a person");
+        }
+        if members.is_empty() {
+            check.problem(&setting, "has no member, and so answers for nothing");
+        }
+        let mut own = BTreeSet::new();
+        for member in members {
+            let shown: String = member.chars().take(TOLD_CHARS_MAX).collect();
+            if !known.contains(member.as_str()) {
+                check.problem(&setting, format!("`{shown}` is none of `people.persons`"));
+            } else if let Some(member) = check.kept(&setting, member.parse::<InitiatorName>())
+                && !own.insert(member)
+            {
+                check.problem(&setting, format!("`{shown}` stands in it twice"));
+            }
+        }
+        if groups.insert(parsed, own).is_some() {
+            check.problem(&setting, "stands twice");
+        }
+    }
+    if groups.len() > GROUPS_MAX || groups.values().map(BTreeSet::len).sum::<usize>() > MEMBERS_MAX {
+        check.problem("people.groups", format!("are more than {GROUPS_MAX}, or have more than {MEMBERS_MAX} members"));
+    }
+    groups
 }

@@ -231,7 +231,7 @@ pub(super) fn from_file(file: File, environment: &Environment) -> Result<Setting
     let tokens = check.tokens(file.tokens, master_key_default);
     let limits = check.limits(&file.limits);
     let journal = check.journal(&file.journal);
-    let approvals = approvals(&mut check, &file.approvals);
+    let approvals = approvals(&mut check, &file.approvals, people.as_ref());
     let break_glass = break_glass(&mut check, &file.break_glass);
     let webhooks = webhooks(&mut check, file.webhooks);
     let scorers = scorers(&mut check, file.scorers);

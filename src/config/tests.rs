@@ -1,6 +1,8 @@
 //! What is shipped loads; what is wrong is refused with its name, all at once.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use std::time::Duration;
+
 use super::settings::{CertificateSource, JournalSettings, LimitSettings, LogFormat};
 use super::*;
 use crate::model::person::PersonTokenKind;
@@ -132,6 +134,52 @@ fn issuers_and_people_are_refused_by_name() {
     ] {
         let problems = refused(&text);
         assert!(problems.iter().any(|p| p.setting == setting), "{name}: {problems:?}");
+    }
+}
+
+#[test]
+fn whom_questions_go_to_is_known_by_name() {
+    let with = |more: &str| format!("{LEAST}{}{more}", examples());
+    let asked = |more: &str| parse(&with(more), &Environment::new()).unwrap();
+    let finance: Vec<_> = asked("").people.groups.into_iter().collect();
+    let (name, members) = finance.first().unwrap();
+    assert_eq!(
+        (name.as_str(), members.first().unwrap().as_str(), finance.len()),
+        ("group:finance", "bea@example.org", 1)
+    );
+    let minutes = |n: u64| Some(Duration::from_secs(n * 60));
+    for (more, expected) in [
+        ("", minutes(30)),
+        ("[approvals]\nanswer_within = \"10m\"\n", minutes(5)),
+        ("[approvals]\nanswer_within = \"10m\"\nescalate_after = \"9m\"\n", minutes(9)),
+        ("[approvals]\nescalate_after = \"0s\"\n", None),
+    ] {
+        assert_eq!(asked(more).approvals.escalate_after, expected, "{more}");
+    }
+    let unattended = |more: &str| asked(more).approvals.unattended_answer_within.as_secs();
+    assert_eq!(unattended("[approvals]\nanswer_within = \"10m\"\n"), 600);
+    assert_eq!(unattended("[approvals]\nunattended_answer_within = \"2m\"\n"), 120);
+    let told = asked("[approvals]\nescalate_to = [\"group:finance\", \"ada@example.org\"]\n").approvals.escalate_to;
+    assert_eq!(told.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["group:finance", "ada@example.org"]);
+
+    let group = |name: &str, members: &str| format!("[[people.groups]]\nname = \"{name}\"\nmembers = {members}\n");
+    let approvals = |more: &str| format!("[approvals]\n{more}\n");
+    for (setting, more) in [
+        ("people.groups `group:x`", group("group:x", "[]")),
+        ("people.groups `group:x`", group("group:x", "[\"nobody@example.org\"]")),
+        ("people.groups `group:x`", group("group:x", "[\"bea@example.org\", \"bea@example.org\"]")),
+        ("people.groups `group:finance`", group("group:finance", "[\"bea@example.org\"]")),
+        ("people.groups `ada@example.org`", group("ada@example.org", "[\"bea@example.org\"]")),
+        ("people.groups ``", group("", "[\"bea@example.org\"]")),
+        ("approvals.escalate_after", approvals("escalate_after = \"1h\"")),
+        ("approvals.escalate_after", approvals("answer_within = \"1m\"\nescalate_after = \"2m\"")),
+        ("approvals.escalate_step_up", approvals("escalate_after = \"0s\"\nescalate_step_up = true")),
+        ("approvals.unattended_answer_within", approvals("unattended_answer_within = \"2h\"")),
+        ("approvals.escalate_to", approvals("escalate_to = [\"group:nobody\"]")),
+        ("approvals.escalate_to", approvals(&format!("escalate_to = {:?}", ["ada@example.org"; 17]))),
+    ] {
+        let problems = refused(&with(&more));
+        assert!(problems.iter().any(|p| p.setting == setting), "{more}: {problems:?}");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::broker::glasses::GlassSettings;
 use crate::broker::limit::CallerLimits;
 use crate::broker::open;
 use crate::broker::proposals::ActivationSettings;
+use crate::broker::routing::Directory;
 use crate::clock::Clock;
 use crate::dev::bundle::shipped;
 use crate::dev::error::DevError;
@@ -219,6 +220,7 @@ async fn open_parts(
             ttl_max: Ttl::MAX,
             heartbeat: HEARTBEAT,
             approvals: ApprovalSettings::default(),
+            directory: Directory::default(),
             glass: GlassSettings::default(),
             activation: ActivationSettings::default(),
         },

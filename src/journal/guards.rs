@@ -214,7 +214,7 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
         // A family is told of it like of anything else that its next answer may rest on.
-        Some(Payload::ApprovalAnswered(_)) => out.usage(),
+        Some(Payload::ApprovalAnswered(_) | Payload::ApprovalEscalated(_)) => out.usage(),
         Some(Payload::ApprovalWithdrawn(withdrawn)) => {
             out.usage();
             if !withdrawn.grant_id.is_empty() {

@@ -101,6 +101,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::TrustRestored(_)) => "trust_restored",
         Some(Payload::ApprovalAnswered(_)) => "approval_answered",
         Some(Payload::ApprovalWithdrawn(_)) => "approval_withdrawn",
+        Some(Payload::ApprovalEscalated(_)) => "approval_escalated",
         Some(Payload::BreakGlassOpened(opened)) if opened.glass_id.is_empty() => "break_glass_refused",
         Some(Payload::BreakGlassOpened(_)) => "break_glass_opened",
         Some(Payload::BreakGlassUsed(_)) => "break_glass_used",
@@ -192,6 +193,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Reason, &refused.code);
         }
         Some(Payload::ApprovalAnswered(answered)) => tell(TermKind::Task, &answered.task_id),
+        Some(Payload::ApprovalEscalated(escalated)) => tell(TermKind::Task, &escalated.task_id),
         Some(Payload::ApprovalWithdrawn(withdrawn)) => {
             tell(TermKind::Task, &withdrawn.task_id);
             tell(TermKind::Grant, &withdrawn.grant_id);

@@ -35,6 +35,7 @@ pub struct Metrics {
     grants: IntGaugeVec,
     tasks_open: IntGauge,
     approvals_waiting: IntGauge,
+    approvals_escalated: IntGauge,
     break_glass: IntCounterVec,
     glasses_open: IntGauge,
     glass_reviews: IntGaugeVec,
@@ -80,6 +81,8 @@ pub struct Reading {
     pub tasks_open: Option<u64>,
     /// Requests that wait for a person.
     pub approvals_waiting: Option<u64>,
+    /// Those of them that were not answered in time, and of which more people were told.
+    pub approvals_escalated: Option<u64>,
     /// Break-glass that stands open.
     pub glasses_open: Option<u64>,
     /// Post-reviews of break-glass that nobody has closed.
@@ -192,6 +195,7 @@ impl Metrics {
             grants: registered(r, IntGaugeVec::new(Opts::new("carnet_grants", "Grants by standing."), &["standing"])?)?,
             tasks_open: gauge(r, "carnet_tasks_open", "Tasks that are active or paused.")?,
             approvals_waiting: gauge(r, "carnet_approvals_waiting", "Requests that wait for a person.")?,
+            approvals_escalated: gauge(r, "carnet_approvals_escalated", "Those of them that were escalated.")?,
             break_glass: counters(
                 r,
                 "carnet_break_glass_total",
@@ -381,6 +385,7 @@ impl Metrics {
         set(&self.grants.with_label_values(&["suspended"]), reading.grants_suspended);
         set(&self.tasks_open, reading.tasks_open);
         set(&self.approvals_waiting, reading.approvals_waiting);
+        set(&self.approvals_escalated, reading.approvals_escalated);
         set(&self.glasses_open, reading.glasses_open);
         set(&self.glass_reviews.with_label_values(&["open"]), reading.glass_reviews_open);
         set(&self.glass_reviews.with_label_values(&["overdue"]), reading.glass_reviews_overdue);

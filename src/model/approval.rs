@@ -21,6 +21,8 @@ pub const DENIAL_STANDS_DEFAULT: Duration = Duration::from_secs(15 * 60);
 pub const PENDING_PER_AGENT_DEFAULT: u32 = 8;
 /// Those of a few agents that work for the same person, when the operator does not say.
 pub const PENDING_PER_INITIATOR_DEFAULT: u32 = 32;
+/// Of the time for an answer, what is gone when it is escalated, when the operator does not say: half of it is left for who is told then.
+pub const ESCALATE_AFTER_PART: u32 = 2;
 
 /// What became of the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

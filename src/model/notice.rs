@@ -11,6 +11,9 @@ pub enum NoticeType {
     /// People are asked about a request.
     #[serde(rename = "approval.pending")]
     ApprovalPending,
+    /// Not answered in time: more people may answer.
+    #[serde(rename = "approval.escalated")]
+    ApprovalEscalated,
     /// It was approved or denied.
     #[serde(rename = "approval.decided")]
     ApprovalDecided,
@@ -61,6 +64,7 @@ impl NoticeType {
     /// All that events bring about; a test comes by request alone.
     pub const ALL: [Self; 13] = [
         Self::ApprovalPending,
+        Self::ApprovalEscalated,
         Self::ApprovalDecided,
         Self::ApprovalExpired,
         Self::ApprovalWithdrawn,
@@ -80,6 +84,7 @@ impl NoticeType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ApprovalPending => "approval.pending",
+            Self::ApprovalEscalated => "approval.escalated",
             Self::ApprovalDecided => "approval.decided",
             Self::ApprovalExpired => "approval.expired",
             Self::ApprovalWithdrawn => "approval.withdrawn",
@@ -99,7 +104,22 @@ impl NoticeType {
     /// True when it is about an approval: somebody waits for an answer.
     #[must_use]
     pub const fn is_of_approval(self) -> bool {
-        matches!(self, Self::ApprovalPending | Self::ApprovalDecided | Self::ApprovalExpired | Self::ApprovalWithdrawn)
+        match self {
+            Self::ApprovalPending
+            | Self::ApprovalEscalated
+            | Self::ApprovalDecided
+            | Self::ApprovalExpired
+            | Self::ApprovalWithdrawn => true,
+            Self::GrantSuspended
+            | Self::GrantRestored
+            | Self::GrantRevoked
+            | Self::TaskEnded
+            | Self::AccessRevoked
+            | Self::TrustWithdrawn
+            | Self::TrustRestored
+            | Self::PolicyActivated
+            | Self::Test => false,
+        }
     }
 }
 

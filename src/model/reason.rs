@@ -130,6 +130,8 @@ reasons! {
     NotIndependent = 555, "NOT_INDEPENDENT", "Somebody else must review this.", "Who initiated a task does not review its requests, and nobody counts twice.";
     /// Only the initiator confirms a step-up.
     NotInitiator = 556, "NOT_INITIATOR", "Only the initiator can confirm this.", "A step-up is confirmed by the verified initiator of the task and by nobody else.";
+    /// The places that are left are kept for owners.
+    NotOwner = 558, "NOT_OWNER", "Somebody who answers for the tool must review this.", "Policy wants the owner of the tool among those who approve, and nobody else has a place left.";
 
     // --- break-glass: 570..
     /// An agent asked for break-glass.

@@ -41,6 +41,7 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
             Verdict::Unspecified => None,
         },
         Payload::ApprovalWithdrawn(_) => Some(NoticeType::ApprovalWithdrawn),
+        Payload::ApprovalEscalated(_) => Some(NoticeType::ApprovalEscalated),
         Payload::GrantReconsidered(e) => match e.effect() {
             Effect::Suspended => Some(NoticeType::GrantSuspended),
             Effect::Restored => Some(NoticeType::GrantRestored),
@@ -98,6 +99,15 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
             let decision = e.decision.as_ref()?;
             told.decision(decision);
             told.value("approvals_needed", decision.approvals_needed.into());
+            told.route(decision, asked);
+        }
+        Payload::ApprovalEscalated(e) => {
+            told.approval(&e.approval_id, &e.task_id);
+            told.text("decision_id", &e.decision_id);
+            told.value("answer_by", rfc3339(Timestamp::from_millis(e.answer_by_ms)).into());
+            told.value("widened", e.widened.into());
+            told.value("as_review", e.as_review.into());
+            told.list("tell", &e.tell);
         }
         Payload::ApprovalAnswered(e) => {
             told.approval(&e.approval_id, &e.task_id);
@@ -175,6 +185,25 @@ impl Told<'_> {
         if !text.is_empty() {
             self.value(name, text.into());
         }
+    }
+
+    fn list(&mut self, name: &str, texts: &[String]) {
+        if !texts.is_empty() {
+            self.value(name, texts.into());
+        }
+    }
+
+    /// Whom it is for. Owners are named as the catalogue names them.
+    fn route(&mut self, decision: &pb::Decision, asked: &pb::AskedPeople) {
+        let absent = |owner: &String| asked.owners_absent.contains(owner);
+        let route = match v1::Outcome::try_from(decision.outcome) {
+            Ok(v1::Outcome::StepUp) => "initiator",
+            _ if asked.owners.iter().all(absent) => "reviewers",
+            _ => "owner",
+        };
+        self.text("route", route);
+        self.list("owners", &asked.owners);
+        self.list("owners_absent", &asked.owners_absent);
     }
 
     fn approval(&mut self, id: &str, task: &str) {

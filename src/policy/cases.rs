@@ -3,15 +3,16 @@
 //! with no sink filled, in the band `low`. So a case tells of rules, and not of weights, unless it names signals or
 //! asks to `weigh`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundle::PolicyBundle;
 use super::decide::{decide, decide_at};
 use super::error::{BundleError, Problem};
+use super::route;
 use super::rules::{Rule, RuleEffect};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::Facts;
-use crate::model::id::{PolicyId, ToolName};
+use crate::model::id::{Owner, PolicyId, ToolName};
 use crate::model::reason::ReasonCode;
 use crate::model::risk::{Assessment, Band, Score};
 use crate::model::time::Ttl;
@@ -48,10 +49,10 @@ impl Case {
         self.band
     }
 
-    /// What is otherwise than the case expects; `None` when nothing is.
+    /// What is otherwise than the case expects; `None` when nothing is. `route` is whom the decision is for, by [`route::owners`].
     #[must_use]
-    pub fn failure(&self, decision: &Decision) -> Option<String> {
-        self.expected.differs(decision)
+    pub fn failure(&self, decision: &Decision, route: &BTreeSet<Owner>) -> Option<String> {
+        self.expected.differs(decision, route)
     }
 }
 
@@ -148,7 +149,7 @@ pub(in crate::policy) fn run(bundle: &PolicyBundle, cases: &[Case]) -> TestRepor
             path: case.path.clone(),
             name: case.name.clone(),
             outcome: decision.outcome,
-            failure: case.failure(&decision),
+            failure: case.failure(&decision, &route::owners(bundle, &decision)),
             fired: decision.policies,
         });
     }
@@ -194,11 +195,13 @@ struct Expected {
     approvals: Option<u32>,
     ttl: Option<Ttl>,
     included: Option<Vec<ToolName>>,
+    /// Owners whom policy wants asked.
+    route: Option<BTreeSet<Owner>>,
 }
 
 impl Expected {
     /// What is otherwise; `None` when nothing is.
-    fn differs(&self, decision: &Decision) -> Option<String> {
+    fn differs(&self, decision: &Decision, route: &BTreeSet<Owner>) -> Option<String> {
         let mut reasons: Vec<ReasonCode> = Vec::new();
         for reason in &decision.reasons {
             if !reasons.contains(&reason.code) {
@@ -220,6 +223,8 @@ impl Expected {
         compare("approvals", approvals, decision.approvals_needed.to_string());
         compare("ttl", self.ttl.is_none_or(|t| t == decision.ttl_max), decision.ttl_max.to_string());
         compare("included", self.included.as_ref().is_none_or(|i| *i == included), list(&included));
+        let owners: Vec<&Owner> = route.iter().collect();
+        compare("route", self.route.as_ref().is_none_or(|expected| expected == route), list(&owners));
         if out.is_empty() { None } else { Some(out.join("; ")) }
     }
 }

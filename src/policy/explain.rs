@@ -1,12 +1,16 @@
 //! A decision taken apart for a reviewer: what each reason asks for and which policy gave it, which policies fired, what the band
 //! asks for by itself, and what would cure it. It decides nothing: the decision is that of `decide`.
 
+use std::collections::BTreeSet;
+
 use super::bundle::PolicyBundle;
 use super::cases::Case;
 use super::decide::decide;
+use super::route;
 use super::rules::{Rule, RuleEffect};
 use crate::model::decision::{Decision, Outcome, Reason};
 use crate::model::facts::Facts;
+use crate::model::id::Owner;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::{Assessment, Band};
 
@@ -27,6 +31,8 @@ pub struct Explanation<'a> {
     pub permits: Vec<&'a Rule>,
     /// The forbids that applied, by id.
     pub forbids: Vec<&'a Rule>,
+    /// Owners of tools for whom policy wants somebody to approve.
+    pub route: BTreeSet<Owner>,
 }
 
 impl<'a> Explanation<'a> {
@@ -52,6 +58,7 @@ impl<'a> Explanation<'a> {
             floor: bundle.risk().floor(facts.principal.class, decision.risk.band).min(Outcome::Review),
             permits,
             forbids,
+            route: route::owners(bundle, &decision),
             decision,
         }
     }
@@ -59,7 +66,12 @@ impl<'a> Explanation<'a> {
     /// What would cure it, in words.
     #[must_use]
     pub fn cure(&self) -> String {
-        cure(&self.decision)
+        let cure = cure(&self.decision);
+        match self.route.iter().map(|owner| format!("`{owner}`")).collect::<Vec<_>>().as_slice() {
+            [] => cure,
+            [owner] => format!("{cure}, one for {owner}"),
+            owners => format!("{cure}, one for each of {}", owners.join(", ")),
+        }
     }
 
     /// Where a reason comes from.

@@ -13,6 +13,7 @@ pub mod manifest;
 mod nesting;
 pub mod observe;
 pub mod permit;
+pub mod route;
 pub mod rules;
 pub mod signers;
 pub mod without;

@@ -30,6 +30,8 @@ pub struct Rule {
     pub unbound: Option<Ttl>,
     /// True for a denial that names `@break_glass("overrides")`: what a person opened by break-glass goes before it.
     pub yields_to_glass: bool,
+    /// Its `@route`: whose yes a review takes.
+    pub route: Route,
     /// Its `@controls`: the framework items that it is evidence for.
     pub controls: Vec<String>,
     /// Its `@description`; empty when it has none.
@@ -51,6 +53,26 @@ pub enum RuleEffect {
         /// Its `@approvals`: how many reviewers a `review` takes.
         approvals: u32,
     },
+}
+
+/// Whose yes a review takes, beside that they are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Anybody's who reviews.
+    Reviewers,
+    /// Also that of somebody who answers for the tool: who knows what it does to the business.
+    Owner,
+}
+
+impl Route {
+    /// The name in policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reviewers => "reviewers",
+            Self::Owner => "owner",
+        }
+    }
 }
 
 impl Rule {
@@ -130,6 +152,7 @@ fn rule(path: &str, text: &str, policy: &Policy, problems: &mut Vec<Problem>) ->
     let (ttl, unbound, controls) =
         (notes.ttl(effect), notes.life("unbound", UNBOUND_TTL_SECONDS_MAX), notes.controls());
     let yields_to_glass = notes.break_glass(effect);
+    let route = notes.route(effect);
     Some(Rule {
         id: parsed,
         path: path.to_owned(),
@@ -137,6 +160,7 @@ fn rule(path: &str, text: &str, policy: &Policy, problems: &mut Vec<Problem>) ->
         ttl,
         unbound,
         yields_to_glass,
+        route,
         controls,
         description: policy.annotation("description").unwrap_or_default().to_owned(),
         cedar: policy.new_id(cedar_policy::PolicyId::new(id)),
@@ -161,7 +185,7 @@ impl Notes<'_> {
         let allowed: &[&str] = match self.policy.effect() {
             Effect::Permit => &["id", "description", "ttl", "unbound", "controls"],
             Effect::Forbid => {
-                &["id", "description", "ttl", "controls", "reason", "outcome", "approvals", "break_glass"]
+                &["id", "description", "ttl", "controls", "reason", "outcome", "approvals", "route", "break_glass"]
             }
         };
         let names: Vec<String> = self.policy.annotations().map(|(name, _)| name.to_owned()).collect();
@@ -242,6 +266,18 @@ impl Notes<'_> {
             self.problem("@break_glass is for the outcome denied: it goes before every other anyway");
         }
         text == "overrides"
+    }
+
+    fn route(&mut self, effect: Option<RuleEffect>) -> Route {
+        let Some(text) = self.policy.annotation("route") else { return Route::Reviewers };
+        if text != Route::Owner.as_str() {
+            self.problem("@route is `owner` or absent");
+        }
+        // Whoever else confirms a step-up, it is not the owner of a tool.
+        if !matches!(effect, None | Some(RuleEffect::Forbid { outcome: Outcome::Review, .. })) {
+            self.problem("@route is for the outcome review");
+        }
+        Route::Owner
     }
 
     fn life(&mut self, name: &str, seconds_max: u64) -> Option<Ttl> {

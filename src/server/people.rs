@@ -1,11 +1,13 @@
 //! From settings to whoever verifies people.
 
+use crate::broker::routing::Directory;
 use crate::clock::Clock;
-use crate::config::people::{IssuerSettings, PeopleSettings};
+use crate::config::people::{IssuerSettings, PeopleSettings, PersonSettings};
 use crate::identity::error::IdentityError;
 use crate::identity::people::token::TokenRules;
 use crate::identity::people::{IssuerOptions, People, PersonOptions};
 use crate::identity::web::WebRoots;
+use crate::model::id::Owner;
 
 /// Who vouches for people; `None` when no issuer is configured.
 ///
@@ -16,12 +18,21 @@ pub(in crate::server) fn people(settings: &PeopleSettings, clock: &Clock) -> Res
         return Ok(None);
     }
     let issuers = settings.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
-    let persons = settings.persons.iter().map(|person| PersonOptions {
+    Ok(Some(People::new(issuers, persons(settings), settings.fresh_within, clock)))
+}
+
+/// Who reviews, and who answers for whom.
+pub(in crate::server) fn directory(settings: &PeopleSettings, escalate_to: Vec<Owner>) -> Directory {
+    Directory::new(&persons(settings), settings.groups.clone(), escalate_to)
+}
+
+fn persons(settings: &PeopleSettings) -> Vec<PersonOptions> {
+    let person = |person: &PersonSettings| PersonOptions {
         name: person.name.clone(),
         accounts: person.accounts.clone(),
         may: person.may.clone(),
-    });
-    Ok(Some(People::new(issuers, persons.collect(), settings.fresh_within, clock)))
+    };
+    settings.persons.iter().map(person).collect()
 }
 
 fn issuer(settings: &IssuerSettings) -> Result<IssuerOptions, IdentityError> {

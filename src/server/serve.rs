@@ -205,6 +205,7 @@ impl Checked {
     pub async fn start(self) -> Result<Running, ServerError> {
         let Self { settings, folder, policy, activation, trust, https, bearer, .. } = self;
         let (people, people_door, webhooks, scorers) = (self.people, self.people_door, self.webhooks, self.scorers);
+        let directory = people::directory(&settings.people, settings.approvals.escalate_to.clone());
         let clock = trust.clock().clone();
         let entropy = Entropy::system();
         let (options, time, random) = (folder_options(&settings), clock.clone(), entropy.clone());
@@ -255,11 +256,15 @@ impl Checked {
                 heartbeat: settings.heartbeat,
                 approvals: ApprovalSettings {
                     answer_within: asked.answer_within,
+                    unattended_answer_within: asked.unattended_answer_within,
                     use_within: asked.use_within,
                     denial_stands: asked.denial_stands,
+                    escalate_after: asked.escalate_after,
+                    escalate_step_up: asked.escalate_step_up,
                     pending_per_agent_max: asked.pending_per_agent_max as usize,
                     pending_per_initiator_max: asked.pending_per_initiator_max as usize,
                 },
+                directory,
                 glass: GlassSettings {
                     life_default: glass.life_default,
                     life_max: glass.life_max,

@@ -295,6 +295,7 @@ fn look(
             grants_suspended: Some(figures.grants_suspended),
             tasks_open: Some(figures.tasks_open),
             approvals_waiting: Some(figures.approvals_waiting),
+            approvals_escalated: Some(figures.approvals_escalated),
             glasses_open: Some(figures.glasses_open),
             glass_reviews_open: Some(figures.glass_reviews_open),
             glass_reviews_overdue: Some(figures.glass_reviews_overdue),

@@ -1,8 +1,9 @@
 //! How events change what is known of approvals.
 
 use super::{FoldError, Step, answer};
-use crate::broker::approvals::{Approval, ApprovalStanding, Covers, Denial};
+use crate::broker::approvals::{Approval, ApprovalStanding, Covers, Denial, Escalated};
 use crate::broker::approve::denial_facts;
+use crate::broker::ask::Target;
 use crate::broker::record;
 use crate::broker::words::{self, Context};
 use crate::model::approval::{Cure, Verdict};
@@ -55,6 +56,8 @@ impl Step<'_> {
             asked: self.time,
             standing: ApprovalStanding::Pending,
             until: Timestamp::from_millis(asked.answer_by_ms),
+            owners: asked.owners.iter().cloned().collect(),
+            escalated: None,
             votes: Vec::new(),
             changed: self.position,
         };
@@ -115,6 +118,21 @@ impl Step<'_> {
             Err(error) => return Err(FoldError::Words(error)),
         }
         Ok(())
+    }
+
+    /// From now on more people may answer.
+    pub(super) fn approval_escalated(&mut self, e: &pb::ApprovalEscalated) -> Result<(), FoldError> {
+        let id: ApprovalId = e.approval_id.parse()?;
+        let escalated = Escalated { at: self.time, position: self.position, as_review: e.as_review };
+        self.state.approvals.change(id, self.position, |approval| approval.escalated = Some(escalated));
+        Ok(())
+    }
+
+    /// What somebody said who is blocked now counts no more, nor is it to come back when the block is lifted.
+    pub(super) fn unsaid_under(&mut self, target: &Target) {
+        if let Target::Initiator(name) = target {
+            self.state.approvals.unsay(name, self.position);
+        }
     }
 
     pub(super) fn approval_withdrawn(&mut self, e: &pb::ApprovalWithdrawn) -> Result<(), FoldError> {

@@ -75,6 +75,9 @@ struct Recorded {
 pub(super) fn digest(ask: &RegisterTask) -> [u8; 32] {
     let profile = serde_json::to_vec(&ask.profile).unwrap_or_default();
     let audiences: Vec<&str> = ask.audiences.iter().map(|a| a.as_str()).collect();
+    let mut said = vec![u8::from(ask.initiator_token.is_some())];
+    // Who does not say so asks what could be asked before it could be said, and that has the digest that it had.
+    said.extend(ask.unattended.then_some(1));
     asked_digest(&[
         b"register",
         ask.intent.as_bytes(),
@@ -86,6 +89,6 @@ pub(super) fn digest(ask: &RegisterTask) -> [u8; 32] {
         ask.parent_handle.as_ref().map(|handle| handle.0.as_bytes()).unwrap_or_default(),
         &profile,
         audiences.join("\n").as_bytes(),
-        &[u8::from(ask.initiator_token.is_some())],
+        &said,
     ])
 }

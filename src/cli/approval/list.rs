@@ -13,6 +13,9 @@ pub(in crate::cli) struct Args {
     /// Those that stand so.
     #[arg(long, value_name = "STATE", default_value = "pending", value_parser = state_named)]
     state: v1::ApprovalState,
+    /// Only those that you could approve now.
+    #[arg(long)]
+    mine: bool,
     #[command(flatten)]
     page: Page,
     #[command(flatten)]
@@ -24,10 +27,22 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         state: args.state.into(),
         page_size: args.page.limit,
         page_token: args.page.page_token,
+        for_me: args.mine,
     };
     let mut client = ApprovalServiceClient::new(args.door.channel().await?);
     let answer = client.list_approvals(request).await?.into_inner();
-    let columns = ["approval_id", "needs", "may_approve", "until", "agent", "initiator", "tools", "doubts"];
+    let columns = [
+        "approval_id",
+        "needs",
+        "for",
+        "escalated_at",
+        "may_approve",
+        "until",
+        "agent",
+        "initiator",
+        "tools",
+        "doubts",
+    ];
     out.rows(&columns, answer.approvals.iter().map(shown).collect())?;
     say_more(&answer.next_page_token);
     Ok(Exit::Done)

@@ -63,6 +63,16 @@ fn state_named(name: &str) -> Result<v1::ApprovalState, String> {
     found.next().ok_or_else(|| format!("`{name}` is none of {}", known.join(", ")))
 }
 
+/// Whose yes it takes.
+fn whom(approval: &v1::Approval) -> String {
+    match approval.route() {
+        v1::ApprovalRoute::Initiator => "initiator".to_owned(),
+        v1::ApprovalRoute::Owners => format!("owner {}", approval.owners.join(", ")),
+        v1::ApprovalRoute::Reviewers => "reviewers".to_owned(),
+        v1::ApprovalRoute::Unspecified => String::new(),
+    }
+}
+
 /// An approval, all of it.
 fn shown(approval: &v1::Approval) -> Value {
     let vote = |vote: &v1::Vote| {
@@ -82,6 +92,10 @@ fn shown(approval: &v1::Approval) -> Value {
         ("state", state(approval.state).into()),
         ("needs", outcome(approval.outcome).into()),
         ("approvals_needed", approval.approvals_needed.into()),
+        ("for", whom(approval).into()),
+        ("owners", approval.owners.iter().map(String::as_str).collect()),
+        ("route_note", Value::text_if_any(&approval.route_note)),
+        ("escalated_at", time(approval.escalated_at)),
         ("agent", approval.agent.as_str().into()),
         ("initiator", approval.initiator.as_str().into()),
         ("initiator_verified", approval.initiator_verified.into()),

@@ -9,7 +9,7 @@ use crate::model::reason::ReasonCode;
 use crate::model::risk::Contribution;
 use crate::policy::cases::{Case, CaseResult};
 use crate::policy::explain::{Explanation, Origin};
-use crate::policy::rules::{Rule, RuleEffect};
+use crate::policy::rules::{Route, Rule, RuleEffect};
 use crate::risk::derive::sink_in_words;
 
 /// Everything, in order.
@@ -19,13 +19,14 @@ pub(in crate::cli) fn value(explanation: &Explanation<'_>, case: Option<&Case>) 
     Value::Fields(vec![
         ("case", case.map(|case| case.name.as_str()).into()),
         ("file", case.map(|case| case.path.as_str()).into()),
-        ("as_expected", case.map(|case| case.failure(decision).is_none()).into()),
-        ("failure", case.and_then(|case| case.failure(decision)).into()),
+        ("as_expected", case.map(|case| case.failure(decision, &explanation.route).is_none()).into()),
+        ("failure", case.and_then(|case| case.failure(decision, &explanation.route)).into()),
         ("question", facts.question.as_str().into()),
         ("outcome", decision.outcome.as_str().into()),
         ("observed_only", decision.observed_only().into()),
         ("cure", explanation.cure().into()),
         ("approvals_needed", decision.approvals_needed.into()),
+        ("route", explanation.route.iter().map(|owner| owner.as_str()).collect()),
         ("ttl_max_s", decision.ttl_max.as_secs().into()),
         ("reasons", decision.reasons.iter().map(|reason| reason_value(explanation, reason)).collect()),
         ("permits", explanation.permits.iter().map(|rule| applied(rule)).collect()),
@@ -132,7 +133,7 @@ fn headline(page: &mut Page, explanation: &Explanation<'_>, case: Option<&Case>)
         let instead = decision.in_force().as_str();
         page.painted("instead", tone_of(instead), instead, ": would have been withheld; observed only");
     }
-    if let Some(failure) = case.and_then(|case| case.failure(decision)) {
+    if let Some(failure) = case.and_then(|case| case.failure(decision, &explanation.route)) {
         page.painted("", tone_of("refused"), "not as the case expects", &format!(": {failure}"));
     }
     page.line("cure", &explanation.cure());
@@ -262,6 +263,7 @@ pub(in crate::cli) fn policy_value(rule: &Rule, fires: &[&CaseResult]) -> Value 
         ("reason", reason.map(ReasonCode::as_str).into()),
         ("outcome", outcome.map(Outcome::as_str).into()),
         ("approvals", approvals.into()),
+        ("route", outcome.filter(|outcome| *outcome == Outcome::Review).map(|_| rule.route.as_str()).into()),
         ("ttl_s", rule.ttl.map(|ttl| ttl.as_secs()).into()),
         ("unbound_s", rule.unbound.map(|ttl| ttl.as_secs()).into()),
         ("controls", rule.controls.iter().map(String::as_str).collect()),
@@ -289,7 +291,8 @@ pub(in crate::cli) fn policy_page(rule: &Rule, fires: &[&CaseResult], paint: Pai
         (Some(reason), Some(outcome)) => {
             let word = outcome.as_str();
             let by = approvals.map_or_else(String::new, |n| format!(", approvals: {n}"));
-            page.painted("asks for", tone_of(word), word, &by);
+            let owner = if rule.route == Route::Owner { ", one of them for the tool's owner" } else { "" };
+            page.painted("asks for", tone_of(word), word, &format!("{by}{owner}"));
             page.line("reason", &format!("{reason}: {}", reason.for_reviewer()));
             page.line("agents hear", reason.for_agent());
         }

@@ -35,6 +35,9 @@ pub(in crate::cli) struct Args {
     /// An audience that it may ask tokens for; may be repeated. Without any, policy decides alone.
     #[arg(long = "audience", value_name = "URL")]
     audiences: Vec<String>,
+    /// Nobody attends it: what people are asked waits no longer than the broker's configuration says for that.
+    #[arg(long)]
+    unattended: bool,
     /// The task above, which this becomes a sub-task of.
     #[arg(long, value_name = "TASK", conflicts_with = "parent_file")]
     parent: Option<String>,
@@ -77,6 +80,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         audiences: args.audiences,
         context: Some(args.context.wire()),
         initiator_token: initiator_token.map(|token| token.to_string()).unwrap_or_default(),
+        unattended: args.unattended,
     };
     let answer = TaskServiceClient::new(args.door.channel().await?).register_task(request).await?.into_inner();
     let decision = decided(answer.decision)?;

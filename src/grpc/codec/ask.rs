@@ -27,6 +27,7 @@ pub(in crate::grpc) fn register(request: v1::RegisterTaskRequest) -> Result<Regi
         parent_handle: field::handle_if_shown("parent_task_handle", request.parent_task_handle)?,
         profile: field::profile(request.agent_profile)?,
         audiences: field::ids("audiences", &request.audiences, ACCESS_LIST_MAX)?,
+        unattended: request.unattended,
         context: field::context(request.context)?,
     })
 }

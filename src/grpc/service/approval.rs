@@ -36,7 +36,7 @@ impl ApprovalService for Approvals {
         let caller = edge.caller(&request)?;
         let ask = listed(request.get_ref()).map_err(|e| edge.refuse(e))?;
         let (approvals, next) = edge.broker.list_approvals(&caller, ask).await.map_err(|e| edge.refuse(e))?;
-        let next_page_token = next.map(|id| id.to_string()).unwrap_or_default();
+        let next_page_token = next.map(|page| page.to_string()).unwrap_or_default();
         Ok(Response::new(ListApprovalsResponse { approvals, next_page_token }))
     }
 
@@ -98,7 +98,7 @@ fn listed(request: &ListApprovalsRequest) -> Result<ListApprovals, BrokerError> 
         Err(_) => return Err(BrokerError::invalid("state", "is none that is known")),
     };
     let after = id_if_given("page_token", &request.page_token)?;
-    Ok(ListApprovals { state, page_size: request.page_size, after })
+    Ok(ListApprovals { state, page_size: request.page_size, after, for_me: request.for_me })
 }
 
 fn answered(request: AnswerApprovalRequest) -> Result<AnswerApproval, BrokerError> {

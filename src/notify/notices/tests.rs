@@ -42,6 +42,8 @@ fn asked() -> pb::CredentialDecided {
             replaces: String::new(),
             sealed_doubts: Bytes::from_static(b"secret"),
             scores: Vec::new(),
+            owners: Vec::new(),
+            owners_absent: Vec::new(),
         }),
         ..pb::CredentialDecided::default()
     }
@@ -62,12 +64,45 @@ fn of_what_waits_for_people_ids_times_and_codes_are_told() {
             "position": 7, "approval_id": "the-approval", "task_id": "the-task", "decision_id": "the-decision",
             "agent": "spiffe://example.org/agent/a", "outcome": "review", "band": "high",
             "reasons": ["SINK_UNSEEN"], "approvals_needed": 2, "answer_by": "2026-11-18T11:07:40Z",
-            "link": "https://carnet.example.org/approvals/the-approval",
+            "link": "https://carnet.example.org/approvals/the-approval", "route": "reviewers",
         },
     });
     assert_eq!(told(Payload::CredentialDecided(asked()), Some(LINKS)), expected);
     let without = told(Payload::CredentialDecided(asked()), None);
     assert!(without["data"].get("link").is_none());
+}
+
+#[test]
+fn whom_it_is_for_is_told_and_whom_to_tell_when_nobody_answered() {
+    let route = |outcome: v1::Outcome, owners: &[&str], absent: &[&str]| {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let mut asked = asked();
+        asked.decision.as_mut().unwrap().outcome = outcome.into();
+        let people = asked.asked_people.as_mut().unwrap();
+        (people.owners, people.owners_absent) = (list(owners), list(absent));
+        let data = told(Payload::CredentialDecided(asked), None)["data"].clone();
+        (data["route"].clone(), data["owners"].clone(), data["owners_absent"].clone())
+    };
+    let (review, none) = (v1::Outcome::Review, Value::Null);
+    assert_eq!(route(v1::Outcome::StepUp, &[], &[]), (json!("initiator"), none.clone(), none.clone()));
+    assert_eq!(route(review, &["a"], &[]), (json!("owner"), json!(["a"]), none.clone()));
+    assert_eq!(route(review, &["a", "b"], &["a"]), (json!("owner"), json!(["a", "b"]), json!(["a"])));
+    assert_eq!(route(review, &["a"], &["a"]), (json!("reviewers"), json!(["a"]), json!(["a"])));
+    let escalated = pb::ApprovalEscalated {
+        approval_id: "the-approval".to_owned(),
+        task_id: "the-task".to_owned(),
+        decision_id: "the-decision".to_owned(),
+        widened: true,
+        as_review: false,
+        tell: vec!["group:on-call".to_owned()],
+        answer_by_ms: 1_795_000_060_000,
+    };
+    let data = json!({
+        "position": 7, "approval_id": "the-approval", "task_id": "the-task", "decision_id": "the-decision",
+        "answer_by": "2026-11-18T11:07:40Z", "widened": true, "as_review": false, "tell": ["group:on-call"],
+        "link": "https://carnet.example.org/approvals/the-approval",
+    });
+    assert_eq!(told(Payload::ApprovalEscalated(escalated), Some(LINKS))["data"], data);
 }
 
 #[test]
@@ -111,6 +146,11 @@ fn only_what_people_wait_for_is_told() {
         ("denied", answered(Verdict::Denied, true), Some(NoticeType::ApprovalDecided)),
         ("one of two", answered(Verdict::Approved, false), None),
         ("nobody", answered(Verdict::Unanswered, true), Some(NoticeType::ApprovalExpired)),
+        (
+            "escalated",
+            Payload::ApprovalEscalated(pb::ApprovalEscalated::default()),
+            Some(NoticeType::ApprovalEscalated),
+        ),
         (
             "withdrawn",
             Payload::ApprovalWithdrawn(pb::ApprovalWithdrawn::default()),

@@ -100,6 +100,21 @@ fn a_policy_without_its_annotations_is_refused() {
             "is for the outcome review",
         ),
         (
+            "a step-up for an owner",
+            &format!("@id(\"x\") @reason(\"FORBIDDEN\") @outcome(\"step_up\") @route(\"owner\") {forbid}"),
+            "@route is for the outcome review",
+        ),
+        (
+            "a route to somebody else",
+            &format!("@id(\"x\") @reason(\"FORBIDDEN\") @outcome(\"review\") @route(\"boss\") {forbid}"),
+            "@route is `owner`",
+        ),
+        (
+            "a permit for an owner",
+            "@id(\"x\") @route(\"owner\") permit (principal, action, resource);",
+            "@route means nothing",
+        ),
+        (
             "no approvals",
             &format!("@id(\"x\") @reason(\"FORBIDDEN\") @outcome(\"review\") @approvals(\"0\") {forbid}"),
             "@approvals is not",

@@ -1,5 +1,7 @@
 //! The TOML form of a bundle's tests, and the facts that it stands for.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::{Case, Expected};
@@ -111,6 +113,7 @@ struct CaseText {
     approvals: Option<u32>,
     ttl: Option<Ttl>,
     included: Option<Vec<ToolName>>,
+    route: Option<BTreeSet<Owner>>,
 }
 
 /// One entry of a request.
@@ -223,6 +226,7 @@ impl CaseText {
             approvals: self.approvals,
             ttl: self.ttl,
             included: self.included.take(),
+            route: self.route.take(),
         };
         let weighed = self.weigh || !self.signals.is_empty();
         if weighed && self.band.is_some() {

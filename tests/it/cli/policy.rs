@@ -147,7 +147,10 @@ fn a_case_is_explained_as_a_reviewer_reads_it() {
     }
     let value = json(&["policy", "explain", text(&shipped()), "--case", "a large amount takes two reviewers"], 0);
     assert_eq!((&value["outcome"], &value["approvals_needed"]), (&"review".into(), &2.into()));
-    assert_eq!((&value["as_expected"], &value["cure"]), (&true.into(), &"2 independent reviewers approve".into()));
+    assert_eq!(
+        (&value["as_expected"], &value["cure"]),
+        (&true.into(), &"2 independent reviewers approve, one for `group:finance`".into())
+    );
     let reason = &value["reasons"][0];
     assert_eq!((&reason["policy"], &reason["asks_for"]), (&"large-amount".into(), &"review".into()));
     let critical = "a critical score is reviewed and never denied";
@@ -205,8 +208,8 @@ fn facts_of_a_file_are_explained_whether_as_they_are_recorded_or_as_a_test() {
 fn a_policy_is_shown_with_its_text_and_the_cases_that_make_it_fire() {
     let value = json(&["policy", "explain", text(&shipped()), "--policy-id", "large-amount"], 0);
     assert_eq!(
-        (&value["effect"], &value["outcome"], &value["approvals"]),
-        (&"forbid".into(), &"review".into(), &2.into())
+        (&value["effect"], &value["outcome"], &value["approvals"], &value["route"]),
+        (&"forbid".into(), &"review".into(), &2.into(), &"owner".into())
     );
     assert!(value["controls"].as_array().unwrap().contains(&"PR.AA-05".into()), "{value}");
     let written = value["text"].as_str().unwrap();

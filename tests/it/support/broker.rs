@@ -10,6 +10,7 @@ use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
 use carnet::broker::limit::CallerLimits;
 use carnet::broker::proposals::ActivationSettings;
+use carnet::broker::routing::Directory;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
@@ -73,6 +74,9 @@ pub struct Setup {
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
+    /// Groups with their members, and whom to tell of what nobody answers.
+    pub groups: Vec<(&'static str, Vec<&'static str>)>,
+    pub escalate_to: Vec<&'static str>,
     /// Receivers of webhooks.
     pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
@@ -98,6 +102,8 @@ impl Default for Setup {
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
+            groups: Vec::new(),
+            escalate_to: Vec::new(),
             webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
@@ -393,6 +399,15 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
     operator.activate_policy(request).await.unwrap()
 }
 
+/// Who reviews, and who answers for whom.
+fn directory(setup: &Setup) -> Directory {
+    let group = |(name, members): &(&str, Vec<&str>)| {
+        (name.parse().unwrap(), members.iter().map(|member| member.parse().unwrap()).collect())
+    };
+    let told = setup.escalate_to.iter().map(|name| name.parse().unwrap());
+    Directory::new(&setup.persons, setup.groups.iter().map(group).collect(), told.collect())
+}
+
 async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {
     try_boot(setup, folder, trust).await.unwrap_or_else(|error| panic!("the broker does not start: {error}"))
 }
@@ -423,6 +438,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             ttl_max: Ttl::MAX,
             heartbeat: setup.heartbeat,
             approvals: setup.approvals,
+            directory: directory(setup),
             glass: broker::glasses::GlassSettings::DEFAULT,
             activation: setup.activation.clone(),
         },

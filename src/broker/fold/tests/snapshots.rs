@@ -161,6 +161,8 @@ fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) 
         answer_by_ms: START + 1_000_000,
         replaces: replaces.map(|n| approval(n).to_string()).unwrap_or_default(),
         scores: vec![pb::RecordedScore { source: "scorer:judge".to_owned(), points: 30 }],
+        owners: vec!["group:finance".to_owned()],
+        owners_absent: Vec::new(),
     };
     let decided = pb::CredentialDecided {
         task_id: of.to_string(),
@@ -204,6 +206,13 @@ fn approvals(world: &mut World) {
         asked(world, 3, task(1), n, None);
     }
     asked(world, 3, task(2), 6, Some(5));
+    let escalated = pb::ApprovalEscalated {
+        approval_id: approval(4).to_string(),
+        task_id: task(1).to_string(),
+        as_review: true,
+        ..Default::default()
+    };
+    world.event(3, Payload::ApprovalEscalated(escalated));
     answered(world, 3, task(1), 1, Verdict::Approved);
     answered(world, 3, task(1), 2, Verdict::Denied);
     answered(world, 3, task(1), 3, Verdict::Unanswered);

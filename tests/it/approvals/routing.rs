@@ -1,0 +1,239 @@
+//! Reviews for owners of tools: who may answer, what happens where there is no such person, and that who is blocked has said nothing.
+
+use carnet::pb::v1::ApprovalRoute;
+use carnet::pb::v1::target::Target;
+use carnet::policy::bundle::BundleFiles;
+
+use super::*;
+use crate::support::ask::{lifting, revocation};
+
+const RAE: &str = "rae@example.org";
+/// Who owns the tool that sends mail, as the shipped catalogue has it.
+const OWNER: &str = "group:workplace";
+
+/// The shipped bundle, in which mail to strangers is reviewed by so many, for the owner of the tool.
+fn routed(approvals: u32) -> BundleFiles {
+    let more = format!("@id(\"sink-unseen\")\n@approvals(\"{approvals}\")\n@route(\"owner\")");
+    let policy = policy_with(|path, text| match path {
+        "20-provenance.cedar" => text.replace("@id(\"sink-unseen\")", &more),
+        _ => text,
+    });
+    assert_ne!(policy, shipped_policy());
+    policy
+}
+
+async fn world(policy: BundleFiles, members: &[&'static str]) -> World {
+    let groups = if members.is_empty() { Vec::new() } else { vec![(OWNER, members.to_vec())] };
+    World::set_up(|_| {}, Setup { policy, groups, ..Setup::default() }).await
+}
+
+async fn shown(person: &Caller, decision: &v1::Decision) -> v1::Approval {
+    get(person, &decision.approval_id).await.unwrap().approval.unwrap()
+}
+
+/// What the person could approve.
+async fn for_me(person: &Caller) -> Vec<String> {
+    let request = v1::ListApprovalsRequest { for_me: true, ..v1::ListApprovalsRequest::default() };
+    let listed = person.approvals().list_approvals(request).await.unwrap().into_inner().approvals;
+    listed.into_iter().map(|approval| approval.approval_id).collect()
+}
+
+async fn asked_people(world: &World) -> Vec<carnet::pb::journal::AskedPeople> {
+    let events = world.broker.record.of_kind("credential_decided").await;
+    let asked = events.into_iter().filter_map(|event| match event.payload {
+        Payload::CredentialDecided(decided) => decided.asked_people,
+        _ => None,
+    });
+    asked.collect()
+}
+
+#[tokio::test]
+async fn who_answers_for_the_tool_approves_and_no_other_reviewer() {
+    let world = world(routed(1), &[RAE]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let (rae, sam) = (world.rae().await, world.corp("1006").await);
+    let approval = shown(&sam, &decision).await;
+    assert_eq!((approval.route(), approval.owners.as_slice()), (ApprovalRoute::Owners, [OWNER.to_owned()].as_slice()));
+    assert_eq!((approval.route_note.as_str(), approval.may_approve, approval.may_deny), ("", false, true));
+    assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
+    assert_eq!((for_me(&sam).await, for_me(&rae).await), (Vec::new(), vec![decision.approval_id.clone()]));
+    assert!(for_me(&world.ann().await).await.is_empty(), "nor what one initiated");
+    let asked = asked_people(&world).await.remove(0);
+    assert_eq!((asked.owners, asked.owners_absent), (vec![OWNER.to_owned()], Vec::new()));
+
+    assert_eq!(approve(&rae, &decision).await.state(), ApprovalState::Approved);
+    assert!(for_me(&rae).await.is_empty());
+    assert_eq!(agent.granted(to_eve(&task)).await.decision.approval_id, decision.approval_id);
+    let refusals = world.broker.record.of_kind("approval_answered").await;
+    assert_eq!(refusals.len(), 1, "what was refused answered nothing");
+}
+
+#[tokio::test]
+async fn every_reviewer_who_was_asked_may_say_no() {
+    let world = world(routed(1), &[RAE]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let approval = answer(&world.corp("1006").await, &decision, Verdict::Deny).await.unwrap();
+    assert_eq!(approval.state(), ApprovalState::Denied);
+    assert_eq!(agent.withheld(to_eve(&task)).await.1[0], "APPROVAL_DENIED");
+}
+
+#[tokio::test]
+async fn of_two_who_approve_one_answers_for_the_tool_in_whichever_order() {
+    let world = world(routed(2), &[RAE]).await;
+    let token = world.corp.token("1002", INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let (ann, rae, sam) = (world.ann().await, world.rae().await, world.corp("1006").await);
+    let decision = pending(&agent, to_eve(&task)).await;
+    assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Pending);
+    assert_eq!(refused(&ann, &decision).await, not_permitted("NOT_OWNER"), "the last place is the owner's");
+    assert_eq!(approve(&rae, &decision).await.state(), ApprovalState::Approved);
+    agent.granted(to_eve(&task)).await;
+    let next = pending(&agent, to_eve(&task)).await;
+    assert_eq!(approve(&rae, &next).await.state(), ApprovalState::Pending, "an owner alone is one of two");
+    assert_eq!(approve(&ann, &next).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn an_owner_who_is_a_person_needs_no_group_and_who_owns_the_agent_too_is_not_alone_enough() {
+    let policy = policy_with(|path, text| match path {
+        "20-provenance.cedar" => text.replace("@id(\"sink-unseen\")", "@id(\"sink-unseen\")\n@route(\"owner\")"),
+        "catalogue.toml" => text.replace(OWNER, RAE),
+        "identities.toml" => text.replace("owner = \"group:agents\"", &format!("owner = \"{RAE}\"")),
+        _ => text,
+    });
+    let world = world(policy, &[]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let sam = world.corp("1006").await;
+    assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Pending);
+    assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn those_who_answer_for_the_agent_by_their_group_are_not_enough_among_themselves() {
+    let groups = vec![("group:agents", vec![RAE, "ann@example.org"])];
+    let world = World::set_up(|_| {}, Setup { groups, ..Setup::default() }).await;
+    let token = world.corp.token("1002", INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Pending);
+    assert_eq!(approve(&world.ann().await, &decision).await.state(), ApprovalState::Pending);
+    assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn where_nobody_can_answer_for_the_tool_whoever_reviews_may_and_is_told_so() {
+    let rows: [(&str, &[&'static str]); 3] = [
+        ("nobody is known", &[]),
+        ("who initiated it", &["ann@example.org"]),
+        ("who does not review", &["bob@example.org"]),
+    ];
+    for (name, members) in rows {
+        let world = world(routed(1), members).await;
+        let (agent, task) = world.anns().await;
+        let decision = pending(&agent, to_eve(&task)).await;
+        let sam = world.corp("1006").await;
+        let approval = shown(&sam, &decision).await;
+        assert_eq!((approval.route(), approval.may_approve), (ApprovalRoute::Reviewers, true), "{name}");
+        assert_eq!(approval.route_note, "Nobody can answer for `group:workplace`: whoever reviews may.", "{name}");
+        assert_eq!(asked_people(&world).await[0].owners_absent, [OWNER], "{name}");
+        assert_eq!(refused(&world.ann().await, &decision).await, not_permitted("NOT_INDEPENDENT"), "{name}");
+        assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Approved, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_who_is_blocked_is_not_waited_for() {
+    let world = world(routed(1), &[RAE]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let sam = world.corp("1006").await;
+    assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
+    world.ann().await.revoke(revocation(Target::Initiator(RAE.to_owned()))).await.unwrap();
+    assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("BLOCKED"));
+    assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn whom_a_question_is_for_outlives_a_restart() {
+    let mut world = world(routed(1), &[RAE]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    world.broker.restart().await;
+    assert_eq!(shown(&world.corp("1006").await, &decision).await.route(), ApprovalRoute::Owners);
+    // What the configuration says of people counts as it is now.
+    world.broker.setup.groups = vec![(OWNER, vec!["sam@example.org"])];
+    world.broker.restart().await;
+    assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_OWNER"));
+    assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
+    world.broker.agent().await.granted(to_eve(&task)).await;
+}
+
+#[tokio::test]
+async fn what_somebody_said_who_is_blocked_before_it_is_used_does_not_count() {
+    let policy = policy_with(|path, text| match path {
+        "20-provenance.cedar" => text.replace("@id(\"sink-unseen\")", "@id(\"sink-unseen\")\n@approvals(\"2\")"),
+        _ => text,
+    });
+    let world = world(policy, &[]).await;
+    let token = world.corp.token("1002", INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let (ann, sam) = (world.ann().await, world.corp("1006").await);
+    let rae_is = || Target::Initiator(RAE.to_owned());
+    // While it waits for the second.
+    let decision = pending(&agent, to_eve(&task)).await;
+    approve(&world.rae().await, &decision).await;
+    ann.revoke(revocation(rae_is())).await.unwrap();
+    assert!(shown(&sam, &decision).await.votes.is_empty());
+    assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Pending, "one of two");
+    ann.lift_block(lifting(rae_is())).await.unwrap();
+    assert_eq!(shown(&sam, &decision).await.votes.len(), 1, "it does not come back");
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Approved, "she may say it again");
+    // Once it was given for good, and not used yet.
+    ann.revoke(revocation(rae_is())).await.unwrap();
+    assert_eq!(shown(&sam, &decision).await.state(), ApprovalState::Closed);
+    let next = pending(&agent, to_eve(&task)).await;
+    assert_ne!(next.approval_id, decision.approval_id, "people are asked anew");
+    ann.lift_block(lifting(rae_is())).await.unwrap();
+    assert_eq!(pending(&agent.again(), to_eve(&task)).await.approval_id, next.approval_id);
+    // What was used goes on until it is taken back.
+    approve(&world.rae().await, &next).await;
+    approve(&sam, &next).await;
+    let granted = agent.granted(to_eve(&task)).await;
+    ann.revoke(revocation(rae_is())).await.unwrap();
+    let server = world.broker.resource_server().await;
+    assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Live);
+    assert_eq!(shown(&sam, &next).await.state(), ApprovalState::Used);
+}
+
+#[tokio::test]
+async fn a_block_and_the_use_of_what_was_approved_come_one_after_the_other() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let (agent, ann) = (agent.unchecked(), world.ann().await.unchecked());
+    for _ in 0..8 {
+        let decision = pending(&agent, to_eve(&task)).await;
+        approve(&world.rae().await, &decision).await;
+        let (user, request) = (agent.clone(), to_eve(&task));
+        let used = tokio::spawn(async move { user.request_credential(request).await.unwrap().grant.is_some() });
+        ann.revoke(revocation(Target::Initiator(RAE.to_owned()))).await.unwrap();
+        let used = used.await.unwrap();
+        let record = world.broker.record.all().await;
+        let blocked = record.iter().rposition(|event| matches!(event.payload, Payload::Revoked(_))).unwrap();
+        let granted = record.iter().rposition(|event| match &event.payload {
+            Payload::CredentialDecided(e) => {
+                e.grant.as_ref().is_some_and(|grant| grant.approval_id == decision.approval_id)
+            }
+            _ => false,
+        });
+        assert_eq!(granted.is_some(), used);
+        assert!(granted.is_none_or(|granted| granted < blocked), "used after the block");
+        ann.lift_block(lifting(Target::Initiator(RAE.to_owned()))).await.unwrap();
+    }
+}
