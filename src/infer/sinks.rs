@@ -9,8 +9,9 @@
 //   registrar did not call content may say whom they hit. Not of tools that write: their ids and paths say what is changed.
 // * Reads have the sinks that name one object or lead outside: URL, account, id, path. What a search looks for is no object.
 // * Objects are entered by their `properties`; where the schema has none, by the names that the description puts in quotes.
+//   Arrays stand for their items, alternatives for each of theirs, and a type that may be null for what it is otherwise.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::intent::words::{name_words, singular};
 use crate::model::access::Effect;
@@ -18,7 +19,9 @@ use crate::model::limits::{NAME_BYTES_MAX, TOOL_LIST_MAX};
 use crate::model::sink::{SinkKind, SinkSpec};
 
 /// Deepest object that is entered.
-const DEPTH_MAX: usize = 4;
+pub(in crate::infer) const DEPTH_MAX: usize = 4;
+/// Most arrays and alternatives that are gone through between two names.
+const TURNS_MAX: usize = 8;
 
 /// The sinks of a tool.
 #[must_use]
@@ -41,6 +44,11 @@ pub fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[Strin
     out
 }
 
+/// True when a name says that its values lead somewhere.
+pub(in crate::infer) fn says_where(name: &str) -> bool {
+    named(&name_words(name)).is_some()
+}
+
 struct Tool<'a> {
     words: &'a [String],
     effect: Effect,
@@ -52,33 +60,40 @@ impl Tool<'_> {
         if depth == 0 || path.len() > NAME_BYTES_MAX || !ok {
             return;
         }
-        let description = schema.get("description").and_then(Value::as_str).unwrap_or("");
-        for schema in alternatives(schema) {
-            match shape(schema) {
-                Shape::Object(Some(members)) => {
-                    let inner: Vec<&str> = schema
-                        .get("required")
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten()
-                        .filter_map(Value::as_str)
-                        .collect();
+        self.shaped(&Argument { path, name, required, depth }, schema, &[], TURNS_MAX, out);
+    }
+
+    /// What an argument is by a schema of it. `said` is what the schemas around this one say of it.
+    fn shaped(&self, of: &Argument<'_>, schema: &Value, said: &[&str], turns: usize, out: &mut Vec<SinkSpec>) {
+        let Some(left) = turns.checked_sub(1) else { return };
+        let own = schema.get("description").and_then(Value::as_str);
+        let said: Vec<&str> = said.iter().copied().chain(own).collect();
+        let options = alternatives(schema);
+        for option in &options {
+            self.shaped(of, option, &said, left, out);
+        }
+        for shape in shapes(schema) {
+            match shape {
+                Shape::Object(members) => {
+                    let needed = required_of(schema);
                     for (member, schema) in members {
-                        let required = required && inner.contains(&member.as_str());
-                        self.argument(&format!("{path}.{member}"), member, schema, required, depth - 1, out);
+                        let required = of.required && needed.contains(&member.as_str());
+                        self.argument(&format!("{}.{member}", of.path), member, schema, required, of.depth - 1, out);
                     }
                 }
-                Shape::Object(None) => {
-                    for member in quoted(description) {
+                Shape::Items(items) => self.shaped(of, items, &said, left, out),
+                // What the alternatives say of a value goes before what all of them have in common.
+                _ if !options.is_empty() => {}
+                Shape::Unlisted => {
+                    for member in said.iter().flat_map(|said| quoted(said)) {
                         if let Some(kind) = self.kind(member, false, false) {
-                            out.push(SinkSpec { name: format!("{path}.{member}"), kind });
+                            out.push(SinkSpec { name: format!("{}.{member}", of.path), kind });
                         }
                     }
                 }
-                Shape::Choice => {}
                 Shape::Plain { text } => {
-                    let kind = self.kind(name, required, text);
-                    out.extend(kind.map(|kind| SinkSpec { name: path.to_owned(), kind }));
+                    let kind = self.kind(of.name, of.required, text);
+                    out.extend(kind.map(|kind| SinkSpec { name: of.path.to_owned(), kind }));
                 }
             }
         }
@@ -103,44 +118,76 @@ impl Tool<'_> {
     }
 }
 
+/// An argument, on the way through its schema.
+struct Argument<'a> {
+    path: &'a str,
+    name: &'a str,
+    required: bool,
+    depth: usize,
+}
+
+/// What the values of a schema can be.
 enum Shape<'a> {
-    Object(Option<&'a serde_json::Map<String, Value>>),
-    Choice,
-    Plain { text: bool },
+    /// Objects with these members.
+    Object(&'a Map<String, Value>),
+    /// Objects whose members are not listed.
+    Unlisted,
+    /// Arrays of such items.
+    Items(&'a Value),
+    Plain {
+        text: bool,
+    },
 }
 
-fn shape(schema: &Value) -> Shape<'_> {
-    // A schema that says nothing is taken for text.
-    let kind = schema.get("type").and_then(Value::as_str).unwrap_or("string");
-    if schema.get("enum").is_some() || schema.get("const").is_some() || kind == "boolean" || kind == "null" {
-        return Shape::Choice;
+/// What its values can be; nothing of what is a choice.
+fn shapes(schema: &Value) -> Vec<Shape<'_>> {
+    if schema.get("enum").is_some() || schema.get("const").is_some() {
+        return Vec::new();
     }
-    if let Some(members) = schema.get("properties").and_then(Value::as_object) {
-        return Shape::Object(Some(members));
-    }
-    match kind {
-        "object" => Shape::Object(None),
-        "array" => match schema.get("items") {
-            Some(items) => match shape(items) {
-                // The description of an array speaks of its items.
-                Shape::Object(None) => Shape::Object(None),
-                of => of,
-            },
-            None => Shape::Plain { text: true },
-        },
-        "string" => Shape::Plain { text: true },
-        _ => Shape::Plain { text: false },
-    }
-}
-
-/// The schemas of which one applies.
-fn alternatives(schema: &Value) -> Vec<&Value> {
-    for word in ["anyOf", "oneOf"] {
-        if let Some(options) = schema.get(word).and_then(Value::as_array) {
-            return options.iter().collect();
+    let members = schema.get("properties").and_then(Value::as_object);
+    let mut out: Vec<Shape<'_>> = items(schema).map(Shape::Items).collect();
+    let has_items = !out.is_empty();
+    out.extend(members.map(Shape::Object));
+    let kinds: Vec<&str> = match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        // A schema that says nothing is taken for text.
+        _ if out.is_empty() => vec!["string"],
+        _ => Vec::new(),
+    };
+    for kind in kinds {
+        match kind {
+            "boolean" | "null" => {}
+            "object" if members.is_some() => {}
+            "object" => out.push(Shape::Unlisted),
+            "array" if has_items => {}
+            "array" | "string" => out.push(Shape::Plain { text: true }),
+            _ => out.push(Shape::Plain { text: false }),
         }
     }
-    vec![schema]
+    out
+}
+
+/// The schemas of the items of an array: of all, and of the first ones.
+fn items(schema: &Value) -> impl Iterator<Item = &Value> {
+    let all = schema.get("items").filter(|items| !items.is_array()).into_iter();
+    let each = ["prefixItems", "items"].into_iter().filter_map(move |word| schema.get(word)?.as_array());
+    all.chain(each.flatten())
+}
+
+/// The schemas of which one applies. Those that only say what must be given are no schemas of a value.
+fn alternatives(schema: &Value) -> Vec<&Value> {
+    let says = ["type", "properties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf"];
+    let itself = says.iter().filter(|word| !matches!(**word, "anyOf" | "oneOf")).any(|w| schema.get(w).is_some());
+    let options = ["anyOf", "oneOf"].into_iter().filter_map(|word| schema.get(word)?.as_array()).flatten();
+    options.filter(|option| !itself || says.iter().any(|word| option.get(word).is_some())).collect()
+}
+
+/// The members that must be given, in whatever alternative.
+fn required_of(schema: &Value) -> Vec<&str> {
+    let options = ["anyOf", "oneOf"].into_iter().filter_map(|word| schema.get(word)?.as_array()).flatten();
+    let lists = std::iter::once(schema).chain(options).filter_map(|schema| schema.get("required")?.as_array());
+    lists.flatten().filter_map(Value::as_str).collect()
 }
 
 /// The member names that a description puts in quotes.

@@ -49,7 +49,7 @@ pub fn propose(listed: &ListedTool, audience: Option<&Audience>) -> Proposal {
     let sinks = all_sinks(&words, effect, &schema, &mut marks);
     let description = name_words(&listed.description);
     let outsider_fields = match named {
-        _ if listed.hints.open_world == Some(true) && named == Effect::Read => OutsiderFields::All,
+        _ if listed.hints.open_world == Some(true) => OutsiderFields::All,
         Effect::Read => outsiders::of(&words, &description, &sinks),
         Effect::Execute => OutsiderFields::All,
         _ => OutsiderFields::None,
@@ -57,6 +57,12 @@ pub fn propose(listed: &ListedTool, audience: Option<&Audience>) -> Proposal {
     let classes: Vec<DataClass> = sensitive::of(&words).into_iter().filter_map(|class| class.parse().ok()).collect();
     let least = if listed.hints.destructive == Some(true) { DESTRUCTIVE_PRIVILEGE } else { 0 };
     marks.extend(looked_at(listed));
+    // By MCP's defaults a tool reaches others and destroys. Taken at that word, most of what changes anything would be a deletion.
+    if effect == Effect::Write && listed.hints.open_world.is_none() {
+        marks.push(
+            "its server does not say that it keeps to itself: if it reaches others, its effect is `send`".to_owned(),
+        );
+    }
     Proposal {
         tool: Tool {
             name: listed.name.clone(),
@@ -148,7 +154,7 @@ fn hinted(named: Effect, hints: Hints, because: &mut Vec<String>) -> Effect {
 
 /// Sinks by the names of arguments, then by their formats, which say more.
 fn all_sinks(words: &[String], effect: Effect, schema: &Schema, marks: &mut Vec<String>) -> Vec<SinkSpec> {
-    let mut sinks = sinks::of(words, effect, schema.arguments(), &schema.required());
+    let mut sinks = sinks::of(words, effect, schema.arguments(), schema.required());
     for sink in schema.formatted(effect) {
         match sinks.iter_mut().find(|known| known.name == sink.name) {
             Some(known) => known.kind = sink.kind,
@@ -169,8 +175,11 @@ fn all_sinks(words: &[String], effect: Effect, schema: &Schema, marks: &mut Vec<
         kept.truncate(TOOL_LIST_MAX);
         marks.push(format!("it has {TOOL_LIST_MAX} sinks or more, and the rest is not listed"));
     }
-    for name in schema::unnameable(&schema.value) {
+    for name in schema::unnameable(schema.arguments()) {
         marks.push(format!("its argument `{name}` can be no sink, because no catalogue can name it"));
+    }
+    if effect != Effect::Read {
+        marks.extend(schema.unseen(&kept));
     }
     if effect != Effect::Read && kept.is_empty() && schema.takes_any() {
         marks.push("none of its arguments was taken for a sink".to_owned());

@@ -16,7 +16,7 @@ fn tool(name: &str, description: &str, properties: Value, annotations: Value) ->
         "inputSchema": { "type": "object", "properties": properties } })
 }
 
-fn proposal(tool: &Value) -> Proposal {
+pub(super) fn proposal(tool: &Value) -> Proposal {
     propose(&read(&json!([tool]).to_string()).unwrap().tools[0], None)
 }
 
@@ -168,7 +168,7 @@ fn hints_make_an_entry_stricter_and_never_milder() {
     assert!(privilege(Effect::Send, false) < 60);
 }
 
-fn sinks(tool: &Value) -> Vec<(String, SinkKind)> {
+pub(super) fn sinks(tool: &Value) -> Vec<(String, SinkKind)> {
     proposal(tool).tool.sinks.into_iter().map(|sink| (sink.name, sink.kind)).collect()
 }
 
@@ -217,6 +217,23 @@ fn names_and_formats_propose_sinks_through_references_and_alternatives() {
 }
 
 #[test]
+fn a_server_that_does_not_say_that_it_keeps_to_itself_may_reach_others() {
+    let of = |name: &str, annotations: Value| proposal(&tool(name, "", json!({}), annotations));
+    let told = |proposal: &Proposal| proposal.marks.iter().any(|mark| mark.contains("keeps to itself"));
+    let unsaid = of("create_issue", json!({ "readOnlyHint": false }));
+    assert!(told(&unsaid) && unsaid.tool.effect == Effect::Write, "{:?}", unsaid.marks);
+    assert!(!told(&of("create_issue", json!({ "openWorldHint": false }))));
+    assert!(!told(&of("get_issue", json!({}))), "a read sends nothing");
+    let open = of("create_issue", json!({ "openWorldHint": true }));
+    assert_eq!((open.tool.effect, &open.tool.outsider_fields), (Effect::Send, &OutsiderFields::All));
+    for name in ["get_issue", "send_mail", "delete_file", "pay_invoice"] {
+        let open = of(name, json!({ "openWorldHint": true })).tool;
+        assert_eq!(open.outsider_fields, OutsiderFields::All, "{name}: what comes back may be anybody's words");
+    }
+    assert_eq!(of("send_mail", json!({ "openWorldHint": false })).tool.outsider_fields, OutsiderFields::None);
+}
+
+#[test]
 fn what_a_person_should_look_at_is_marked() {
     let text = json!({ "type": "string" });
     let with = |extra: Value| {
@@ -253,6 +270,17 @@ fn what_a_person_should_look_at_is_marked() {
         ("a reference to itself", with(json!({ "properties": { "a": { "$ref": "#" } } })), "too deeply"),
         ("patterns", with(json!({ "patternProperties": {} })), "`patternProperties`"),
         ("more than is listed", with(json!({ "additionalProperties": true })), "does not list"),
+        (
+            "a list of addresses",
+            tool("send_it", "", json!({ "to": { "enum": ["a@b.test"] } }), json!({})),
+            "`to` takes what",
+        ),
+        (
+            "members that are not listed",
+            tool("send_it", "", json!({ "a": { "items": { "additionalProperties": text } } }), json!({})),
+            "`a` takes members",
+        ),
+        ("a reference that moves", with(json!({ "$dynamicRef": "#x" })), "`$dynamicRef`"),
         ("no sink", tool("create_issue", "", json!({ "body": text }), json!({})), "none of its arguments"),
         (
             "an argument that cannot be named",
