@@ -31,7 +31,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 12;
+pub(in crate::broker) const FORMAT: u32 = 13;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {

@@ -1,5 +1,6 @@
 //! People answer what policy does not decide alone: who may, what their answer is good for, and that nobody is worn down.
 
+mod amendments;
 mod good_for;
 
 use std::time::Duration;

@@ -27,7 +27,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         v1::ListApprovalsRequest { state: args.state.into(), page_size: args.limit, page_token: args.page_token };
     let mut client = ApprovalServiceClient::new(args.door.channel().await?);
     let answer = client.list_approvals(request).await?.into_inner();
-    let columns = ["approval_id", "needs", "may_approve", "until", "agent", "initiator", "tools", "doubts"];
+    let columns = ["approval_id", "needs", "may_approve", "until", "agent", "initiator", "tools", "amends", "doubts"];
     out.rows(&columns, answer.approvals.iter().map(shown).collect())?;
     if !answer.next_page_token.is_empty() {
         say(&format!("there are more: --page-token {}", answer.next_page_token));
