@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::broker::state::Finders;
-use crate::broker::words::CallWords;
+use crate::broker::words::{AmendWords, CallWords};
 use crate::model::ceiling::Ceiling;
 use crate::model::json::Json;
 use crate::pb::journal::grant_reconsidered::Effect;
