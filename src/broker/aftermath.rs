@@ -1,7 +1,7 @@
 //! What became of a grant: what was done under it, and what ended it, be it an event about the grant itself, about its task or
 //! one above, or about everybody of a kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::broker::Broker;
@@ -34,6 +34,8 @@ struct Life {
     /// Its task and those above, with their agents.
     line: Vec<(TaskId, String)>,
     born: u64,
+    /// Where its tokens were made: when it was granted, and whenever it was renewed.
+    made: BTreeSet<u64>,
     from: Timestamp,
     /// The end of its last token.
     until: Timestamp,
@@ -54,9 +56,9 @@ impl Broker {
         let mut all = own.clone();
         for query in life.queries() {
             let found = self.found(query)?.into_iter();
-            all.extend(found.filter(|(_, recorded)| life.is_concerned_by(&recorded.event)));
+            all.extend(found.filter(|(_, recorded)| life.is_concerned_by(recorded)));
         }
-        let end = all.iter().find(|(at, recorded)| **at > life.born && life.is_ended_by(&recorded.event));
+        let end = all.iter().find(|(at, recorded)| **at > life.born && life.is_ended_by(recorded));
         let end = end.map(|(at, _)| *at);
         // What has ended is not ended again.
         all.retain(|at, _| *at > position && end.is_none_or(|end| *at <= end || own.contains_key(at)));
@@ -77,7 +79,9 @@ impl Broker {
             page_size: 1,
             ..Query::default()
         };
-        let last = self.found(renewed)?.into_values().next().unwrap_or_else(|| born.clone());
+        let mut made = self.found(Query { newest_first: false, page_size: 0, ..renewed.clone() })?;
+        made.extend(self.found(renewed)?);
+        let last = made.values().next_back().unwrap_or(&born);
         let expires = self::granted(&last.event).and_then(|e| e.grant.as_ref()).map(|g| g.expires_s);
         let mut line = Vec::new();
         let mut above = granted.task_id.parse::<TaskId>().ok();
@@ -93,6 +97,7 @@ impl Broker {
             opener: granted.grant.map(|grant| grant.break_glass_by).filter(|by| !by.is_empty()),
             line,
             born: born.position,
+            made: made.keys().copied().chain([born.position]).collect(),
             from: born.time,
             // Times of tokens are whole seconds.
             until: Timestamp::from_secs(expires.unwrap_or_default()).after(Duration::from_secs(1)),
@@ -138,7 +143,7 @@ impl Life {
         let of = |kind: &str| Query { kind: Some(kind.to_owned()), ..any() };
         let mut queries = Vec::new();
         for (task, agent) in &self.line {
-            for kind in ["task_ended", "task_paused", "task_resumed", "revoked"] {
+            for kind in ["task_ended", "task_paused", "task_resumed", "revoked", "extension_taken_back"] {
                 queries.push(Query { task: Some(*task), ..of(kind) });
             }
             queries.push(Query { agent: Some(agent.clone()), ..of("revoked") });
@@ -151,17 +156,19 @@ impl Life {
         queries
     }
 
-    fn is_concerned_by(&self, event: &pb::Event) -> bool {
-        match &event.payload {
-            Some(Payload::Revoked(_) | Payload::TaskEnded(_)) => self.is_ended_by(event),
+    fn is_concerned_by(&self, recorded: &Recorded) -> bool {
+        match &recorded.event.payload {
+            Some(Payload::Revoked(_) | Payload::TaskEnded(_) | Payload::ExtensionTakenBack(_)) => {
+                self.is_ended_by(recorded)
+            }
             Some(Payload::TaskPaused(e)) => self.is_below(&e.task_id),
             Some(Payload::TaskResumed(e)) => self.is_below(&e.task_id),
             _ => false,
         }
     }
 
-    fn is_ended_by(&self, event: &pb::Event) -> bool {
-        match &event.payload {
+    fn is_ended_by(&self, recorded: &Recorded) -> bool {
+        match &recorded.event.payload {
             Some(Payload::GrantReleased(e)) => e.grant_id == self.grant.to_string(),
             Some(Payload::ApprovalWithdrawn(e)) => e.grant_id == self.grant.to_string(),
             Some(Payload::BreakGlassClosed(e)) => e.grant_ids.contains(&self.grant.to_string()),
@@ -169,6 +176,10 @@ impl Life {
                 e.effect() == Effect::Revoked && e.grant_id == self.grant.to_string()
             }
             Some(Payload::TaskEnded(e)) => self.is_below(&e.task_id),
+            Some(Payload::ExtensionTakenBack(e)) => {
+                let made_before = self.made.range(..recorded.position).next_back();
+                self.is_below(&e.task_id) && made_before.is_some_and(|made| *made > e.extended_at)
+            }
             Some(Payload::Revoked(e)) => match parse_target(&e.target_kind, &e.target) {
                 Ok(Target::Grant(grant)) => grant == self.grant,
                 Ok(Target::Task(task)) => self.line.iter().any(|(id, _)| *id == task),

@@ -1,21 +1,25 @@
-//! Amending a task: its ceiling or its deadline. To less is free, to more is a decision; live grants are decided again
-//! before it is answered.
+//! Amending a task: its ceiling or its deadline. To less is free, to more is a decision, which may wait for people; live grants
+//! are decided again before it is answered.
 
+use crate::broker::amend_asking::in_short;
 use crate::broker::answer::{Amended, Decided};
 use crate::broker::ask::AmendTask;
+use crate::broker::asking::Pending;
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::hidden::Sought;
 use crate::broker::record::{self, asked_digest, event, family_stream};
 use crate::broker::register::{UnexpectedEventError, ceiling_bytes, request_id_reused};
+use crate::broker::request::since;
 use crate::broker::state::Answer;
 use crate::broker::words::{self, AmendWords, Context, DecisionWords};
 use crate::broker::{Broker, ordinary};
 use crate::intent::compare;
 use crate::journal::entry::Entry;
+use crate::journal::guards::GuardKey;
 use crate::model::decision::{Decision, Outcome};
-use crate::model::facts::{Facts, Question, RegistrationFacts};
+use crate::model::facts::{AmendFacts, Facts, Question, RegistrationFacts};
 use crate::model::id::TaskId;
 use crate::model::identity::IdentityClass;
 use crate::model::limits::TASK_SECONDS_MAX;
@@ -24,14 +28,16 @@ use crate::model::task::AgentProfile;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
-use crate::policy::decide::decide;
+
+/// What refusals name.
+const RPC: &str = "AmendTask";
 
 impl Broker {
-    /// Replaces a task's ceiling or deadline, when policy grants it.
+    /// Replaces a task's ceiling or deadline, when policy grants it, or people have.
     ///
     /// # Errors
-    /// `NotFound` when the caller did not register the task, `Precondition` when it has ended, `Invalid` for a deadline that
-    /// has passed or lies too far ahead.
+    /// `NotFound` when the caller did not register the task, `Precondition` when it has ended or as much waits for people as may,
+    /// `Invalid` for a deadline that has passed or lies too far ahead.
     pub async fn amend_task(&self, caller: &Caller, ask: AmendTask) -> Result<Amended, BrokerError> {
         let mut entered = self.enter(caller)?;
         let asker = caller.workload()?;
@@ -40,7 +46,7 @@ impl Broker {
             let look = {
                 let state = self.0.known.look();
                 let task = state.tasks.get(&ask.task).filter(|_| self.orchestrates(&state, caller, ask.task, None));
-                let sought = Sought { rpc: "AmendTask", what: "task" };
+                let sought = Sought { rpc: RPC, what: "task" };
                 let task = task.ok_or_else(|| self.hidden(&state, caller, ask.task, sought))?;
                 match task.answers.get(ask.request_id.as_str()) {
                     Some(answer) => Err((*answer, task.root)),
@@ -68,27 +74,44 @@ impl Broker {
             if view.state.is_ended() {
                 return Err(BrokerError::Precondition { code: ReasonCode::TaskEnded, decision: None });
             }
-            view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
             let asker = WorkloadCaller::under(&view.bundle, &asker.peer)?;
-            let facts = facts(&view, &asker, &ask);
-            let decision = decide(&view.bundle, &facts);
-            let root = view.root;
-            let (entry, decided) = self.amendment(&asker, &ask, view, asked, facts, decision)?;
-            if self.record_cause(root, entry, asker.actor(), entered.leave()).await?.is_some() {
+            // An answer is the same again only for who proves himself in the same way.
+            let usual = asker.peer.authentication().proves_key();
+            if usual && let Some((decided, _)) = self.0.repeats.find(ask.task, asked, &view.expects, view.now) {
+                let code = decided.reasons.first().map_or(ReasonCode::Forbidden, |(code, _)| *code);
+                self.note_refused(caller, RPC, code, Some(ask.task));
                 return Ok(Amended { decided, task: self.task_view(ask.task)? });
             }
+            let (relied_on, now) = (view.expects.clone(), view.now);
+            view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
+            let mut facts = facts(&view, &asker, &ask);
+            let covers = self.amendment_covers(&asker, &ask, &view)?;
+            let decision = self.decide_amendment(&view, &covers, &mut facts)?;
+            let mut pending = None;
+            if decision.outcome.waits_for_people() {
+                let note = |code| self.note_refused(caller, RPC, code, Some(ask.task));
+                pending = Some(self.pending(note, &view, covers, (&facts, &decision))?);
+            }
+            let asks = pending.as_ref().is_some_and(|pending| pending.asked.is_some());
+            let root = view.root;
+            let (entry, decided) = self.amendment((&asker, &ask, asked), view, (facts, decision), pending)?;
+            let recorded = self.record_cause(root, entry, asker.actor(), entered.leave()).await?;
+            let Some((position, _)) = recorded else { continue };
+            if usual && decided.outcome.waits_for_people() {
+                let relies_on = if asks { since(relied_on, GuardKey::usage(&root), position) } else { relied_on };
+                self.0.repeats.keep(ask.task, asked, relies_on, now, (decided.clone(), position));
+            }
+            return Ok(Amended { decided, task: self.task_view(ask.task)? });
         }
         Err(BrokerError::Conflict)
     }
 
     fn amendment(
         &self,
-        asker: &WorkloadCaller,
-        ask: &AmendTask,
-        view: View,
-        asked: [u8; 32],
-        facts: Facts,
-        decision: Decision,
+        (asker, ask, asked): (&WorkloadCaller, &AmendTask, [u8; 32]),
+        mut view: View,
+        (facts, decision): (Facts, Decision),
+        pending: Option<Pending>,
     ) -> Result<(Entry, Decided), BrokerError> {
         let applied = decision.in_force() == Outcome::Granted;
         let widened = facts.registration.as_ref().is_some_and(|r| r.widens);
@@ -96,7 +119,7 @@ impl Broker {
         let words =
             DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
         let sealed = self.seal_decision(view.root, id, &words)?;
-        let decided = Decided::new(id, &words.decision, Vec::new());
+        let mut decided = Decided::new(id, &words.decision, Vec::new());
         let by_orchestrator = asker.class == IdentityClass::Orchestrator;
         let amended = ask.ceiling.clone().map(|ceiling| AmendWords { ceiling, by_orchestrator });
         let ceiling = match &amended {
@@ -106,6 +129,12 @@ impl Broker {
             }
             None => bytes::Bytes::new(),
         };
+        let mut asked_people = None;
+        if let Some(pending) = pending {
+            decided.approval = Some(pending.id);
+            asked_people = pending.asked;
+            view.expects.extend(pending.expects);
+        }
         let payload = pb::TaskAmended {
             task_id: ask.task.to_string(),
             request_id: ask.request_id.to_string(),
@@ -115,6 +144,10 @@ impl Broker {
             sealed: ceiling,
             widened,
             asked_digest: self.keyed(view.root, asked)?.to_vec().into(),
+            agent: view.agent.to_string(),
+            initiator: view.initiator.name.to_string(),
+            approval_id: decided.approval.map(|id| id.to_string()).unwrap_or_default(),
+            asked_people,
         };
         let event = event(family_stream(view.root), asker.actor(), &ask.context, Payload::TaskAmended(payload));
         Ok((ordinary(event, view.expects), decided))
@@ -146,16 +179,24 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
     let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
     facts.principal.profile_changes.clear();
-    let own = view.words.first().and_then(|w| w.ceiling.as_ref());
+    let words = view.words.first();
+    let own = words.and_then(|w| w.ceiling.as_ref());
     let (deadline, above) = view.deadlines;
     let longer = ask.deadline.is_some_and(|d| d > deadline);
-    let wider = ask.ceiling.is_some() && !compare::beyond(ask.ceiling.as_ref(), own).is_empty();
+    let mut adds = ask.ceiling.as_ref().map(|c| compare::beyond(Some(c), own)).unwrap_or_default();
+    let wider = !adds.is_empty();
     // Only the root's ceiling grounds values. What is declared when the work has begun may be what somebody has read.
     let declared = view.declared().first().copied();
     let of_root = ask.ceiling.as_ref().filter(|_| view.parent.is_none());
     let first = of_root.filter(|_| declared.is_none());
-    let grounded = of_root.is_some_and(|c| compare::grounds(c, declared))
-        || first.is_some_and(|_| asker.class != IdentityClass::Orchestrator);
+    let names = of_root.map(|c| compare::grounds(c, declared)).unwrap_or_default();
+    let grounded = !names.is_empty() || first.is_some_and(|_| asker.class != IdentityClass::Orchestrator);
+    adds.extend(first.iter().flat_map(|c| &c.tools).map(|tool| format!("declares `{}`", tool.tool)));
+    adds.extend(names);
+    let takes = match (own, &ask.ceiling) {
+        (Some(own), Some(_)) => compare::beyond(Some(own), ask.ceiling.as_ref()),
+        _ => Vec::new(),
+    };
     let mut beyond = Vec::new();
     if ask.ceiling.is_some() {
         for above in view.words.iter().skip(1).filter_map(|w| w.ceiling.as_ref()) {
@@ -165,6 +206,14 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     if longer && above.is_some() && ask.deadline > above {
         beyond.push("deadline".to_owned());
     }
+    let amends = AmendFacts {
+        ceiling_before: own.cloned(),
+        declared_before: words.is_some_and(|w| w.by_orchestrator),
+        deadline_before: deadline,
+        deadline: ask.deadline.unwrap_or(deadline),
+        adds: in_short(adds),
+        takes: in_short(takes),
+    };
     facts.registration = Some(RegistrationFacts {
         agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),
         ceiling: ask.ceiling.clone().or_else(|| own.cloned()),
@@ -173,6 +222,7 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
         widens: longer || wider || grounded,
         first_ceiling: first.is_some(),
         beyond_parent: beyond,
+        amends: Some(amends),
     });
     facts
 }

@@ -65,9 +65,19 @@ impl Default for ApprovalSettings {
 /// Digest of what an approval is asked for, under the key of its family.
 pub(in crate::broker) type Covers = [u8; 32];
 
+/// What people are asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::broker) enum About {
+    /// A credential of the task's agent.
+    Credential,
+    /// A change of the task itself, for which this orchestrator asks.
+    Amendment(SpiffeId),
+}
+
 /// What people were asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Approval {
+    pub(in crate::broker) about: About,
     pub(in crate::broker) task: TaskId,
     pub(in crate::broker) agent: SpiffeId,
     pub(in crate::broker) initiator: InitiatorName,
@@ -115,6 +125,8 @@ pub(in crate::broker) enum ApprovalStanding {
     Pending,
     Answered(Verdict),
     Used(GrantId),
+    /// The task was amended by it, by the event at that position.
+    Extended(u64),
     Withdrawn,
     /// Another stands in its place, or its task has ended.
     Closed,
@@ -162,6 +174,7 @@ impl Approval {
             }
             ApprovalStanding::Pending
             | ApprovalStanding::Used(_)
+            | ApprovalStanding::Extended(_)
             | ApprovalStanding::Withdrawn
             | ApprovalStanding::Closed => return None,
         };
@@ -372,8 +385,29 @@ impl Approvals {
 
     /// Closes what waits or could be used of a task that has ended.
     pub(in crate::broker) fn close(&mut self, task: TaskId, position: u64) {
-        let open = |id: &ApprovalId| self.all.get(id).is_some_and(Approval::is_open);
-        let ids: Vec<ApprovalId> = self.of_task.get(&task).into_iter().flatten().copied().filter(open).collect();
+        let ids = self.of_task.get(&task).into_iter().flatten().copied().collect();
+        self.close_open(ids, position, |_| true);
+    }
+
+    /// Closes what waits or could be used of a task's amendments: the task is not what was shown any more.
+    pub(in crate::broker) fn close_amendments(&mut self, task: TaskId, position: u64) {
+        let ids = self.of_task.get(&task).into_iter().flatten().copied().collect();
+        self.close_open(ids, position, |approval| matches!(approval.about, About::Amendment(_)));
+    }
+
+    /// Closes what waits or could be used of amendments for which this orchestrator asks, in whichever task.
+    pub(in crate::broker) fn close_asked_by(&mut self, orchestrator: &SpiffeId, position: u64) {
+        let ids = self.all.keys().copied().collect();
+        self.close_open(
+            ids,
+            position,
+            |approval| matches!(&approval.about, About::Amendment(by) if by == orchestrator),
+        );
+    }
+
+    fn close_open(&mut self, ids: Vec<ApprovalId>, position: u64, wanted: impl Fn(&Approval) -> bool) {
+        let closes = |id: &ApprovalId| self.all.get(id).is_some_and(|approval| approval.is_open() && wanted(approval));
+        let ids: Vec<ApprovalId> = ids.into_iter().filter(closes).collect();
         for id in ids {
             self.change(id, position, |approval| approval.standing = ApprovalStanding::Closed);
         }

@@ -1,28 +1,29 @@
-//! People answer: they approve or deny what they were shown, or take an approval back. Nothing is granted here; the agent's next
-//! try finds the answer.
+//! People answer: they approve or deny what they were shown. Nothing is granted here; the next try of who asked finds the answer.
 
 use std::collections::BTreeSet;
 
-use crate::broker::approvals::{Approval, ApprovalStanding};
-use crate::broker::ask::{AnswerApproval, WithdrawApproval};
+use crate::broker::approvals::{About, Approval, ApprovalStanding};
+use crate::broker::ask::AnswerApproval;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
+use crate::broker::grants::AskedOfPeople;
 use crate::broker::hidden::Sought;
 use crate::broker::record::{event, family_stream};
 use crate::broker::routing::{self, Directory};
 use crate::broker::state::{State, Task};
 use crate::broker::words::{self, Context};
-use crate::broker::{Broker, ending, ordinary};
+use crate::broker::{Broker, ordinary};
 use crate::identity::people::VerifiedPerson;
 use crate::journal::entry::Entry;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::decision::Outcome;
-use crate::model::id::{ApprovalId, GrantId, InitiatorName, TaskId};
+use crate::model::id::{ApprovalId, InitiatorName, TaskId};
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
+use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::approval_answered::Verdict as Said;
@@ -30,7 +31,6 @@ use crate::pb::journal::event::Payload;
 use crate::pb::v1;
 
 const ANSWER: &str = "AnswerApproval";
-const WITHDRAW: &str = "WithdrawApproval";
 
 impl Broker {
     /// Approves or denies what was shown. Returns the approval as it stands then, and the position of the event.
@@ -99,48 +99,6 @@ impl Broker {
         Ok((self.approval(caller, ask.id).await?, position))
     }
 
-    /// Takes back an approval that was given, or is being given; what was granted by it is revoked. Returns the approval, how many
-    /// grants were revoked, and the position of the event.
-    ///
-    /// # Errors
-    /// `NotFound` when it is not for the caller; `NotPermitted` for who is blocked; `Precondition` when there is nothing to take
-    /// back.
-    pub async fn withdraw_approval(
-        &self,
-        caller: &Caller,
-        ask: WithdrawApproval,
-    ) -> Result<(v1::Approval, u32, u64), BrokerError> {
-        let _place = self.enter_to_end(caller)?;
-        check_reason(&ask.reason)?;
-        let root = self.sought(caller, ask.id, WITHDRAW)?.root;
-        let context = Context { kind: "withdrawn", id: &ask.id.to_string() };
-        let sealed = self.seal_reason(&family_stream(root), context, &ask.reason);
-        let committed = self
-            .settle(|| {
-                let state = self.0.known.look();
-                let (approval, task) = visible(&state, caller, ask.id).ok_or(NO_SUCH)?;
-                self.may_withdraw(&state, caller, task)?;
-                let grant = match approval.standing {
-                    ApprovalStanding::Used(grant) => Some(grant),
-                    ApprovalStanding::Answered(Verdict::Approved) => None,
-                    ApprovalStanding::Pending if !approval.votes.is_empty() => None,
-                    _ => return Err(closed(ReasonCode::ApprovalClosed, approval)),
-                };
-                let payload = pb::ApprovalWithdrawn {
-                    approval_id: ask.id.to_string(),
-                    task_id: approval.task.to_string(),
-                    grant_id: grant.map(|id: GrantId| id.to_string()).unwrap_or_default(),
-                    sealed: sealed.clone(),
-                };
-                let payload = Payload::ApprovalWithdrawn(payload);
-                let event = event(family_stream(root), caller.actor(), &no_context(), payload);
-                Ok(ending(event, vec![expect_family(&state, root)]))
-            })
-            .await?;
-        let position = committed.last();
-        Ok((self.approval(caller, ask.id).await?, self.tally(position).revoked, position))
-    }
-
     /// Records that nobody answered in time.
     pub(in crate::broker) async fn record_unanswered(&self, id: ApprovalId) -> Result<(), BrokerError> {
         let entry: Option<Entry> = {
@@ -171,18 +129,6 @@ impl Broker {
         }
     }
 
-    fn may_withdraw(&self, state: &State, caller: &Caller, task: &Task) -> Result<(), BrokerError> {
-        let concerned = caller.initiated(task) || caller.has(Right::Approve);
-        let code = match caller {
-            Caller::Person(_) if state.is_shut_out(caller) => ReasonCode::Blocked,
-            Caller::Person(_) if concerned => return Ok(()),
-            Caller::Person(_) => ReasonCode::RightMissing,
-            Caller::Workload(_) | Caller::Operator { .. } => ReasonCode::MethodNotAllowed,
-        };
-        self.note_refused(caller, WITHDRAW, code, None);
-        Err(BrokerError::NotPermitted { code })
-    }
-
     /// Where the approval that is sought stands, when the caller may see it.
     pub(in crate::broker) fn sought(
         &self,
@@ -209,11 +155,15 @@ impl Broker {
             (task.root, approval.position)
         };
         self.reading(move |this| {
-            let recorded = this.recorded_decision(position, root)?;
-            let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
-            let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
-            let words = &recorded.words;
-            let shapes = this.shapes((&agent, &audience), &words.facts, &words.decision)?;
+            let shapes = match this.asked_of_people(position, root)? {
+                AskedOfPeople::Credential(recorded) => {
+                    let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
+                    let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
+                    let words = &recorded.words;
+                    this.shapes((&agent, &audience), &words.facts, &words.decision)?
+                }
+                AskedOfPeople::Amendment(words) => this.amendment_shapes(&words.facts)?,
+            };
             let context = Context { kind: "denied", id: &id.to_string() };
             Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
         })
@@ -305,17 +255,24 @@ fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approva
     }
     let enough = enough && routing::missing(state, directory, approval, &approvers).is_empty();
     // Without a bundle nobody knows whose agents they are.
-    let Some(owners) = owners(state, approval.task) else { return false };
+    let Some(mut owners) = owners(state, approval.task) else { return false };
+    if let About::Amendment(by) = &approval.about {
+        owners.extend(owner_of(state, by));
+    }
     let answers_for_agent = |approver: &&InitiatorName| owners.iter().any(|owner| directory.is_of(approver, owner));
     enough && !approvers.iter().all(answers_for_agent)
 }
 
 /// Who answers for the agents that work on the task and on those above it.
 pub(in crate::broker) fn owners(state: &State, task: TaskId) -> Option<BTreeSet<String>> {
-    let bundle = state.policy.as_ref()?.bundle.as_ref()?;
+    state.policy.as_ref()?.bundle.as_ref()?;
     let agents = state.lineage(task).into_iter().map(|(_, task)| &task.agent);
-    let owner = |agent| bundle.identities().identify(agent).and_then(|identity| identity.owner.as_ref());
-    Some(agents.filter_map(owner).map(ToString::to_string).collect())
+    Some(agents.filter_map(|agent| owner_of(state, agent)).collect())
+}
+
+fn owner_of(state: &State, id: &SpiffeId) -> Option<String> {
+    let bundle = state.policy.as_ref()?.bundle.as_ref()?;
+    bundle.identities().identify(id).and_then(|identity| identity.owner.as_ref()).map(ToString::to_string)
 }
 
 /// True when who answers must authenticate anew: who confirms a step-up, after it was asked.
@@ -325,7 +282,7 @@ fn is_stale(person: &VerifiedPerson, approval: &Approval, (verdict, now): (Verdi
     !person.is_fresh(now) || (confirms && !since)
 }
 
-fn expect_family(state: &State, root: TaskId) -> Expect {
+pub(in crate::broker) fn expect_family(state: &State, root: TaskId) -> Expect {
     let key = GuardKey::usage(&root);
     Expect { key, at: state.marks.at(&key) }
 }
@@ -339,11 +296,11 @@ fn expects(state: &State, caller: &Caller, task: TaskId, root: TaskId) -> Vec<Ex
     keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
 }
 
-fn closed(code: ReasonCode, approval: &Approval) -> BrokerError {
+pub(in crate::broker) fn closed(code: ReasonCode, approval: &Approval) -> BrokerError {
     BrokerError::Precondition { code, decision: Some(approval.decision) }
 }
 
-fn check_reason(reason: &str) -> Result<(), BrokerError> {
+pub(in crate::broker) fn check_reason(reason: &str) -> Result<(), BrokerError> {
     if reason.len() > REASON_BYTES_MAX {
         return Err(BrokerError::above_limit("reason", format!("longer than {REASON_BYTES_MAX} bytes")));
     }
@@ -358,4 +315,5 @@ const fn said(verdict: Verdict) -> Said {
     }
 }
 
-const NO_SUCH: BrokerError = BrokerError::NotFound { what: "approval" };
+/// There is none that the caller may see.
+pub(in crate::broker) const NO_SUCH: BrokerError = BrokerError::NotFound { what: "approval" };

@@ -133,6 +133,16 @@ impl Broker {
         covers: &Covers,
         (facts, decision): (&Facts, &Decision),
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
+        self.answer_to(view, covers, || self.shapes((&view.agent, asking.audience), facts, decision))
+    }
+
+    /// The same of whatever is known again by `covers`, and its denials by these shapes.
+    pub(in crate::broker) fn answer_to(
+        &self,
+        view: &View,
+        covers: &Covers,
+        shapes: impl FnOnce() -> Result<Vec<Covers>, BrokerError>,
+    ) -> Result<Option<ApprovalFacts>, BrokerError> {
         let (own, denials) = {
             let state = self.0.known.look();
             let own = state.approvals.covering(covers).and_then(|(id, approval)| {
@@ -146,7 +156,7 @@ impl Broker {
         if !denials {
             return Ok(own.map(|(answer, _)| answer));
         }
-        let shapes = self.shapes((&view.agent, asking.audience), facts, decision)?;
+        let shapes = shapes()?;
         let denial = self.0.known.look().approvals.denial(&shapes, view.now).cloned();
         Ok(match (own, denial) {
             (Some((answer, Some(approved))), Some(denial)) if approved > denial.at => Some(answer),
@@ -156,13 +166,13 @@ impl Broker {
     }
 
     /// The question that the request waits on: one that is asked already and shows all there is to see, or one that is asked from
-    /// now on.
+    /// now on. `note` counts a refusal.
     ///
     /// # Errors
     /// `Precondition` when as many wait as may.
     pub(in crate::broker) fn pending(
         &self,
-        asking: &Asking<'_>,
+        note: impl FnOnce(ReasonCode),
         view: &View,
         covers: Covers,
         (facts, decision): (&Facts, &Decision),
@@ -190,10 +200,10 @@ impl Broker {
             {
                 drop(state);
                 let code = ReasonCode::TooManyPending;
-                self.note_refused_request(asking, code);
+                note(code);
                 return Err(BrokerError::Precondition { code, decision: None });
             }
-            if state.approvals.count_of(asking.task) >= APPROVALS_PER_TASK_MAX {
+            if state.approvals.count_of(view.id) >= APPROVALS_PER_TASK_MAX {
                 let problem = format!("people were asked {APPROVALS_PER_TASK_MAX} times about the task");
                 return Err(BrokerError::above_limit("task_id", problem));
             }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use crate::audit::checkpoint::Checkpoint as SignedHead;
 use crate::audit::tree::Frontier;
 use crate::broker::Broker;
+use crate::broker::amend_asking::wire_amendment;
 use crate::broker::ask::SearchEvents;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
@@ -246,6 +247,9 @@ fn place<'a>(record: &mut v1::DecisionRecord, event: &'a pb::Event) -> Option<(&
         Payload::TaskAmended(e) => {
             record.request_id.clone_from(&e.request_id);
             record.task_id.clone_from(&e.task_id);
+            record.agent.clone_from(&e.agent);
+            record.initiator.clone_from(&e.initiator);
+            record.approval_id.clone_from(&e.approval_id);
             Some((e.decision.as_ref()?, e.task_id.parse().ok()))
         }
         _ => None,
@@ -318,6 +322,7 @@ fn tell(record: &mut v1::DecisionRecord, words: &DecisionWords) {
     record.initiator_verified = facts.initiator.verified;
     record.purpose.clone_from(&words.purpose);
     record.facts_json = facts_json(facts);
+    record.amendment = wire_amendment(facts);
     let used = facts.approval.as_ref().filter(|approval| words.decision.approval == Some(approval.id));
     record.approved_by = used.iter().flat_map(|approval| &approval.by).map(ToString::to_string).collect();
     details(record, &words.decision);

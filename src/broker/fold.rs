@@ -14,7 +14,7 @@ use crate::broker::hashes::Hashes;
 use crate::broker::record::parse_target;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Answer, Block, Grant, State, Tally, Task};
-use crate::broker::words::{self, AmendWords, Context, WordsError};
+use crate::broker::words::{self, Context, WordsError};
 use crate::intent::echo::Sent;
 use crate::journal::guards::touches;
 use crate::journal::projection::Recorded;
@@ -29,6 +29,7 @@ use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::seal::sealer::Sealer;
 
+mod amendments;
 mod approvals;
 mod drift;
 mod glasses;
@@ -94,7 +95,8 @@ impl Step<'_> {
         let actor = event.actor.as_ref();
         match &event.payload {
             Some(Payload::TaskDecided(e)) => self.task_decided(e, actor),
-            Some(Payload::TaskAmended(e)) => self.task_amended(e),
+            Some(Payload::TaskAmended(e)) => self.task_amended(e, actor),
+            Some(Payload::ExtensionTakenBack(e)) => self.extension_taken_back(e),
             Some(Payload::TaskPaused(e)) => self.paused(e.task_id.parse()?),
             Some(Payload::TaskResumed(e)) => self.resumed(e.task_id.parse()?),
             Some(Payload::TaskEnded(e)) => {
@@ -201,29 +203,6 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn task_amended(&mut self, e: &pb::TaskAmended) -> Result<(), FoldError> {
-        let id: TaskId = e.task_id.parse()?;
-        let answer = answer(self.position, e.decision.as_ref(), &e.asked_digest)?;
-        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
-        let words: Option<AmendWords> =
-            if e.sealed.is_empty() { None } else { self.open(root, "amend", &e.request_id, &e.sealed)? };
-        if matches!(answer.outcome, Outcome::Granted | Outcome::Denied) {
-            self.state.answered(id, &e.request_id, answer);
-        }
-        let Some(task) = self.state.tasks.get_mut(&id).filter(|_| e.applied) else { return Ok(()) };
-        if e.deadline_ms > 0 {
-            self.state.by.deadlines.remove(&(task.deadline, id));
-            task.deadline = Timestamp::from_millis(e.deadline_ms);
-            self.state.by.deadlines.insert((task.deadline, id));
-        }
-        if let (Some(amended), Some(words)) = (words, task.words.as_mut()) {
-            Arc::make_mut(words).amend(amended);
-            task.hashes = Hashes::of(Some(words));
-        }
-        self.owe(root, Trigger::Amended, Some(id));
-        Ok(())
-    }
-
     fn paused(&mut self, id: TaskId) -> Result<(), FoldError> {
         if let Some(task) = self.state.tasks.get_mut(&id) {
             task.state = TaskState::Paused;
@@ -275,7 +254,7 @@ impl Step<'_> {
             self.state.answered(id, &e.request_id, answer);
         }
         if let Some(asked) = &e.asked_people {
-            self.asked_people(e, asked)?;
+            self.asked_people(&approvals::Question::of_credential(e), asked)?;
         }
         let (Some(grant), Some(decision)) = (&e.grant, answer.decision) else { return Ok(()) };
         let grant_id: GrantId = grant.grant_id.parse()?;
@@ -383,6 +362,9 @@ impl Step<'_> {
         // What was approved before is not to come back with the lifting of a block.
         for task in self.state.tasks_under(&target) {
             self.state.approvals.close(task, self.position);
+        }
+        if let Target::Agent(id) = &target {
+            self.state.approvals.close_asked_by(id, self.position);
         }
         self.close_glasses_under(&target);
         self.unsaid_under(&target);

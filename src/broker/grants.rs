@@ -8,6 +8,8 @@ use crate::broker::retain::with_signals;
 use crate::broker::state::Grant;
 use crate::broker::words::{self, Context, DecisionWords, WordsError};
 use crate::model::access::Access;
+use crate::model::decision::{Decision, EntryDecision};
+use crate::model::facts::{EntryFacts, Facts};
 use crate::model::id::{DecisionId, GrantId, TaskId};
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
@@ -18,6 +20,33 @@ pub(in crate::broker) struct RecordedDecision {
     pub(in crate::broker) event: pb::CredentialDecided,
     pub(in crate::broker) decision: pb::Decision,
     pub(in crate::broker) words: DecisionWords,
+}
+
+/// What people were asked about, as it is recorded.
+#[derive(Debug)]
+pub(in crate::broker) enum AskedOfPeople {
+    /// A credential.
+    Credential(Box<RecordedDecision>),
+    /// The amendment of a task.
+    Amendment(Box<DecisionWords>),
+}
+
+impl AskedOfPeople {
+    /// The resource server that it is for; empty for an amendment.
+    pub(in crate::broker) fn audience(&self) -> &str {
+        match self {
+            Self::Credential(recorded) => &recorded.event.audience,
+            Self::Amendment(_) => "",
+        }
+    }
+
+    /// The words of the decision.
+    pub(in crate::broker) fn words(self) -> DecisionWords {
+        match self {
+            Self::Credential(recorded) => recorded.words,
+            Self::Amendment(words) => *words,
+        }
+    }
 }
 
 impl Broker {
@@ -72,6 +101,17 @@ impl Broker {
         let decision = event.decision.take().ok_or_else(|| BrokerError::internal(NotADecisionError(position)))?;
         let words = self.decision_words(root, &decision)?;
         Ok(RecordedDecision { event, decision, words })
+    }
+
+    /// What people were asked about, by the event at that position.
+    pub(in crate::broker) fn asked_of_people(&self, position: u64, root: TaskId) -> Result<AskedOfPeople, BrokerError> {
+        let recorded = self.0.journal.read(position).map_err(BrokerError::unavailable)?;
+        match recorded.event.payload {
+            Some(Payload::TaskAmended(pb::TaskAmended { decision: Some(decision), .. })) => {
+                Ok(AskedOfPeople::Amendment(Box::new(self.decision_words(root, &decision)?)))
+            }
+            _ => Ok(AskedOfPeople::Credential(Box::new(self.recorded_decision(position, root)?))),
+        }
     }
 
     /// The words of a recorded decision.
@@ -134,6 +174,14 @@ pub(in crate::broker) fn covered(words: &DecisionWords) -> Vec<Access> {
             ..access.clone()
         })
         .collect()
+}
+
+/// True when a live grant that is decided again would cover less than it does.
+pub(in crate::broker) fn covers_less(facts: &Facts, decision: &Decision) -> bool {
+    let less = |(has, gets): (&EntryFacts, &EntryDecision)| {
+        !gets.included || gets.actions.len() < has.actions.len() || gets.resources.len() < has.resources.len()
+    };
+    decision.outcome.is_grant() && facts.entries.iter().zip(&decision.entries).any(less)
 }
 
 /// Why words of the record cannot be told.

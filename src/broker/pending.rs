@@ -5,14 +5,15 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::broker::Broker;
-use crate::broker::approvals::{Approval, ApprovalStanding};
+use crate::broker::amend_asking::listed_amendment;
+use crate::broker::approvals::{About, Approval, ApprovalStanding};
 use crate::broker::approve::{may_answer, visible};
 use crate::broker::ask::{ApprovalsPage, ListApprovals};
 use crate::broker::audit::wire_access;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::active;
-use crate::broker::grants::{RecordedDecision, covered};
+use crate::broker::grants::{AskedOfPeople, covered};
 use crate::broker::read::page_size;
 use crate::broker::record::{wire_band, wire_outcome};
 use crate::broker::routing;
@@ -103,15 +104,19 @@ impl Broker {
         let shown = self.approval(caller, id).await?;
         self.reading(move |this| {
             let record = this.record_of(place.approval.decision)?;
-            let words = this.recorded_decision(place.position, place.root).ok().map(|recorded| recorded.words);
+            let words = this.asked_of_people(place.position, place.root).ok().map(AskedOfPeople::words);
             let preview = words.and_then(|words| this.preview(id, &place.approval, words));
+            // There is no token in an amendment.
+            let is_amendment = matches!(place.approval.about, About::Amendment(_));
+            let granted = preview.as_ref().filter(|_| !is_amendment);
             Ok(v1::GetApprovalResponse {
                 approval: Some(shown),
                 record: Some(record),
-                would_cover: preview.iter().flat_map(covered).map(|access| wire_access(&access)).collect(),
-                ttl_max_s: preview
+                would_cover: granted.into_iter().flat_map(covered).map(|access| wire_access(&access)).collect(),
+                ttl_max_s: granted
                     .and_then(|words| u32::try_from(words.decision.ttl_max.as_secs()).ok())
                     .unwrap_or_default(),
+                would_amend: is_amendment && preview.is_some() && place.approval.is_open(),
             })
         })
         .await
@@ -185,6 +190,11 @@ impl Broker {
             owners: approval.owners.iter().cloned().collect(),
             route_note,
             escalated_at: approval.escalated.map(|escalated| timestamp(escalated.at)),
+            // Without words it is told by who asks, and nothing else.
+            amendment: match &approval.about {
+                About::Amendment(by) => Some(v1::Amendment { asked_by: by.to_string(), ..v1::Amendment::default() }),
+                About::Credential => None,
+            },
         };
         Some(Looked { root: task.root, position: approval.position, shown })
     }
@@ -192,9 +202,11 @@ impl Broker {
     /// Adds what only the record says. Of words that were erased, or do not open, the codes are left.
     fn with_doubts(&self, looked: Looked) -> v1::Approval {
         let Looked { root, position, mut shown } = looked;
-        match self.recorded_decision(position, root) {
-            Ok(RecordedDecision { event, words, .. }) => {
-                shown.audience = event.audience;
+        match self.asked_of_people(position, root) {
+            Ok(asked) => {
+                asked.audience().clone_into(&mut shown.audience);
+                let words = asked.words();
+                shown.amendment = listed_amendment(&words.facts);
                 shown.tools = words.access.iter().map(|access| access.tool.to_string()).collect();
                 shown.doubts = words.decision.reasons.iter().map(Reason::in_words).collect();
             }
@@ -205,7 +217,7 @@ impl Broker {
         shown
     }
 
-    /// What a grant would come to, if this were approved now. `None` when it would be none.
+    /// What a grant, or an amendment, would come to, if this were approved now. `None` when it would be none.
     fn preview(&self, id: ApprovalId, approval: &Approval, mut words: DecisionWords) -> Option<DecisionWords> {
         let bundle = active(&self.0.known.look()).ok()?.1;
         words.facts.approval = Some(ApprovalFacts {
@@ -233,7 +245,7 @@ fn state_of(approval: &Approval, now: Timestamp) -> v1::ApprovalState {
         ApprovalStanding::Answered(Verdict::Approved) => v1::ApprovalState::Approved,
         ApprovalStanding::Answered(Verdict::Denied) => v1::ApprovalState::Denied,
         ApprovalStanding::Answered(Verdict::Unanswered) => v1::ApprovalState::Unanswered,
-        ApprovalStanding::Used(_) => v1::ApprovalState::Used,
+        ApprovalStanding::Used(_) | ApprovalStanding::Extended(_) => v1::ApprovalState::Used,
         ApprovalStanding::Withdrawn => v1::ApprovalState::Withdrawn,
         ApprovalStanding::Closed => v1::ApprovalState::Closed,
     }

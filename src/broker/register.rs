@@ -346,6 +346,7 @@ impl Look {
                 // That of a sub-task only takes away.
                 first_ceiling: parent.is_none() && ask.ceiling.is_some(),
                 beyond_parent: self.beyond_parent(ask),
+                amends: None,
             }),
         }
     }

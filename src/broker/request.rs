@@ -175,7 +175,8 @@ impl Broker {
         let mut pending = None;
         if decision.outcome.waits_for_people() {
             let covers = self.covers(asking, &view)?;
-            pending = Some(self.pending(asking, &view, covers, (&facts, &decision))?);
+            let note = |code| self.note_refused_request(asking, code);
+            pending = Some(self.pending(note, &view, covers, (&facts, &decision))?);
         }
         let asks = pending.as_ref().is_some_and(|pending| pending.asked.is_some());
         let signals = asks_for_glass(&decision);
@@ -415,7 +416,7 @@ impl Asking<'_> {
 }
 
 /// The same guards as they are once an event at that position has touched one of them: it was appended, so none had changed.
-fn since(mut expects: Vec<Expect>, touched: GuardKey, position: u64) -> Vec<Expect> {
+pub(in crate::broker) fn since(mut expects: Vec<Expect>, touched: GuardKey, position: u64) -> Vec<Expect> {
     for expect in expects.iter_mut().filter(|expect| expect.key == touched) {
         expect.at = position + 1;
     }

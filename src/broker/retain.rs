@@ -16,7 +16,7 @@ use crate::broker::caller::broker_actor;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::{View, active, no_context};
 use crate::broker::glass_use::carried_glass;
-use crate::broker::grants::covered;
+use crate::broker::grants::{covered, covers_less};
 use crate::broker::record::{self, event, family_stream};
 use crate::broker::state::{State, TRUST_BLOCK, Tally};
 use crate::broker::words::DecisionWords;
@@ -404,7 +404,9 @@ impl Broker {
             }
         }
         let decision = decide(&view.bundle, &facts);
-        Ok((facts, decision, recorded.words.decision.in_force()))
+        // What covers less than it did is worse, though it was narrowed then as well.
+        let then = if covers_less(&facts, &decision) { Outcome::Granted } else { recorded.words.decision.in_force() };
+        Ok((facts, decision, then))
     }
 
     /// A new id for a decision.

@@ -36,7 +36,12 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             decided(&mut out, e.decision.as_ref());
             out.task_id.clone_from(&e.task_id);
             let what = if e.widened { "to more" } else { "to less" };
-            out.summary = if e.applied { format!("amended {what}") } else { format!("amendment {what} not in force") };
+            out.summary = match (e.applied, e.approval_id.as_str()) {
+                (true, "") => format!("amended {what}"),
+                (true, approval) => format!("amended {what} by {approval}"),
+                (false, "") => format!("amendment {what} not in force"),
+                (false, approval) => format!("amendment {what} waits for people as {approval}"),
+            };
         }
         Some(Payload::TaskPaused(e)) => about(&mut out, &e.task_id, "paused"),
         Some(Payload::TaskResumed(e)) => about(&mut out, &e.task_id, "resumed"),
@@ -102,6 +107,10 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
                 (false, false) => "",
             };
             about(&mut out, &e.task_id, &format!("{} escalated{to}", e.approval_id));
+        }
+        Some(Payload::ExtensionTakenBack(e)) => {
+            let what = "what the amendment added is taken back, and what was granted since is revoked";
+            about(&mut out, &e.task_id, &format!("{what} ({})", e.approval_id));
         }
         Some(Payload::BreakGlassOpened(e)) => {
             decided(&mut out, e.decision.as_ref());

@@ -192,6 +192,9 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         }
         Some(Payload::TaskAmended(amended)) => {
             out.request(&amended.task_id, &amended.request_id, amended.decision.as_ref());
+            if amended.asked_people.is_some() {
+                out.asked_people(&amended.agent, &amended.initiator);
+            }
             if amended.applied {
                 out.task(&amended.task_id);
                 out.usage();
@@ -220,6 +223,11 @@ pub fn touches(event: &Event) -> Vec<Touch> {
             if !withdrawn.grant_id.is_empty() {
                 out.grant(&withdrawn.grant_id, &withdrawn.task_id);
             }
+        }
+        // What was granted since is revoked with it; who renews it meanwhile finds the task changed.
+        Some(Payload::ExtensionTakenBack(taken)) => {
+            out.task(&taken.task_id);
+            out.usage();
         }
         // What was answered before, without it, is not to be answered again.
         Some(Payload::BreakGlassOpened(opened)) => {
@@ -331,10 +339,7 @@ impl Touches<'_> {
     fn credential_decided(&mut self, decided: &CredentialDecided) {
         self.request(&decided.task_id, &decided.request_id, decided.decision.as_ref());
         if decided.asked_people.is_some() {
-            // Who asks the same at the same time finds it, and nobody is asked for more than may be at a time.
-            self.usage();
-            self.bump(GuardKey::of(AGENT_PENDING, &[&decided.agent]), Life::Passing);
-            self.bump(GuardKey::of(INITIATOR_PENDING, &[&decided.initiator]), Life::Passing);
+            self.asked_people(&decided.agent, &decided.initiator);
         }
         let Some(grant) = &decided.grant else { return };
         self.grant(&grant.grant_id, &decided.task_id);
@@ -346,6 +351,13 @@ impl Touches<'_> {
             }
             self.bump(GuardKey::of(INITIATOR_DUTY, &[&decided.initiator, tool]), Life::Passing);
         }
+    }
+
+    // Who asks the same at the same time finds it, and nobody is asked for more than may be at a time.
+    fn asked_people(&mut self, agent: &str, initiator: &str) {
+        self.usage();
+        self.bump(GuardKey::of(AGENT_PENDING, &[agent]), Life::Passing);
+        self.bump(GuardKey::of(INITIATOR_PENDING, &[initiator]), Life::Passing);
     }
 
     fn target(&mut self, kind: &str, target: &str) {

@@ -102,6 +102,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::ApprovalAnswered(_)) => "approval_answered",
         Some(Payload::ApprovalWithdrawn(_)) => "approval_withdrawn",
         Some(Payload::ApprovalEscalated(_)) => "approval_escalated",
+        Some(Payload::ExtensionTakenBack(_)) => "extension_taken_back",
         Some(Payload::BreakGlassOpened(opened)) if opened.glass_id.is_empty() => "break_glass_refused",
         Some(Payload::BreakGlassOpened(_)) => "break_glass_opened",
         Some(Payload::BreakGlassUsed(_)) => "break_glass_used",
@@ -154,6 +155,8 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
         }
         Some(Payload::TaskAmended(amended)) => {
             tell(TermKind::Task, &amended.task_id);
+            tell(TermKind::Agent, &amended.agent);
+            tell(TermKind::Initiator, &amended.initiator);
             visit_decision(amended.decision.as_ref(), tell);
         }
         Some(Payload::TaskPaused(paused)) => tell(TermKind::Task, &paused.task_id),
@@ -198,6 +201,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Task, &withdrawn.task_id);
             tell(TermKind::Grant, &withdrawn.grant_id);
         }
+        Some(Payload::ExtensionTakenBack(taken)) => tell(TermKind::Task, &taken.task_id),
         Some(Payload::BreakGlassOpened(opened)) => {
             tell(TermKind::Task, &opened.task_id);
             tell(TermKind::Agent, &opened.agent);

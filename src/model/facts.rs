@@ -338,6 +338,31 @@ pub struct RegistrationFacts {
     /// The ways in which a sub-task would go beyond its parent; never empty is a refusal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond_parent: Vec<String>,
+    /// What an amendment changes; `None` for a registration, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<AmendFacts>,
+}
+
+/// What an amendment changes: for those who are asked about it, and to take it back by. No policy reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmendFacts {
+    /// The ceiling that the task has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling_before: Option<Ceiling>,
+    /// True when an orchestrator wrote that.
+    #[serde(default)]
+    pub declared_before: bool,
+    /// The deadline that it has.
+    pub deadline_before: Timestamp,
+    /// The deadline that it gets.
+    pub deadline: Timestamp,
+    /// What the ceiling adds, one thing each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adds: Vec<String>,
+    /// What it takes away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes: Vec<String>,
 }
 
 const fn yes() -> bool {

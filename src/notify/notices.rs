@@ -35,6 +35,7 @@ pub(in crate::notify) struct Notice {
 pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
     match event.payload.as_ref()? {
         Payload::CredentialDecided(e) => e.asked_people.is_some().then_some(NoticeType::ApprovalPending),
+        Payload::TaskAmended(e) => e.asked_people.is_some().then_some(NoticeType::ApprovalPending),
         Payload::ApprovalAnswered(e) => match e.verdict() {
             Verdict::Approved | Verdict::Denied => e.settles.then_some(NoticeType::ApprovalDecided),
             Verdict::Unanswered => Some(NoticeType::ApprovalExpired),
@@ -91,15 +92,13 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
     let mut told = Told { data: Map::new(), link_base };
     match payload {
         Payload::CredentialDecided(e) => {
-            let asked = e.asked_people.as_ref()?;
             told.approval(&e.approval_id, &e.task_id);
-            told.text("agent", &e.agent);
-            told.text("replaces", &asked.replaces);
-            told.value("answer_by", rfc3339(Timestamp::from_millis(asked.answer_by_ms)).into());
-            let decision = e.decision.as_ref()?;
-            told.decision(decision);
-            told.value("approvals_needed", decision.approvals_needed.into());
-            told.route(decision, asked);
+            told.pending(&e.agent, e.asked_people.as_ref()?, e.decision.as_ref()?);
+        }
+        Payload::TaskAmended(e) => {
+            told.approval(&e.approval_id, &e.task_id);
+            told.text("about", "amendment");
+            told.pending(&e.agent, e.asked_people.as_ref()?, e.decision.as_ref()?);
         }
         Payload::ApprovalEscalated(e) => {
             told.approval(&e.approval_id, &e.task_id);
@@ -219,6 +218,15 @@ impl Told<'_> {
         if let Some(before) = returns_to {
             self.value("returns_to", before.revision.into());
         }
+    }
+
+    fn pending(&mut self, agent: &str, asked: &pb::AskedPeople, decision: &pb::Decision) {
+        self.text("agent", agent);
+        self.text("replaces", &asked.replaces);
+        self.value("answer_by", rfc3339(Timestamp::from_millis(asked.answer_by_ms)).into());
+        self.decision(decision);
+        self.value("approvals_needed", decision.approvals_needed.into());
+        self.route(decision, asked);
     }
 
     fn decision(&mut self, decision: &pb::Decision) {

@@ -12,7 +12,7 @@ use super::rules::{Rule, RuleEffect};
 use super::slices::{Answer, Query};
 use super::{answer, detail, glass, observe, registration, structure};
 use crate::model::decision::{Decision, Outcome};
-use crate::model::facts::{Facts, Question};
+use crate::model::facts::{Facts, Question, RegistrationFacts};
 use crate::model::id::{PolicyId, ToolName};
 use crate::model::identity::IdentityClass;
 use crate::model::limits::FLOOR_TTL_SECONDS;
@@ -206,6 +206,11 @@ pub(in crate::policy) fn enter(
 fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
     if facts.question == Question::BreakGlass {
         // It is there for what a band holds up. What may not be opened at which risk, forbids say.
+        return;
+    }
+    let grows = |asked: &RegistrationFacts| asked.widens || asked.first_ceiling;
+    if facts.question == Question::Amend && !facts.registration.as_ref().is_some_and(grows) {
+        // Where something looks odd, to have less is the last thing to wait for anybody.
         return;
     }
     let outcome = bundle.risk().floor(facts.principal.class, risk.band).min(Outcome::Review);

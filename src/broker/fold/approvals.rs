@@ -1,7 +1,7 @@
 //! How events change what is known of approvals.
 
 use super::{FoldError, Step, answer};
-use crate::broker::approvals::{Approval, ApprovalStanding, Covers, Denial, Escalated};
+use crate::broker::approvals::{About, Approval, ApprovalStanding, Covers, Denial, Escalated};
 use crate::broker::approve::denial_facts;
 use crate::broker::ask::Target;
 use crate::broker::record;
@@ -13,13 +13,39 @@ use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::approval_answered::Verdict as Said;
 
+/// What an event says of what people are asked about.
+pub(super) struct Question<'a> {
+    pub(super) about: About,
+    pub(super) approval_id: &'a str,
+    pub(super) task_id: &'a str,
+    pub(super) decision: Option<&'a pb::Decision>,
+    pub(super) asked_digest: &'a [u8],
+    pub(super) agent: &'a str,
+    pub(super) initiator: &'a str,
+}
+
+impl<'a> Question<'a> {
+    /// About a credential.
+    pub(super) fn of_credential(e: &'a pb::CredentialDecided) -> Self {
+        Self {
+            about: About::Credential,
+            approval_id: &e.approval_id,
+            task_id: &e.task_id,
+            decision: e.decision.as_ref(),
+            asked_digest: &e.asked_digest,
+            agent: &e.agent,
+            initiator: &e.initiator,
+        }
+    }
+}
+
 impl Step<'_> {
-    /// People are asked about a request from now on.
-    pub(super) fn asked_people(&mut self, e: &pb::CredentialDecided, asked: &pb::AskedPeople) -> Result<(), FoldError> {
+    /// People are asked about something from now on.
+    pub(super) fn asked_people(&mut self, e: &Question<'_>, asked: &pb::AskedPeople) -> Result<(), FoldError> {
         let id: ApprovalId = e.approval_id.parse()?;
         let task: TaskId = e.task_id.parse()?;
-        let decision = e.decision.as_ref().ok_or(FoldError::Value("decision"))?;
-        let shown = answer(self.position, Some(decision), &e.asked_digest)?;
+        let decision = e.decision.ok_or(FoldError::Value("decision"))?;
+        let shown = answer(self.position, Some(decision), e.asked_digest)?;
         if let Some(replaced) = optional::<ApprovalId>(&asked.replaces)? {
             let closed = |approval: &mut Approval| {
                 if approval.is_open() {
@@ -33,13 +59,14 @@ impl Step<'_> {
         let first = self.state.tasks.get(&root).filter(|_| !verified);
         let on_the_word_of = first.map(|first| first.orchestrator.clone());
         // Without words there is nothing to cure.
-        let context = Context { kind: "doubts", id: &e.approval_id };
+        let context = Context { kind: "doubts", id: e.approval_id };
         let doubts = match words::open::<Vec<Cure>>(&self.means.sealer, root, context, &asked.sealed_doubts) {
             Ok(doubts) => doubts,
             Err(error) if error.is_erased() => Vec::new(),
             Err(error) => return Err(FoldError::Words(error)),
         };
         let approval = Approval {
+            about: e.about.clone(),
             task,
             on_the_word_of,
             agent: e.agent.parse()?,
@@ -70,6 +97,16 @@ impl Step<'_> {
         if let Some(id) = optional::<ApprovalId>(approval)? {
             let used = |approval: &mut Approval| approval.standing = ApprovalStanding::Used(grant);
             self.state.approvals.change(id, self.position, used);
+        }
+        Ok(())
+    }
+
+    /// An approval was used up by an amendment, or by none.
+    pub(super) fn approval_extended(&mut self, approval: &str) -> Result<(), FoldError> {
+        if let Some(id) = optional::<ApprovalId>(approval)? {
+            let position = self.position;
+            let used = |approval: &mut Approval| approval.standing = ApprovalStanding::Extended(position);
+            self.state.approvals.change(id, position, used);
         }
         Ok(())
     }

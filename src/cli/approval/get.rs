@@ -26,12 +26,17 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     let record = answer.record.unwrap_or_default();
     if out.is_table() {
         out.text(&record::story(&record, out.paint()))?;
-        out.text(&format!("\n{}", would_cover(&answer.would_cover, answer.ttl_max_s)))?;
+        let outlook = match &approval.amendment {
+            Some(_) => would_amend(answer.would_amend).to_owned(),
+            None => would_cover(&answer.would_cover, answer.ttl_max_s),
+        };
+        out.text(&format!("\n{outlook}"))?;
     }
     let mut fields = vec![
         ("approval", shown(&approval)),
         ("would_cover", answer.would_cover.iter().map(access).collect()),
         ("ttl_max_s", answer.ttl_max_s.into()),
+        ("would_amend", answer.would_amend.into()),
     ];
     if out.is_table() {
         out.record(&shown(&approval))?;
@@ -40,6 +45,15 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         out.record(&Value::Fields(fields))?;
     }
     Ok(Exit::Done)
+}
+
+/// What an approval would make of the task.
+const fn would_amend(would: bool) -> &'static str {
+    if would {
+        "Approved, the task has all of that with the orchestrator's next try: every grant of it may then cover as much.\n"
+    } else {
+        "Approved, it would come to nothing: it is closed, policy has changed since, or its words were erased.\n"
+    }
 }
 
 /// What an approval would let the agent have.

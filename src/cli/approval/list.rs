@@ -41,6 +41,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         "agent",
         "initiator",
         "tools",
+        "amends",
         "doubts",
     ];
     out.rows(&columns, answer.approvals.iter().map(shown).collect())?;

@@ -1,4 +1,4 @@
-//! `carnet approval`: what agents asked for and policy would not decide alone, for the people who are asked.
+//! `carnet approval`: what agents and orchestrators asked for and policy would not decide alone, for the people who are asked.
 
 mod answer;
 mod get;
@@ -9,7 +9,7 @@ mod withdraw;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
-use crate::cli::shown::{band, outcome, time};
+use crate::cli::shown::{amendment, band, outcome, time};
 use crate::pb::v1;
 
 #[derive(Debug, clap::Subcommand)]
@@ -18,11 +18,11 @@ pub(in crate::cli) enum Command {
     List(list::Args),
     /// Show one as it is to be judged: who asks, for whom, why, and where each value comes from.
     Get(get::Args),
-    /// Approve it. The agent's next try finds the approval.
+    /// Approve it. The next try of whoever asked finds the approval.
     Approve(answer::Args),
     /// Deny it. The same is not asked again for a while.
     Deny(answer::Args),
-    /// Take an approval back; what was granted by it is revoked.
+    /// Take an approval back; what was granted by it is revoked, and what an amendment by it added is the task's no more.
     Withdraw(withdraw::Args),
     /// Follow what waits, and what becomes of it.
     Watch(watch::Args),
@@ -102,6 +102,7 @@ fn shown(approval: &v1::Approval) -> Value {
         ("task_id", approval.task_id.as_str().into()),
         ("audience", approval.audience.as_str().into()),
         ("tools", approval.tools.iter().map(String::as_str).collect()),
+        ("amends", approval.amendment.as_ref().map_or(Value::Nothing, amendment::in_short)),
         ("doubts", approval.doubts.iter().map(String::as_str).collect()),
         ("band", band(approval.band).into()),
         ("decision_id", approval.decision_id.as_str().into()),

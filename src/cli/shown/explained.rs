@@ -178,6 +178,9 @@ fn known(page: &mut Page, facts: &Facts) {
         let class = asked.agent_class.map_or("unknown", |class| class.as_str());
         page.line("asks for", &format!("{} s for an agent of class {class}", asked.life_s));
         page.line("ceiling", &tools.unwrap_or_else(|| "none".to_owned()));
+        for what in asked.amends.iter().flat_map(|amends| &amends.adds) {
+            page.line("adds", what);
+        }
     }
 }
 

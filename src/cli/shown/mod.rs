@@ -1,6 +1,7 @@
 //! What the API answers, as values that are printed: every enum by the name that policies and records use, every time in
 //! RFC 3339, nothing left out.
 
+pub(in crate::cli) mod amendment;
 pub(in crate::cli) mod explained;
 pub(in crate::cli) mod record;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::output::paint::{Paint, Tone, harmless, tone_of};
 use crate::cli::output::value::Value;
-use crate::cli::shown::{access, band, event, outcome, provenance, time};
+use crate::cli::shown::{access, amendment, band, event, outcome, provenance, time};
 use crate::pb::v1;
 
 /// Everything, in order.
@@ -37,6 +37,7 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("erased", record.erased.into()),
         ("audience", record.audience.as_str().into()),
         ("access", record.access.iter().map(recorded_access).collect()),
+        ("amendment", record.amendment.as_ref().map_or(Value::Nothing, amendment::value)),
         ("risk", record.risk.into()),
         ("band", band(record.band).into()),
         ("approval_id", Value::text_if_any(&record.approval_id)),
@@ -117,6 +118,9 @@ pub(in crate::cli) fn story(record: &v1::DecisionRecord, paint: Paint) -> String
     page.headline(record);
     page.who(record);
     page.asked(record);
+    if let Some(changes) = &record.amendment {
+        amendment::story(&mut page, changes);
+    }
     page.risk(record);
     page.decided(record);
     page.aftermath(record);

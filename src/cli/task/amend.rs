@@ -14,7 +14,7 @@ use crate::pb::v1::task_service_client::TaskServiceClient;
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     task: TaskArgument,
-    /// The new deadline: a time, or a span from now.
+    /// The new deadline: a time, or a span from now. To ask for the same again, once people have approved it, give a time.
     #[arg(long, value_name = "WHEN", value_parser = given::when)]
     deadline: Option<When>,
     #[command(flatten)]

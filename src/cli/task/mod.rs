@@ -23,7 +23,7 @@ pub(in crate::cli) enum Command {
     Get(get::Args),
     /// List tasks, newest first.
     List(list::Args),
-    /// Change a task's ceiling or deadline: to less is free, to more is decided.
+    /// Change a task's ceiling or deadline: to less is free, to more is decided, and may wait for people.
     Amend(amend::Args),
     /// Suspend every grant of a task until it is resumed.
     Pause(pause::Args),

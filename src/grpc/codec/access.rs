@@ -87,28 +87,6 @@ fn values(values: Vec<String>) -> Result<Vec<String>, BrokerError> {
     values.into_iter().map(|value| field::words(FIELD, value, SINK_VALUE_BYTES_MAX)).collect()
 }
 
-/// A ceiling as it is shown again.
-pub(in crate::grpc) fn ceiling_shown(ceiling: Ceiling) -> v1::Ceiling {
-    let sink = |s: SinkCeiling| v1::SinkCeiling {
-        sink: s.sink,
-        values: s.values,
-        per_call_max: s.per_call_max.map(|a| a.to_string()).unwrap_or_default(),
-        total_max: s.total_max.map(|a| a.to_string()).unwrap_or_default(),
-    };
-    let tool = |t: ToolCeiling| v1::ToolCeiling {
-        tool: t.tool.to_string(),
-        actions: t.actions,
-        resources: t.resources,
-        sinks: t.sinks.into_iter().map(sink).collect(),
-        calls_max: t.calls_max,
-    };
-    let seconds = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX);
-    v1::Ceiling {
-        tools: ceiling.tools.into_iter().map(tool).collect(),
-        ttl_max: ceiling.ttl_max.map(|ttl| prost_types::Duration { seconds: seconds(ttl.as_secs()), nanos: 0 }),
-    }
-}
-
 /// Refuses a name that stands twice: the strictest of two limits would not be the one that counts.
 fn distinct<'a>(field: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), BrokerError> {
     let mut seen = HashSet::new();

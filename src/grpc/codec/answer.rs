@@ -1,8 +1,9 @@
 //! What tasks, grants and decisions look like on the wire.
 
+use crate::broker::amend_asking::wire_ceiling;
 use crate::broker::answer::{Decided, Difference, GrantView, TaskView, causes};
 use crate::broker::record::{wire_band, wire_outcome};
-use crate::grpc::codec::access::{access_shown, ceiling_shown};
+use crate::grpc::codec::access::access_shown;
 use crate::model::grant::{GrantStanding, SuspensionCause};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
@@ -58,7 +59,7 @@ pub(in crate::grpc) fn task(task: TaskView) -> v1::Task {
         initiator_verified: task.initiator.verified,
         parent_task_id: task.parent.map(|id| id.to_string()).unwrap_or_default(),
         intent: task.intent,
-        ceiling: task.ceiling.map(ceiling_shown),
+        ceiling: task.ceiling.as_ref().map(wire_ceiling),
         created: Some(time(task.created)),
         deadline: Some(time(task.deadline)),
         depth: task.depth,

@@ -158,7 +158,7 @@ fn a_ceiling_is_shown_as_it_was_given() {
         }],
         ttl_max: Some(seconds(120)),
     };
-    assert_eq!(access::ceiling_shown(access::ceiling(given.clone()).unwrap()), given);
+    assert_eq!(crate::broker::amend_asking::wire_ceiling(&access::ceiling(given.clone()).unwrap()), given);
 }
 
 #[test]

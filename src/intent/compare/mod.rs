@@ -1,4 +1,5 @@
-//! Ceilings against ceilings: whether a sub-task's goes beyond its parent's, and whether an amended one grows.
+//! Ceilings against ceilings: whether a sub-task's goes beyond its parent's, whether an amended one grows, and what is left of one
+//! when what it gained is taken back.
 
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 
@@ -21,17 +22,79 @@ pub fn beyond(asked: Option<&Ceiling>, bound: Option<&Ceiling>) -> Vec<String> {
     out
 }
 
-/// True when `asked` says something of a sink that `declared` does not: it takes away, and yet what it lists becomes ground that
-/// nothing was before.
+/// What `asked` says of sinks and `declared` does not, in words: it takes away, and yet what it lists becomes ground that nothing was
+/// before. None when there is nothing of it.
 #[must_use]
-pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> bool {
-    let new = |tool: &ToolCeiling, own: &SinkCeiling| {
-        let was = declared.and_then(|d| d.tool(&tool.tool)).and_then(|limits| limits.sink(&own.sink));
+pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> Vec<String> {
+    let mut out = Vec::new();
+    for (tool, own) in asked.tools.iter().flat_map(|tool| tool.sinks.iter().map(move |own| (&tool.tool, own))) {
+        let was = declared.and_then(|d| d.tool(tool)).and_then(|limits| limits.sink(&own.sink));
+        let sink = &own.sink;
+        if was.is_none_or(|was| was.values.is_empty()) {
+            out.extend(own.values.iter().map(|value| format!("names `{value}` as `{sink}` of `{tool}`")));
+        }
         // A total alone is no ground.
-        let (values, per_call) = was.map_or((false, false), |was| (!was.values.is_empty(), was.per_call_max.is_some()));
-        (!values && !own.values.is_empty()) || (!per_call && own.per_call_max.is_some())
+        if let (None, Some(most)) = (was.and_then(|was| was.per_call_max), own.per_call_max) {
+            out.push(format!("names amounts up to {most} as `{sink}` of `{tool}`"));
+        }
+    }
+    out
+}
+
+/// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not, and grounds nothing
+/// that `before` does not. Where that is not to be had by a list, because an empty one allows everything, the tool is left out.
+#[must_use]
+pub fn taken_back(now: &Ceiling, before: &Ceiling) -> Ceiling {
+    let tools = now.tools.iter().filter_map(|tool| tool_taken_back(tool, before.tool(&tool.tool)?));
+    Ceiling { tools: tools.collect(), ttl_max: least(now.ttl_max, before.ttl_max) }
+}
+
+fn tool_taken_back(now: &ToolCeiling, before: &ToolCeiling) -> Option<ToolCeiling> {
+    let only_before = before.sinks.iter().filter(|sink| now.sink(&sink.sink).is_none());
+    let names = now.sinks.iter().chain(only_before).map(|sink| sink.sink.as_str());
+    let sinks = names.map(|name| sink_taken_back(name, now.sink(name), before.sink(name)));
+    let says_something =
+        |sink: &SinkCeiling| !sink.values.is_empty() || sink.per_call_max.is_some() || sink.total_max.is_some();
+    Some(ToolCeiling {
+        tool: now.tool.clone(),
+        actions: in_both(&now.actions, &before.actions)?,
+        resources: in_both(&now.resources, &before.resources)?,
+        sinks: sinks.collect::<Option<Vec<_>>>()?.into_iter().filter(says_something).collect(),
+        calls_max: least(now.calls_max, before.calls_max),
+    })
+}
+
+/// What limited nothing before was no ground before, and so a list or a cap of a call that came with what is taken back goes with it.
+fn sink_taken_back(name: &str, now: Option<&SinkCeiling>, before: Option<&SinkCeiling>) -> Option<SinkCeiling> {
+    let total_max = least(now.and_then(|now| now.total_max), before.and_then(|before| before.total_max));
+    let (values, per_call_max) = match before {
+        None => (Vec::new(), None),
+        Some(before) if before.values.is_empty() => (Vec::new(), before.per_call_max),
+        Some(before) => {
+            (in_both(now.map_or(&[][..], |now| now.values.as_slice()), &before.values)?, before.per_call_max)
+        }
     };
-    asked.tools.iter().any(|tool| tool.sinks.iter().any(|own| new(tool, own)))
+    let per_call_max = per_call_max.and_then(|most| least(now.and_then(|now| now.per_call_max), Some(most)));
+    Some(SinkCeiling { sink: name.to_owned(), values, per_call_max, total_max })
+}
+
+/// What both lists allow; an empty list allows everything, and `None` is nothing.
+fn in_both(a: &[String], b: &[String]) -> Option<Vec<String>> {
+    match (a, b) {
+        ([], all) | (all, []) => Some(all.to_vec()),
+        (a, b) => {
+            let both: Vec<String> = a.iter().filter(|item| b.contains(item)).cloned().collect();
+            (!both.is_empty()).then_some(both)
+        }
+    }
+}
+
+/// An absent limit is no limit.
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {

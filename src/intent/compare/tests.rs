@@ -80,6 +80,23 @@ proptest! {
         }
         prop_assert!(beyond(Some(&a), Some(&a)).is_empty());
     }
+
+    #[test]
+    fn what_is_left_of_what_is_taken_back_is_no_more_than_there_was(now in any_ceiling(), before in any_ceiling()) {
+        let left = taken_back(&now, &before);
+        prop_assert_eq!(beyond(Some(&left), Some(&before)), Vec::<String>::new());
+        prop_assert_eq!(grounds(&left, Some(&before)), Vec::<String>::new());
+        // Of tools, actions, resources and calls nothing comes back that was taken away since.
+        let without_sinks = |ceiling: &Ceiling| {
+            let tools = ceiling.tools.iter().map(|tool| ToolCeiling { sinks: Vec::new(), ..tool.clone() });
+            Ceiling { tools: tools.collect(), ..ceiling.clone() }
+        };
+        prop_assert_eq!(beyond(Some(&without_sinks(&left)), Some(&without_sinks(&now))), Vec::<String>::new());
+        // What was within it stays as it was.
+        if beyond(Some(&now), Some(&before)).is_empty() && grounds(&now, Some(&before)).is_empty() {
+            prop_assert_eq!(beyond(Some(&now), Some(&left)), Vec::<String>::new());
+        }
+    }
 }
 
 #[test]
@@ -93,6 +110,26 @@ fn what_a_ceiling_grounds_is_values_and_amounts_of_one_call() {
         (r#"{"sink":"memo","values":["m"],"per_call_max":"1"}"#, true),
     ] {
         let asked = ceiling(&format!(r#"{{"tools":[{{"tool":"pay","sinks":[{sink}]}}]}}"#));
-        assert_eq!(grounds(&asked, Some(&declared)), expected, "{sink}");
+        assert_eq!(!grounds(&asked, Some(&declared)).is_empty(), expected, "{sink}");
     }
+}
+
+#[test]
+fn what_is_taken_back_leaves_what_both_allow() {
+    let before = ceiling(BOUND);
+    let now = ceiling(
+        r#"{"ttl_max":300,"tools":[{"tool":"pay","actions":["b","c"],"calls_max":9,"sinks":[
+        {"sink":"to","values":["y","z"]},{"sink":"amount","per_call_max":"80"},{"sink":"memo","values":["m"]}]},
+        {"tool":"read","resources":["r"]},{"tool":"rm"}]}"#,
+    );
+    let left = ceiling(
+        r#"{"ttl_max":120,"tools":[{"tool":"pay","actions":["b"],"calls_max":3,"sinks":[
+        {"sink":"to","values":["y"]},{"sink":"amount","per_call_max":"50","total_max":"100"}]},
+        {"tool":"read","resources":["r"]}]}"#,
+    );
+    assert_eq!(taken_back(&now, &before), left, "the memo was no ground before");
+    // An empty list would allow everything.
+    let elsewhere = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["z"]}]},{"tool":"read"}]}"#);
+    let tools: Vec<_> = taken_back(&elsewhere, &before).tools.into_iter().map(|tool| tool.tool.to_string()).collect();
+    assert_eq!(tools, ["read"]);
 }

@@ -73,6 +73,18 @@ fn amended(outcome: Outcome, applied: bool) -> Payload {
     })
 }
 
+fn asked_about_an_amendment() -> Payload {
+    Payload::TaskAmended(TaskAmended {
+        task_id: TASK.into(),
+        request_id: "r1".into(),
+        decision: decision(Outcome::Review),
+        agent: "spiffe://td/agent".into(),
+        initiator: "ann".into(),
+        asked_people: Some(AskedPeople::default()),
+        ..Default::default()
+    })
+}
+
 fn reconsidered(effect: Effect) -> Payload {
     let (task_id, grant_id) = (TASK.into(), GRANT.into());
     Payload::GrantReconsidered(GrantReconsidered { task_id, grant_id, effect: effect.into(), ..Default::default() })
@@ -116,6 +128,11 @@ fn each_event_touches_what_decisions_rely_on() {
     let closed =
         BreakGlassClosed { glass_id: glass_id.clone(), task_id: task_id.clone(), grant_ids, ..Default::default() };
     let reviewed = BreakGlassReviewed { glass_id, task_id, ..Default::default() };
+    let taken_back = ExtensionTakenBack { task_id: TASK.into(), ..Default::default() };
+    let pending = [
+        GuardKey::agent_pending(&"spiffe://td/agent".parse().unwrap()),
+        GuardKey::initiator_pending(&"ann".parse().unwrap()),
+    ];
     let orchestrator = "spiffe://td/orchestrator";
     let cases = [
         ("a registration", registration(Outcome::Granted, ""), vec![request(orchestrator), task()]),
@@ -125,6 +142,8 @@ fn each_event_touches_what_decisions_rely_on() {
         ("an amendment", amended(Outcome::Granted, true), vec![request(TASK), task(), usage()]),
         ("a refused amendment", amended(Outcome::Denied, false), vec![request(TASK)]),
         ("an amendment under review", amended(Outcome::Review, false), vec![]),
+        ("an amendment that people are asked about", asked_about_an_amendment(), vec![usage(), pending[0], pending[1]]),
+        ("an extension taken back", Payload::ExtensionTakenBack(taken_back), vec![task(), usage()]),
         ("a pause", Payload::TaskPaused(paused), vec![task()]),
         ("a resumption", Payload::TaskResumed(TaskResumed { task_id: TASK.into() }), vec![task()]),
         ("an end", Payload::TaskEnded(ended), vec![task()]),

@@ -68,6 +68,23 @@ fn of_what_waits_for_people_ids_times_and_codes_are_told() {
         },
     });
     assert_eq!(told(Payload::CredentialDecided(asked()), Some(LINKS)), expected);
+    let about = pb::TaskAmended {
+        task_id: "the-task".to_owned(),
+        request_id: "secret-request".to_owned(),
+        decision: Some(decision("WIDENING_NEEDS_APPROVAL")),
+        sealed: Bytes::from_static(b"secret"),
+        agent: "spiffe://example.org/agent/a".to_owned(),
+        initiator: "secret-initiator".to_owned(),
+        approval_id: "the-approval".to_owned(),
+        asked_people: asked().asked_people,
+        ..pb::TaskAmended::default()
+    };
+    let mut of_an_amendment = expected.clone();
+    of_an_amendment["data"]["about"] = json!("amendment");
+    of_an_amendment["data"]["reasons"] = json!(["WIDENING_NEEDS_APPROVAL"]);
+    assert_eq!(told(Payload::TaskAmended(about.clone()), Some(LINKS)), of_an_amendment);
+    let in_force = recorded(Payload::TaskAmended(pb::TaskAmended { asked_people: None, applied: true, ..about }));
+    assert_eq!(kind_of(&in_force.event), None);
     let without = told(Payload::CredentialDecided(asked()), None);
     assert!(without["data"].get("link").is_none());
 }

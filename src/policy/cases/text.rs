@@ -362,6 +362,7 @@ impl RegisterText {
             widens: self.widens,
             first_ceiling,
             beyond_parent: self.beyond_parent,
+            amends: None,
         })
     }
 }

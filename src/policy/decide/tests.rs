@@ -284,6 +284,7 @@ fn contexts_conform_to_the_schema() {
         widens: false,
         first_ceiling: true,
         beyond_parent: Vec::new(),
+        amends: None,
     };
     let context =
         registration::of(&asked, &registration, &risk, shipped().catalogue(), shipped().types(), &Reads::everything());
@@ -364,6 +365,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                 widens: flags.0,
                 first_ceiling: flags.1,
                 beyond_parent: Vec::new(),
+                amends: None,
             });
         }
         f

@@ -163,6 +163,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::ApprovalAnswered(_) => "approval_answered",
         Payload::ApprovalWithdrawn(_) => "approval_withdrawn",
         Payload::ApprovalEscalated(_) => "approval_escalated",
+        Payload::ExtensionTakenBack(_) => "extension_taken_back",
         Payload::BreakGlassOpened(_) => "break_glass_opened",
         Payload::BreakGlassUsed(_) => "break_glass_used",
         Payload::BreakGlassClosed(_) => "break_glass_closed",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::broker::state::{ActivePolicy, Finders};
-use crate::broker::words::CallWords;
+use crate::broker::words::{AmendWords, CallWords};
 use crate::model::ceiling::Ceiling;
 use crate::model::id::PolicyProposalId;
 use crate::model::json::Json;
@@ -269,6 +269,65 @@ fn amend(world: &mut World, at_s: u64, of: TaskId) {
     world.event(at_s, Payload::TaskAmended(amended));
 }
 
+/// Amendments that people are asked about: one waits, one is in force by its approval, and one of those is taken back.
+fn extended(world: &mut World, at_s: u64, of: TaskId) {
+    use pb::approval_answered::Verdict;
+    for n in [11, 12, 13] {
+        let id = approval(n).to_string();
+        let sealed_doubts = seal(
+            &world.means.sealer,
+            task(1),
+            Context { kind: "doubts", id: &id },
+            &Vec::<crate::model::approval::Cure>::new(),
+        )
+        .unwrap();
+        let asked = pb::AskedPeople {
+            covers: vec![n; 32].into(),
+            answer_by_ms: START + 1_000_000,
+            sealed_doubts,
+            ..Default::default()
+        };
+        let waits = pb::TaskAmended {
+            task_id: of.to_string(),
+            request_id: format!("extend-{n}"),
+            decision: Some(pb::Decision { band: v1::Band::Low.into(), ..decision(v1::Outcome::Review) }),
+            agent: "spiffe://td.test/agent/a".into(),
+            initiator: "ann".into(),
+            approval_id: id,
+            asked_people: Some(asked),
+            ..Default::default()
+        };
+        world.event(at_s, Payload::TaskAmended(waits));
+    }
+    answered(world, at_s, of, 11, Verdict::Approved);
+    let extended_at = world.next;
+    let in_force = pb::TaskAmended {
+        task_id: of.to_string(),
+        request_id: "extend-11".into(),
+        decision: Some(decision(v1::Outcome::Granted)),
+        applied: true,
+        deadline_ms: START + 3_000_000,
+        widened: true,
+        approval_id: approval(11).to_string(),
+        ..Default::default()
+    };
+    world.event(at_s, Payload::TaskAmended(in_force));
+    payment(world, of, grant(10), 10, 2500);
+    let id = approval(11).to_string();
+    let withdrawn = pb::ApprovalWithdrawn { approval_id: id.clone(), task_id: of.to_string(), ..Default::default() };
+    world.event(at_s, Payload::ApprovalWithdrawn(withdrawn));
+    let left = AmendWords { ceiling: Ceiling::default(), by_orchestrator: false };
+    let context = Context { kind: "taken-back", id: &id };
+    let taken_back = pb::ExtensionTakenBack {
+        task_id: of.to_string(),
+        approval_id: id.clone(),
+        extended_at,
+        deadline_ms: START + 1_800_000,
+        sealed: seal(&world.means.sealer, task(1), context, &left).unwrap(),
+    };
+    world.event(at_s, Payload::ExtensionTakenBack(taken_back));
+}
+
 fn activate(world: &mut World, at_s: u64) {
     let shipped = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policy"));
     let files = BundleFiles::read_dir(shipped).unwrap();
@@ -380,6 +439,7 @@ fn eventful() -> World {
     world.reconsider(grant(2), Effect::Suspended);
     observed(&mut world);
     amend(&mut world, 11, task(2));
+    extended(&mut world, 11, task(2));
     let withdrawn = |name: &str| pb::TrustWithdrawn {
         trust_domain: name.into(),
         authorities: vec![vec![7; 32].into()],
