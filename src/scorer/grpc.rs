@@ -45,11 +45,16 @@ impl RiskScorer for GrpcScorer {
             match client.score(request).await {
                 Ok(answer) => Ok(answer.into_inner()),
                 // The code alone: what the other side says in words may hold anything.
-                Err(status) => Err(match status.code() {
-                    Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => ScorerFault::Form(NOT_TAKEN),
-                    code => ScorerFault::Refused(format!("{code:?}")),
-                }),
+                Err(status) => Err(fault(status.code())),
             }
         })
+    }
+}
+
+/// What an answer of that code comes to: a failure, unless the question alone may be to blame.
+fn fault(code: Code) -> ScorerFault {
+    match code {
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => ScorerFault::Form(NOT_TAKEN),
+        code => ScorerFault::Refused(format!("{code:?}")),
     }
 }

@@ -3,6 +3,7 @@
 mod afterwards;
 mod agents;
 mod bounds;
+mod races;
 
 use std::time::Duration;
 

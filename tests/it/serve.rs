@@ -273,6 +273,7 @@ async fn the_pages_tell_keys_health_and_figures() {
         &format!("carnet_trust_authorities{{trust_domain=\"{DOMAIN}\"}} 1"),
         "carnet_policy_revision 1",
         "carnet_tasks_open 0",
+        "carnet_approvals_escalated 0",
     ] {
         assert!(figures.lines().any(|l| l == line), "{line} is not in\n{figures}");
     }

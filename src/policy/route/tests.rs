@@ -25,7 +25,8 @@ fn asked(policies: &[&str], tools: &[&str]) -> Vec<String> {
     let (before, calendar) = catalogue.split_once("[tools.\"calendar.create\"]").unwrap();
     let calendar = calendar.replacen("group:workplace", "group:front-desk", 1);
     let catalogue = format!("{before}[tools.\"calendar.create\"]{calendar}");
-    let bundle = load(&[("90-more.cedar", &policies.concat()), ("catalogue.toml", &catalogue)]);
+    let more = policies.concat();
+    let bundle = load(&[("90-more.cedar", more.as_str()), ("catalogue.toml", catalogue.as_str())]);
     let decision = decide(&bundle, &facts(tools));
     owners(&bundle, &decision).iter().map(ToString::to_string).collect()
 }

@@ -1,6 +1,11 @@
 //! What ends it and what comes of it, and the review that stays open until somebody else closes it.
 
+use std::sync::Arc;
+
+use carnet::disk::RealDisk;
+use carnet::entropy::Entropy;
 use carnet::pb::v1::target::Target;
+use carnet::seal::sealer::{KeyFiles, Sealer};
 
 use super::*;
 use crate::support::ask::{AGENT, SECOND_AGENT, lifting, revocation};
@@ -173,6 +178,33 @@ async fn who_answered_for_an_agent_above_reviews_nothing_though_the_tasks_are_fo
     world.broker.at_work().await;
     assert_eq!(code(world.reviewer().await.review_break_glass(reviewing(&glass)).await), not_hers, "forgotten");
     world.person("1006").await.review_break_glass(reviewing(&glass)).await.unwrap();
+}
+
+/// The words of a task go with its key; who reviews it then still says what was found, and that is no secret of the task's.
+#[tokio::test]
+async fn what_a_review_found_is_kept_and_sealed_though_the_tasks_words_were_erased() {
+    let mut world = World::new().await;
+    let (_, task, glass, _) = granted_through(&world).await;
+    world.gus().await.close_break_glass(closing(&glass)).await.unwrap();
+    let root = task.id.parse().unwrap();
+    world
+        .broker
+        .restart_after(|folder| {
+            let data = folder.join("data");
+            let files = KeyFiles { master_key: data.join("master.key"), task_keys: data.join("task-keys") };
+            Sealer::load(&files, Arc::new(RealDisk), Entropy::system()).unwrap().erase(root).unwrap();
+        })
+        .await;
+    let rae = world.reviewer().await;
+    let erased = get(&rae, &glass.break_glass_id).await.unwrap();
+    assert!(erased.erased && erased.justification.is_empty() && erased.review_open, "{erased:?}");
+    let reviewed = rae.review_break_glass(reviewing(&glass)).await.unwrap().break_glass.unwrap();
+    assert_eq!((reviewed.note.as_str(), reviewed.review_open), ("the pager was down indeed", false));
+    let event = &world.broker.record.of_kind("break_glass_reviewed").await[0];
+    assert!(!String::from_utf8_lossy(&event.stored).contains("indeed"), "it is sealed all the same");
+    world.broker.restart().await;
+    let kept = get(&world.reviewer().await, &glass.break_glass_id).await.unwrap();
+    assert_eq!((kept.note.as_str(), kept.erased), ("the pager was down indeed", true));
 }
 
 #[tokio::test]

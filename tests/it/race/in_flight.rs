@@ -2,9 +2,8 @@
 //! Each guard that a decision appends with is the only thing in the way of one of these.
 
 use std::future::Future;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
-use carnet::journal::options::Stage;
 use carnet::pb::v1;
 use carnet::pb::v1::target::Target as Named;
 use carnet::pb::v1::{Everything, RegisterTaskRequest};
@@ -16,44 +15,8 @@ use crate::support::ask::{
 };
 use crate::support::broker::{Setup, TestBroker, activate, policy_with, shipped_policy};
 use crate::support::caller::{Caller, Refused, unique};
-use crate::support::pki::{eventually, id, soon};
-
-/// Lets the writer go on, or holds it with the group that it has just placed.
-#[derive(Default)]
-struct Gate {
-    state: Mutex<Held>,
-    moved: Condvar,
-}
-
-#[derive(Default)]
-struct Held {
-    closed: bool,
-    waits: bool,
-}
-
-impl Gate {
-    fn pass(&self, stage: Stage) {
-        let mut state = self.state.lock().unwrap();
-        while stage == Stage::Placed && state.closed {
-            state.waits = true;
-            state = self.moved.wait(state).unwrap();
-        }
-        state.waits = false;
-    }
-
-    fn close(&self) {
-        self.state.lock().unwrap().closed = true;
-    }
-
-    fn open(&self) {
-        self.state.lock().unwrap().closed = false;
-        self.moved.notify_all();
-    }
-
-    fn holds(&self) -> bool {
-        self.state.lock().unwrap().waits
-    }
-}
+use crate::support::gate::Gate;
+use crate::support::pki::id;
 
 /// A family of two tasks with a live grant in the lower one, and everybody who has to do with it.
 struct World {
@@ -76,12 +39,7 @@ struct Line {
 impl World {
     async fn begin() -> Self {
         let gate = Arc::new(Gate::default());
-        let held = Arc::clone(&gate);
-        let journal = move |options: &mut carnet::journal::options::Options| {
-            let held = Arc::clone(&held);
-            options.probe = Some(Arc::new(move |stage| held.pass(stage)));
-        };
-        let broker = TestBroker::with(Setup { journal: Arc::new(journal), ..Setup::default() }).await;
+        let broker = TestBroker::with(Setup { journal: Gate::journal(&gate), ..Setup::default() }).await;
         let orchestrator = broker.orchestrator().await.unchecked();
         let filler = orchestrator.open(broker.task(INTENT)).await;
         Self {
@@ -124,21 +82,9 @@ impl World {
         A: Future<Output: Send> + Send + 'static,
         B: Future<Output: Send> + Send + 'static,
     {
-        let waiting = |wanted: u64| {
-            let broker = self.broker.running().broker().clone();
-            eventually(move || broker.figures().waiting >= wanted)
-        };
-        self.gate.close();
         let (filler, request) = (self.agent.clone(), self.filler.reading());
-        let filler = tokio::spawn(async move { filler.request_credential(request).await });
-        eventually(|| self.gate.holds()).await;
-        let first = tokio::spawn(first);
-        waiting(1).await;
-        let second = tokio::spawn(second);
-        waiting(2).await;
-        self.gate.open();
-        soon(filler).await.unwrap().ok();
-        (soon(first).await.unwrap(), soon(second).await.unwrap())
+        let filler = async move { filler.request_credential(request).await };
+        self.gate.in_order(&self.broker, filler, (first, second)).await
     }
 
     /// What an end is raced by. True when it came to something.

@@ -13,6 +13,7 @@ use carnet::scorer::grpc::GrpcScorer;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tonic::Code;
 
 use super::super::support::broker::TestBroker;
 use super::super::support::pki::id;
@@ -101,6 +102,34 @@ async fn a_grpc_scorer_that_is_somebody_else_slow_huge_or_down_counts_as_silent(
     let broker = asking(&nobody, JUDGE, inline()).await;
     drop(nobody);
     assert_eq!(counted(&broker).await.0, 40, "it is down");
+}
+
+/// Each status: it is silence, and one is enough for a pause unless the question alone may be to blame, which an agent wrote.
+#[tokio::test]
+async fn a_status_of_a_grpc_scorer_is_silence_and_a_failure_unless_it_is_about_the_question() {
+    const PAUSE: Duration = Duration::from_secs(61);
+    let (listener, fake) = (bound().await, Fake::new(Does::score(0.0)));
+    let broker = asking(&listener, JUDGE, ScorerOptions { failures_max: 1, ..inline() }).await;
+    let _served = Served::start(listener, &fake, &broker.pki, JUDGE).await;
+    let of_the_question = [Code::InvalidArgument, Code::FailedPrecondition, Code::OutOfRange];
+    for number in 1..=16 {
+        let code = Code::from_i32(number);
+        let is_failure = !of_the_question.contains(&code);
+        let asked = fake.asked().len();
+        fake.now_does(Does::Status(code));
+        let (points, words, _) = counted(&broker).await;
+        assert_eq!((points, fake.asked().len()), (40, asked + 1), "{code:?}: {words}");
+        let said = if is_failure { "it could not be asked" } else { "the question was not taken" };
+        assert!(words.contains(said) && !words.contains("SECRET"), "{code:?}: {words}");
+        fake.now_does(Does::score(0.0));
+        let (points, words, _) = counted(&broker).await;
+        let expected = if is_failure { (40, asked + 1) } else { (0, asked + 2) };
+        assert_eq!((points, fake.asked().len()), expected, "{code:?}: {words}");
+        assert_eq!(words.contains("left alone for a while"), is_failure, "{code:?}: {words}");
+        // After the pause it is asked again, and its answer ends the matter.
+        broker.advance(PAUSE);
+        assert_eq!(counted(&broker).await.0, 0, "{code:?}");
+    }
 }
 
 /// A broker that asks that chat endpoint, with a key from a file.

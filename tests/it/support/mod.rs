@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod broker;
 pub mod caller;
+pub mod gate;
 pub mod issuer;
 pub mod journal;
 pub mod pki;

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::issuer::WebIdentity;
 use super::pki::Pki;
@@ -35,6 +35,8 @@ pub enum Does {
     /// Nothing, until it does something else.
     Nothing,
     Fail,
+    /// Answers with that status, where it is behind a door; fails otherwise.
+    Status(Code),
     /// Finds that the question does not fit.
     TooLarge,
 }
@@ -82,7 +84,7 @@ impl Fake {
                 Ok(answer)
             }
             Does::TooLarge => Err(ScorerFault::TooLarge),
-            Does::Nothing | Does::Fail => Err(ScorerFault::Refused("Internal".to_owned())),
+            Does::Nothing | Does::Fail | Does::Status(_) => Err(ScorerFault::Refused("Internal".to_owned())),
         }
     }
 
@@ -168,7 +170,11 @@ impl carnet::pb::v1::risk_scorer_server::RiskScorer for Service {
             self.peers.lock().unwrap().push(peer.spiffe_id().to_string());
         }
         let answer = self.fake.answer(request.get_ref()).await;
-        answer.map(Response::new).map_err(|_| Status::internal("SECRET-OF-THE-SCORER"))
+        let code = match *self.fake.does.borrow() {
+            Does::Status(code) => code,
+            _ => Code::Internal,
+        };
+        answer.map(Response::new).map_err(|_| Status::new(code, "SECRET-OF-THE-SCORER"))
     }
 }
 
