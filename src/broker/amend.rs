@@ -88,7 +88,7 @@ impl Broker {
             let covers = self.amendment_covers(&asker, &ask, &view)?;
             let decision = self.decide_amendment(&view, &covers, &mut facts)?;
             let mut pending = None;
-            if decision.outcome.waits_for_people() {
+            if decision.in_force().waits_for_people() {
                 let note = |code| self.note_refused(caller, RPC, code, Some(ask.task));
                 pending = Some(self.pending(note, &view, covers, (&facts, &decision))?);
             }

@@ -9,6 +9,7 @@ use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::register::ceiling_bytes;
 use crate::broker::summary::timestamp;
+use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::decision::Decision;
 use crate::model::facts::Facts;
@@ -57,10 +58,13 @@ impl Broker {
         facts: &mut Facts,
     ) -> Result<Decision, BrokerError> {
         let decision = decide(&view.bundle, facts);
-        if !decision.outcome.waits_for_people() {
+        if !decision.outcome.waits_for_people() && !decision.observed_only() {
             return Ok(decision);
         }
-        let Some(answer) = self.answer_to(view, covers, || self.amendment_shapes(facts))? else { return Ok(decision) };
+        // Where policy only observes nobody is asked, and no approval is used up; what a person refused stays refused.
+        let counts = |answer: &ApprovalFacts| !decision.observed_only() || answer.verdict == Verdict::Denied;
+        let answer = self.answer_to(view, covers, || self.amendment_shapes(facts))?.filter(counts);
+        let Some(answer) = answer else { return Ok(decision) };
         facts.approval = Some(answer);
         Ok(decide(&view.bundle, facts))
     }
