@@ -181,7 +181,8 @@ impl Broker {
         } else {
             keys.push(GuardKey::policy_proposals());
             let person = person.ok_or(BrokerError::NotPermitted { code: ReasonCode::TwoPersonsNeeded })?;
-            let now = self.now(&state);
+            // A clock that was set back would let a proposal stand for longer.
+            let now = self.now_to_grant(&state)?;
             match self.seconded(&state, person, candidate, now) {
                 Seconded::ByAnother(id, proposal) => {
                     // He may be blocked at this moment.
