@@ -263,8 +263,14 @@ proptest! {
             prop_assert!(watched.entries.iter().any(|entry| entry.included));
             for (entry, asked) in watched.entries.iter().zip(&f.entries) {
                 prop_assert!(entry.resources.iter().all(|resource| asked.resources.contains(resource)));
-                let breaches = matches!(asked.ceiling, CeilingFit::Outside { .. });
-                prop_assert!(!entry.included || !breaches || entry.resources.len() < asked.resources.len());
+                let CeilingFit::Outside { breaches } = &asked.ceiling else { continue };
+                for breach in breaches {
+                    let Breach::Resource { resource } = breach else {
+                        prop_assert!(!entry.included, "{breach:?}");
+                        continue;
+                    };
+                    prop_assert!(!entry.resources.contains(resource));
+                }
             }
         }
     }
