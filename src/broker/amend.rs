@@ -86,7 +86,7 @@ impl Broker {
             view.expect_unanswered(&ask.task.to_string(), &ask.request_id);
             let mut facts = facts(&view, &asker, &ask);
             let covers = self.amendment_covers(&asker, &ask, &view)?;
-            let decision = self.decide_amendment(&view, &covers, &mut facts)?;
+            let decision = self.decide_amendment(&mut view, &covers, &mut facts)?;
             let mut pending = None;
             if decision.in_force().waits_for_people() {
                 let note = |code| self.note_refused(caller, RPC, code, Some(ask.task));

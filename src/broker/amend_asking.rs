@@ -53,7 +53,7 @@ impl Broker {
     /// Decides, with what people answered where policy does not decide alone.
     pub(in crate::broker) fn decide_amendment(
         &self,
-        view: &View,
+        view: &mut View,
         covers: &Covers,
         facts: &mut Facts,
     ) -> Result<Decision, BrokerError> {

@@ -133,13 +133,14 @@ impl Broker {
         covers: &Covers,
         (facts, decision): (&Facts, &Decision),
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
-        self.answer_to(view, covers, || self.shapes((&view.agent, asking.audience), facts, decision))
+        let agent = view.agent.clone();
+        self.answer_to(view, covers, || self.shapes((&agent, asking.audience), facts, decision))
     }
 
     /// The same of whatever is known again by `covers`, and its denials by these shapes.
     pub(in crate::broker) fn answer_to(
         &self,
-        view: &View,
+        view: &mut View,
         covers: &Covers,
         shapes: impl FnOnce() -> Result<Vec<Covers>, BrokerError>,
     ) -> Result<Option<ApprovalFacts>, BrokerError> {

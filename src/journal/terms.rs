@@ -231,7 +231,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             | Payload::DriftReferenceSet(_)
             | Payload::DriftDetected(_)
             | Payload::DriftEnded(_)
-            | Payload::ObservingEnded(_),
+            | Payload::ObservingEnded(_)
             | Payload::PolicyProposed(_)
             | Payload::PolicyProposalWithdrawn(_),
         )

@@ -62,7 +62,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ApprovalPending,
         Self::ApprovalEscalated,
         Self::ApprovalDecided,
@@ -118,6 +118,7 @@ impl NoticeType {
             | Self::TrustWithdrawn
             | Self::TrustRestored
             | Self::PolicyActivated
+            | Self::PolicyProposed
             | Self::Test => false,
         }
     }

@@ -14,7 +14,7 @@ use crate::pb::journal as pb;
 use crate::pb::journal::approval_answered::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
-use crate::pb::names;
+use crate::pb::{names, v1};
 
 /// Bytes of the digest that an id is made of.
 const ID_BYTES: usize = 16;
