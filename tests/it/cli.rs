@@ -3,6 +3,7 @@
 
 mod bench;
 mod catalogue;
+mod commands;
 mod pages;
 mod policy;
 mod whatif;
@@ -56,7 +57,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 67] = [
     "dev",
     "demo",
     "serve",
@@ -78,6 +79,17 @@ const COMMANDS: [&str; 56] = [
     "revoke initiator",
     "revoke audience",
     "revoke everything",
+    "approval list",
+    "approval get",
+    "approval approve",
+    "approval deny",
+    "approval withdraw",
+    "approval watch",
+    "break-glass open",
+    "break-glass list",
+    "break-glass get",
+    "break-glass close",
+    "break-glass review",
     "block list",
     "block lift",
     "notify log",

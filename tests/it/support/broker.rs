@@ -14,6 +14,7 @@ use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
 use carnet::entropy::Entropy;
+use carnet::identity::certificate_files::CertificateFiles;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
 use carnet::identity::jwt_svid::JwtSvidRules;
 use carnet::identity::listen::ListenLimits;
@@ -37,7 +38,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::issuer::tls_door;
+use super::issuer::{people_door, tls_door};
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
 use super::record::Record;
 use super::scorer::Scorers;
@@ -71,6 +72,8 @@ pub struct Setup {
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
+    /// What their door presents, where it is not the SVID.
+    pub people_certificate: Option<Arc<CertificateFiles>>,
     /// Receivers of webhooks.
     pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
@@ -95,6 +98,7 @@ impl Default for Setup {
             bearers: false,
             people: Vec::new(),
             persons: Vec::new(),
+            people_certificate: None,
             webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
@@ -449,7 +453,10 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             }),
             false => None,
         },
-        people: if setup.people.is_empty() { None } else { Some(tls_door(trust).await) },
+        people: match setup.people.is_empty() {
+            true => None,
+            false => Some(people_door(trust, setup.people_certificate.clone()).await),
+        },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,
         drain_timeout: Duration::from_secs(5),
