@@ -3,6 +3,7 @@
 
 mod bench;
 mod catalogue;
+mod commands;
 mod pages;
 mod policy;
 mod signing;
@@ -57,7 +58,7 @@ fn every_command_explains_itself() {
     assert!(!top.contains("dev-resource-server"), "{top}");
 }
 
-const COMMANDS: [&str; 60] = [
+const COMMANDS: [&str; 71] = [
     "dev",
     "demo",
     "serve",
@@ -79,6 +80,17 @@ const COMMANDS: [&str; 60] = [
     "revoke initiator",
     "revoke audience",
     "revoke everything",
+    "approval list",
+    "approval get",
+    "approval approve",
+    "approval deny",
+    "approval withdraw",
+    "approval watch",
+    "break-glass open",
+    "break-glass list",
+    "break-glass get",
+    "break-glass close",
+    "break-glass review",
     "block list",
     "block lift",
     "notify log",

@@ -16,6 +16,7 @@ use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
 use carnet::disk::Disk;
 use carnet::entropy::Entropy;
+use carnet::identity::certificate_files::CertificateFiles;
 use carnet::identity::client::{ServerIdentity, connect, connect_unix};
 use carnet::identity::jwt_svid::JwtSvidRules;
 use carnet::identity::listen::ListenLimits;
@@ -39,7 +40,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::issuer::tls_door;
+use super::issuer::{people_door, tls_door};
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
 use super::record::Record;
 use super::scorer::Scorers;
@@ -77,6 +78,8 @@ pub struct Setup {
     /// Groups with their members, and whom to tell of what nobody answers.
     pub groups: Vec<(&'static str, Vec<&'static str>)>,
     pub escalate_to: Vec<&'static str>,
+    /// What their door presents, where it is not the SVID.
+    pub people_certificate: Option<Arc<CertificateFiles>>,
     /// Receivers of webhooks.
     pub webhooks: Vec<WebhookOptions>,
     /// The world that it lives in, when somebody else needs its clock before it starts.
@@ -104,6 +107,7 @@ impl Default for Setup {
             persons: Vec::new(),
             groups: Vec::new(),
             escalate_to: Vec::new(),
+            people_certificate: None,
             webhooks: Vec::new(),
             clock: None,
             svid_life: HOUR,
@@ -470,7 +474,10 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             }),
             false => None,
         },
-        people: if setup.people.is_empty() { None } else { Some(tls_door(trust).await) },
+        people: match setup.people.is_empty() {
+            true => None,
+            false => Some(people_door(trust, setup.people_certificate.clone()).await),
+        },
         operator: Some(operator::bind(&folder.join("operator.sock")).await.map_err(told)?),
         metrics: Metrics::new().map_err(told)?,
         drain_timeout: Duration::from_secs(5),

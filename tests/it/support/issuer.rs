@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::clock::Clock;
+use carnet::identity::certificate_files::CertificateFiles;
 use carnet::identity::https::ServerCertificate;
 use carnet::identity::listen::HANDSHAKE_WITHIN;
 use carnet::identity::people::IssuerOptions;
@@ -58,6 +59,9 @@ impl WebIdentity {
         let issuer = CertificateIssuer::new(params, authority_key);
         let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        std::fs::write(folder.path().join("chain.pem"), leaf.pem()).unwrap();
+        carnet::entropy::secret_file::create(&folder.path().join("key.pem"), leaf_key.serialize_pem().as_bytes())
+            .unwrap();
         let key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -73,6 +77,12 @@ impl WebIdentity {
     /// Who vouches for it.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// The same as a broker's door presents it.
+    pub fn files(&self) -> Arc<CertificateFiles> {
+        let (chain, key) = (self.folder.path().join("chain.pem"), self.folder.path().join("key.pem"));
+        CertificateFiles::load(&chain, &key, &Clock::system()).unwrap()
     }
 
     /// What a server of it shows.
@@ -282,6 +292,14 @@ impl Issuer {
 }
 
 /// A door that presents the broker's SVID: tests trust every server.
+pub async fn people_door(trust: &Trust, files: Option<Arc<CertificateFiles>>) -> TlsDoor {
+    let mut door = tls_door(trust).await;
+    if let Some(files) = files {
+        door.certificate = ServerCertificate::Files(files);
+    }
+    door
+}
+
 pub async fn tls_door(trust: &Trust) -> TlsDoor {
     TlsDoor {
         listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
