@@ -64,6 +64,7 @@ pub mod open_calls;
 pub mod pause;
 pub mod pending;
 mod plan;
+mod question;
 pub mod read;
 mod reason;
 pub mod record;
@@ -121,8 +122,6 @@ struct Inner {
     open_ends: open_calls::OpenCalls,
     refusals: Refusals,
     repeats: repeat::Repeats,
-    /// Held while a decision is labelled.
-    labelling: tokio::sync::Mutex<()>,
     scorers: scorers::Scorers,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,

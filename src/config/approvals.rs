@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::file::Approvals;
 use crate::config::quantity::Span;
 use crate::config::settings::Check;
+use crate::model::limits::ANSWER_SECONDS_MAX;
 
 /// How people are asked what policy does not decide alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +36,15 @@ pub const PENDING_PER_INITIATOR_DEFAULT: u32 = 32;
 const PENDING_MAX: u32 = 1024;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(ANSWER_SECONDS_MAX);
 
 /// Says what was written means, or tells `check` what is wrong with it.
 pub(super) fn approvals(check: &mut Check, written: &Approvals) -> ApprovalSettings {
     let mut span = |setting, value: Option<Span>, default, max| {
         check.within(setting, value.unwrap_or(Span(default)), Span(SECOND)..=Span(max)).0
     };
-    let answer_within = span("approvals.answer_within", written.answer_within, ANSWER_WITHIN_DEFAULT, DAY * 7);
+    let answer_within =
+        span("approvals.answer_within", written.answer_within, ANSWER_WITHIN_DEFAULT, ANSWER_WITHIN_MAX);
     let use_within = span("approvals.use_within", written.use_within, USE_WITHIN_DEFAULT, DAY);
     let denial_stands = span("approvals.denial_stands", written.denial_stands, DENIAL_STANDS_DEFAULT, DAY * 7);
     let mut most =

@@ -44,6 +44,12 @@ pub enum NoticeType {
     /// Another policy bundle is in force.
     #[serde(rename = "policy.activated")]
     PolicyActivated,
+    /// What is decided for a class of identities is no longer as it was.
+    #[serde(rename = "drift.detected")]
+    DriftDetected,
+    /// It is again.
+    #[serde(rename = "drift.ended")]
+    DriftEnded,
     /// Somebody tries whether it arrives.
     #[serde(rename = "test")]
     Test,
@@ -56,7 +62,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ApprovalPending,
         Self::ApprovalDecided,
         Self::ApprovalExpired,
@@ -69,6 +75,8 @@ impl NoticeType {
         Self::TrustWithdrawn,
         Self::TrustRestored,
         Self::PolicyActivated,
+        Self::DriftDetected,
+        Self::DriftEnded,
     ];
 
     /// Its name.
@@ -87,6 +95,8 @@ impl NoticeType {
             Self::TrustWithdrawn => "trust.withdrawn",
             Self::TrustRestored => "trust.restored",
             Self::PolicyActivated => "policy.activated",
+            Self::DriftDetected => "drift.detected",
+            Self::DriftEnded => "drift.ended",
             Self::Test => "test",
         }
     }

@@ -53,6 +53,8 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
         Payload::TrustWithdrawn(_) => Some(NoticeType::TrustWithdrawn),
         Payload::TrustRestored(_) => Some(NoticeType::TrustRestored),
         Payload::PolicyActivated(_) => Some(NoticeType::PolicyActivated),
+        Payload::DriftDetected(_) => Some(NoticeType::DriftDetected),
+        Payload::DriftEnded(_) => Some(NoticeType::DriftEnded),
         _ => None,
     }
 }
@@ -153,6 +155,8 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
             told.text("policy_digest", &e.digest);
             told.value("policy_revision", e.revision.into());
         }
+        Payload::DriftDetected(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
+        Payload::DriftEnded(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
         _ => return None,
     }
     Some(told.data)
@@ -181,6 +185,13 @@ impl Told<'_> {
         if let Some(base) = self.link_base {
             self.value("link", format!("{base}{id}").into());
         }
+    }
+
+    fn drift(&mut self, class: &str, what: &str, (psi_milli, threshold_milli): (u32, u32)) {
+        self.text("class", class);
+        self.text("what", what);
+        self.value("psi_milli", psi_milli.into());
+        self.value("threshold_milli", threshold_milli.into());
     }
 
     fn decision(&mut self, decision: &pb::Decision) {
