@@ -47,7 +47,9 @@ async fn days(world: &World, days: usize, of_a_day: usize) -> Vec<Vec<String>> {
             ids.push(agent.granted(task.reading()).await.decision.decision_id);
         }
         all.push(ids);
+        // Tasks end by their deadline, and are forgotten a day later.
         world.broker.advance(DAY);
+        world.broker.sweep().await;
     }
     all
 }
