@@ -140,7 +140,7 @@ impl Broker {
             let Page { events, next } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
             for recorded in &events {
                 if read >= CALIBRATE_LABELS_READ_MAX {
-                    labels.stopped_at = last;
+                    labels.stopped_at = Some(recorded.time);
                     return Ok(labels);
                 }
                 read += 1;
