@@ -368,6 +368,10 @@ pub struct Calibrate {
     pub from: Option<Timestamp>,
     /// Decisions before.
     pub until: Option<Timestamp>,
+    /// Most decisions that are counted.
+    pub decisions_max: usize,
+    /// Most labels that are taken.
+    pub labels_max: usize,
 }
 
 /// Says what decisions are compared with.

@@ -24,7 +24,7 @@ use crate::pb::journal::event::Payload;
 use crate::pb::v1;
 use crate::risk::drift::counts::{Counts, What};
 use crate::risk::drift::watched::{Crossing, Watched, Window};
-use crate::risk::drift::{SAMPLES_MIN, THRESHOLD_MILLI_DEFAULT, WINDOW_DAYS};
+use crate::risk::drift::{FAMILIES_MIN, SAMPLES_MIN, THRESHOLD_MILLI_DEFAULT, WINDOW_DAYS};
 
 /// What is known of every class.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,7 @@ impl Broker {
         Ok(v1::GetDriftResponse {
             classes: state.drift.0.iter().map(|(class, watched)| shown(*class, watched)).collect(),
             samples_min: SAMPLES_MIN,
+            families_min: FAMILIES_MIN,
             threshold: f64::from(threshold_milli(&state)) / 1000.0,
             window_days: u32::try_from(WINDOW_DAYS).unwrap_or(u32::MAX),
         })
@@ -80,9 +81,9 @@ impl Broker {
                 };
                 let payload = Payload::DriftReferenceSet(payload);
                 let event = event(SYSTEM_STREAM.to_owned(), caller.actor(), &no_context(), payload);
-                let keys = [Some(GuardKey::drift_reference(class)), shut_out(caller)];
-                let expects = keys.into_iter().flatten().map(|key| Expect { key, at: state.marks.at(&key) });
-                Ok(ordinary(event, expects.collect()))
+                let mut expects = watch_guards(&state, ask.class).to_vec();
+                expects.extend(shut_out(caller).map(|key| Expect { key, at: state.marks.at(&key) }));
+                Ok(ordinary(event, expects))
             })
             .await?;
         let samples = committed.recorded().first().and_then(|recorded| match &recorded.event.payload {
@@ -93,21 +94,9 @@ impl Broker {
     }
 
     /// Records which indices have crossed the threshold since it was last recorded. A guard that no longer holds says that somebody
-    /// set a reference meanwhile: the next sweep looks again.
+    /// set a reference or activated a bundle meanwhile: the next sweep looks again.
     pub(in crate::broker) async fn record_drift(&self) -> Result<(), BrokerError> {
-        let entries: Vec<Entry> = {
-            let state = self.0.known.look();
-            let threshold = threshold_milli(&state);
-            let entry = |(class, watched): (&IdentityClass, &Watched)| {
-                let crossings = watched.crossings(threshold).into_iter();
-                let events: Vec<pb::Event> =
-                    crossings.map(|crossing| crossed(*class, watched, crossing, threshold)).collect();
-                let key = GuardKey::drift_reference(class.as_str());
-                let expects = vec![Expect { key, at: state.marks.at(&key) }];
-                (!events.is_empty()).then_some(Entry { events, expects, class: EntryClass::Ordinary })
-            };
-            state.drift.0.iter().filter_map(entry).collect()
-        };
+        let entries = crossings(&self.0.known.look());
         for entry in entries {
             match self.append(entry).await {
                 // It is no news, and the operator is told of it elsewhere.
@@ -119,12 +108,33 @@ impl Broker {
     }
 }
 
+/// What is to be recorded of each class that has crossed a threshold.
+pub(in crate::broker) fn crossings(state: &State) -> Vec<Entry> {
+    let threshold = threshold_milli(state);
+    let entry = |(class, watched): (&IdentityClass, &Watched)| {
+        let crossings = watched.crossings(threshold).into_iter();
+        let events: Vec<pb::Event> = crossings.map(|crossing| crossed(*class, watched, crossing, threshold)).collect();
+        let expects = watch_guards(state, *class).to_vec();
+        (!events.is_empty()).then_some(Entry { events, expects, class: EntryClass::Ordinary })
+    };
+    state.drift.0.iter().filter_map(entry).collect()
+}
+
+/// What figures of a class rely on: its reference, and the bundle, with which windows begin and which has the threshold.
+fn watch_guards(state: &State, class: IdentityClass) -> [Expect; 2] {
+    let keys = [GuardKey::drift_reference(class.as_str()), GuardKey::policy()];
+    keys.map(|key| Expect { key, at: state.marks.at(&key) })
+}
+
 /// What was decided of late for a class, when it is enough to be a reference.
 fn enough(state: &State, class: IdentityClass) -> Result<&Window, BrokerError> {
     let current = state.drift.0.get(&class).map(Watched::current);
-    let samples = current.map_or(0, |window| window.counts.samples);
-    current.filter(|_| samples >= SAMPLES_MIN).ok_or_else(|| {
-        let problem = format!("has {samples} decisions in its current window, and a reference takes {SAMPLES_MIN}");
+    current.filter(|window| window.counts.is_enough()).ok_or_else(|| {
+        let (samples, families) = current.map_or((0, 0), |w| (w.counts.samples, w.counts.families));
+        let problem = format!(
+            "has {samples} decisions of {families} task families in its current window, and a reference takes {SAMPLES_MIN} of \
+             {FAMILIES_MIN}"
+        );
         BrokerError::invalid("class", problem)
     })
 }
@@ -166,9 +176,14 @@ pub fn class_named(name: &str) -> Option<IdentityClass> {
     IdentityClass::ALL.into_iter().find(|class| class.as_str() == name && class.works_on_tasks())
 }
 
-/// True for a decision on something that was not asked before. A renewal is no new step, and what waits for people, or is granted
-/// by what they said, was asked already: an agent that asks again and again counts once.
+/// True for a decision on something that was not asked before. A renewal is no new step, and what waits for people, or is answered
+/// by what they said or opened, was asked already; so was what is denied word for word as it was before. What is granted is a step
+/// of its own each time.
 pub(in crate::broker) fn is_a_question(decided: &pb::CredentialDecided) -> bool {
+    if !decided.goes_on_from.is_empty() {
+        return false;
+    }
+    // Older records do not say it.
     let asked_before = !decided.approval_id.is_empty() && decided.asked_people.is_none();
     let goes_on = |grant: &pb::Grant| !grant.renews_jti.is_empty() || !grant.approval_id.is_empty();
     !asked_before && !decided.grant.as_ref().is_some_and(goes_on)
@@ -184,6 +199,7 @@ fn recorded(window: &Window) -> pb::DriftCounts {
         scores: counts.scores.to_vec(),
         tools: counts.tools.iter().map(tool).collect(),
         tools_other: counts.tools_other,
+        families: counts.families,
     }
 }
 
@@ -203,7 +219,7 @@ fn shown(class: IdentityClass, watched: &Watched) -> v1::ClassDrift {
 }
 
 fn window(window: &Window) -> v1::DriftWindow {
-    let Window { counts: Counts { samples, scores, tools, tools_other }, from, until } = window;
+    let Window { counts: Counts { samples, scores, tools, tools_other, families }, from, until } = window;
     let has_any = *samples > 0;
     v1::DriftWindow {
         samples: *samples,
@@ -212,5 +228,6 @@ fn window(window: &Window) -> v1::DriftWindow {
         scores: scores.to_vec(),
         tools: tools.iter().map(|(tool, count)| v1::ToolCount { tool: tool.to_string(), count: *count }).collect(),
         tools_other: *tools_other,
+        families: *families,
     }
 }

@@ -187,6 +187,7 @@ impl Step<'_> {
             grants: BTreeSet::new(),
             open: BTreeSet::new(),
             answers: std::collections::HashMap::new(),
+            denied: std::collections::HashMap::new(),
         };
         let by = &mut self.state.by;
         by.tasks_of_agent.entry(entry.agent.clone()).or_default().insert(id);

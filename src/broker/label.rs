@@ -1,7 +1,9 @@
 //! Labels: people say of recorded decisions on credentials what they were about, as it turned out. They stand in the record and
 //! nowhere else; nothing is decided by them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use crate::broker::ask::{LabelDecision, ListLabels};
 use crate::broker::caller::Caller;
@@ -11,16 +13,19 @@ use crate::broker::record::{event, family_of};
 use crate::broker::state::State;
 use crate::broker::summary::timestamp;
 use crate::broker::words::{self, Context, Sentence};
-use crate::broker::{Broker, ordinary};
+use crate::broker::{Broker, TRIES_MAX, ordinary};
 use crate::journal::error::ReadError;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::journal::projection::Recorded;
 use crate::journal::search::{Page, Query};
-use crate::model::id::{DecisionId, InitiatorName, LabelId};
+use crate::model::id::{ApprovalId, DecisionId, InitiatorName, LabelId};
 use crate::model::label::Label;
-use crate::model::limits::{LABELS_PER_DECISION_MAX, PAGE_SIZE_MAX};
+use crate::model::limits::{
+    ANSWER_SECONDS_MAX, LABELLERS_PER_DECISION_MAX, LABELS_AHEAD_MAX, LABELS_PER_PERSON_MAX, PAGE_SIZE_MAX,
+};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
+use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
@@ -38,7 +43,7 @@ struct Labelled {
 
 impl Broker {
     /// Records what a person says of a decision on a credential. What the same person said of it before stays on record, and no
-    /// longer counts.
+    /// longer counts. Who says the same again is told of what stands.
     ///
     /// # Errors
     /// `NotPermitted` and `Unauthenticated` as for whatever takes a right and a fresh login; `NotFound` when there is no such
@@ -49,31 +54,46 @@ impl Broker {
             return Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed });
         };
         self.may_label(&self.0.known.look(), caller)?;
-        // How many there are stands in the record alone, so nobody else adds one until this has been added.
-        let _alone = self.0.labelling.lock().await;
-        let (decision, name) = (ask.decision, person.name().clone());
-        let found = self.reading(move |this| this.to_be_labelled(decision, &name)).await?;
         let random = self.0.entropy.bytes().map_err(BrokerError::unavailable)?;
         let id = LabelId::new(self.0.clock.now(), random);
-        let payload = pb::DecisionLabelled {
-            label_id: id.to_string(),
-            decision_id: ask.decision.to_string(),
-            task_id: found.task_id,
-            label: wire(ask.label).into(),
-            sealed: self.seal_note(&found.stream, id, &ask.note)?,
-            answered_it: found.answered_it,
+        let (decision, name, note) = (ask.decision, person.name().clone(), ask.note.clone());
+        let read = move |this: &Self| {
+            let found = this.to_be_labelled(decision, &name)?;
+            let sealed = this.seal_note(&found.stream, id, &note)?;
+            Ok((found, sealed))
         };
-        let event = event(found.stream, caller.actor(), &no_context(), Payload::DecisionLabelled(payload));
-        let key = GuardKey::initiator(person.name());
-        let committed = self
-            .settle(|| {
+        let (found, sealed) = self.reading(read).await?;
+        let labels = GuardKey::labels(&ask.decision);
+        for _ in 0..TRIES_MAX {
+            // How many there are stands in the record alone; the guard says that it is as it was read.
+            let at = self.0.known.look().marks.at(&labels);
+            let (again, name) = (ask.clone(), person.name().clone());
+            if let Some(stands) = self.reading(move |this| this.room_for(&again, &name)).await? {
+                return Ok(stands);
+            }
+            let payload = pb::DecisionLabelled {
+                label_id: id.to_string(),
+                decision_id: ask.decision.to_string(),
+                task_id: found.task_id.clone(),
+                label: wire(ask.label).into(),
+                sealed: sealed.clone(),
+                answered_it: found.answered_it,
+            };
+            let payload = Payload::DecisionLabelled(payload);
+            let event = event(found.stream.clone(), caller.actor(), &no_context(), payload);
+            let entry = {
                 let state = self.0.known.look();
                 self.may_label(&state, caller)?;
-                Ok(ordinary(event.clone(), vec![Expect { key, at: state.marks.at(&key) }]))
-            })
-            .await?;
-        let shown = committed.recorded().first().and_then(|recorded| Some(self.shown(recorded)?.1));
-        shown.ok_or_else(|| BrokerError::internal(NoLabelError))
+                let person = GuardKey::initiator(person.name());
+                let block = Expect { key: person, at: state.marks.at(&person) };
+                ordinary(event, vec![block, Expect { key: labels, at }])
+            };
+            let Some(committed) = self.append(entry).await? else { continue };
+            let appended = committed.recorded().first().cloned();
+            let shown = self.reading(move |this| Ok(appended.and_then(|recorded| this.shown(&recorded)))).await?;
+            return shown.map(|(_, shown)| shown).ok_or_else(|| BrokerError::internal(NoLabelError));
+        }
+        Err(BrokerError::Conflict)
     }
 
     /// Whoever may label, or approves what agents ask for, and is neither blocked nor stale.
@@ -88,36 +108,67 @@ impl Broker {
         let Some(Payload::CredentialDecided(decided)) = &recorded.event.payload else {
             return Err(BrokerError::invalid("decision_id", "is no decision on a credential"));
         };
-        if self.labels_of(id)?.len() >= LABELS_PER_DECISION_MAX {
-            let problem = format!("was labelled {LABELS_PER_DECISION_MAX} times, and it can be no more");
-            return Err(BrokerError::above_limit("decision_id", problem));
-        }
-        let answered_it = self.has_answered(decided, person)?;
+        let answered_it = self.who_answered(decided)?.contains(person.as_str());
         Ok(Labelled { stream: recorded.event.stream, task_id: decided.task_id.clone(), answered_it })
     }
 
-    /// True when that person answered the approval that the request waited for, or was granted by.
-    fn has_answered(&self, decided: &pb::CredentialDecided, person: &InitiatorName) -> Result<bool, BrokerError> {
-        let approval = approval_of(decided);
-        if approval.is_empty() {
-            return Ok(false);
+    /// Makes sure that the person may say more of the decision. Returns what it said last when that is the same.
+    fn room_for(&self, ask: &LabelDecision, name: &InitiatorName) -> Result<Option<v1::DecisionLabel>, BrokerError> {
+        let labels = self.labels_of(ask.decision)?;
+        let own: Vec<&Recorded> = labels.iter().filter(|recorded| person(recorded) == name.as_str()).collect();
+        if let Some((_, stands)) = own.last().and_then(|recorded| self.shown(recorded)) {
+            let is_same = stands.label() == wire(ask.label) && (ask.note.is_empty() || ask.note == stands.note);
+            if is_same {
+                return Ok(Some(stands));
+            }
         }
-        let task = decided.task_id.parse().map_err(BrokerError::internal)?;
+        if own.len() >= LABELS_PER_PERSON_MAX {
+            let problem = format!("was labelled {LABELS_PER_PERSON_MAX} times by you, and it can be no more");
+            return Err(BrokerError::above_limit("decision_id", problem));
+        }
+        let persons: BTreeSet<&str> = labels.iter().map(person).collect();
+        if own.is_empty() && persons.len() >= LABELLERS_PER_DECISION_MAX {
+            let problem = format!("was labelled by {LABELLERS_PER_DECISION_MAX} persons, and it can be by no more");
+            return Err(BrokerError::above_limit("decision_id", problem));
+        }
+        Ok(None)
+    }
+
+    /// The persons, as records name them, who answered the approval that the request waited for, was granted by or was denied by,
+    /// before or after; and who opened the break-glass that it was granted through.
+    pub(in crate::broker) fn who_answered(
+        &self,
+        decided: &pb::CredentialDecided,
+    ) -> Result<BTreeSet<String>, BrokerError> {
+        let glass = decided.grant.iter().map(|grant| &grant.break_glass_by).filter(|by| !by.is_empty());
+        let names = decided.answered_by.iter().chain(glass);
+        let mut persons: BTreeSet<String> = names.cloned().collect();
+        let approval: Option<ApprovalId> = approval_of(decided).parse().ok();
+        let Some(approval) = approval.filter(|_| decided.answered_by.is_empty()) else { return Ok(persons) };
         let mut query = Query {
-            task: Some(task),
-            actor: Some(person.to_string()),
+            task: Some(decided.task_id.parse().map_err(BrokerError::internal)?),
             kind: Some("approval_answered".to_owned()),
+            from: Some(before(approval.timestamp())),
+            // Answers come within so long.
+            until: Some(approval.timestamp().after(Duration::from_secs(ANSWER_SECONDS_MAX + SLACK_SECONDS))),
             page_size: PAGE_SIZE_MAX,
             ..Query::default()
         };
+        let approval = approval.to_string();
         loop {
             let Page { events, next } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
-            let is_it = |e: &Recorded| matches!(&e.event.payload, Some(Payload::ApprovalAnswered(a)) if a.approval_id == approval);
-            if events.iter().any(is_it) {
-                return Ok(true);
+            for recorded in &events {
+                let Some(Payload::ApprovalAnswered(answer)) = &recorded.event.payload else { continue };
+                if answer.approval_id != approval {
+                    continue;
+                }
+                persons.insert(person(recorded).to_owned());
+                if answer.settles {
+                    return Ok(persons);
+                }
             }
             if next.is_empty() {
-                return Ok(false);
+                return Ok(persons);
             }
             query.page_token = next;
         }
@@ -125,12 +176,13 @@ impl Broker {
 
     /// Every label of a decision, oldest first.
     fn labels_of(&self, id: DecisionId) -> Result<Vec<Recorded>, BrokerError> {
-        let mut query = Query { decision: Some(id), kind: Some(LABELLED.to_owned()), ..Query::default() };
+        let mut query =
+            Query { decision: Some(id), kind: Some(LABELLED.to_owned()), page_size: PAGE_SIZE_MAX, ..Query::default() };
         let mut found = Vec::new();
         loop {
             let Page { events, next } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
             found.extend(events);
-            if next.is_empty() || found.len() >= LABELS_PER_DECISION_MAX {
+            if next.is_empty() {
                 return Ok(found);
             }
             query.page_token = next;
@@ -160,26 +212,65 @@ impl Broker {
             ReadError::PageToken => BrokerError::invalid("page_token", "was not given by a listing"),
             other => BrokerError::unavailable(other),
         })?;
-        let mut standing = BTreeMap::new();
+        let latest = self.latest_of(&events, ask.decision)?;
+        let mut answered: HashMap<DecisionId, BTreeSet<String>> = HashMap::new();
         let mut labels = Vec::new();
         for recorded in &events {
             let Some((decision, mut shown)) = self.shown(recorded) else { continue };
-            let standing = match standing.entry(decision) {
-                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(self.standing(decision)?),
+            let latest = latest.get(&(shown.decision_id.clone(), shown.person.clone()));
+            shown.replaced = latest.is_some_and(|position| *position > recorded.position);
+            let answered = match answered.entry(decision) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.who_answered_of(decision)?),
             };
-            shown.replaced = !standing.contains(&recorded.position);
+            shown.answered_it |= answered.contains(&shown.person);
             labels.push(shown);
         }
         Ok((labels, next))
     }
 
-    /// The positions of those labels of a decision that no later one of the same person replaced.
-    fn standing(&self, id: DecisionId) -> Result<BTreeSet<u64>, BrokerError> {
-        let labels = self.labels_of(id)?;
-        let by_person = labels.iter().map(|recorded| (person(recorded).to_owned(), recorded.position));
-        // The latest of each comes last, and stays.
-        Ok(by_person.collect::<BTreeMap<_, _>>().into_values().collect())
+    fn who_answered_of(&self, decision: DecisionId) -> Result<BTreeSet<String>, BrokerError> {
+        let found = self.0.journal.find_decision(&decision).map_err(BrokerError::unavailable)?;
+        match found.map(|recorded| recorded.event.payload) {
+            Some(Some(Payload::CredentialDecided(decided))) => self.who_answered(&decided),
+            _ => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// The positions of the last labels of each decision of a page by each person: from the page on, all in one go.
+    fn latest_of(
+        &self,
+        page: &[Recorded],
+        decision: Option<DecisionId>,
+    ) -> Result<HashMap<(String, String), u64>, BrokerError> {
+        let key = |recorded: &Recorded| match &recorded.event.payload {
+            Some(Payload::DecisionLabelled(e)) => Some((e.decision_id.clone(), person(recorded).to_owned())),
+            _ => None,
+        };
+        let mut latest: HashMap<(String, String), u64> = HashMap::new();
+        latest.extend(page.iter().filter_map(|recorded| Some((key(recorded)?, recorded.position))));
+        let Some(last) = page.last() else { return Ok(latest) };
+        let mut query = Query {
+            decision,
+            kind: Some(LABELLED.to_owned()),
+            from: Some(last.time),
+            page_size: PAGE_SIZE_MAX,
+            ..Query::default()
+        };
+        let mut ahead = 0;
+        loop {
+            let Page { events, next } = self.0.journal.search(&query).map_err(BrokerError::unavailable)?;
+            ahead += events.len();
+            for recorded in &events {
+                if let Some(known) = key(recorded).and_then(|key| latest.get_mut(&key)) {
+                    *known = recorded.position.max(*known);
+                }
+            }
+            if next.is_empty() || ahead >= LABELS_AHEAD_MAX {
+                return Ok(latest);
+            }
+            query.page_token = next;
+        }
     }
 
     /// A label as it is told; `None` for another event.
@@ -223,6 +314,19 @@ impl Broker {
             false => error.into(),
         })
     }
+}
+
+/// How far the time in an id and that of its event may lie apart: ids are made first, and clocks are not perfect.
+const SLACK_SECONDS: u64 = 60;
+
+/// A time before whatever is recorded of an id of that time.
+pub(in crate::broker) fn before(made: Timestamp) -> Timestamp {
+    Timestamp::from_millis(made.as_millis().saturating_sub(SLACK_SECONDS * 1000))
+}
+
+/// A time after what is recorded first of an id of that time.
+pub(in crate::broker) fn after(made: Timestamp) -> Timestamp {
+    made.after(Duration::from_secs(SLACK_SECONDS))
 }
 
 /// Who labelled.

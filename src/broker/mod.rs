@@ -70,6 +70,7 @@ mod plan;
 pub mod proposals;
 mod propose;
 mod put_in_force;
+mod question;
 pub mod read;
 mod reason;
 pub mod record;
@@ -129,8 +130,6 @@ struct Inner {
     open_ends: open_calls::OpenCalls,
     refusals: Refusals,
     repeats: repeat::Repeats,
-    /// Held while a decision is labelled.
-    labelling: tokio::sync::Mutex<()>,
     scorers: scorers::Scorers,
     /// The key that signs, by algorithm, as it was last seen.
     signing: std::sync::Mutex<std::collections::BTreeMap<String, String>>,

@@ -144,7 +144,6 @@ impl Broker {
             bundles,
             refusals: Refusals::default(),
             repeats: Repeats::default(),
-            labelling: tokio::sync::Mutex::default(),
             scorers: Scorers::new(parts.scorers),
             signing: std::sync::Mutex::default(),
             trusted: std::sync::Mutex::default(),

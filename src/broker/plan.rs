@@ -2,9 +2,11 @@
 
 use crate::broker::Broker;
 use crate::broker::answer::Difference;
+use crate::broker::asking::Pending;
 use crate::broker::draws::Draws;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
+use crate::broker::question::answered_by;
 use crate::broker::record;
 use crate::broker::request::Asking;
 use crate::broker::words::{self, Context, DecisionWords};
@@ -92,7 +94,7 @@ impl Broker {
         view: &View,
         id: DecisionId,
         words: &DecisionWords,
-        grant: Option<pb::Grant>,
+        (grant, pending): (Option<pb::Grant>, Option<&Pending>),
     ) -> Result<pb::CredentialDecided, BrokerError> {
         let sealed = self.seal_decision(view.root, id, words)?;
         Ok(pb::CredentialDecided {
@@ -105,6 +107,8 @@ impl Broker {
             agent: view.agent.to_string(),
             initiator: view.initiator.name.to_string(),
             agents_above: view.agents_above.iter().map(ToString::to_string).collect(),
+            goes_on_from: self.goes_on_from(asking, view, words, pending)?,
+            answered_by: answered_by(words),
             ..pb::CredentialDecided::default()
         })
     }

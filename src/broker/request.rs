@@ -243,7 +243,7 @@ impl Broker {
         let id = self.new_decision_id()?;
         let words = asking.words(facts, decision, Vec::new());
         let mut decided = Decided::new(id, &words.decision, Vec::new());
-        let mut payload = self.decided_event(asking, view, id, &words, None)?;
+        let mut payload = self.decided_event(asking, view, id, &words, (None, pending.as_ref()))?;
         let mut expects = view.expects.clone();
         if let Some(pending) = pending {
             decided.approval = Some(pending.id);
@@ -289,7 +289,7 @@ impl Broker {
         if let Some(glass) = carried_glass(&words) {
             (granted.break_glass_id, granted.break_glass_by) = (glass.id.to_string(), glass.by.to_string());
         }
-        let event = self.decided_event(asking, &view, id, &words, Some(granted))?;
+        let event = self.decided_event(asking, &view, id, &words, (Some(granted), None))?;
         let event = {
             let payload = Payload::CredentialDecided(event);
             record::event(family_stream(view.root), asking.workload.actor(), asking.context, payload)

@@ -25,11 +25,12 @@ use crate::journal::guard_table::GuardTable;
 use crate::journal::projection::{LoadError, SaveError};
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, GlassId, GrantId, Jti, TaskId};
-use crate::model::identity::Initiator;
+use crate::model::identity::{IdentityClass, Initiator};
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::{SpiffeId, TrustDomain};
 use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
+use crate::risk::drift::watched::Added;
 
 /// Changes whenever the shape or the meaning of what is saved does.
 pub(in crate::broker) const FORMAT: u32 = 13;
@@ -85,6 +86,7 @@ struct SavedFamily {
     /// `None` when it was erased.
     memory: Option<Vec<u8>>,
     reports: Reports,
+    counted: BTreeMap<IdentityClass, Added>,
     due: Option<Due>,
 }
 
@@ -148,7 +150,8 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
         let memory = seal(means, *root, "saved-family", &root.to_string(), &memory)?;
         let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
-        Ok(SavedFamily { root: *root, key: means.sealer.place(*root), members, memory, reports, due })
+        let counted = f.counted.clone();
+        Ok(SavedFamily { root: *root, key: means.sealer.place(*root), members, memory, reports, counted, due })
     };
     // In the order of their ids, which is that of the files that hold their keys.
     let families: BTreeMap<&TaskId, &Family> = state.families.iter().collect();
@@ -194,8 +197,8 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
         };
         state.by.reported.extend(family.reports.oldest().map(|oldest| (oldest, family.root)));
         state.by.due.extend(family.due.is_some().then_some(family.root));
-        let (members, reports, due) = (family.members, family.reports, family.due);
-        let mut entry = Family { members, reports, due, ..Family::default() };
+        let (members, reports, counted, due) = (family.members, family.reports, family.counted, family.due);
+        let mut entry = Family { members, reports, counted, due, ..Family::default() };
         if let Some(memory) = memory {
             (entry.session, entry.usage, entry.signals) = (memory.session, memory.usage, memory.signals);
         }
@@ -252,7 +255,7 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
     if !task.state.is_ended() {
         by.deadlines.insert((task.deadline, task.id));
     }
-    let entry = Task {
+    let mut entry = Task {
         root: task.root,
         parent: task.parent,
         children: Vec::new(),
@@ -270,7 +273,11 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         grants: BTreeSet::new(),
         open: BTreeSet::new(),
         answers: task.answers.into_iter().collect::<HashMap<_, _>>(),
+        denied: HashMap::new(),
     };
+    for answer in entry.answers.values().copied().collect::<Vec<_>>() {
+        entry.note_denial(&answer);
+    }
     if let Some(family) = state.families.get_mut(&entry.root) {
         family.answers += entry.answers.len();
     }

@@ -26,7 +26,7 @@ use crate::journal::guard_table::GuardTable;
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
 use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, RequestId, TaskId, ToolName};
-use crate::model::identity::Initiator;
+use crate::model::identity::{IdentityClass, Initiator};
 use crate::model::limits::{ANSWERS_PER_FAMILY_MAX, OPEN_GRANTS_PER_FAMILY_MAX};
 use crate::model::risk::Signal;
 use crate::model::signer::Signer;
@@ -35,6 +35,7 @@ use crate::model::task::TaskState;
 use crate::model::time::Timestamp;
 use crate::pb::journal::BundleFile;
 use crate::policy::bundle::PolicyBundle;
+use crate::risk::drift::watched::Added;
 
 /// How it is named among blocks that the trust domain of an agent is no longer trusted.
 pub(in crate::broker) const TRUST_BLOCK: &str = "trust_domain";
@@ -138,6 +139,8 @@ pub(in crate::broker) struct Task {
     pub(in crate::broker) open: BTreeSet<(Timestamp, GrantId)>,
     /// Terminal answers, by request id.
     pub(in crate::broker) answers: HashMap<String, Answer>,
+    /// Of those, the first denial of each ask, by the digest of what was asked.
+    pub(in crate::broker) denied: HashMap<[u8; 32], (u64, DecisionId)>,
 }
 
 /// What a root task and all below it share: one history, one pool of budgets.
@@ -154,6 +157,8 @@ pub(in crate::broker) struct Family {
     pub(in crate::broker) answers: usize,
     /// Reports that were counted lately.
     pub(in crate::broker) reports: Reports,
+    /// What it added to the watch over each class.
+    pub(in crate::broker) counted: BTreeMap<IdentityClass, Added>,
     /// Set while its live grants are to be decided again.
     pub(in crate::broker) due: Option<Due>,
 }
@@ -403,6 +408,7 @@ impl State {
     /// Keeps the terminal answer to a request id of a task.
     pub(in crate::broker) fn answered(&mut self, task: TaskId, request: &str, answer: Answer) {
         let Some(task) = self.tasks.get_mut(&task) else { return };
+        task.note_denial(&answer);
         if task.answers.insert(request.to_owned(), answer).is_none() {
             self.families.entry(task.root).or_default().answers += 1;
         }
@@ -429,6 +435,13 @@ impl Family {
 }
 
 impl Task {
+    /// Keeps the first denial of what was asked.
+    pub(in crate::broker) fn note_denial(&mut self, answer: &Answer) {
+        let Some(decision) = answer.decision.filter(|_| answer.outcome == Outcome::Denied) else { return };
+        let first = self.denied.entry(answer.asked).or_insert((answer.position, decision));
+        *first = (answer.position, decision).min(*first);
+    }
+
     /// How many of its grants neither an event nor the clock has ended.
     pub(in crate::broker) fn open_count(&self, now: Timestamp) -> usize {
         self.open.iter().rev().take_while(|(expires, _)| *expires > now).count()

@@ -11,6 +11,7 @@ use crate::model::approval::{
     PENDING_PER_INITIATOR_DEFAULT, USE_WITHIN_DEFAULT,
 };
 use crate::model::id::Owner;
+use crate::model::limits::ANSWER_SECONDS_MAX;
 
 /// How people are asked what policy does not decide alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +42,15 @@ const ESCALATE_TO_MAX: usize = 16;
 const PENDING_MAX: u32 = 1024;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(ANSWER_SECONDS_MAX);
 
 /// Says what was written means, or tells `check` what is wrong with it.
 pub(super) fn approvals(check: &mut Check, written: &Approvals, people: Option<&PeopleSettings>) -> ApprovalSettings {
     let mut span = |setting, value: Option<Span>, default, max| {
         check.within(setting, value.unwrap_or(Span(default)), Span(SECOND)..=Span(max)).0
     };
-    let answer_within = span("approvals.answer_within", written.answer_within, ANSWER_WITHIN_DEFAULT, DAY * 7);
+    let answer_within =
+        span("approvals.answer_within", written.answer_within, ANSWER_WITHIN_DEFAULT, ANSWER_WITHIN_MAX);
     let unattended = written.unattended_answer_within;
     let unattended_answer_within = span("approvals.unattended_answer_within", unattended, answer_within, answer_within);
     let use_within = span("approvals.use_within", written.use_within, USE_WITHIN_DEFAULT, DAY);

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::of_names;
-use crate::model::id::{Audience, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
+use crate::model::id::{Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
@@ -118,6 +118,12 @@ impl GuardKey {
     #[must_use]
     pub fn drift_reference(class: &str) -> Self {
         Self::of(DRIFT_REFERENCE, &[class])
+    }
+
+    /// The labels of a decision.
+    #[must_use]
+    pub fn labels(decision: &DecisionId) -> Self {
+        Self::of(LABELS, &[&decision.to_string()])
     }
 
     fn of(kind: u8, names: &[&str]) -> Self {
@@ -260,12 +266,11 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::DriftReferenceSet(set)) => out.drift(&set.class),
         Some(Payload::DriftDetected(found)) => out.drift(&found.class),
         Some(Payload::DriftEnded(ended)) => out.drift(&ended.class),
+        Some(Payload::DecisionLabelled(labelled)) => {
+            out.bump(GuardKey::of(LABELS, &[&labelled.decision_id]), Life::Passing);
+        }
         Some(
-            Payload::BrokerStarted(_)
-            | Payload::KeyRotated(_)
-            | Payload::Refused(_)
-            | Payload::FamilyReconsidered(_)
-            | Payload::DecisionLabelled(_),
+            Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::FamilyReconsidered(_),
         )
         | None => {}
     }
@@ -405,6 +410,7 @@ const INITIATOR_PENDING: u8 = 14;
 const GLASS: u8 = 16;
 const DRIFT_REFERENCE: u8 = 17;
 const POLICY_PROPOSALS: u8 = 18;
+const LABELS: u8 = 19;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Counters, gauges and histograms with their names, in a registry of their own. Labels come from closed lists and from the
 //! operator's settings only: no value that a caller chose ever becomes a label. It knows no room that it measures; they, or the wiring, tell it.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
@@ -56,6 +58,8 @@ pub struct Metrics {
     policy_revision: IntGauge,
     policy_proposals: IntGauge,
     drift_psi: GaugeVec,
+    /// Of what it was told last.
+    drift_told: Arc<Mutex<BTreeSet<[&'static str; 2]>>>,
     connections: IntCounterVec,
     webhook_deliveries: IntCounterVec,
     webhook_backlog: IntGaugeVec,
@@ -253,6 +257,7 @@ impl Metrics {
                 "carnet_policy_proposals",
                 "Activations of policy that wait for a second person.",
             )?,
+            drift_told: Arc::default(),
             drift_psi: {
                 let help =
                     "Population stability index of decisions against their reference; absent while there are too few.";
@@ -420,13 +425,24 @@ impl Metrics {
             set(&self.webhook_backlog.with_label_values(&[name.as_str()]), Some(*backlog));
             set(&self.webhook_switched_off.with_label_values(&[name.as_str()]), Some(u64::from(*switched_off)));
         }
-        self.drift_psi.reset();
-        for (class, what, psi) in &reading.drift {
-            self.drift_psi.with_label_values(&[*class, *what]).set(*psi);
-        }
+        self.read_drift(&reading.drift);
         for (name, paused) in &reading.scorers {
             set(&self.scorer_paused.with_label_values(&[name.as_str()]), Some(u64::from(*paused)));
         }
+    }
+
+    /// Takes away what can no longer be told, and nothing else: another scrape may be reading.
+    fn read_drift(&self, drift: &[(&'static str, &'static str, f64)]) {
+        let now: BTreeSet<[&'static str; 2]> = drift.iter().map(|(class, what, _)| [*class, *what]).collect();
+        let mut told = self.drift_told.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in told.difference(&now) {
+            // It is there unless it was never told.
+            let _gone = self.drift_psi.remove_label_values(gone);
+        }
+        for (class, what, psi) in drift {
+            self.drift_psi.with_label_values(&[*class, *what]).set(*psi);
+        }
+        *told = now;
     }
 
     /// Everything, in the text format of Prometheus.

@@ -80,7 +80,10 @@ fn every_name_is_ours_and_counters_say_total() {
 #[test]
 fn an_index_that_there_is_no_more_is_no_longer_told() {
     let metrics = Metrics::new().unwrap();
+    let both = vec![("ai_agent", "tools", 0.375), ("ai_agent", "scores", 0.1)];
+    metrics.read(&Reading { drift: both, ..Reading::default() });
     metrics.read(&Reading { drift: vec![("ai_agent", "tools", 0.375)], ..Reading::default() });
+    assert!(!metrics.render().unwrap().contains("scores"));
     let line = r#"carnet_drift_psi{class="ai_agent",what="tools"} 0.375"#;
     assert!(metrics.render().unwrap().lines().any(|l| l == line), "{line}");
     metrics.read(&Reading::default());

@@ -122,12 +122,23 @@ pub const WHATIF_FLIPS_MAX: u64 = 10_000;
 pub const WHATIFS_MAX: usize = 1;
 /// Most secrets that a webhook is signed with: the present one, the next, and one that was forgotten.
 pub const WEBHOOK_SECRETS_MAX: usize = 3;
-/// Most labels of one decision, replaced ones included: each stays on record.
-pub const LABELS_PER_DECISION_MAX: usize = 64;
-/// Most decisions that one calibration looks at: some seconds of reading.
-pub const CALIBRATE_DECISIONS_MAX: u64 = 200_000;
-/// Most labels that one calibration takes: they are kept in memory while it runs.
+/// Most labels of one person for one decision, replaced ones included: each stays on record. Whoever changes her mind more often does
+/// not know.
+pub const LABELS_PER_PERSON_MAX: usize = 4;
+/// Most persons who label one decision.
+pub const LABELLERS_PER_DECISION_MAX: usize = 64;
+/// Most labels that one page of a listing looks through for later ones of the same persons: a second or so.
+pub const LABELS_AHEAD_MAX: usize = 100_000;
+/// Most listings of labels that run at a time at one door: each keeps a thread and the disk busy.
+pub const LABEL_LISTINGS_MAX: usize = 4;
+/// Most decisions that one calibration counts, the latest first: some seconds of reading.
+pub const CALIBRATE_DECISIONS_MAX: usize = 200_000;
+/// Most labels that one calibration takes, the latest first: they are kept in memory while it runs.
 pub const CALIBRATE_LABELS_MAX: usize = 50_000;
+/// Most labels that it reads to find those: what was said of decisions out of its span, or replaced, is left out.
+pub const CALIBRATE_LABELS_READ_MAX: usize = 500_000;
+/// Longest time that people have for an answer, in seconds: a week.
+pub const ANSWER_SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// Most calibrations that run at a time at one door: each keeps a thread and the disk busy.
 pub const CALIBRATIONS_MAX: usize = 1;
 /// Most policies of a bundle: ten times the size at which the cost of a decision is measured.

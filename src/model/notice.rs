@@ -50,6 +50,12 @@ pub enum NoticeType {
     /// A person would activate a policy bundle, and another one must.
     #[serde(rename = "policy.proposed")]
     PolicyProposed,
+    /// What is decided for a class of identities is no longer as it was.
+    #[serde(rename = "drift.detected")]
+    DriftDetected,
+    /// It is again.
+    #[serde(rename = "drift.ended")]
+    DriftEnded,
     /// Somebody tries whether it arrives.
     #[serde(rename = "test")]
     Test,
@@ -62,7 +68,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ApprovalPending,
         Self::ApprovalEscalated,
         Self::ApprovalDecided,
@@ -77,6 +83,8 @@ impl NoticeType {
         Self::TrustRestored,
         Self::PolicyActivated,
         Self::PolicyProposed,
+        Self::DriftDetected,
+        Self::DriftEnded,
     ];
 
     /// Its name.
@@ -97,6 +105,8 @@ impl NoticeType {
             Self::TrustRestored => "trust.restored",
             Self::PolicyActivated => "policy.activated",
             Self::PolicyProposed => "policy.proposed",
+            Self::DriftDetected => "drift.detected",
+            Self::DriftEnded => "drift.ended",
             Self::Test => "test",
         }
     }

@@ -55,6 +55,8 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
         Payload::TrustRestored(_) => Some(NoticeType::TrustRestored),
         Payload::PolicyActivated(_) => Some(NoticeType::PolicyActivated),
         Payload::PolicyProposed(_) => Some(NoticeType::PolicyProposed),
+        Payload::DriftDetected(_) => Some(NoticeType::DriftDetected),
+        Payload::DriftEnded(_) => Some(NoticeType::DriftEnded),
         _ => None,
     }
 }
@@ -164,6 +166,8 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
             told.policy(&e.owner, e.returns_to.as_ref());
             told.value("until", rfc3339(Timestamp::from_millis(e.until_ms)).into());
         }
+        Payload::DriftDetected(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
+        Payload::DriftEnded(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
         _ => return None,
     }
     Some(told.data)
@@ -227,6 +231,13 @@ impl Told<'_> {
         self.decision(decision);
         self.value("approvals_needed", decision.approvals_needed.into());
         self.route(decision, asked);
+    }
+
+    fn drift(&mut self, class: &str, what: &str, (psi_milli, threshold_milli): (u32, u32)) {
+        self.text("class", class);
+        self.text("what", what);
+        self.value("psi_milli", psi_milli.into());
+        self.value("threshold_milli", threshold_milli.into());
     }
 
     fn decision(&mut self, decision: &pb::Decision) {

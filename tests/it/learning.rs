@@ -2,22 +2,26 @@
 //! drift is told once; and nothing of it changes what is decided.
 
 mod calibration;
+mod commands;
 mod drift;
+mod questions;
+mod span;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::disk::RealDisk;
 use carnet::entropy::Entropy;
-use carnet::model::limits::LABELS_PER_DECISION_MAX;
+use carnet::model::limits::LABELS_PER_PERSON_MAX;
 use carnet::pb::v1;
+use carnet::pb::v1::target::Target;
 use carnet::pb::v1::{Label, Verdict};
 use carnet::seal::sealer::{KeyFiles, Sealer};
 use serde_json::json;
 use tonic::Code;
 
 use super::people::World;
-use super::support::ask::OpenTask;
+use super::support::ask::{OpenTask, access, audience_of, revocation};
 use super::support::broker::{FRESH_WITHIN, TestBroker};
 use super::support::caller::{Caller, Refused};
 use super::support::issuer::ACTING;
@@ -149,6 +153,70 @@ async fn who_answered_the_approval_may_label_and_is_marked() {
     }
 }
 
+/// Who labelled that decision and is told to have answered it.
+async fn marked(world: &World, decision: &str) -> Vec<String> {
+    let told = labels(&world.broker.operator().await, decision).await;
+    told.into_iter().filter(|label| label.answered_it).map(|label| label.person).collect()
+}
+
+#[tokio::test]
+async fn who_answers_after_labelling_is_marked_and_so_is_who_denied() {
+    let world = World::new().await;
+    let token = world.corp.token("1001", super::support::issuer::INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let mail = |body: &str| json!({ "to": ["eve@evil.test"], "subject": "T-1000", "body": body });
+    let asked = agent.request_credential(task.step("mail.send", &mail("a"))).await.unwrap().decision.unwrap();
+    let (rae, sam) = (corp(&world, "1005").await, corp(&world, "1006").await);
+    assert!(!say(&rae, &asked.decision_id, Label::Harmful).await.answered_it, "not yet");
+    let answer = v1::AnswerApprovalRequest {
+        approval_id: asked.approval_id.clone(),
+        decision_id: asked.decision_id.clone(),
+        verdict: Verdict::Deny.into(),
+        reason: String::new(),
+    };
+    rae.answer_approval(answer).await.unwrap();
+    assert_eq!(marked(&world, &asked.decision_id).await, ["rae@example.org"]);
+    // The agent's next try is denied by what Rae said.
+    let denied = agent.request_credential(task.step("mail.send", &mail("a"))).await.unwrap().decision.unwrap();
+    assert_eq!(denied.outcome(), v1::Outcome::Denied);
+    for person in [&rae, &sam] {
+        say(person, &denied.decision_id, Label::Harmful).await;
+    }
+    assert_eq!(marked(&world, &denied.decision_id).await, ["rae@example.org"]);
+}
+
+#[tokio::test]
+async fn who_opened_break_glass_is_marked_and_what_went_through_was_not_let_through() {
+    let world = World::new().await;
+    let (_, agent, task) = world.broker.at_work().await;
+    let request = || task.step("mail.send", &json!({ "to": ["eve@evil.test"], "subject": "s", "body": "b" }));
+    let asked = agent.request_credential(request()).await.unwrap().decision.unwrap();
+    assert_eq!(asked.outcome(), v1::Outcome::Review);
+    let opening = v1::OpenBreakGlassRequest {
+        task_id: task.id.clone(),
+        audience: audience_of("mail.send"),
+        access: Some(access("mail.send", &json!({ "to": ["eve@evil.test"] }))),
+        justification: "the pager is down, and Eve is on call".to_owned(),
+        ..v1::OpenBreakGlassRequest::default()
+    };
+    let (ann, sam) = (world.ann().await, corp(&world, "1006").await);
+    let answer = ann.open_break_glass(opening).await.unwrap();
+    assert!(answer.break_glass.is_some(), "not opened: {:?}", answer.decision);
+    let granted = agent.granted(request()).await.decision;
+    assert!(!granted.break_glass_id.is_empty());
+    for person in [&ann, &sam] {
+        say(person, &granted.decision_id, Label::Harmful).await;
+    }
+    assert_eq!(marked(&world, &granted.decision_id).await, ["ann@example.org"]);
+    // Waiting and the grant are one question, and nobody let it through.
+    let request = v1::CalibrateRequest { class: "ai_agent".to_owned(), ..v1::CalibrateRequest::default() };
+    let found = ann.risk().calibrate(request).await.unwrap().into_inner();
+    let counted = found.labels.unwrap();
+    assert_eq!((found.decisions, counted.harmful, counted.let_through, counted.escalated), (1, 1, 0, 1));
+    assert_eq!(counted.answered_by_labeller, 0, "Sam answered nothing");
+}
+
 #[tokio::test]
 async fn what_was_erased_stays_unreadable_and_nothing_breaks() {
     let mut world = World::new().await;
@@ -177,16 +245,86 @@ async fn what_was_erased_stays_unreadable_and_nothing_breaks() {
 }
 
 #[tokio::test]
-async fn a_decision_has_so_many_labels_and_no_more() {
+async fn one_person_labels_a_decision_so_often_and_shuts_nobody_out() {
     let world = World::new().await;
     let (_, agent, task): (_, _, OpenTask) = world.broker.at_work().await;
     let decision = agent.granted(task.reading()).await.decision.decision_id;
-    let rae = corp(&world, "1005").await.unchecked();
-    for _ in 0..LABELS_PER_DECISION_MAX {
-        say(&rae, &decision, Label::Unsure).await;
+    let (lea, sam) = (corp(&world, "1008").await, corp(&world, "1006").await);
+    for n in 0..LABELS_PER_PERSON_MAX {
+        let label = if n % 2 == 0 { Label::Benign } else { Label::Unsure };
+        let said = say(&lea, &decision, label).await;
+        // A script that did not get the answer tries again.
+        let again = lea.again().label_decision(saying(&decision, label, "")).await.unwrap().label.unwrap();
+        assert_eq!(again.label_id, said.label_id);
     }
-    let refused = rae.label_decision(saying(&decision, Label::Harmful, "")).await.unwrap_err();
+    let refused = lea.label_decision(saying(&decision, Label::Harmful, "")).await.unwrap_err();
     assert_eq!(refused.reason, "LIMIT_EXCEEDED", "{refused:?}");
+    // Another contradicts all the same.
+    let first = sam.label_decision(saying(&decision, Label::Harmful, "it was")).await.unwrap().label.unwrap();
+    let again = sam.again().label_decision(saying(&decision, Label::Harmful, "it was")).await.unwrap().label.unwrap();
+    assert_eq!((&again.label_id, again.note.as_str()), (&first.label_id, "it was"));
+    let other = sam.label_decision(saying(&decision, Label::Harmful, "it was, see T-7")).await.unwrap().label.unwrap();
+    assert_ne!(other.label_id, first.label_id, "another note is news");
     let standing = labels(&world.broker.operator().await, &decision).await;
-    assert_eq!(standing.iter().filter(|label| !label.replaced).count(), 1);
+    let standing: Vec<_> = standing.iter().filter(|l| !l.replaced).map(|l| (l.person.as_str(), l.label())).collect();
+    assert_eq!(standing, [("lea@example.org", Label::Unsure), ("sam@example.org", Label::Harmful)]);
+}
+
+#[tokio::test]
+async fn labels_that_come_at_once_are_no_more_than_there_may_be() {
+    let world = World::new().await;
+    let (_, agent, task): (_, _, OpenTask) = world.broker.at_work().await;
+    let decision = agent.granted(task.reading()).await.decision.decision_id;
+    let lea = corp(&world, "1008").await.unchecked();
+    let mut at_once = tokio::task::JoinSet::new();
+    for n in 0..3 * LABELS_PER_PERSON_MAX {
+        let (lea, request) = (lea.clone(), saying(&decision, Label::Benign, &format!("note {n}")));
+        at_once.spawn(async move { lea.label_decision(request).await });
+    }
+    let mut said = 0;
+    while let Some(done) = at_once.join_next().await {
+        match done.unwrap() {
+            Ok(_) => said += 1,
+            Err(refused) => assert_eq!(refused.reason, "LIMIT_EXCEEDED", "{refused:?}"),
+        }
+    }
+    assert_eq!(said, LABELS_PER_PERSON_MAX);
+    assert_eq!(labels(&world.broker.operator().await, &decision).await.len(), LABELS_PER_PERSON_MAX);
+}
+
+#[tokio::test]
+async fn who_is_blocked_labels_nothing() {
+    let world = World::new().await;
+    let (_, agent, task): (_, _, OpenTask) = world.broker.at_work().await;
+    let decision = agent.granted(task.reading()).await.decision.decision_id;
+    let lea = corp(&world, "1008").await;
+    let block = revocation(Target::Initiator("lea@example.org".to_owned()));
+    world.broker.operator().await.revoke(block).await.unwrap();
+    let refused = lea.label_decision(saying(&decision, Label::Benign, "")).await.unwrap_err();
+    assert_eq!(refused.reason, "BLOCKED", "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_page_knows_of_labels_that_come_after_it() {
+    let world = World::new().await;
+    let (_, agent, task): (_, _, OpenTask) = world.broker.at_work().await;
+    let (rae, operator) = (corp(&world, "1005").await, world.broker.operator().await);
+    let mut decisions = Vec::new();
+    for _ in 0..3 {
+        decisions.push(agent.granted(task.reading()).await.decision.decision_id);
+        say(&rae, decisions.last().unwrap(), Label::Benign).await;
+    }
+    say(&rae, &decisions[1], Label::Harmful).await;
+    let (mut told, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListLabelsRequest { page_size: 1, page_token, ..v1::ListLabelsRequest::default() };
+        let page = operator.risk().list_labels(request).await.unwrap().into_inner();
+        told.extend(page.labels.iter().map(|label| (label.decision_id.clone(), label.replaced)));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let [first, second, third] = decisions.try_into().unwrap();
+    assert_eq!(told, [(first, false), (second.clone(), true), (third, false), (second, false)]);
 }

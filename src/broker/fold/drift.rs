@@ -2,7 +2,7 @@
 
 use super::{FoldError, Step};
 use crate::broker::drift::{class_named, is_a_question};
-use crate::model::id::ToolName;
+use crate::model::id::{TaskId, ToolName};
 use crate::model::identity::IdentityClass;
 use crate::model::risk::Score;
 use crate::model::time::Timestamp;
@@ -19,8 +19,11 @@ impl Step<'_> {
         let named = |c: &pb::Conclusion| c.tool.parse::<ToolName>().ok().filter(|_| !c.effect.is_empty());
         let tools: Vec<Option<ToolName>> = decision.conclusions.iter().map(named).collect();
         let tools: Vec<Option<&ToolName>> = tools.iter().map(Option::as_ref).collect();
+        let root = e.task_id.parse().ok().and_then(|id: TaskId| self.state.tasks.get(&id)).map(|task| task.root);
+        let Some(family) = root.and_then(|root| self.state.families.get_mut(&root)) else { return };
         let watched = self.state.drift.0.entry(class).or_default();
-        watched.learn(Score::from_points(decision.risk), &tools, self.time);
+        let added = family.counted.entry(class).or_default();
+        watched.learn(added, Score::from_points(decision.risk), &tools, self.time);
     }
 
     pub(super) fn drift_reference_set(
@@ -62,7 +65,13 @@ fn window(counts: &pb::DriftCounts) -> Result<Window, FoldError> {
     let tools = counts.tools.iter().map(|tool| Ok((tool.tool.parse()?, tool.count)));
     let tools = tools.collect::<Result<_, FoldError>>()?;
     Ok(Window {
-        counts: Counts { samples: counts.samples, scores, tools, tools_other: counts.tools_other },
+        counts: Counts {
+            samples: counts.samples,
+            scores,
+            tools,
+            tools_other: counts.tools_other,
+            families: counts.families,
+        },
         from: Timestamp::from_millis(counts.from_ms),
         until: Timestamp::from_millis(counts.until_ms),
     })

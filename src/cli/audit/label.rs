@@ -1,9 +1,9 @@
-//! `carnet audit label`.
+//! `carnet audit label`: for people alone, so it asks at no other door.
 
 use crate::cli::audit::labels::{named, shown};
-use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
+use crate::cli::person::PersonDoor;
 use crate::pb::v1;
 use crate::pb::v1::risk_service_client::RiskServiceClient;
 
@@ -18,7 +18,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
     #[command(flatten)]
-    door: OperatorFirst,
+    door: PersonDoor,
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {

@@ -36,7 +36,8 @@ pub(in crate::cli) struct Args {
 
 /// What a reader of the figures has to know.
 const CAVEAT: &str = "Labels come mostly from what was escalated, so misses among what was let through are told too low. What \
-                      nobody labelled is not counted as benign.";
+                      nobody labelled is not counted as benign. Intervals take labels for independent: thirty of one \
+                      incident say less than they tell.";
 /// What becomes of a proposal.
 const PROPOSAL: &str = "For a person to review: nothing changes until a bundle that holds it is activated.";
 /// Thresholds that the table shows, besides those in force and those proposed.
@@ -74,7 +75,13 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
 fn told(found: &v1::CalibrateResponse) {
     let labels = found.labels.unwrap_or_default();
     let v1::LabelCounts { harmful, benign, unsure, contradicted, .. } = labels;
-    say(&format!("{} decisions in {:.1} days", found.decisions, found.days));
+    say(&counted(found));
+    if found.bundles > 1 {
+        say(&format!(
+            "{} policy bundles decided them: where they weigh signals otherwise, scores are not the same measure",
+            found.bundles
+        ));
+    }
     say(&format!(
         "labelled: {harmful} harmful, {benign} benign, {unsure} unsure, of which {contradicted} because persons contradict each \
          other; {} were let through, {} were not",
@@ -85,14 +92,28 @@ fn told(found: &v1::CalibrateResponse) {
     }
     if found.stopped_at.is_some() {
         say(&format!(
-            "there are more decisions than one run takes: what is from {} on was not counted",
+            "there are more decisions than one run takes: what was decided before {} is in no alert, but its labels count",
             time(found.stopped_at).inline()
+        ));
+    }
+    if found.labels_stopped_at.is_some() {
+        say(&format!(
+            "there are more labels than one run takes: what was said before {} was not looked at",
+            time(found.labels_stopped_at).inline()
         ));
     }
     if found.proposed.is_none() {
         say(&why_nothing(found));
     }
     say(CAVEAT);
+}
+
+fn counted(found: &v1::CalibrateResponse) -> String {
+    let counted = format!("{} decisions in {:.2} days", found.decisions, found.days);
+    if found.rows.iter().any(|row| row.alerts_per_day.is_some()) {
+        return counted;
+    }
+    format!("{counted}, too short to say how many a day; name the span by `--since`")
 }
 
 fn why_nothing(found: &v1::CalibrateResponse) -> String {
@@ -121,7 +142,7 @@ fn line(row: &v1::ThresholdRow, mark: &str) -> Value {
     Value::Fields(vec![
         ("threshold", row.threshold.into()),
         ("is", mark.into()),
-        ("alerts_per_day", format!("{:.1}", row.alerts_per_day).into()),
+        ("alerts_per_day", row.alerts_per_day.map(|alerts| format!("{alerts:.1}")).into()),
         ("alerts", row.alerts.into()),
         ("misses", words(row.misses.as_ref()).into()),
         ("false_alarms", words(row.false_alarms.as_ref()).into()),
@@ -142,10 +163,19 @@ fn toml(class: IdentityClass, found: &v1::CalibrateResponse, bands: &v1::Thresho
     let labels = found.labels.unwrap_or_default();
     let span = format!("{} to {}", time(found.from).inline(), time(found.until).inline());
     let mut text = format!(
-        "# Proposed by `carnet risk calibrate` from {} decisions, {span}.\n# Labelled harmful {}, benign {}, unsure {}; intervals \
+        "# Proposed by `carnet risk calibrate` from {}, {span}.\n# Labelled harmful {}, benign {}, unsure {}; intervals \
          are of 95 %.\n",
-        found.decisions, labels.harmful, labels.benign, labels.unsure
+        counted(found),
+        labels.harmful,
+        labels.benign,
+        labels.unsure
     );
+    if found.stopped_at.is_some() {
+        text.push_str("# There were more decisions than one run takes: those before this span are in no alert.\n");
+    }
+    if found.labels_stopped_at.is_some() {
+        text.push_str("# There were more labels than one run takes: the older ones were not looked at.\n");
+    }
     for sentence in [CAVEAT, PROPOSAL] {
         text.push_str(&format!("# {sentence}\n"));
     }
@@ -153,10 +183,11 @@ fn toml(class: IdentityClass, found: &v1::CalibrateResponse, bands: &v1::Thresho
     for (name, at) in [("elevated", bands.elevated), ("high", bands.high), ("critical", bands.critical)] {
         if let Some(row) = found.rows.iter().find(|row| row.threshold == at) {
             let (misses, alarms) = (words(row.misses.as_ref()), words(row.false_alarms.as_ref()));
-            text.push_str(&format!(
-                "# {:.1} a day reach it; misses {misses}, false alarms {alarms}\n",
-                row.alerts_per_day
-            ));
+            let alerts = match row.alerts_per_day {
+                Some(alerts) => format!("{alerts:.1} a day reach it"),
+                None => format!("{} reach it", row.alerts),
+            };
+            text.push_str(&format!("# {alerts}; misses {misses}, false alarms {alarms}\n"));
         }
         text.push_str(&format!("{name} = {at}\n"));
     }
@@ -188,7 +219,7 @@ fn document(found: &v1::CalibrateResponse) -> Value {
         Value::Fields(vec![
             ("threshold", row.threshold.into()),
             ("alerts", row.alerts.into()),
-            ("alerts_per_day", number(row.alerts_per_day)),
+            ("alerts_per_day", row.alerts_per_day.map(number).into()),
             ("misses", share(row.misses.as_ref())),
             ("false_alarms", share(row.false_alarms.as_ref())),
         ])
@@ -212,6 +243,8 @@ fn document(found: &v1::CalibrateResponse) -> Value {
         ("proposed", found.proposed.as_ref().map(bands).into()),
         ("nothing_proposed_because", why.into()),
         ("stopped_at", time(found.stopped_at)),
+        ("labels_stopped_at", time(found.labels_stopped_at)),
+        ("bundles", found.bundles.into()),
         ("rows", found.rows.iter().map(row).collect()),
         ("note", CAVEAT.into()),
     ])

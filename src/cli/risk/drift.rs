@@ -19,18 +19,29 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     let mut client = RiskServiceClient::new(args.door.channel().await?);
     let answer = client.get_drift(v1::GetDriftRequest {}).await?.into_inner();
     if out.is_table() {
-        let columns = ["class", "what", "psi", "drifting", "current", "reference", "set_by"];
+        let columns = [
+            "class",
+            "what",
+            "psi",
+            "drifting",
+            "current",
+            "current_families",
+            "reference",
+            "reference_families",
+            "set_by",
+        ];
         out.rows(&columns, answer.classes.iter().flat_map(rows).collect())?;
-        let v1::GetDriftResponse { samples_min, threshold, window_days, .. } = answer;
+        let v1::GetDriftResponse { samples_min, families_min, threshold, window_days, .. } = answer;
         say(&format!(
-            "drift from an index of {threshold} on; a window takes {samples_min} decisions, the current one lasts {window_days} \
-             days or until it has them"
+            "drift from an index of {threshold} on; a window takes {samples_min} decisions of {families_min} task families, the \
+             current one lasts {window_days} days or until it has them"
         ));
         return Ok(Exit::Done);
     }
     out.record(&Value::Fields(vec![
         ("threshold", number(answer.threshold)),
         ("samples_min", answer.samples_min.into()),
+        ("families_min", answer.families_min.into()),
         ("window_days", answer.window_days.into()),
         ("classes", answer.classes.iter().map(class).collect()),
     ]))?;
@@ -40,6 +51,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
 /// A row for each index; while there is none, one that says how far it is.
 fn rows(class: &v1::ClassDrift) -> Vec<Value> {
     let samples = |window: &Option<v1::DriftWindow>| window.as_ref().map_or(0, |window| window.samples);
+    let families = |window: &Option<v1::DriftWindow>| window.as_ref().map_or(0, |window| window.families);
     let row = |what: &str, psi: Value, drifting: Value| {
         Value::Fields(vec![
             ("class", class.class.as_str().into()),
@@ -47,7 +59,9 @@ fn rows(class: &v1::ClassDrift) -> Vec<Value> {
             ("psi", psi),
             ("drifting", drifting),
             ("current", samples(&class.current).into()),
+            ("current_families", families(&class.current).into()),
             ("reference", samples(&class.reference).into()),
+            ("reference_families", families(&class.reference).into()),
             ("set_by", Value::text_if_any(&class.set_by)),
         ])
     };
@@ -80,6 +94,7 @@ fn window(window: &v1::DriftWindow) -> Value {
         |tool: &v1::ToolCount| Value::Fields(vec![("tool", tool.tool.as_str().into()), ("count", tool.count.into())]);
     Value::Fields(vec![
         ("samples", window.samples.into()),
+        ("families", window.families.into()),
         ("from", time(window.from)),
         ("until", time(window.until)),
         ("scores", window.scores.iter().copied().collect()),

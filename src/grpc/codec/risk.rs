@@ -6,7 +6,9 @@ use crate::broker::error::BrokerError;
 use crate::broker::label::label;
 use crate::grpc::codec::field;
 use crate::model::identity::IdentityClass;
-use crate::model::limits::{PAGE_SIZE_MAX, REASON_BYTES_MAX, REFERENCE_BYTES_MAX};
+use crate::model::limits::{
+    CALIBRATE_DECISIONS_MAX, CALIBRATE_LABELS_MAX, PAGE_SIZE_MAX, REASON_BYTES_MAX, REFERENCE_BYTES_MAX,
+};
 use crate::pb::v1;
 
 /// Says what a decision was about.
@@ -38,6 +40,8 @@ pub(in crate::grpc) fn calibrated(request: &v1::CalibrateRequest) -> Result<Cali
         class: class(&request.class)?,
         from: field::time_if_given("from", request.from)?,
         until: field::time_if_given("until", request.until)?,
+        decisions_max: CALIBRATE_DECISIONS_MAX,
+        labels_max: CALIBRATE_LABELS_MAX,
     })
 }
 

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::risk;
 use crate::grpc::service::Edge;
-use crate::model::limits::{CALIBRATIONS_MAX, MESSAGE_BYTES_MAX};
+use crate::model::limits::{CALIBRATIONS_MAX, LABEL_LISTINGS_MAX, MESSAGE_BYTES_MAX};
 use crate::pb::v1::risk_service_server::{RiskService, RiskServiceServer};
 use crate::pb::v1::{
     CalibrateRequest, CalibrateResponse, GetDriftRequest, GetDriftResponse, LabelDecisionRequest,
@@ -18,7 +18,9 @@ use crate::pb::v1::{
 
 /// The service, to be put behind a door.
 pub(in crate::grpc) fn server(edge: &Edge) -> RiskServiceServer<Risks> {
-    let risks = Risks { edge: edge.clone(), calibrations: Arc::new(Semaphore::new(CALIBRATIONS_MAX)) };
+    let places = |most| Arc::new(Semaphore::new(most));
+    let (calibrations, listings) = (places(CALIBRATIONS_MAX), places(LABEL_LISTINGS_MAX));
+    let risks = Risks { edge: edge.clone(), calibrations, listings };
     RiskServiceServer::new(risks).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
@@ -26,6 +28,8 @@ pub(in crate::grpc) struct Risks {
     edge: Edge,
     /// Places for calibrations that run.
     calibrations: Arc<Semaphore>,
+    /// Places for listings of labels that run.
+    listings: Arc<Semaphore>,
 }
 
 #[async_trait]
@@ -45,9 +49,11 @@ impl RiskService for Risks {
         let edge = &self.edge;
         let caller = edge.caller(&request)?;
         let ask = risk::listed(request.into_inner()).map_err(|e| edge.refuse(e))?;
+        let place = Arc::clone(&self.listings).try_acquire_owned();
+        let place = place.map_err(|_| edge.refuse(BrokerError::RateLimited))?;
         let broker = edge.broker.clone();
-        let listed = spawn_blocking(move || broker.list_labels(&caller, &ask)).await;
-        let listed = listed.map_err(|e| edge.refuse(BrokerError::internal(e)))?;
+        let listed = spawn_blocking(move || (broker.list_labels(&caller, &ask), place)).await;
+        let (listed, _place) = listed.map_err(|e| edge.refuse(BrokerError::internal(e)))?;
         let (labels, next_page_token) = listed.map_err(|e| edge.refuse(e))?;
         Ok(Response::new(ListLabelsResponse { labels, next_page_token }))
     }

@@ -6,6 +6,7 @@ use crate::pb::journal::*;
 const TASK: &str = "task_00000000000070008000000000000001";
 const ROOT: &str = "task_00000000000070008000000000000002";
 const GRANT: &str = "grant_00000000000070008000000000000003";
+const DECISION: &str = "decision_00000000000070008000000000000005";
 const GLASS_ID: &str = "glass_00000000000070008000000000000004";
 
 fn event(payload: Payload) -> Event {
@@ -133,6 +134,11 @@ fn each_event_touches_what_decisions_rely_on() {
         GuardKey::agent_pending(&"spiffe://td/agent".parse().unwrap()),
         GuardKey::initiator_pending(&"ann".parse().unwrap()),
     ];
+    let (drift, class) = (GuardKey::drift_reference("ai_agent"), || "ai_agent".to_owned());
+    let set = DriftReferenceSet { class: class(), ..Default::default() };
+    let found = DriftDetected { class: class(), ..Default::default() };
+    let over = DriftEnded { class: class(), ..Default::default() };
+    let labelled = DecisionLabelled { decision_id: DECISION.into(), ..Default::default() };
     let orchestrator = "spiffe://td/orchestrator";
     let cases = [
         ("a registration", registration(Outcome::Granted, ""), vec![request(orchestrator), task()]),
@@ -185,6 +191,10 @@ fn each_event_touches_what_decisions_rely_on() {
         ("the use of a glass", Payload::BreakGlassUsed(used), vec![glass()]),
         ("the closing of a glass", Payload::BreakGlassClosed(closed), vec![usage(), glass(), grant()]),
         ("the review of a glass", Payload::BreakGlassReviewed(reviewed), vec![glass()]),
+        ("a reference of drift", Payload::DriftReferenceSet(set), vec![drift]),
+        ("drift", Payload::DriftDetected(found), vec![drift]),
+        ("the end of drift", Payload::DriftEnded(over), vec![drift]),
+        ("a label", Payload::DecisionLabelled(labelled), vec![GuardKey::labels(&DECISION.parse().unwrap())]),
         ("a refusal", Payload::Refused(Refused::default()), vec![]),
         ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),
     ];

@@ -186,6 +186,8 @@ fn only_what_people_wait_for_is_told() {
         ("revoked grant", revoked("grant"), None),
         ("not trusted", Payload::TrustWithdrawn(untrusted), Some(NoticeType::TrustWithdrawn)),
         ("trusted", Payload::TrustRestored(pb::TrustRestored::default()), Some(NoticeType::TrustRestored)),
+        ("drift", Payload::DriftDetected(pb::DriftDetected::default()), Some(NoticeType::DriftDetected)),
+        ("no drift", Payload::DriftEnded(pb::DriftEnded::default()), Some(NoticeType::DriftEnded)),
         ("started", Payload::BrokerStarted(pb::BrokerStarted::default()), None),
         ("refused", Payload::Refused(pb::Refused::default()), None),
     ] {

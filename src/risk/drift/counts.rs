@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SCORE_BINS, TOOL_BINS_MAX, bin, psi};
+use super::{FAMILIES_MIN, SAMPLES_MIN, SCORE_BINS, TOOL_BINS_MAX, bin, psi};
 use crate::model::id::ToolName;
 use crate::model::risk::Score;
 
@@ -16,10 +16,12 @@ pub struct Counts {
     pub samples: u64,
     /// Decisions by bin of their score.
     pub scores: [u64; SCORE_BINS],
-    /// Accesses by tool.
+    /// Decisions by tool: each counts once for each of its tools.
     pub tools: BTreeMap<ToolName, u64>,
-    /// Accesses to tools that nobody knows, or for which there was no room.
+    /// Of tools that nobody knows, or for which there was no room.
     pub tools_other: u64,
+    /// Task families that they are of.
+    pub families: u64,
 }
 
 /// What is compared.
@@ -46,9 +48,11 @@ impl What {
 }
 
 impl Counts {
-    /// Counts one decision. `None` among its tools is one that goes without a name.
-    pub(super) fn add(&mut self, score: Score, tools: &[Option<&ToolName>]) {
+    /// Counts one decision, of a family that was not counted yet or of one that was. `None` among its tools is one that goes without
+    /// a name.
+    pub(super) fn add(&mut self, score: Score, tools: &BTreeSet<Option<&ToolName>>, of_another: bool) {
         self.samples += 1;
+        self.families += u64::from(of_another);
         if let Some(count) = self.scores.get_mut(bin(score)) {
             *count += 1;
         }
@@ -63,6 +67,7 @@ impl Counts {
     /// Takes away what a part of it holds.
     pub(super) fn subtract(&mut self, part: &Self) {
         self.samples = self.samples.saturating_sub(part.samples);
+        self.families = self.families.saturating_sub(part.families);
         for (count, less) in self.scores.iter_mut().zip(part.scores) {
             *count = count.saturating_sub(less);
         }
@@ -73,6 +78,18 @@ impl Counts {
         }
         self.tools.retain(|_, count| *count > 0);
         self.tools_other = self.tools_other.saturating_sub(part.tools_other);
+    }
+
+    /// True when there are enough to be compared.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.samples >= SAMPLES_MIN && self.families >= FAMILIES_MIN
+    }
+
+    /// True when the same holds without a part of them.
+    pub(super) const fn is_enough_without(&self, part: &Self) -> bool {
+        self.samples.saturating_sub(part.samples) >= SAMPLES_MIN
+            && self.families.saturating_sub(part.families) >= FAMILIES_MIN
     }
 
     /// The index of these against a reference.

@@ -1,6 +1,6 @@
 //! Drift of what is decided for a class of identities: the population stability index of scores and of the mix of tools, in fixed
-//! bins, smoothed, and only of windows that are large enough. It is told to people and changes nothing. `docs/learning.md` tells it
-//! to operators.
+//! bins, smoothed, and only of windows that are large enough and of enough tasks. It changes nothing. `docs/learning.md` tells it to
+//! operators.
 
 use crate::model::risk::Score;
 
@@ -8,16 +8,22 @@ pub mod counts;
 pub mod watched;
 
 /// Decisions from which on a window is compared: with ten bins, two windows of five hundred that are alike have an index of 0.04
-/// on average.
+/// on average, if no decision has to do with another.
 pub const SAMPLES_MIN: u64 = 500;
+/// Task families that a window takes besides. What one task asks for is much alike, so that chance goes by tasks rather than by
+/// decisions: if all that each asks for were the same, two windows of two hundred families would have an index of 0.1 on average, and
+/// of 0.25 in one pair of fifty at most. With half as many families it would be every fourth.
+pub const FAMILIES_MIN: u64 = 200;
+/// Decisions of one task family that count in a day: no agent makes a window by itself.
+pub const FAMILY_DAY_MAX: u32 = 5;
 /// Bins of scores: 0 to 9, 10 to 19, …, 90 to 100.
 pub const SCORE_BINS: usize = 10;
-/// Tools of the reference that have a bin of their own, the most frequent; the rest shares one with all others. Each bin adds about
-/// 1/500 + 1/500 to the index of windows that are alike, so with many more chance alone would look like drift.
-pub const TOOL_BINS_MAX: usize = 24;
+/// Tools of the reference that have a bin of their own, the most frequent; the rest shares one with all others. With more than ten
+/// bins, chance alone would look like drift where windows are of few families.
+pub const TOOL_BINS_MAX: usize = SCORE_BINS - 1;
 /// Tools that a window counts by name.
 pub const TOOLS_MAX: usize = 128;
-/// Days that the current window lasts; longer while it holds fewer than [`SAMPLES_MIN`].
+/// Days that the current window lasts; longer while it holds too little. A family counts once in so many.
 pub const WINDOW_DAYS: u64 = 7;
 /// What is older is in no current window, however little came after.
 pub const WINDOW_DAYS_MAX: u64 = 90;

@@ -1,7 +1,7 @@
 //! The index against values that were worked out by hand, and windows at their limits.
 
 use super::counts::{Counts, What};
-use super::watched::{Set, Watched, Window};
+use super::watched::{Added, Set, Watched, Window};
 use super::*;
 use crate::model::id::ToolName;
 use crate::model::time::Timestamp;
@@ -12,12 +12,16 @@ fn tool(name: &str) -> ToolName {
     name.parse().unwrap()
 }
 
-/// So many decisions of that score about a tool, on a day.
+/// So many decisions of that score about a tool, on a day, each of a family of its own.
 fn learn(watched: &mut Watched, times: u64, points: u32, name: &str, day: u64) {
-    let tool = tool(name);
     for _ in 0..times {
-        watched.learn(Score::from_points(points), &[Some(&tool)], Timestamp::from_secs(day * DAY + 60));
+        learn_of(watched, &mut Added::default(), (points, name), day);
     }
+}
+
+fn learn_of(watched: &mut Watched, family: &mut Added, (points, name): (u32, &str), day: u64) {
+    let at = Timestamp::from_secs(day * DAY + 60);
+    watched.learn(family, Score::from_points(points), &[Some(&tool(name))], at);
 }
 
 fn close(found: f64, expected: f64) {
@@ -122,7 +126,7 @@ fn names_that_anybody_can_make_up_take_no_place_of_those_of_the_reference() {
     let counts = &watched.current().counts;
     assert_eq!((counts.tools.len(), counts.tools_other), (TOOLS_MAX + 1, TOOLS_MAX as u64));
     assert_eq!(counts.tools[&tool("read")], 300);
-    watched.learn(Score::ZERO, &[None], Timestamp::from_secs(2 * DAY));
+    watched.learn(&mut Added::default(), Score::ZERO, &[None], Timestamp::from_secs(2 * DAY));
     assert_eq!(watched.current().counts.tools_other, TOOLS_MAX as u64 + 1, "one that the catalogue does not know");
 }
 
@@ -132,7 +136,7 @@ fn the_rarest_tools_of_a_reference_share_a_bin() {
     for n in 0..=TOOL_BINS_MAX {
         let rare = tool(&format!("tool-{n:03}"));
         let times = if n == 0 { 1 } else { 20 };
-        (0..times).for_each(|_| reference.add(Score::ZERO, &[Some(&rare)]));
+        (0..times).for_each(|_| reference.add(Score::ZERO, &[Some(&rare)].into(), true));
     }
     let mut current = reference.clone();
     current.tools.remove(&tool("tool-000"));
@@ -156,5 +160,66 @@ fn a_reference_that_was_chosen_outlasts_a_bundle_and_the_first_does_not() {
     watched.clear();
     learn(&mut watched, 500, 5, "read", 4);
     watched.begin_again();
-    assert_eq!(watched, Watched::default());
+    assert_eq!((watched.reference(), watched.current(), watched.set()), (&Window::default(), &Window::default(), None));
+}
+
+#[test]
+fn one_family_adds_so_many_a_day_and_counts_as_one_in_a_week() {
+    let mut watched = Watched::default();
+    let mut family = Added::default();
+    let counted = |watched: &Watched| (watched.reference().counts.samples, watched.reference().counts.families);
+    let share = u64::from(FAMILY_DAY_MAX);
+    for (day, expected) in [(1, (share, 1)), (2, (2 * share, 1)), (7, (3 * share, 1)), (8, (4 * share, 2))] {
+        (0..100).for_each(|_| learn_of(&mut watched, &mut family, (5, "read"), day));
+        assert_eq!(counted(&watched), expected, "day {day}");
+    }
+    // In a window that begins anew it counts anew, on the same day too.
+    watched.begin_again();
+    (0..100).for_each(|_| learn_of(&mut watched, &mut family, (5, "read"), 8));
+    assert_eq!(counted(&watched), (share, 1));
+}
+
+#[test]
+fn five_hundred_decisions_of_few_families_are_no_window() {
+    let few = FAMILIES_MIN / 2;
+    let mut families = vec![Added::default(); 2 * few as usize];
+    let mut watched = Watched::default();
+    let share = |watched: &mut Watched, family: &mut Added, what, day| {
+        (0..FAMILY_DAY_MAX).for_each(|_| learn_of(watched, family, what, day));
+    };
+    families[..few as usize].iter_mut().for_each(|family| share(&mut watched, family, (5, "read"), 1));
+    assert_eq!((watched.reference().counts.samples, watched.has_reference()), (SAMPLES_MIN, false));
+    families[few as usize..].iter_mut().for_each(|family| share(&mut watched, family, (5, "read"), 1));
+    assert!(watched.has_reference());
+    families[..few as usize].iter_mut().for_each(|family| share(&mut watched, family, (95, "send"), 2));
+    let counts = &watched.current().counts;
+    assert_eq!((counts.samples, counts.families), (SAMPLES_MIN, few), "who made the reference is new in the window");
+    assert_eq!((watched.psi(What::Scores), watched.crossings(1)), (None, vec![]));
+    watched.crossed(What::Scores, true);
+    assert!(!watched.is_drifting(What::Scores), "what cannot be told is not known to drift");
+    families[few as usize..].iter_mut().for_each(|family| share(&mut watched, family, (95, "send"), 2));
+    assert_eq!(watched.crossings(250).len(), 2);
+}
+
+#[test]
+fn drift_that_can_no_longer_be_told_is_told_again() {
+    let mut watched = Watched::default();
+    learn(&mut watched, 500, 5, "read", 1);
+    learn(&mut watched, 500, 95, "read", 2);
+    watched.crossed(What::Scores, true);
+    assert!(watched.is_drifting(What::Scores));
+    // All of it has left the window.
+    learn(&mut watched, 1, 95, "read", 2 + WINDOW_DAYS_MAX);
+    assert_eq!((watched.psi(What::Scores), watched.is_drifting(What::Scores)), (None, false));
+    learn(&mut watched, 499, 95, "read", 2 + WINDOW_DAYS_MAX);
+    let crossings = watched.crossings(250);
+    assert_eq!((crossings.len(), crossings[0].begins), (1, true));
+}
+
+#[test]
+fn a_tool_counts_once_for_a_decision() {
+    let mut watched = Watched::default();
+    let (read, at) = (tool("read"), Timestamp::from_secs(DAY));
+    watched.learn(&mut Added::default(), Score::ZERO, &[Some(&read), Some(&read), None, None], at);
+    assert_eq!((watched.reference().counts.tools[&read], watched.reference().counts.tools_other), (1, 1));
 }

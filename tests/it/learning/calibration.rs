@@ -17,7 +17,7 @@ use crate::support::broker::TestBroker;
 use crate::support::caller::Caller;
 use crate::support::issuer::ACTING;
 
-async fn calibrated(caller: &Caller, class: &str) -> v1::CalibrateResponse {
+pub async fn calibrated(caller: &Caller, class: &str) -> v1::CalibrateResponse {
     let request = v1::CalibrateRequest { class: class.to_owned(), ..v1::CalibrateRequest::default() };
     caller.risk().calibrate(request).await.unwrap().into_inner()
 }
@@ -64,7 +64,11 @@ async fn alerts_count_every_decision_and_misses_those_that_were_labelled_harmful
     let found = calibrated(&bob, "ai_agent").await;
     let labels = found.labels.unwrap();
     assert_eq!((labels.harmful, labels.benign, labels.unsure, labels.contradicted), (2, 1, 1, 1));
-    assert_eq!((found.decisions, found.days), (6, 1.0), "a span of less than a day counts as one");
+    assert_eq!((found.decisions, found.bundles), (6, 1));
+    assert!(
+        found.days < 1.0 && found.rows.iter().all(|row| row.alerts_per_day.is_none()),
+        "an hour says nothing of a day"
+    );
     let row = |threshold: u32| {
         let row = &found.rows[threshold as usize - 1];
         assert_eq!(row.threshold, threshold);

@@ -17,8 +17,8 @@ use crate::support::broker::Setup;
 use crate::support::caller::Caller;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Requests of one task. Each of them waits for the one before, and for no other task's.
-const OF_A_TASK: u64 = 50;
+/// Requests of one task: five hundred are of as many tasks as a window takes, and more.
+const OF_A_TASK: u64 = 2;
 
 /// So many decisions on requests of as many tasks as it takes.
 async fn decided(world: &World, times: u64, ask: fn(&OpenTask) -> v1::RequestCredentialRequest) {
@@ -93,6 +93,9 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
         assert_eq!((class.class.as_str(), &class.indices), ("ai_agent", &vec![]));
         let samples = |window: &Option<v1::DriftWindow>| window.as_ref().unwrap().samples;
         assert_eq!((samples(&class.reference), samples(&class.current)), (500, 499));
+        let families = |window: &Option<v1::DriftWindow>| window.as_ref().unwrap().families;
+        assert_eq!((families(&class.reference), families(&class.current)), (250, 250));
+        assert_eq!((found.samples_min, found.families_min), (500, 200));
         outlives_a_restart(&mut world).await;
 
         decided(&world, 1, OpenTask::writing).await;

@@ -230,7 +230,8 @@ fn drift(world: &mut World) {
     let class = || "ai_agent".to_owned();
     let tools = vec![pb::DriftTool { tool: "read_file".into(), count: 500 }];
     let scores = vec![500, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let reference = pb::DriftCounts { samples: 500, from_ms: START, until_ms: START, scores, tools, tools_other: 1 };
+    let reference =
+        pb::DriftCounts { samples: 500, from_ms: START, until_ms: START, scores, tools, tools_other: 1, families: 200 };
     let set = pb::DriftReferenceSet { class: class(), cleared: false, reference: Some(reference) };
     world.event(3, Payload::DriftReferenceSet(set));
     for what in ["scores", "tools"] {
