@@ -290,5 +290,6 @@ async fn what_would_flip_is_told_of_what_policy_answers() {
     assert_eq!((same.looser, same.stricter), (0, 0), "the same rules answer the same: {same:?}");
     assert!(same.decisions >= 5, "{same:?}");
     let without = tally(super::support::broker::shipped_policy()).await;
-    assert_eq!((without.looser, without.stricter), (4, 0), "{without:?}");
+    // One of the four is reviewed for another doubt as well.
+    assert_eq!((without.looser, without.stricter), (3, 0), "{without:?}");
 }
