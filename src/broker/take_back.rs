@@ -31,6 +31,8 @@ struct Extension {
     at: u64,
     /// What the task had before; `None` when the words were erased, and with them those of the task.
     before: Option<AmendFacts>,
+    /// True when it was about the ceiling.
+    of_ceiling: bool,
 }
 
 impl Broker {
@@ -143,7 +145,7 @@ impl Broker {
         if before.deadline > before.deadline_before && before.deadline_before < task.deadline {
             payload.deadline_ms = before.deadline_before.as_millis();
         }
-        let Some(words) = &task.words else { return Ok(payload) };
+        let Some(words) = task.words.as_ref().filter(|_| extension.of_ceiling) else { return Ok(payload) };
         if let Some(left) = left_of(words, before) {
             let context = Context { kind: "taken-back", id: &id.to_string() };
             payload.sealed = words::seal(&self.0.sealer, task.root, context, &left)?;
@@ -156,15 +158,17 @@ impl Broker {
         let standing = self.0.known.look().approvals.find(id).map(|approval| approval.standing);
         let Some(ApprovalStanding::Extended(at)) = standing else { return Ok(None) };
         if self.0.sealer.is_erased(root) {
-            return Ok(Some(Extension { at, before: None }));
+            return Ok(Some(Extension { at, before: None, of_ceiling: false }));
         }
         let recorded = self.reading(move |this| this.asked_of_people(at, root)).await?;
-        let before = match recorded {
-            AskedOfPeople::Amendment(words) => words.facts.registration.and_then(|asked| asked.amends),
+        let asked = match recorded {
+            AskedOfPeople::Amendment(words) => words.facts.registration,
             AskedOfPeople::Credential(_) => None,
         };
-        let before = before.ok_or_else(|| BrokerError::internal(NoAmendmentError(at)))?;
-        Ok(Some(Extension { at, before: Some(before) }))
+        let known = asked.and_then(|asked| Some((asked.amends?, asked.ceiling)));
+        let (before, ceiling) = known.ok_or_else(|| BrokerError::internal(NoAmendmentError(at)))?;
+        let of_ceiling = ceiling != before.ceiling_before || !before.declared_before;
+        Ok(Some(Extension { at, before: Some(before), of_ceiling }))
     }
 
     fn may_withdraw(&self, state: &State, caller: &Caller, task: &Task) -> Result<(), BrokerError> {

@@ -129,6 +129,8 @@ impl NoticeType {
             | Self::TrustRestored
             | Self::PolicyActivated
             | Self::PolicyProposed
+            | Self::DriftDetected
+            | Self::DriftEnded
             | Self::Test => false,
         }
     }

@@ -237,7 +237,7 @@ async fn an_approval_is_good_for_the_very_amendment_of_the_task_as_it_was_shown(
     assert_ne!(last.approval_id, next.approval_id);
     approve(&rae, &last).await;
     // Nor in a higher band.
-    for (name, points) in [("looks_odd", 45), ("injection_suspected", 45)] {
+    for (name, points) in [("anomaly", 45), ("injection_suspected", 45)] {
         world.broker.scorer().await.report_signal(task.signal(name, points)).await.unwrap();
     }
     assert_ne!(asked(&orchestrator, anew(&more)).await.approval_id, last.approval_id);
@@ -313,7 +313,7 @@ async fn a_sub_task_never_has_more_than_its_parent_whatever_people_say() {
 async fn to_less_nobody_is_asked_however_odd_it_looks() {
     let world = World::new().await;
     let (orchestrator, _, task) = world.under(&["tickets.read", "mail.send", "files.write"]).await;
-    for (name, points) in [("looks_odd", 45), ("injection_suspected", 45)] {
+    for (name, points) in [("anomaly", 45), ("injection_suspected", 45)] {
         world.broker.scorer().await.report_signal(task.signal(name, points)).await.unwrap();
     }
     let (less, now) = amended(&orchestrator, to_tools(&task, &["tickets.read"])).await;
@@ -372,9 +372,7 @@ async fn the_initiator_confirms_a_step_up_and_nobody_else() {
 
 #[tokio::test]
 async fn who_answers_for_the_agent_or_for_who_asks_is_not_enough_alone() {
-    for owned in
-        ["pattern = \"spiffe://dev.carnet.test/agent/*\"", "pattern = \"spiffe://dev.carnet.test/orchestrator/**\""]
-    {
+    for owned in ["/agent/*\"", "/orchestrator/**\""] {
         let policy = policy_with(|path, text| match path {
             "identities.toml" => {
                 let (head, tail) = text.split_once(owned).unwrap();

@@ -141,3 +141,29 @@ async fn a_grant_that_was_narrowed_anyway_is_suspended_when_a_ceiling_leaves_a_p
     let server = world.broker.resource_server().await;
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Suspended);
 }
+
+#[tokio::test]
+async fn a_later_deadline_that_is_taken_back_leaves_the_ceiling_alone() {
+    let world = World::new().await;
+    let (orchestrator, agent, task) = world.under(&["tickets.read"]).await;
+    let deadline = orchestrator.task(&task.id, "").await.unwrap().deadline;
+    let later = v1::AmendTaskRequest { deadline: Some(world.broker.at(Duration::from_secs(7200))), ..amendment(&task) };
+    let longer = asked(&orchestrator, later.clone()).await;
+    let rae = world.rae().await;
+    let shown = get(&rae, &longer.approval_id).await.unwrap().record.unwrap().amendment.unwrap();
+    assert!(shown.adds.is_empty() && shown.ceiling == shown.ceiling_before, "{shown:?}");
+    approve(&rae, &longer).await;
+    amended(&orchestrator, later).await;
+    let more = to_tools(&task, &["tickets.read", "files.write"]);
+    let wider = asked(&orchestrator, more.clone()).await;
+    approve(&rae, &wider).await;
+    amended(&orchestrator, more).await;
+
+    rae.withdraw_approval(back(&longer)).await.unwrap();
+    let now = orchestrator.task(&task.id, "").await.unwrap();
+    assert_eq!((tools(&now), now.deadline), (vec!["tickets.read", "files.write"], deadline));
+    agent.granted(task.writing()).await;
+    rae.withdraw_approval(back(&wider)).await.unwrap();
+    let now = orchestrator.task(&task.id, "").await.unwrap();
+    assert_eq!((tools(&now), now.deadline), (vec!["tickets.read"], deadline));
+}
