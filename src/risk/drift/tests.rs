@@ -189,7 +189,10 @@ fn five_hundred_decisions_of_few_families_are_no_window() {
     };
     families[..few as usize].iter_mut().for_each(|family| share(&mut watched, family, (5, "read"), 1));
     assert_eq!((watched.reference().counts.samples, watched.has_reference()), (SAMPLES_MIN, false));
-    families[few as usize..].iter_mut().for_each(|family| share(&mut watched, family, (5, "read"), 1));
+    let (last, others) = families[few as usize..].split_last_mut().unwrap();
+    others.iter_mut().for_each(|family| share(&mut watched, family, (5, "read"), 1));
+    assert!(!watched.has_reference());
+    learn_of(&mut watched, last, (5, "read"), 1);
     assert!(watched.has_reference());
     families[..few as usize].iter_mut().for_each(|family| share(&mut watched, family, (95, "send"), 2));
     let counts = &watched.current().counts;
