@@ -41,7 +41,9 @@ impl ApprovalSettings {
         unattended_answer_within: approval::ANSWER_WITHIN_DEFAULT,
         use_within: approval::USE_WITHIN_DEFAULT,
         denial_stands: approval::DENIAL_STANDS_DEFAULT,
-        escalate_after: Some(Duration::from_secs(approval::ANSWER_WITHIN_DEFAULT.as_secs() / approval::ESCALATE_AFTER_PART as u64)),
+        escalate_after: Some(Duration::from_secs(
+            approval::ANSWER_WITHIN_DEFAULT.as_secs() / approval::ESCALATE_AFTER_PART as u64,
+        )),
         escalate_step_up: false,
         pending_per_agent_max: approval::PENDING_PER_AGENT_DEFAULT as usize,
         pending_per_initiator_max: approval::PENDING_PER_INITIATOR_DEFAULT as usize,

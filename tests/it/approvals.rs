@@ -1,7 +1,7 @@
 //! People answer what policy does not decide alone: who may, what their answer is good for, and that nobody is worn down.
 
-mod escalation;
 mod amendments;
+mod escalation;
 mod good_for;
 mod routing;
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::*;
-use crate::broker::approvals::{ApprovalStanding, Escalated};
+use crate::broker::approvals::{About, ApprovalStanding, Escalated};
 use crate::broker::state::Block;
 use crate::model::approval::Verdict;
 use crate::model::id::{DecisionId, TaskId};
@@ -43,6 +43,7 @@ fn asked(needed: u32, owners: &[&str], voters: &[&str]) -> Approval {
         initiator: "ann".parse().unwrap(),
         on_the_word_of: None,
         covers: [0; 32],
+        about: About::Credential,
         outcome: Outcome::Review,
         needed,
         decision: DecisionId::new(NOW, [2; 10]),

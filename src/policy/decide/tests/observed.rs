@@ -227,6 +227,7 @@ fn registrations_are_observed_for_the_class_of_who_asks() {
         widens: false,
         first_ceiling: false,
         beyond_parent: Vec::new(),
+        amends: None,
     };
     asked.registration = Some(registration.clone());
     let decision = decide(all(), &asked);
