@@ -190,7 +190,7 @@ async fn an_end_that_is_missing_or_too_far_away_is_refused() {
             .iter()
             .map(|(path, content)| v1::PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
         let request = v1::ActivatePolicyRequest {
-            bundle: Some(v1::PolicyBundle { files: list.collect() }),
+            bundle: Some(v1::PolicyBundle { files: list.collect(), going_back: false }),
             revision: 2,
             digest: files.digest().to_string(),
         };
