@@ -119,7 +119,7 @@ async fn nobody_is_asked_and_what_a_person_refused_stays_refused() {
     assert_eq!((would_be, granted.decision.approval_id.as_str()), (Outcome::Review, ""));
     let waiting = v1::ListApprovalsRequest { state: v1::ApprovalState::Pending.into(), ..Default::default() };
     assert!(ann.approvals().list_approvals(waiting).await.unwrap().into_inner().approvals.is_empty());
-    let other = v1::RequestCredentialRequest { ..task.step("calendar.list", &json!({ "day": "2027-01-01" })) };
+    let other = task.step("calendar.list", &json!({ "day": "2027-01-01" }));
     let (outcome, _) = agent.withheld(other).await;
     assert_eq!(outcome, Outcome::Denied, "the same refusal stands for the same tool and place");
 }
