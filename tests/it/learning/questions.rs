@@ -102,7 +102,7 @@ async fn what_is_granted_is_a_question_each_time_and_a_renewal_is_none_whatever_
     let second = agent.granted(task.reading()).await;
     Granted::renewed(agent.renew_credential(task.renewal(first.id())).await.unwrap());
     assert_eq!(questions(&world).await, (2, 2));
-    for (signal, points) in [("model_score", 40), ("compromise_reported", 60)] {
+    for (signal, points) in [("model_score", 40), ("injection_suspected", 45)] {
         world.broker.scorer().await.report_signal(task.signal(signal, points)).await.unwrap();
     }
     let refused = agent.renew_credential(task.renewal(second.id())).await.unwrap().decision.unwrap();
