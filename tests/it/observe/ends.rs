@@ -190,9 +190,10 @@ async fn an_end_that_is_missing_or_too_far_away_is_refused() {
             .iter()
             .map(|(path, content)| v1::PolicyFile { path: path.to_owned(), content: content.to_vec().into() });
         let request = v1::ActivatePolicyRequest {
-            bundle: Some(v1::PolicyBundle { files: list.collect(), going_back: false }),
+            bundle: Some(v1::PolicyBundle { files: list.collect() }),
             revision: 2,
             digest: files.digest().to_string(),
+            going_back: false,
         };
         let refused = broker.operator().await.activate_policy(request).await.unwrap_err();
         assert_eq!(refused.reason, "POLICY_REJECTED", "{refused:?}");
