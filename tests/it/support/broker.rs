@@ -9,7 +9,6 @@ use std::time::Duration;
 use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
 use carnet::broker::limit::CallerLimits;
-use carnet::broker::routing::Directory;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
@@ -38,7 +37,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::issuer::tls_door;
+use super::issuer::{directory, tls_door};
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
 use super::record::Record;
 use super::scorer::Scorers;
@@ -393,15 +392,6 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
         digest: files.digest().to_string(),
     };
     operator.activate_policy(request).await.unwrap()
-}
-
-/// Who reviews, and who answers for whom.
-fn directory(setup: &Setup) -> Directory {
-    let group = |(name, members): &(&str, Vec<&str>)| {
-        (name.parse().unwrap(), members.iter().map(|member| member.parse().unwrap()).collect())
-    };
-    let told = setup.escalate_to.iter().map(|name| name.parse().unwrap());
-    Directory::new(&setup.persons, setup.groups.iter().map(group).collect(), told.collect())
 }
 
 async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {
