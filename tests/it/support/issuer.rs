@@ -31,6 +31,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::broker::Setup;
+
 /// The audience of what people show themselves.
 pub const ACTING: &str = "https://carnet.example.org/people";
 /// The audience of what orchestrators hand over.
