@@ -66,10 +66,12 @@ pub struct Cure {
 }
 
 impl Cure {
-    /// True when who was shown this was shown all of `doubt`, but for what is known anyway.
+    /// True when who was shown this was shown all of `doubt`, but for what is known anyway. Who was shown the floor of the highest band
+    /// has seen more than that of the one below it: otherwise a higher score could be milder than a lower one.
     #[must_use]
     pub fn covers(&self, doubt: &Self, known: &BTreeSet<&str>) -> bool {
-        (self.code, self.entry, &self.policy) == (doubt.code, doubt.entry, &doubt.policy)
+        let code = self.code == doubt.code || (self.code, doubt.code) == (ReasonCode::RiskCritical, ReasonCode::RiskHigh);
+        (code, self.entry, &self.policy) == (true, doubt.entry, &doubt.policy)
             && doubt.about.iter().all(|part| self.about.contains(part) || known.contains(part.as_str()))
     }
 

@@ -10,7 +10,6 @@ use carnet::broker;
 use carnet::broker::approvals::ApprovalSettings;
 use carnet::broker::limit::CallerLimits;
 use carnet::broker::proposals::ActivationSettings;
-use carnet::broker::routing::Directory;
 use carnet::clock::Clock;
 use carnet::dev::ca::DevCa;
 use carnet::dev::workload_api::{Offer, WorkloadApi};
@@ -40,7 +39,7 @@ use tonic::transport::Channel;
 
 use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER};
 use super::caller::{Caller, unique};
-use super::issuer::{people_door, tls_door};
+use super::issuer::{directory, people_door, tls_door};
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
 use super::record::Record;
 use super::scorer::Scorers;
@@ -401,15 +400,6 @@ pub async fn activate(operator: &Caller, files: &BundleFiles) -> v1::ActivatePol
         going_back: true,
     };
     operator.activate_policy(request).await.unwrap()
-}
-
-/// Who reviews, and who answers for whom.
-fn directory(setup: &Setup) -> Directory {
-    let group = |(name, members): &(&str, Vec<&str>)| {
-        (name.parse().unwrap(), members.iter().map(|member| member.parse().unwrap()).collect())
-    };
-    let told = setup.escalate_to.iter().map(|name| name.parse().unwrap());
-    Directory::new(&setup.persons, setup.groups.iter().map(group).collect(), told.collect())
 }
 
 async fn boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust::Trust) -> Running {

@@ -9,6 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet::broker::routing::Directory;
 use carnet::clock::Clock;
 use carnet::identity::certificate_files::CertificateFiles;
 use carnet::identity::https::ServerCertificate;
@@ -30,6 +31,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
+
+use super::broker::Setup;
 
 /// The audience of what people show themselves.
 pub const ACTING: &str = "https://carnet.example.org/people";
@@ -347,4 +350,13 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, pages: Arc<Pages>) {
             let _nobody_waits = stream.shutdown().await;
         });
     }
+}
+
+/// Who reviews, and who answers for whom.
+pub fn directory(setup: &Setup) -> Directory {
+    let group = |(name, members): &(&str, Vec<&str>)| {
+        (name.parse().unwrap(), members.iter().map(|member| member.parse().unwrap()).collect())
+    };
+    let told = setup.escalate_to.iter().map(|name| name.parse().unwrap());
+    Directory::new(&setup.persons, setup.groups.iter().map(group).collect(), told.collect())
 }
