@@ -92,7 +92,7 @@ pub(super) fn policy(check: &mut Check, written: WrittenPolicy, people: Option<&
     }
     let persons = check.within("policy.activation_persons", activation_persons.unwrap_or(1), 1..=PERSONS_MAX);
     // What is wrong with people is told there.
-    if let Some(people) = people.filter(|_| persons > 1) {
+    if let Some(people) = people.filter(|_| (2..=PERSONS_MAX).contains(&persons)) {
         let may = people.persons.iter().filter(|person| person.may.contains(&Right::ActivatePolicy)).count();
         if people.door.is_none() || may < 2 {
             check.problem(

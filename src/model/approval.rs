@@ -70,7 +70,8 @@ impl Cure {
     /// has seen more than that of the one below it: otherwise a higher score could be milder than a lower one.
     #[must_use]
     pub fn covers(&self, doubt: &Self, known: &BTreeSet<&str>) -> bool {
-        let code = self.code == doubt.code || (self.code, doubt.code) == (ReasonCode::RiskCritical, ReasonCode::RiskHigh);
+        let code =
+            self.code == doubt.code || (self.code, doubt.code) == (ReasonCode::RiskCritical, ReasonCode::RiskHigh);
         (code, self.entry, &self.policy) == (true, doubt.entry, &doubt.policy)
             && doubt.about.iter().all(|part| self.about.contains(part) || known.contains(part.as_str()))
     }

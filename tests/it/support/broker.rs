@@ -41,6 +41,7 @@ use super::ask::{AGENT, INITIATOR, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERV
 use super::caller::{Caller, unique};
 use super::issuer::{directory, people_door, tls_door};
 use super::pki::{DOMAIN, FOREIGN, HOUR, Pki, id, log_if_asked, soon, told};
+pub use super::policies::{policy_with, shipped_policy};
 use super::record::Record;
 use super::scorer::Scorers;
 
@@ -481,30 +482,4 @@ fn data_of(folder: &Path) -> PathBuf {
 
 async fn operator_of(running: &Running) -> Channel {
     soon(connect_unix(running.operator_socket().unwrap())).await.unwrap()
-}
-
-/// The policy bundle that Carnet ships, with the identities of the tests' trust domain. Its own tests name others, and are
-/// run elsewhere.
-pub fn shipped_policy() -> BundleFiles {
-    policy_with(|_, text| text)
-}
-
-/// The same with files changed.
-pub fn policy_with(change: impl Fn(&str, String) -> String) -> BundleFiles {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy");
-    let files = BundleFiles::read_dir(&folder).unwrap();
-    let kept = files.iter().filter(|(path, _)| !path.starts_with("tests/")).map(|(path, content)| {
-        let text = String::from_utf8(content.to_vec()).unwrap();
-        let text = if path == "identities.toml" { identities(&text) } else { text };
-        (path.to_owned(), change(path, text).into_bytes())
-    });
-    BundleFiles::new(kept).unwrap()
-}
-
-fn identities(shipped: &str) -> String {
-    let own = shipped.replace("spiffe://dev.carnet.test/", &format!("spiffe://{DOMAIN}/"));
-    format!(
-        "{own}\n[[identity]]\npattern = \"spiffe://{DOMAIN}/resource-of/tickets\"\nclass = \"resource_server\"\nowner = \
-         \"group:support\"\naudiences = [\"https://tickets.dev.carnet.test\"]\n"
-    )
 }

@@ -7,5 +7,6 @@ pub mod gate;
 pub mod issuer;
 pub mod journal;
 pub mod pki;
+pub mod policies;
 pub mod record;
 pub mod scorer;
