@@ -9,7 +9,7 @@ pub(in crate::policy) fn shipped() -> BundleFiles {
 
 /// The shipped files, with some replaced or added; an empty text removes.
 pub(in crate::policy) fn shipped_with(changes: &[(&str, &str)]) -> BundleFiles {
-    let mut files = shipped().0;
+    let mut files = shipped().files;
     for (path, text) in changes {
         match *text {
             "" => drop(files.remove(*path)),
@@ -246,5 +246,5 @@ fn the_shipped_risk_table_weighs_every_signal_that_facts_give_rise_to() {
 #[test]
 fn the_shipped_schema_is_the_one_that_this_version_fills_in() {
     let shipped = shipped();
-    assert_eq!(shipped.0[SCHEMA], schema::SHIPPED.as_bytes());
+    assert_eq!(shipped.files[SCHEMA], schema::SHIPPED.as_bytes());
 }

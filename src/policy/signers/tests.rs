@@ -150,7 +150,7 @@ fn keys_that_nobody_configured_count_for_nothing_and_spoil_nothing() {
 #[test]
 fn whoever_calls_his_key_by_another_is_found_out() {
     let (ada, eve, files) = (key(ALL[0]), key(ALL[0]), bundle(&[]));
-    let forged = manifest(&files, &[&eve]).signing_input(crate::jose::algorithm::Algorithm::Ed25519, &ada.id());
+    let forged = manifest(&files, &[&eve]).signing_input(Algorithm::Ed25519, &ada.id());
     let mut forgery = manifest(&files, &[&ada, &eve]);
     // Eve's signature under Ada's name, in place of Ada's.
     let by_eve: Value = serde_json::from_str(&manifest(&files, &[&eve]).to_text()).unwrap();

@@ -1,7 +1,7 @@
 //! A snapshot and what was recorded after it amount to what the whole log does: for every part of the state, wherever it is cut.
 
 use super::*;
-use crate::broker::state::Finders;
+use crate::broker::state::{ActivePolicy, Finders};
 use crate::broker::words::CallWords;
 use crate::model::ceiling::Ceiling;
 use crate::model::id::PolicyProposalId;
