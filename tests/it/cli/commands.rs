@@ -132,7 +132,7 @@ async fn people_label_decisions_and_look_at_what_is_learned_from_them() {
         ),
         ("ann", &["audit", "label", "{decision}", "benign"], 0, &["benign", "ann@example.org"]),
         ("bob", &["audit", "label", "{decision}", "benign"], 2, &["the broker refused: RIGHT_MISSING"]),
-        ("operator", &["audit", "label", "{decision}", "benign"], 2, &["METHOD_NOT_ALLOWED"]),
+        ("operator", &["audit", "label", "{decision}", "benign"], 1, &["unexpected argument '--operator-socket'"]),
         ("lea", &["audit", "label", "{decision}", "good"], 1, &["`good` is none of benign, harmful, unsure"]),
         ("bob", &["audit", "labels"], 0, &["harmful", "lea@example.org", "benign", "ann@example.org"]),
         ("operator", &["audit", "labels", "{decision}", "--from", "1h"], 0, &["harmful", "benign"]),
