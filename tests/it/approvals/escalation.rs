@@ -158,9 +158,9 @@ async fn what_was_escalated_stands_first_and_nothing_is_lost_between_pages() {
     assert_eq!(waiting(&rae).await, order);
     assert_eq!(waiting(&ann).await, order, "also of what one initiated oneself");
     let (got, token) = page(&rae, "").await;
-    assert_eq!(got, [first.clone()]);
+    assert_eq!(got, std::slice::from_ref(&first));
     let (got, token) = page(&rae, &token).await;
-    assert_eq!(got, [third.clone()]);
+    assert_eq!(got, std::slice::from_ref(&third));
     later(&world, SECOND * 10).await;
     assert_eq!(waiting(&rae).await, [second.clone(), first.clone(), third.clone()], "another was escalated");
     let (got, token) = page(&rae, &token).await;

@@ -65,7 +65,7 @@ async fn what_one_person_proposes_another_puts_in_force() {
     assert_eq!(proposal.proposed_by, "ann@example.org");
     assert_eq!(proposal.until.unwrap().seconds - proposal.proposed.unwrap().seconds, 60);
     assert_eq!(active(&paul).await.revision, 1, "one person is not enough");
-    assert_eq!(listed(&paul).await, [proposal.clone()]);
+    assert_eq!(listed(&paul).await, std::slice::from_ref(&proposal));
     assert_eq!(world.broker.running().broker().figures().policy_proposals, 1);
     let done = in_force(&paul, &files, 2).await;
     assert_eq!(done.proposed_by, "ann@example.org");
@@ -242,7 +242,7 @@ async fn a_proposal_outlives_a_restart() {
     let proposal = proposed(&person(&world, ANN).await, &files, 2).await;
     world.broker.restart().await;
     let (ann, paul) = (person(&world, ANN).await, person(&world, PAUL).await);
-    assert_eq!(listed(&ann).await, [proposal.clone()]);
+    assert_eq!(listed(&ann).await, std::slice::from_ref(&proposal));
     assert_eq!(proposed(&ann, &files, 2).await, proposal);
     in_force(&paul, &files, 2).await;
 }
