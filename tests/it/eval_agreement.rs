@@ -22,7 +22,7 @@ use super::support::pki::DOMAIN;
 const SERVER: &str = "/resource-of/suite";
 const MODES: [CeilingMode; 3] = [CeilingMode::None, CeilingMode::Tools, CeilingMode::Budgets];
 /// Stories that are driven of each suite and kind, benign and injected.
-const STORIES_MAX: usize = 5;
+const STORIES_MAX: usize = 7;
 
 /// The shipped policies, and a gateway for the suite.
 fn policies(suite: &str) -> BundleFiles {

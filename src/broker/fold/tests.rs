@@ -13,6 +13,7 @@ use crate::pb::v1;
 use crate::seal::sealer::KeyFiles;
 
 mod drift;
+mod same;
 mod snapshots;
 mod trust;
 
