@@ -181,7 +181,7 @@ pub(in crate::broker) fn covers_less(facts: &Facts, decision: &Decision) -> bool
     let less = |(has, gets): (&EntryFacts, &EntryDecision)| {
         !gets.included || gets.actions.len() < has.actions.len() || gets.resources.len() < has.resources.len()
     };
-    decision.outcome.is_grant() && facts.entries.iter().zip(&decision.entries).any(less)
+    decision.grants() && facts.entries.iter().zip(&decision.entries).any(less)
 }
 
 /// Why words of the record cannot be told.

@@ -101,6 +101,11 @@ impl Proposals {
         self.0.remove(&id);
     }
 
+    /// Those of that person are void.
+    pub(in crate::broker) fn unsay(&mut self, person: &InitiatorName) {
+        self.0.retain(|_, proposal| proposal.by != *person);
+    }
+
     /// All are void: each was made with the bundle in mind that was in force then.
     pub(in crate::broker) fn clear(&mut self) {
         self.0.clear();

@@ -17,7 +17,9 @@ use crate::identity::people::VerifiedPerson;
 use crate::journal::entry::Entry;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::id::{InitiatorName, PolicyProposalId};
-use crate::model::limits::{POLICY_PROPOSALS_MAX, POLICY_PROPOSALS_PER_PERSON_MAX};
+use crate::model::limits::{
+    POLICY_PROPOSALS_MAX, POLICY_PROPOSALS_PER_PERSON_MAX, POLICY_REVISION_MAX, POLICY_REVISION_STEP_MAX,
+};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
 use crate::model::signer::Signer;
@@ -168,6 +170,13 @@ impl Broker {
         keys.extend(person.map(|person| GuardKey::initiator(person.name())));
         if state.policy.as_ref().is_some_and(|p| candidate.revision <= p.revision) {
             return Err(rejected("revision", "is not above the one in force"));
+        }
+        let step = candidate.revision.saturating_sub(state.policy.as_ref().map_or(0, |p| p.revision));
+        if candidate.revision > POLICY_REVISION_MAX || step > POLICY_REVISION_STEP_MAX {
+            let problem = format!(
+                "is above {POLICY_REVISION_MAX}, or by more than {POLICY_REVISION_STEP_MAX} above the one in force"
+            );
+            return Err(rejected("revision", problem));
         }
         let returns_to = returns_to(&state, &candidate.digest);
         if let Some(before) = returns_to.filter(|_| !candidate.going_back) {

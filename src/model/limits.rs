@@ -26,6 +26,10 @@ pub const SIGNING_KEYS_MAX: usize = 64;
 pub const POLICY_PROPOSALS_MAX: usize = 16;
 /// Most of them of one person, so that nobody takes the room of all others.
 pub const POLICY_PROPOSALS_PER_PERSON_MAX: usize = 4;
+/// Highest revision of a policy bundle: the largest whole number that every JSON reader takes as it is (RFC 8259 §6).
+pub const POLICY_REVISION_MAX: u64 = (1 << 53) - 1;
+/// Most by which a revision rises at once, so that none is the last. A first one that counts milliseconds is below it.
+pub const POLICY_REVISION_STEP_MAX: u64 = 1 << 41;
 /// Bundles that are known to have been in force, the latest: ten years of one each day.
 pub const POLICIES_REMEMBERED_MAX: usize = 4096;
 /// Longest intent, in bytes: a page of text.

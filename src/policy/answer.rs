@@ -22,10 +22,9 @@ pub(in crate::policy) fn apply(
     sheet: &mut Sheet,
 ) -> Option<ApprovalId> {
     let approval = facts.approval.as_ref()?;
-    let strictest = sheet.strictest();
-    // Where policy only observes, what a person refused is not granted for being denied by a rule since.
-    let refused = observes && approval.verdict == Verdict::Denied && !strictest.is_grant();
-    if !strictest.waits_for_people() && !refused {
+    // Where policy only observes, what a person refused is not granted for what policy answers since.
+    let refused = observes && approval.verdict == Verdict::Denied && sheet.is_lifted(facts.question);
+    if !sheet.strictest().waits_for_people() && !refused {
         return None;
     }
     let code = match approval.verdict {

@@ -112,6 +112,11 @@ impl Sheet {
         if self.leaves_nothing() { strictest.max(Outcome::StepUp) } else { strictest }
     }
 
+    /// True when more is granted where policy's own answer is not enforced.
+    pub(in crate::policy) fn is_lifted(&self, question: Question) -> bool {
+        self.without_answer(question).is_some()
+    }
+
     /// What is left once policy's own answer is not enforced, where that grants something and more than the answer. How long a token
     /// lives at most holds all the same; one that lives is not taken for it.
     fn without_answer(&self, question: Question) -> Option<Self> {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use carnet::identity::workload::GONE_BRIEFLY;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::{GetTaskRequest, Outcome};
 use carnet::server::start::Drained;
@@ -272,20 +273,29 @@ async fn who_says_nothing_does_not_hold_up_the_end() {
     drop((begun, open));
 }
 
-/// The keys that verify tokens go with the identity, and come back by a stream of their own.
+/// The keys that verify tokens go with the identity, and come back by a stream of their own. Both are asked for again just before
+/// patience ends, and a busy machine may be later than that: then it proves nothing, and is asked to try again.
 #[tokio::test]
 async fn who_shows_a_token_while_the_identity_is_gone_for_a_moment_is_kept_waiting_and_then_answered() {
-    let broker = TestBroker::with(open()).await;
-    let agent = broker.bearer(AGENT).await;
-    broker.refuse_itself();
-    super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
-    // By then the keys would be asked for again later than the identity, were it left to themselves.
-    tokio::time::sleep(Duration::from_millis(1600)).await;
-    let asks = tokio::spawn(async move { refused(&agent).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!asks.is_finished(), "nobody is trusted while it is gone");
-    broker.federate_with(&[]);
-    assert_eq!(soon(asks).await.unwrap().code, Code::InvalidArgument, "it is let in, and its request is empty");
+    for _ in 0..8 {
+        let broker = TestBroker::with(open()).await;
+        let agent = broker.bearer(AGENT).await;
+        let gone = Instant::now();
+        broker.refuse_itself();
+        super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
+        // By then the keys would be asked for again later than the identity, were it left to themselves.
+        tokio::time::sleep(Duration::from_millis(1600)).await;
+        let asks = tokio::spawn(async move { refused(&agent).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!asks.is_finished(), "nobody is trusted while it is gone");
+        broker.federate_with(&[]);
+        let code = soon(asks).await.unwrap().code;
+        if code != Code::Unavailable || gone.elapsed() < GONE_BRIEFLY {
+            assert_eq!(code, Code::InvalidArgument, "it is let in, and its request is empty");
+            return;
+        }
+    }
+    panic!("the identity came back too late each time");
 }
 
 /// Who was refused for what, and why, by the record.

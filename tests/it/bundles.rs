@@ -152,11 +152,14 @@ async fn what_is_not_signed_as_it_must_be_is_not_activated() {
             "is for other files",
         ),
         ("as a revision that is over", signed(&files, 1, &[&ada, &bob]), 1, "is not above the one in force"),
+        ("as the last revision", signed(&files, u64::MAX, &[&ada, &bob]), u64::MAX, "is above 9007199254740991"),
+        ("far ahead", signed(&files, 1 << 42, &[&ada, &bob]), 1 << 42, "by more than 2199023255552 above"),
     ] {
         let refused = rejected(operator.activate_policy(activation(&bundle, revision)).await.unwrap_err());
         assert!(refused.contains(expected), "{name}: {refused}");
         let problems = checked(&operator, &bundle).await.problems;
-        let of_signatures = !expected.starts_with("is not the one") && !expected.starts_with("is not above");
+        let of_signatures =
+            ["is not the one", "is not above", "is above", "by more"].iter().all(|e| !expected.starts_with(e));
         assert_eq!(problems.iter().any(|p| p.path == MANIFEST), of_signatures, "{name}: {problems:?}");
     }
     let found = checked(&operator, &good).await;

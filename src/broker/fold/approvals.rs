@@ -169,6 +169,7 @@ impl Step<'_> {
     pub(super) fn unsaid_under(&mut self, target: &Target) {
         if let Target::Initiator(name) = target {
             self.state.approvals.unsay(name, self.position);
+            self.state.proposals.unsay(name);
         }
     }
 

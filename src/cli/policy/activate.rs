@@ -46,7 +46,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         None if checked.revision > 0 => checked.revision,
         None => {
             let request = v1::GetActivePolicyRequest { include_files: false };
-            client.get_active_policy(request).await?.into_inner().revision + 1
+            client.get_active_policy(request).await?.into_inner().revision.saturating_add(1)
         }
     };
     let (digest, going_back) = (checked.digest, args.going_back);

@@ -222,6 +222,13 @@ async fn a_first_who_is_blocked_or_may_no_longer_counts_for_nothing() {
     let withdrawing = v1::WithdrawPolicyProposalRequest { proposal_id: own.proposal_id };
     paul.withdraw_policy_proposal(withdrawing).await.unwrap();
     operator.lift_block(lifting(itself())).await.unwrap();
+    assert!(listed(&paul).await.is_empty(), "what was proposed before a block does not come back with its end");
+    let paul = person(&world, PAUL).await;
+    let own = proposed(&paul, &files, 2).await;
+    assert_eq!(own.proposed_by, "paul@example.org", "nor is it seconded");
+    let withdrawing = v1::WithdrawPolicyProposalRequest { proposal_id: own.proposal_id };
+    paul.withdraw_policy_proposal(withdrawing).await.unwrap();
+    proposed(&person(&world, ANN).await, &files, 2).await;
 
     for person in &mut world.broker.setup.persons {
         if person.name.as_str() == "ann@example.org" {
