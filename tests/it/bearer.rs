@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use carnet::clock::Clock;
 use carnet::identity::workload::GONE_BRIEFLY;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::{GetTaskRequest, Outcome};
@@ -280,7 +281,7 @@ async fn who_shows_a_token_while_the_identity_is_gone_for_a_moment_is_kept_waiti
     for _ in 0..8 {
         let broker = TestBroker::with(open()).await;
         let agent = broker.bearer(AGENT).await;
-        let gone = Instant::now();
+        let (clock, gone) = (Clock::system(), Clock::system().now());
         broker.refuse_itself();
         super::support::pki::eventually(|| broker.running().broker().settling().is_some()).await;
         // By then the keys would be asked for again later than the identity, were it left to themselves.
@@ -290,7 +291,7 @@ async fn who_shows_a_token_while_the_identity_is_gone_for_a_moment_is_kept_waiti
         assert!(!asks.is_finished(), "nobody is trusted while it is gone");
         broker.federate_with(&[]);
         let code = soon(asks).await.unwrap().code;
-        if code != Code::Unavailable || gone.elapsed() < GONE_BRIEFLY {
+        if code != Code::Unavailable || clock.now().since(gone) < GONE_BRIEFLY {
             assert_eq!(code, Code::InvalidArgument, "it is let in, and its request is empty");
             return;
         }
