@@ -6,8 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::broker::caller::{Refusal, UnprovenRefusal, broker_actor};
 use crate::broker::gather::no_context;
@@ -35,7 +37,10 @@ const EVENTS_MAX: usize = 256;
 
 /// What was refused and is not yet written.
 #[derive(Debug, Default)]
-pub(in crate::broker) struct Refusals(Mutex<Kinds>);
+pub(in crate::broker) struct Refusals {
+    kinds: Mutex<Kinds>,
+    turn: Arc<AsyncMutex<()>>,
+}
 
 #[derive(Debug, Default)]
 struct Kinds {
@@ -86,7 +91,7 @@ pub(in crate::broker) struct Due {
 impl Refusals {
     /// Counts one that says something about an identity.
     pub(in crate::broker) fn note(&self, refusal: &Refusal) {
-        let kinds = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).proven;
+        let kinds = &mut self.kinds.lock().unwrap_or_else(PoisonError::into_inner).proven;
         let mut kind = Kind {
             subject: refusal.subject.clone(),
             rpc: refusal.rpc,
@@ -109,7 +114,7 @@ impl Refusals {
 
     /// Counts one of somebody who proved nothing.
     pub(in crate::broker) fn note_unproven(&self, refusal: &UnprovenRefusal) {
-        let kinds = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unproven;
+        let kinds = &mut self.kinds.lock().unwrap_or_else(PoisonError::into_inner).unproven;
         let mut origin = Origin {
             code: refusal.code.as_str(),
             network: refusal.peer_address.map(|a| network(a.ip())).unwrap_or_default(),
@@ -127,9 +132,15 @@ impl Refusals {
         }
     }
 
+    /// Waits until nobody writes. Whoever takes what is due holds it until that is settled: what was counted meanwhile would not be
+    /// due, and the last to write would pass it over.
+    pub(in crate::broker) async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+
     /// What is due: the first of each kind, repeats after their window, and everything when it is the last time.
     pub(in crate::broker) fn due(&self, now: Timestamp, last: bool) -> Due {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
         let is_over = |count: &Count, window| last || count.written.is_none_or(|at| now.since(at) >= window);
         // First those of which there are few kinds, or the others could put them off for ever.
@@ -166,7 +177,7 @@ impl Refusals {
 
     /// They were written then, or not at all: what was not is counted on.
     pub(in crate::broker) fn settle(&self, due: &Due, written: Option<Timestamp>) {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         settle(&mut kinds.proven, &due.proven, written);
         settle(&mut kinds.unproven, &due.unproven, written);
     }

@@ -103,6 +103,7 @@ impl Broker {
     /// Records what was refused and is due; at the end, as much as an entry holds. False when nothing was. What cannot be
     /// recorded is kept and counted on.
     pub(in crate::broker) async fn record_refusals(&self, now: Timestamp, last: bool) -> Result<bool, BrokerError> {
+        let turn = self.0.refusals.turn().await;
         let mut due = self.0.refusals.due(now, last);
         if due.events.is_empty() {
             return Ok(false);
@@ -113,6 +114,7 @@ impl Broker {
             let events = mem::take(&mut due.events);
             let recorded = this.append(Entry { events, expects: Vec::new(), class: EntryClass::Ordinary }).await;
             this.0.refusals.settle(&due, recorded.is_ok().then_some(now));
+            drop(turn);
             recorded
         });
         match recorded.await.map_err(BrokerError::internal)? {

@@ -21,6 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::support::ask::{AGENT, Granted, INTENT, OpenTask, SECOND_AGENT, access, audience_of, ceiling, revocation};
 use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Refused;
+use super::support::gate::Gate;
 use super::support::pki::{eventually, id, soon};
 
 #[tokio::test]
@@ -246,6 +247,28 @@ async fn what_was_counted_is_recorded_before_the_end() {
     let refusals = broker.record.refusals().await;
     let of_stranger = refusals.iter().filter(|r| r.subject == id(SECOND_AGENT).to_string());
     assert_eq!(of_stranger.map(|r| r.count).sum::<u64>(), 40, "{refusals:?}");
+}
+
+#[tokio::test]
+async fn what_was_counted_while_some_was_written_is_recorded_before_the_end() {
+    let gate = Arc::new(Gate::default());
+    let mut broker = TestBroker::with(Setup { journal: Gate::journal(&gate), ..Setup::default() }).await;
+    let (_, _, task) = broker.at_work().await;
+    let stranger = broker.caller(SECOND_AGENT).await.unchecked();
+    gate.close();
+    stranger.request_credential(task.reading()).await.unwrap_err();
+    eventually(|| gate.holds()).await;
+    stranger.request_credential(task.reading()).await.unwrap_err();
+    // The end comes while the first is being written: time enough for it to look for more.
+    let written = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        gate.open();
+    };
+    let _ended = tokio::join!(broker.stop(), written);
+    broker.try_start().await.unwrap();
+    let refusals = broker.record.refusals().await;
+    let of_stranger = refusals.iter().filter(|r| r.subject == id(SECOND_AGENT).to_string());
+    assert_eq!(of_stranger.map(|r| r.count).sum::<u64>(), 2, "{refusals:?}");
 }
 
 #[tokio::test]

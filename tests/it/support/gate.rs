@@ -69,16 +69,17 @@ impl Gate {
         state.waits = false;
     }
 
-    fn close(&self) {
+    pub fn close(&self) {
         self.state.lock().unwrap().closed = true;
     }
 
-    fn open(&self) {
+    pub fn open(&self) {
         self.state.lock().unwrap().closed = false;
         self.moved.notify_all();
     }
 
-    fn holds(&self) -> bool {
+    /// True when the writer stands before it.
+    pub fn holds(&self) -> bool {
         self.state.lock().unwrap().waits
     }
 }
