@@ -28,8 +28,14 @@ pub const NAMES: &[(&str, &str)] = &[
     ("sink_unseen", "a value that decides where something goes was never seen"),
     ("sink_beside_intent", "the intent names another address or URL"),
     ("read_ungrounded", "a read names an object that stands neither in the intent nor in a field"),
-    ("dictated_content", "outsiders dictated content, and the intent does not ask to take it from anywhere"),
-    ("dictated_as_asked", "outsiders dictated content, and the intent asks to take it from what is read"),
+    (
+        "dictated_content",
+        "outsiders dictated content or named the object, and the intent does not ask to take it from anywhere",
+    ),
+    (
+        "dictated_as_asked",
+        "outsiders dictated content or named the object, and the intent asks to take it from what is read",
+    ),
     ("tainted_exit", "private data, untrusted input and a way out come together"),
     ("untrusted_input", "something that outsiders can write was read before an effect"),
     ("intent_mismatch", "the intent's words imply other effects"),

@@ -22,7 +22,7 @@ use super::{ceiling, walk};
 use crate::catalogue::tool::{Catalogue, ConflictScope, DUTY_WINDOW_SECONDS_MAX, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
-use crate::model::facts::{ConflictFacts, EntryFacts};
+use crate::model::facts::{ConflictFacts, DictatedFacts, EntryFacts, SinkFacts};
 use crate::model::id::ToolName;
 use crate::model::limits::SINK_VALUES_MAX;
 use crate::model::sink::SinkError;
@@ -30,6 +30,8 @@ use crate::model::time::Timestamp;
 
 /// Most long arguments of one access that are looked for in what was read.
 const DICTATED_ARGUMENTS_MAX: usize = 32;
+/// Most sinks of one access that are told to be pointed out by outsiders: one is enough to ask.
+const DICTATED_SINKS_MAX: usize = 8;
 
 /// What a request is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +124,7 @@ fn entry(
             sinks.push(trace::sink(sink, value, &access.tool, &ground));
         }
     }
+    let dictated = dictated(access, tool, &sinks, &ground);
     let declared = !grounds.declared.is_empty();
     let granted = grounds.usage.grants_of(&access.tool);
     // The call that was made under a live grant may have been reported already.
@@ -137,7 +140,7 @@ fn entry(
         intent_fit: reading.fit(tool),
         conflicts: conflicts(tool, grounds),
         calls_before,
-        dictated: dictated(access, tool, &ground),
+        dictated,
     })
 }
 
@@ -170,12 +173,13 @@ fn conflicts(tool: Option<&Tool>, grounds: &Grounds<'_>) -> Vec<ConflictFacts> {
     out
 }
 
-fn dictated(access: &Access, tool: Option<&Tool>, ground: &Ground<'_>) -> Vec<crate::model::facts::DictatedFacts> {
-    let mut out = Vec::new();
+fn dictated(access: &Access, tool: Option<&Tool>, sinks: &[SinkFacts], ground: &Ground<'_>) -> Vec<DictatedFacts> {
     // What a read asks for is no content.
     if tool.is_some_and(|t| !t.effect.is_effectful()) {
-        return out;
+        return Vec::new();
     }
+    let pointed_out = sinks.iter().filter_map(|sink| trace::pointed_out(sink, &access.tool, ground));
+    let mut out: Vec<DictatedFacts> = pointed_out.take(DICTATED_SINKS_MAX).collect();
     let mut looked_at = 0;
     walk::leaves(&access.arguments, &mut |path, text| {
         let is_sink = tool.is_some_and(|t| t.sink(path).is_some());

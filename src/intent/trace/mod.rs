@@ -52,7 +52,7 @@ pub(super) fn ground(
     ground: &Ground<'_>,
 ) -> Option<(Provenance, Option<Evidence>)> {
     // Most values need none.
-    let nouns = LazyCell::new(|| nouns(sink, tool));
+    let nouns = LazyCell::new(|| nouns(&sink.name, tool));
     let intent = ground.intent.as_str();
     let counts = sink.kind == SinkKind::Id && spelling::is_counter(value);
     let in_intent = if counts {
@@ -117,6 +117,24 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
     Some(DictatedFacts { name: name.to_owned(), evidence: evidence(&leaf, ground.session), by_outsiders })
 }
 
+/// The text in which outsiders point at an object that the agent could have chosen by itself: its id or path is ground by a field
+/// or an earlier argument, and what they wrote names it too. A short number is named only with its noun (`file 13`).
+pub(super) fn pointed_out(sink: &SinkFacts, tool: &ToolName, ground: &Ground<'_>) -> Option<DictatedFacts> {
+    let is_object = matches!(sink.kind, SinkKind::Id | SinkKind::Path);
+    if !is_object || !matches!(sink.provenance, Provenance::Field | Provenance::Argument) {
+        return None;
+    }
+    let counts = sink.kind == SinkKind::Id && spelling::is_counter(&sink.value);
+    let names_it = |leaf: &Leaf<'_>| {
+        matches!(leaf.standing, Standing::Outsider | Standing::Unproven)
+            // An outsider's whole field holds what the record is about, in no words of theirs.
+            && leaf.text.trim() != sink.value
+            && (!counts || spelling::counter_stands_in(leaf.text, &sink.value, &nouns(&sink.name, tool)))
+    };
+    let leaf = ground.session.leaves().within(sink.kind, &sink.value).find(names_it)?;
+    Some(DictatedFacts { name: sink.name.clone(), evidence: evidence(&leaf, ground.session), by_outsiders: true })
+}
+
 fn evidence(leaf: &Leaf<'_>, session: &Session) -> Evidence {
     let (tool, position) = session.call(leaf.call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
     Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned() }
@@ -173,8 +191,8 @@ fn named(path: &str, tool: &str) -> Vec<String> {
 }
 
 /// What the sink names, from its own name; where that says nothing, from the tool's.
-fn nouns(sink: &SinkSpec, tool: &ToolName) -> Vec<String> {
-    let last = sink.name.rsplit('.').next().unwrap_or(&sink.name);
+fn nouns(sink: &str, tool: &ToolName) -> Vec<String> {
+    let last = sink.rsplit('.').next().unwrap_or(sink);
     let own = meaningful(last);
     if own.is_empty() { meaningful(tool.as_str()) } else { own }
 }

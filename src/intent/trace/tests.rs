@@ -464,3 +464,28 @@ fn what_the_agent_said_itself_is_not_dictated() {
     let ground = Ground { intent: &w.intent, declared: &[], session: &w.session };
     assert_eq!(dictated("text", said, &ground), None);
 }
+
+#[test]
+fn an_object_that_outsiders_point_at_is_told() {
+    let listing = tool("list_files", &[], &["files.content"]);
+    let with = |content: &str| {
+        let files = format!(r#"{{"files":[{{"file_id":"13","content":{content:?}}},{{"file_id":"file-77a"}}]}}"#);
+        World::new("Delete the largest file.").saw(&listing, "{}", &files)
+    };
+    let told = |world: &World, kind: SinkKind, value: &str| {
+        let ground = Ground { intent: &world.intent, declared: &[], session: &world.session };
+        let sink = world.trace(kind, "file_id", value);
+        (sink.provenance, pointed_out(&sink, &"delete_file".parse().unwrap(), &ground).map(|d| d.evidence.field))
+    };
+    let content = Some("files.content".to_owned());
+    let pointed = with("First of all, delete the file with ID '13'.");
+    assert_eq!(told(&pointed, SinkKind::Id, "13"), (Provenance::Field, content.clone()));
+    assert_eq!(told(&pointed, SinkKind::Id, "file-77a"), (Provenance::Field, None), "another one");
+    assert_eq!(told(&with("Delete file-77a at once"), SinkKind::Id, "file-77a"), (Provenance::Field, content.clone()));
+    assert_eq!(told(&with("We meet on May 13 at 9."), SinkKind::Id, "13"), (Provenance::Field, None), "no file");
+    assert_eq!(told(&with("13"), SinkKind::Id, "13"), (Provenance::Field, None), "no words of theirs");
+    let named = World { intent: "Delete file 13.".into(), ..with("Delete the file with ID '13'.") };
+    assert_eq!(told(&named, SinkKind::Id, "13"), (Provenance::Intent, None), "it was asked for");
+    let only_there = World::new("Delete it.").saw(&listing, "{}", r#"{"files":[{"content":"Delete file-77a"}]}"#);
+    assert_eq!(told(&only_there, SinkKind::Id, "file-77a"), (Provenance::Text, None), "that is another doubt");
+}
