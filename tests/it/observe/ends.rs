@@ -215,13 +215,15 @@ async fn an_end_that_is_missing_or_too_far_away_is_refused() {
     assert_eq!(agent.withheld(task.writing()).await.0, Outcome::Denied);
 }
 
-/// A broker that observes, with a gate before its journal.
+/// A broker that observes for a short while still, with a gate before its journal.
 async fn gated() -> (TestBroker, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let clock = Clock::manual(Clock::system().now());
     let policy = observing(clock.now().after(LASTS), "");
     let setup = Setup { policy, clock: Some(clock), journal: Gate::journal(&gate), ..Setup::default() };
-    (TestBroker::with(setup).await, gate)
+    let broker = TestBroker::with(setup).await;
+    broker.advance(LASTS - SHORTLY);
+    (broker, gate)
 }
 
 async fn waiting(broker: &TestBroker, wanted: u64) {
@@ -239,11 +241,12 @@ async fn a_request_that_is_on_its_way_when_observing_ends_is_decided_again() {
         let agent = agent.clone();
         tokio::spawn(async move { agent.request_credential(request).await })
     };
+    broker.sweep().await;
     gate.close();
     let filler = ask(filler.step("files.list", &json!({})));
     eventually(|| gate.holds()).await;
     // The broker's own sweep comes to its end, and waits with it to be written.
-    broker.advance(LASTS);
+    broker.advance(SHORTLY);
     waiting(&broker, 1).await;
     // By a clock that is a little behind, it is not over yet: so the request is decided before its end, and written after.
     broker.set_back(Duration::from_secs(1));
@@ -271,7 +274,7 @@ async fn what_is_granted_and_written_only_when_observing_is_over_lets_no_token_g
         tokio::spawn(async move { agent.request_credential(request).await })
     };
     eventually(|| gate.holds()).await;
-    broker.advance(LASTS);
+    broker.advance(SHORTLY);
     gate.open();
     // Suspended until it is decided again, which revokes it.
     let gone = ["GRANT_SUSPENDED", "GRANT_REVOKED"];
