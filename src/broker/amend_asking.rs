@@ -80,11 +80,12 @@ impl Broker {
         if !decision.outcome.waits_for_people() && !decision.observed_only() {
             return Ok(decision);
         }
-        // Where policy only observes nobody is asked, and no approval is used up; what a person refused stays refused.
-        let counts = |answer: &ApprovalFacts| !decision.observed_only() || answer.verdict == Verdict::Denied;
+        // What is only observed is done unasked and uses no approval up; what a person refused stays refused.
+        let observed = decision.observed_only();
+        let counts = |answer: &ApprovalFacts| !observed || answer.verdict == Verdict::Denied;
         let bundle = view.bundle.clone();
         let shapes = || self.amendment_shapes(Some(&bundle), facts, Side::Asked);
-        let answer = self.answer_to(view, covers, shapes)?.filter(counts);
+        let answer = self.answer_to(view, (covers, observed), shapes)?.filter(counts);
         let Some(answer) = answer else { return Ok(decision) };
         facts.approval = Some(answer);
         Ok(decide(&view.bundle, facts))

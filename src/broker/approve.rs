@@ -162,7 +162,7 @@ impl Broker {
                     let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
                     let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
                     let words = &recorded.words;
-                    this.shapes((&agent, &audience), &words.facts, &words.decision)?
+                    this.denied_shapes((&agent, &audience), &words.facts, &words.decision)?
                 }
                 AskedOfPeople::Amendment(words) => {
                     this.amendment_shapes(bundle.as_deref(), &words.facts, Side::Denied)?

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::digest::of_names;
 use crate::model::id::{Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
 use crate::model::spiffe_id::SpiffeId;
+use crate::pb::journal::approval_answered::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
 use crate::pb::journal::{CredentialDecided, Decision, Event, Revoked, TaskDecided};
@@ -100,6 +101,12 @@ impl GuardKey {
     #[must_use]
     pub fn pending_of(asker: &SpiffeId) -> Self {
         Self::of(PENDING_OF, &[asker.as_str()])
+    }
+
+    /// That people denied anything, of whatever task: for what is granted unasked because policy only observes.
+    #[must_use]
+    pub fn denials() -> Self {
+        Self::of(DENIALS, &[])
     }
 
     /// What was opened by break-glass: opened, used, closed, reviewed.
@@ -224,7 +231,13 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
         // A family is told of it like of anything else that its next answer may rest on.
-        Some(Payload::ApprovalAnswered(_) | Payload::ApprovalEscalated(_)) => out.usage(),
+        Some(Payload::ApprovalAnswered(answered)) => {
+            out.usage();
+            if answered.verdict() == Verdict::Denied {
+                out.bump(GuardKey::denials(), Life::Lasting);
+            }
+        }
+        Some(Payload::ApprovalEscalated(_)) => out.usage(),
         Some(Payload::ApprovalWithdrawn(withdrawn)) => {
             out.usage();
             if !withdrawn.grant_id.is_empty() {
@@ -412,6 +425,7 @@ const GLASS: u8 = 16;
 const DRIFT_REFERENCE: u8 = 17;
 const POLICY_PROPOSALS: u8 = 18;
 const LABELS: u8 = 19;
+const DENIALS: u8 = 20;
 
 #[cfg(test)]
 mod tests;

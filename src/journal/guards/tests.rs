@@ -43,6 +43,10 @@ fn report() -> GuardKey {
     GuardKey::report(&TASK.parse().unwrap(), "spiffe://td/orchestrator", &"r1".parse().unwrap())
 }
 
+fn answered(verdict: Verdict) -> Payload {
+    Payload::ApprovalAnswered(ApprovalAnswered { verdict: verdict.into(), ..ApprovalAnswered::default() })
+}
+
 fn credential(outcome: Outcome, granted: bool) -> Payload {
     let grant = Grant { grant_id: GRANT.into(), tools: vec!["pay".into()], ..Grant::default() };
     Payload::CredentialDecided(CredentialDecided {
@@ -150,6 +154,8 @@ fn each_event_touches_what_decisions_rely_on() {
         ("a refused amendment", amended(Outcome::Denied, false), vec![request(TASK)]),
         ("an amendment under review", amended(Outcome::Review, false), vec![]),
         ("an amendment that people are asked about", asked_about_an_amendment(), asked_amendment),
+        ("an answer of people", answered(Verdict::Approved), vec![usage()]),
+        ("a denial by people", answered(Verdict::Denied), vec![usage(), GuardKey::denials()]),
         ("an extension taken back", Payload::ExtensionTakenBack(taken_back), vec![task(), usage()]),
         ("a pause", Payload::TaskPaused(paused), vec![task()]),
         ("a resumption", Payload::TaskResumed(TaskResumed { task_id: TASK.into() }), vec![task()]),
