@@ -64,7 +64,8 @@ impl Broker {
         // What is only observed is done unasked and uses no approval up; what a person refused stays refused.
         let observed = decision.observed_only();
         let counts = |answer: &ApprovalFacts| !observed || answer.verdict == Verdict::Denied;
-        let answer = self.answer_to(view, (covers, observed), || self.amendment_shapes(facts))?.filter(counts);
+        let shapes = || if observed { self.all_amendment_shapes(facts) } else { self.amendment_shapes(facts) };
+        let answer = self.answer_to(view, (covers, observed), shapes)?.filter(counts);
         let Some(answer) = answer else { return Ok(decision) };
         facts.approval = Some(answer);
         Ok(decide(&view.bundle, facts))
@@ -73,18 +74,11 @@ impl Broker {
     /// How what an amendment adds is known again when it was denied: each thing by itself, whatever else is asked for with it, by the
     /// same orchestrator for the same agent in every task. That a task is to live longer is known again in that task.
     pub(in crate::broker) fn amendment_shapes(&self, facts: &Facts) -> Result<Vec<Covers>, BrokerError> {
-        let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
         let task = facts.task.id.to_string();
         let asked = facts.registration.as_ref();
         let amends = asked.and_then(|asked| asked.amends.as_ref());
         let adds = amends.map_or(&[][..], |amends| amends.adds.as_slice());
-        let shape = |what: &[&[u8]]| {
-            let parts: Vec<&[u8]> = [b"denied-amendment", agent.as_bytes(), asker.as_bytes()]
-                .into_iter()
-                .chain(what.iter().copied())
-                .collect();
-            self.keyed(COMMON, asked_digest(&parts))
-        };
+        let shape = |what: &[&[u8]]| self.amendment_shape(facts, what);
         let mut shapes = Vec::new();
         for what in adds.iter().take(DIFFERENCES_MAX) {
             shapes.push(shape(&[b"adds", what.as_bytes()])?);
@@ -96,6 +90,27 @@ impl Broker {
             shapes.push(shape(&[b"task", task.as_bytes()])?);
         }
         Ok(shapes)
+    }
+
+    /// The same, with each tool of which the ceiling would say something else than before: under these a denial is remembered too, and
+    /// they are looked for where policy only observes, so that what a person refused is not to be had in other numbers.
+    pub(in crate::broker) fn all_amendment_shapes(&self, facts: &Facts) -> Result<Vec<Covers>, BrokerError> {
+        let mut shapes = self.amendment_shapes(facts)?;
+        let asked = facts.registration.as_ref();
+        let before = asked.and_then(|asked| asked.amends.as_ref()).and_then(|amends| amends.ceiling_before.as_ref());
+        let was = |tool: &ToolCeiling| before.and_then(|before| before.tool(&tool.tool));
+        let tools = asked.and_then(|asked| asked.ceiling.as_ref()).map_or(&[][..], |ceiling| ceiling.tools.as_slice());
+        for tool in tools.iter().filter(|tool| was(tool) != Some(*tool)) {
+            shapes.push(self.amendment_shape(facts, &[b"tool", tool.tool.as_str().as_bytes()])?);
+        }
+        Ok(shapes)
+    }
+
+    fn amendment_shape(&self, facts: &Facts, what: &[&[u8]]) -> Result<Covers, BrokerError> {
+        let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
+        let mut parts: Vec<&[u8]> = vec![b"denied-amendment", agent.as_bytes(), asker.as_bytes()];
+        parts.extend(what);
+        self.keyed(COMMON, asked_digest(&parts))
     }
 }
 

@@ -162,7 +162,7 @@ impl Broker {
                     let words = &recorded.words;
                     this.denied_shapes((&agent, &audience), &words.facts, &words.decision)?
                 }
-                AskedOfPeople::Amendment(words) => this.amendment_shapes(&words.facts)?,
+                AskedOfPeople::Amendment(words) => this.all_amendment_shapes(&words.facts)?,
             };
             let context = Context { kind: "denied", id: &id.to_string() };
             Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
