@@ -84,7 +84,10 @@ impl Broker {
         let observed = decision.observed_only();
         let counts = |answer: &ApprovalFacts| !observed || answer.verdict == Verdict::Denied;
         let bundle = view.bundle.clone();
-        let shapes = || self.amendment_shapes(Some(&bundle), facts, Side::Asked);
+        let shapes = || match observed {
+            true => self.all_amendment_shapes(Some(&bundle), facts, Side::Asked),
+            false => self.amendment_shapes(Some(&bundle), facts, Side::Asked),
+        };
         let answer = self.answer_to(view, (covers, observed), shapes)?.filter(counts);
         let Some(answer) = answer else { return Ok(decision) };
         facts.approval = Some(answer);
@@ -100,13 +103,8 @@ impl Broker {
         facts: &Facts,
         side: Side,
     ) -> Result<Vec<Covers>, BrokerError> {
-        let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
         let task = facts.task.id.to_string();
-        let shape = |what: &[&str]| {
-            let parts = [b"denied-amendment", agent.as_bytes(), asker.as_bytes()].into_iter();
-            let parts: Vec<&[u8]> = parts.chain(what.iter().map(|part| part.as_bytes())).collect();
-            self.keyed(COMMON, asked_digest(&parts))
-        };
+        let shape = |what: &[&str]| self.amendment_shape(facts, what);
         let amends = facts.registration.as_ref().and_then(|asked| asked.amends.as_ref());
         let added = added_by(bundle, facts);
         let mut shapes = Vec::new();
@@ -121,6 +119,32 @@ impl Broker {
             shapes.push(shape(&["task", &task])?);
         }
         Ok(shapes)
+    }
+
+    /// The same, with each tool of which the ceiling would say something else than before: under these a denial is remembered too, and
+    /// they are looked for where policy only observes, so that what a person refused is not to be had in other numbers.
+    pub(in crate::broker) fn all_amendment_shapes(
+        &self,
+        bundle: Option<&PolicyBundle>,
+        facts: &Facts,
+        side: Side,
+    ) -> Result<Vec<Covers>, BrokerError> {
+        let mut shapes = self.amendment_shapes(bundle, facts, side)?;
+        let asked = facts.registration.as_ref();
+        let before = asked.and_then(|asked| asked.amends.as_ref()).and_then(|amends| amends.ceiling_before.as_ref());
+        let was = |tool: &ToolCeiling| before.and_then(|before| before.tool(&tool.tool));
+        let tools = asked.and_then(|asked| asked.ceiling.as_ref()).map_or(&[][..], |ceiling| ceiling.tools.as_slice());
+        for tool in tools.iter().filter(|tool| was(tool) != Some(*tool)) {
+            shapes.push(self.amendment_shape(facts, &["tool", tool.tool.as_str()])?);
+        }
+        Ok(shapes)
+    }
+
+    fn amendment_shape(&self, facts: &Facts, what: &[&str]) -> Result<Covers, BrokerError> {
+        let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
+        let mut parts: Vec<&[u8]> = vec![b"denied-amendment", agent.as_bytes(), asker.as_bytes()];
+        parts.extend(what.iter().map(|part| part.as_bytes()));
+        self.keyed(COMMON, asked_digest(&parts))
     }
 }
 

@@ -165,7 +165,7 @@ impl Broker {
                     this.denied_shapes((&agent, &audience), &words.facts, &words.decision)?
                 }
                 AskedOfPeople::Amendment(words) => {
-                    this.amendment_shapes(bundle.as_deref(), &words.facts, Side::Denied)?
+                    this.all_amendment_shapes(bundle.as_deref(), &words.facts, Side::Denied)?
                 }
             };
             let context = Context { kind: "denied", id: &id.to_string() };

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::{LASTS, observed, with_file, written};
 use crate::people::World;
-use crate::support::ask::{OpenTask, access, audience_of};
+use crate::support::ask::{OpenTask, access, audience_of, ceiling, codes};
 use crate::support::broker::{Setup, policy_with};
-use crate::support::caller::{Caller, Refused};
+use crate::support::caller::{Caller, Refused, unique};
 use crate::support::gate::Gate;
 use crate::support::issuer::{ACTING, INITIATING};
 
@@ -201,6 +201,47 @@ async fn what_is_refused_while_it_is_on_its_way_in_another_task_is_not_granted()
     denied.unwrap();
     let decision = withheld(asked);
     assert_eq!(decision.outcome(), Outcome::Denied, "{decision:?}");
+}
+
+#[tokio::test]
+async fn an_amendment_that_was_refused_is_not_to_be_had_in_other_numbers() {
+    let desk = Desk::with(&[]).await;
+    let orchestrator = desk.world.broker.orchestrator().await;
+    let calls = |calls_max: u32, more: &[&str]| {
+        let mut limits = ceiling(&[&[READ], more].concat());
+        limits.tools[0].calls_max = Some(calls_max);
+        limits
+    };
+    let token = desk.world.corp.token("1001", INITIATING);
+    let registration = v1::RegisterTaskRequest { ceiling: Some(calls(1, &[])), ..desk.world.initiated_by(token) };
+    let task = orchestrator.open(registration).await;
+    let amended = async |ceiling: v1::Ceiling| {
+        let request = v1::AmendTaskRequest {
+            request_id: unique("amend"),
+            task_id: task.id.clone(),
+            ceiling: Some(ceiling),
+            ..v1::AmendTaskRequest::default()
+        };
+        orchestrator.amend_task(request).await.unwrap().decision.unwrap()
+    };
+    let asked = amended(calls(5, &[])).await;
+    let answer = v1::AnswerApprovalRequest {
+        approval_id: asked.approval_id,
+        decision_id: asked.decision_id,
+        verdict: Verdict::Deny.into(),
+        reason: "no".to_owned(),
+    };
+    desk.ann.answer_approval(answer).await.unwrap();
+    let until = written(desk.world.broker.pki.now().after(LASTS));
+    let observe = format!("until = {until}\nclasses = [\"orchestrator\"]\n");
+    desk.world.broker.activate(&with_file(&ruled(&[]), "observe.toml", &observe)).await;
+    for calls_max in [5, 4, 50] {
+        let decision = amended(calls(calls_max, &[])).await;
+        let refused = codes(&decision).contains(&"APPROVAL_DENIED".to_owned());
+        assert_eq!((decision.outcome(), refused), (Outcome::Denied, true), "{calls_max}: {decision:?}");
+    }
+    let other = amended(calls(1, &[SEARCH])).await;
+    assert_eq!((other.outcome(), other.observed_only), (Outcome::Granted, true), "nobody refused another tool");
 }
 
 fn withheld(answer: Result<v1::RequestCredentialResponse, Refused>) -> v1::Decision {
