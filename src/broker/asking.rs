@@ -180,7 +180,8 @@ impl Broker {
     ) -> Result<Pending, BrokerError> {
         let doubts = doubts(decision);
         let settings = &self.0.settings.approvals;
-        let owners: Vec<String> = route::owners(&view.bundle, decision).iter().map(ToString::to_string).collect();
+        let owners: Vec<String> =
+            route::owners(&view.bundle, facts, decision).iter().map(ToString::to_string).collect();
         let (replaces, expects, owners_absent) = {
             let state = self.0.known.look();
             let before = state.approvals.covering(&covers);
