@@ -216,6 +216,7 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
         deadline: ask.deadline.unwrap_or(deadline),
         adds: in_short(adds),
         takes: in_short(takes),
+        gains: ask.ceiling.iter().flat_map(|c| compare::gaining(c, own.filter(|_| first.is_none()))).collect(),
     };
     facts.registration = Some(RegistrationFacts {
         agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),

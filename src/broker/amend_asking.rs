@@ -7,6 +7,7 @@ use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
 use crate::broker::caller::WorkloadCaller;
 use crate::broker::error::BrokerError;
+use crate::broker::fitting::in_a_list;
 use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::register::ceiling_bytes;
@@ -26,7 +27,7 @@ use crate::seal::sealer::COMMON;
 
 /// Differences that are told one by one, on either side. The ceilings themselves are told whole.
 const DIFFERENCES_MAX: usize = 256;
-/// Differences that a list of approvals shows.
+/// Differences that a list of approvals shows, long ones shortened.
 const LISTED_MAX: usize = 8;
 
 /// Things that an amendment adds by each of which it is known again.
@@ -194,7 +195,8 @@ pub(in crate::broker) fn wire_amendment(facts: &Facts) -> Option<v1::Amendment> 
 /// The same for a list: without the ceilings, which may be long.
 pub(in crate::broker) fn listed_amendment(facts: &Facts) -> Option<v1::Amendment> {
     let whole = wire_amendment(facts)?;
-    let (adds, takes) = (shortened(&whole.adds, LISTED_MAX), shortened(&whole.takes, LISTED_MAX));
+    let in_short = |all: &[String]| shortened(all, LISTED_MAX).iter().map(|what| in_a_list(what)).collect();
+    let (adds, takes) = (in_short(&whole.adds), in_short(&whole.takes));
     Some(v1::Amendment { ceiling_before: None, ceiling: None, adds, takes, ..whole })
 }
 

@@ -99,6 +99,8 @@ pub struct TaskView {
     pub depth: u32,
     /// Live and suspended grants.
     pub open_grants: u32,
+    /// Nobody attends it, or a task above it.
+    pub unattended: bool,
 }
 
 /// A grant, never its token.

@@ -312,6 +312,12 @@ impl Approvals {
         self.all.range(older).rev().map(|(id, approval)| (*id, approval))
     }
 
+    /// Those that wait by the record, newest first, whatever else there is.
+    pub(in crate::broker) fn listed_waiting(&self) -> Vec<(ApprovalId, &Approval)> {
+        let ids: BTreeSet<ApprovalId> = self.waiting.iter().map(|(_, id)| *id).collect();
+        ids.into_iter().rev().filter_map(|id| Some((id, self.all.get(&id)?))).collect()
+    }
+
     /// Those of these tasks, newest first, from the one before `below`.
     pub(in crate::broker) fn of_tasks<'a>(
         &'a self,
@@ -386,11 +392,15 @@ impl Approvals {
         self.denied.extend(shapes.into_iter().map(|shape| (shape, denial.clone())));
     }
 
+    /// What is open of that to which this person said yes.
+    pub(in crate::broker) fn said_by(&self, person: &InitiatorName) -> Vec<ApprovalId> {
+        let said = |one: &Approval| one.is_open() && one.votes.iter().any(|(voter, ..)| voter == person);
+        self.all.iter().filter(|(_, one)| said(one)).map(|(id, _)| *id).collect()
+    }
+
     /// Takes back what a person said of what is still open: of what waits, the yes counts no more, and what was approved is asked anew.
     pub(in crate::broker) fn unsay(&mut self, person: &InitiatorName, position: u64) {
-        let said = |approval: &Approval| approval.is_open() && approval.votes.iter().any(|(voter, ..)| voter == person);
-        let ids: Vec<ApprovalId> = self.all.iter().filter(|(_, one)| said(one)).map(|(id, _)| *id).collect();
-        for id in ids {
+        for id in self.said_by(person) {
             self.change(id, position, |approval| match approval.standing {
                 ApprovalStanding::Pending => approval.votes.retain(|(voter, ..)| voter != person),
                 _ => approval.standing = ApprovalStanding::Closed,
@@ -476,3 +486,6 @@ fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ impl Broker {
 
     /// Records that nobody answered in time.
     pub(in crate::broker) async fn record_unanswered(&self, id: ApprovalId) -> Result<(), BrokerError> {
-        let entry: Option<Entry> = {
+        let due = || -> Option<Entry> {
             let state = self.0.known.look();
             let now = self.now(&state);
             let overdue =
@@ -124,10 +124,7 @@ impl Broker {
                 Some(ordinary(event, vec![expect_family(&state, root)]))
             })
         };
-        match entry {
-            Some(entry) => self.append(entry).await.map(drop),
-            None => Ok(()),
-        }
+        self.settle_if_due(due).await.map(drop)
     }
 
     /// Where the approval that is sought stands, when the caller may see it.
@@ -251,7 +248,7 @@ fn wrong_person(
 /// agents at work are not alone enough, however many they are; of an amendment, for those who work below it as well, and for who asks.
 fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approval: &Approval) -> bool {
     let Caller::Person(person) = caller else { return false };
-    let mut approvers: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
+    let mut approvers: BTreeSet<&InitiatorName> = routing::approvers(directory, approval).collect();
     approvers.insert(person.name());
     let enough = u32::try_from(approvers.len()).is_ok_and(|many| many >= approval.needed);
     if approval.asks() == Outcome::StepUp {

@@ -273,7 +273,8 @@ impl Broker {
         let settings = &self.0.settings.approvals;
         // An amendment takes none of the agent's places: what one orchestrator asks must not shut the agent out for another.
         let asker = if facts.question == Question::Amend { &facts.principal.id } else { &view.agent };
-        let owners: Vec<String> = route::owners(&view.bundle, decision).iter().map(ToString::to_string).collect();
+        let owners: Vec<String> =
+            route::owners(&view.bundle, facts, decision).iter().map(ToString::to_string).collect();
         let (replaces, expects, owners_absent) = {
             let state = self.0.known.look();
             let before = state.approvals.covering(&covers);

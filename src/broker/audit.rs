@@ -94,7 +94,9 @@ impl Broker {
                 Err(UnreadError::Unread(error)) => return Err(error),
             }
             record.initiator_evidence = self.evidence_of(recorded, &registered)?;
+            record.unattended = self.is_unattended(registered)?;
         }
+        self.whom_asked(&mut record, &recorded.event)?;
         if let Ok(grant) = record.grant_id.parse() {
             record.aftermath = self.aftermath(grant, recorded.position)?;
         }

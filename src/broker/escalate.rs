@@ -1,6 +1,6 @@
 //! What nobody answered in the configured time is escalated, once: more people are told, and more may answer.
 
-use crate::broker::approvals::ApprovalSettings;
+use crate::broker::approvals::{Approval, ApprovalSettings};
 use crate::broker::caller::broker_actor;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
@@ -30,14 +30,12 @@ pub(in crate::broker) fn due(
 impl Broker {
     /// Records that it is escalated. Whoever answers at the same time comes before it or after it.
     pub(in crate::broker) async fn escalate(&self, id: ApprovalId) -> Result<(), BrokerError> {
-        let entry = {
+        let due = || {
             let state = self.0.known.look();
             let (now, settings) = (self.now(&state), &self.0.settings);
-            let Some(approval) = state.approvals.find(id) else { return Ok(()) };
-            let waits = approval.waits(now) && approval.escalated.is_none();
-            let Some(root) = state.tasks.get(&approval.task).map(|task| task.root).filter(|_| waits) else {
-                return Ok(());
-            };
+            let waits = |approval: &&Approval| approval.waits(now) && approval.escalated.is_none();
+            let approval = state.approvals.find(id).filter(waits)?;
+            let root = state.tasks.get(&approval.task)?.root;
             let payload = pb::ApprovalEscalated {
                 approval_id: id.to_string(),
                 task_id: approval.task.to_string(),
@@ -50,8 +48,9 @@ impl Broker {
             let payload = Payload::ApprovalEscalated(payload);
             let key = GuardKey::usage(&root);
             let expects = vec![Expect { key, at: state.marks.at(&key) }];
-            ordinary(event(family_stream(root), broker_actor(), &no_context(), payload), expects)
+            Some(ordinary(event(family_stream(root), broker_actor(), &no_context(), payload), expects))
         };
-        self.append(entry).await.map(drop)
+        // A family that is told something all the time does not keep it from being escalated.
+        self.settle_if_due(due).await.map(drop)
     }
 }

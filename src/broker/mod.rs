@@ -46,6 +46,7 @@ pub mod error;
 mod escalate;
 mod evidence;
 pub mod figures;
+mod fitting;
 mod fold;
 mod forget;
 mod gather;
@@ -94,6 +95,7 @@ mod take_back;
 mod trust;
 pub mod watch;
 pub mod whatif;
+mod whom_asked;
 mod words;
 
 /// How often a verb looks again when what it relied on changed under it.
@@ -236,6 +238,21 @@ impl Broker {
         for _ in 0..TRIES_MAX {
             if let Some(committed) = self.append(attempt()?).await? {
                 return Ok(committed);
+            }
+        }
+        Err(BrokerError::Conflict)
+    }
+
+    /// The same for what may have nothing to append any more; `None` when that is so.
+    async fn settle_if_due<R, F>(&self, mut attempt: F) -> Result<Option<Committed<R>>, BrokerError>
+    where
+        R: Record,
+        F: FnMut() -> Option<R>,
+    {
+        for _ in 0..TRIES_MAX {
+            let Some(record) = attempt() else { return Ok(None) };
+            if let Some(committed) = self.append(record).await? {
+                return Ok(Some(committed));
             }
         }
         Err(BrokerError::Conflict)

@@ -12,6 +12,7 @@ use crate::broker::ask::{ApprovalsPage, ListApprovals};
 use crate::broker::audit::wire_access;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
+use crate::broker::fitting::{self, doubts_in_a_list, fitted};
 use crate::broker::gather::active;
 use crate::broker::grants::{AskedOfPeople, covered};
 use crate::broker::read::page_size;
@@ -21,8 +22,8 @@ use crate::broker::state::State;
 use crate::broker::summary::timestamp;
 use crate::broker::words::DecisionWords;
 use crate::model::approval::{ApprovalFacts, Verdict};
-use crate::model::decision::Reason;
-use crate::model::id::{ApprovalId, TaskId};
+use crate::model::decision::{Outcome, Reason};
+use crate::model::id::{ApprovalId, InitiatorName, TaskId};
 use crate::model::person::Right;
 use crate::model::time::Timestamp;
 use crate::pb::v1;
@@ -74,6 +75,8 @@ impl Broker {
                     let tasks = state.by.tasks_of_initiator.get(person.name());
                     Box::new(state.approvals.of_tasks(tasks.into_iter().flatten(), below).into_iter().filter(wanted))
                 }
+                // However many there were, few of them wait.
+                _ if waits => Box::new(state.approvals.listed_waiting().into_iter().filter(wanted)),
                 _ => Box::new(state.approvals.listed(below).filter(wanted)),
             };
             let seen = |one: (ApprovalId, &Approval)| {
@@ -89,12 +92,16 @@ impl Broker {
         };
         let more = looked.len() > size;
         looked.truncate(size);
-        let last = looked.last().filter(|_| more).map(|(page, _)| *page);
+        let pages: Vec<ApprovalsPage> = looked.iter().map(|(page, _)| *page).collect();
         let told = self.reading(move |this| Ok(looked.into_iter().map(|(_, one)| this.with_doubts(one)).collect()));
-        Ok((told.await?, last))
+        let mut told: Vec<v1::Approval> = told.await?;
+        let fits = fitting::of_one_page(&told);
+        let more = more || fits < told.len();
+        told.truncate(fits);
+        Ok((told, pages.get(fits.wrapping_sub(1)).copied().filter(|_| more)))
     }
 
-    /// One approval, with the decision that it is about.
+    /// One approval, with the decision that it is about: there, what a list shortens is whole.
     ///
     /// # Errors
     /// `NotFound` when it is not for the caller.
@@ -109,7 +116,7 @@ impl Broker {
             // There is no token in an amendment.
             let is_amendment = matches!(place.approval.about, About::Amendment(_));
             let granted = preview.as_ref().filter(|_| !is_amendment);
-            Ok(v1::GetApprovalResponse {
+            Ok(fitted(v1::GetApprovalResponse {
                 approval: Some(shown),
                 record: Some(record),
                 would_cover: granted.into_iter().flat_map(covered).map(|access| wire_access(&access)).collect(),
@@ -117,7 +124,8 @@ impl Broker {
                     .and_then(|words| u32::try_from(words.decision.ttl_max.as_secs()).ok())
                     .unwrap_or_default(),
                 would_amend: is_amendment && preview.is_some() && place.approval.is_open(),
-            })
+                left_out: Vec::new(),
+            }))
         })
         .await
     }
@@ -154,12 +162,15 @@ impl Broker {
 
     fn looked(&self, state: &State, caller: &Caller, id: ApprovalId, now: Timestamp) -> Option<Looked> {
         let (approval, task) = visible(state, caller, id)?;
-        let vote = |(person, verdict, time): &(_, Verdict, Timestamp)| v1::Vote {
-            person: ToString::to_string(person),
+        let directory = &self.0.settings.directory;
+        // What was settled stays so; of what waits, a yes counts while its person may give it.
+        let reviewed = approval.standing == ApprovalStanding::Pending && approval.asks() == Outcome::Review;
+        let vote = |(person, verdict, time): &(InitiatorName, Verdict, Timestamp)| v1::Vote {
+            person: person.to_string(),
             verdict: wire_verdict(*verdict).into(),
             time: Some(timestamp(*time)),
+            lapsed: reviewed && !directory.has(person),
         };
-        let directory = &self.0.settings.directory;
         let may = |verdict| approval.waits(now) && may_answer((state, directory), caller, approval, verdict).is_ok();
         let (route, route_note) = routing::shown(state, directory, approval);
         let shown = v1::Approval {
@@ -199,7 +210,7 @@ impl Broker {
         Some(Looked { root: task.root, position: approval.position, shown })
     }
 
-    /// Adds what only the record says. Of words that were erased, or do not open, the codes are left.
+    /// Adds what only the record says, long words shortened. Of words that were erased, or do not open, the codes are left.
     fn with_doubts(&self, looked: Looked) -> v1::Approval {
         let Looked { root, position, mut shown } = looked;
         match self.asked_of_people(position, root) {
@@ -208,7 +219,7 @@ impl Broker {
                 let words = asked.words();
                 shown.amendment = listed_amendment(&words.facts);
                 shown.tools = words.access.iter().map(|access| access.tool.to_string()).collect();
-                shown.doubts = words.decision.reasons.iter().map(Reason::in_words).collect();
+                shown.doubts = doubts_in_a_list(words.decision.reasons.iter().map(Reason::in_words));
             }
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an approval is told without words")

@@ -147,6 +147,7 @@ impl Broker {
             deadline: Timestamp::from_millis(task.deadline_ms),
             depth: task.depth,
             open_grants: 0,
+            unattended: self.is_unattended(task.clone())?,
         })
     }
 
@@ -220,5 +221,6 @@ fn view(state: &State, id: TaskId, task: &Task, now: Timestamp) -> TaskView {
         deadline: task.deadline,
         depth: task.depth,
         open_grants: u32::try_from(state.open_count(id, now)).unwrap_or(u32::MAX),
+        unattended: state.lineage(id).iter().any(|(_, task)| task.unattended),
     }
 }

@@ -17,6 +17,8 @@ use crate::model::reason::ReasonCode;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 
+/// Most approvals that the block of a person names: who has given more is looked up in the queue.
+const UNSAID_MAX: usize = 64;
 /// What refusals name.
 const RPC: &str = "Revoke";
 
@@ -46,6 +48,7 @@ impl Broker {
             target: target.name(),
             sealed: self.seal_reason(&stream, Context { kind: "revoked", id: &target.name() }, &reason),
             blocks: target.blocks(),
+            ..self.unsaid_under(&target)
         };
         let event = event(stream, caller.actor(), &no_context(), Payload::Revoked(payload));
         let committed = self.settle(|| Ok(ending(event.clone(), Vec::new()))).await?;
@@ -95,6 +98,17 @@ impl Broker {
             })
         };
         blocks.into_iter().map(view).collect()
+    }
+
+    /// The approvals to which a person said yes who is blocked now: so that those are told who wait for them.
+    fn unsaid_under(&self, target: &Target) -> pb::Revoked {
+        let Target::Initiator(person) = target else { return pb::Revoked::default() };
+        let said = self.0.known.look().approvals.said_by(person);
+        pb::Revoked {
+            unsaid: said.iter().take(UNSAID_MAX).map(ToString::to_string).collect(),
+            unsaid_count: u32::try_from(said.len()).unwrap_or(u32::MAX),
+            ..pb::Revoked::default()
+        }
     }
 
     /// The task that the target belongs to, when the caller may revoke it.

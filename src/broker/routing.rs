@@ -39,6 +39,12 @@ impl Directory {
         Self { reviewers, groups, escalate_to }
     }
 
+    /// Those of `owners` for whom nobody who reviews could answer, whoever the initiator is.
+    #[must_use]
+    pub fn nobody_for<'a>(&self, owners: impl IntoIterator<Item = &'a Owner>) -> Vec<&'a Owner> {
+        owners.into_iter().filter(|owner| self.who_answer_for(owner.as_str()).next().is_none()).collect()
+    }
+
     /// Whom to tell of what nobody answers.
     pub(in crate::broker) fn escalate_to(&self) -> impl Iterator<Item = &Owner> {
         self.escalate_to.iter()
@@ -50,10 +56,23 @@ impl Directory {
         person.into_iter().chain(self.groups.get(owner).into_iter().flatten())
     }
 
+    /// True when that person reviews.
+    pub(in crate::broker) fn has(&self, person: &InitiatorName) -> bool {
+        self.reviewers.contains(person)
+    }
+
     /// True when the person is that owner, or in that group, among those who review.
     pub(in crate::broker) fn is_of(&self, person: &InitiatorName, owner: &str) -> bool {
         person.as_str() == owner || self.groups.get(owner).is_some_and(|members| members.contains(person))
     }
+}
+
+/// Who said yes to a review, as far as it still counts: who may not approve any more has not approved.
+pub(in crate::broker) fn approvers<'a>(
+    directory: &'a Directory,
+    approval: &'a Approval,
+) -> impl Iterator<Item = &'a InitiatorName> {
+    approval.votes.iter().map(|(voter, ..)| voter).filter(|voter| directory.has(voter))
 }
 
 /// The owners of `all` for whom somebody could answer: who reviews, is not the initiator, and is not blocked. Whoever is merely named as
@@ -79,7 +98,7 @@ pub(in crate::broker) fn wanted<'a>(
 ) -> impl Iterator<Item = &'a str> {
     let open = approval.escalated.is_none() && approval.outcome == Outcome::Review;
     let owners = approval.owners.iter().filter(move |_| open).map(String::as_str);
-    let said = |owner: &str| approval.votes.iter().any(|(voter, ..)| directory.is_of(voter, owner));
+    let said = |owner: &str| approvers(directory, approval).any(|voter| directory.is_of(voter, owner));
     let (spoken, rest): (Vec<_>, Vec<_>) = owners.partition(|owner| said(owner));
     spoken.into_iter().chain(answerable(state, directory, approval.verified_initiator(), rest))
 }
@@ -102,16 +121,24 @@ pub(in crate::broker) fn has_place_for(
     approval: &Approval,
     person: &InitiatorName,
 ) -> bool {
-    let voters: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
+    let voters: BTreeSet<&InitiatorName> = approvers(directory, approval).collect();
     let missing = missing(state, directory, approval, &voters);
     let left = usize::try_from(approval.needed).unwrap_or(usize::MAX).saturating_sub(voters.len());
     missing.is_empty() || left > missing.len() || missing.iter().any(|owner| directory.is_of(person, owner))
 }
 
-/// What an answer relies on of those who could answer for the owners, and of those who answered before: that nobody blocks them, or
-/// lifts their block.
+/// What an answer relies on: that nobody blocks those who answered before, nor, for each owner, one who could answer; and that of those
+/// who are blocked nobody's block is lifted. However many are in a group, these are few.
 pub(in crate::broker) fn expects(state: &State, directory: &Directory, approval: &Approval) -> Vec<Expect> {
-    let owners = approval.owners.iter().flat_map(|owner| directory.who_answer_for(owner));
+    let is_blocked = |person: &&InitiatorName| state.blocks.contains_key(&Target::Initiator((*person).clone()));
+    let of_owner = |owner: &String| {
+        let (blocked, free): (Vec<_>, Vec<_>) = directory.who_answer_for(owner).partition(is_blocked);
+        let one = free.into_iter().find(|person| **person != approval.initiator);
+        // Where somebody can answer, that others could as well changes nothing.
+        let blocked = if one.is_some() { Vec::new() } else { blocked };
+        blocked.into_iter().chain(one)
+    };
+    let owners = approval.owners.iter().flat_map(of_owner);
     let voters = approval.votes.iter().map(|(voter, ..)| voter);
     let keys: BTreeSet<GuardKey> = owners.chain(voters).map(GuardKey::initiator).collect();
     keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()

@@ -338,6 +338,12 @@ impl State {
         grants.copied().filter(|g| self.grants.get(g).is_some_and(|g| !g.standing.is_ended())).collect()
     }
 
+    /// Those of them that were made or renewed after that position.
+    pub(in crate::broker) fn granted_since(&self, id: TaskId, position: u64) -> Vec<GrantId> {
+        let since = |id: &GrantId| self.grants.get(id).is_some_and(|grant| grant.position > position);
+        self.standing_grants(id).into_iter().filter(since).collect()
+    }
+
     /// Grants of those tasks, and of all below them, that no event has ended.
     pub(in crate::broker) fn grants_of<'a>(&self, tasks: impl IntoIterator<Item = &'a TaskId>) -> BTreeSet<GrantId> {
         tasks.into_iter().flat_map(|id| self.standing_grants(*id)).collect()

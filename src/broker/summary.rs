@@ -73,7 +73,12 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         }
         Some(Payload::Revoked(e)) => {
             let block = if e.blocks { ", and blocked" } else { "" };
-            out.summary = format!("revoked {} {}{block}", e.target_kind, e.target);
+            let unsaid = match e.unsaid_count {
+                0 => String::new(),
+                1 => "; one approval of theirs counts no more".to_owned(),
+                many => format!("; {many} approvals of theirs count no more"),
+            };
+            out.summary = format!("revoked {} {}{block}{unsaid}", e.target_kind, e.target);
         }
         Some(Payload::BlockLifted(e)) => out.summary = format!("lifted block on {} {}", e.target_kind, e.target),
         Some(Payload::TrustWithdrawn(e)) => {
@@ -96,8 +101,12 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         }
         Some(Payload::ApprovalWithdrawn(e)) => {
             out.grant_id.clone_from(&e.grant_id);
-            let grant = if e.grant_id.is_empty() { "" } else { ", and its grant revoked" };
-            about(&mut out, &e.task_id, &format!("{} taken back{grant}", e.approval_id));
+            let what = match (e.grant_id.as_str(), e.extended_at) {
+                ("", 0) => String::new(),
+                ("", at) => format!(", and with it the amendment at position {at}"),
+                _ => ", and its grant revoked".to_owned(),
+            };
+            about(&mut out, &e.task_id, &format!("{} taken back{what}", e.approval_id));
         }
         Some(Payload::ApprovalEscalated(e)) => {
             out.decision_id.clone_from(&e.decision_id);

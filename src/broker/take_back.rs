@@ -107,16 +107,20 @@ impl Broker {
             }
             _ => return Err(closed(ReasonCode::ApprovalClosed, approval)),
         };
+        // Of a task that has ended nothing is left to take back.
+        let taken_back = taken_back.filter(|_| !task.state.is_ended());
+        let ended = taken_back.map(|extension| state.granted_since(approval.task, extension.at).len());
         let payload = pb::ApprovalWithdrawn {
             task_id: approval.task.to_string(),
             grant_id: grant.map(|id: GrantId| id.to_string()).unwrap_or_default(),
+            extended_at: taken_back.map(|extension| extension.at).unwrap_or_default(),
+            grants_revoked: ended.and_then(|ended| u32::try_from(ended).ok()).unwrap_or_default(),
             ..withdrawn.clone()
         };
         let stream = family_stream(task.root);
         let withdrawal = event(stream.clone(), caller.actor(), &no_context(), Payload::ApprovalWithdrawn(payload));
         let mut entry = ending(withdrawal, vec![expect_family(&state, task.root)]);
-        // Of a task that has ended nothing is left to take back.
-        let Some(extension) = taken_back.filter(|_| !task.state.is_ended()) else { return Ok(entry) };
+        let Some(extension) = taken_back else { return Ok(entry) };
         let key = GuardKey::task(&approval.task);
         entry.expects.push(Expect { key, at: state.marks.at(&key) });
         let (task_id, task) = (approval.task, task.clone());

@@ -17,6 +17,7 @@ use crate::journal::projection::Recorded;
 use crate::journal::search::{Page, Query};
 use crate::model::decision::{Decision, EntryDecision, Outcome};
 use crate::model::facts::Facts;
+use crate::model::id::ApprovalId;
 use crate::model::limits::{PAGE_SIZE_MAX, WHATIF_DECISIONS_MAX, WHATIF_FLIPS_MAX};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
@@ -27,6 +28,7 @@ use crate::pb::v1;
 use crate::pb::v1::what_if_response::Part;
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
 use crate::policy::decide::decide;
+use crate::policy::route;
 
 /// A bundle that loads, and need not be in force.
 #[derive(Debug)]
@@ -104,11 +106,14 @@ impl Broker {
                 }
                 let Some(decision) = decision_of(&recorded.event) else { continue };
                 let found = match self.whole_words(recorded.position, &recorded.event, decision) {
-                    Ok(words) => run.decided(recorded, decision, &words.facts, &words.decision),
+                    Ok(words) => {
+                        let owners = || self.asked_owners(&recorded.event);
+                        run.decided((recorded, decision), &words.facts, &words.decision, owners)
+                    }
                     Err(UnreadError::Erased) => run.erased(),
                     Err(UnreadError::Unread(error)) => run.unreadable(recorded.position, &error),
                 };
-                if found.is_some_and(|flip| !listener.tell(Part::Flip(flip))) {
+                if found.is_some_and(|part| !listener.tell(part)) {
                     return Ok(());
                 }
             }
@@ -121,6 +126,21 @@ impl Broker {
             }
             query.page_token = next;
         }
+    }
+
+    /// For which owners the review is that a decision waits for; `None` when that is not known any more.
+    fn asked_owners(&self, event: &pb::Event) -> Option<BTreeSet<String>> {
+        let (asked, approval) = match event.payload.as_ref()? {
+            Payload::CredentialDecided(e) => (&e.asked_people, &e.approval_id),
+            Payload::TaskAmended(e) => (&e.asked_people, &e.approval_id),
+            _ => return None,
+        };
+        if let Some(asked) = asked {
+            return Some(asked.owners.iter().cloned().collect());
+        }
+        // It waits for what was asked before.
+        let approval: ApprovalId = approval.parse().ok()?;
+        self.0.known.look().approvals.find(approval).map(|approval| approval.owners.clone())
     }
 }
 
@@ -162,12 +182,12 @@ impl<'a> Run<'a> {
         recorded.position < self.size
     }
 
-    fn erased(&mut self) -> Option<v1::WhatIfFlip> {
+    fn erased(&mut self) -> Option<Part> {
         self.tally.erased += 1;
         None
     }
 
-    fn unreadable(&mut self, position: u64, error: &BrokerError) -> Option<v1::WhatIfFlip> {
+    fn unreadable(&mut self, position: u64, error: &BrokerError) -> Option<Part> {
         let error = error as &dyn std::error::Error;
         tracing::error!(position, error, "the words of a decision cannot be read");
         self.tally.unreadable += 1;
@@ -191,14 +211,15 @@ impl<'a> Run<'a> {
         facts
     }
 
-    /// Decides again, and counts; the flip, when it is one and is still listed.
+    /// Decides again, and counts; the flip, or that it is for others, when it is one and is still listed. `owners` are those of the
+    /// review that it was.
     fn decided(
         &mut self,
-        recorded: &Recorded,
-        open: &pb::Decision,
+        (recorded, open): (&Recorded, &pb::Decision),
         facts: &Facts,
         was: &Decision,
-    ) -> Option<v1::WhatIfFlip> {
+        owners: impl FnOnce() -> Option<BTreeSet<String>>,
+    ) -> Option<Part> {
         // What a bundle would answer counts, whether it is enforced or only observed.
         let (was, mut facts_again) = (&was.enforced(), self.answered(facts, open));
         if facts_again.observing.is_some() {
@@ -213,7 +234,10 @@ impl<'a> Run<'a> {
             std::cmp::Ordering::Greater => self.tally.lives_longer += 1,
             std::cmp::Ordering::Equal => {}
         }
-        let turn = turn(was, &would_be)?;
+        let Some(turn) = turn(was, &would_be) else {
+            let reroute = self.rerouted((recorded, open), facts, &would_be, owners);
+            return reroute.map(Part::Reroute);
+        };
         let count = match turn {
             Turn::Looser => &mut self.tally.looser,
             Turn::Stricter => &mut self.tally.stricter,
@@ -228,7 +252,7 @@ impl<'a> Run<'a> {
             return None;
         }
         self.tally.listed += 1;
-        Some(v1::WhatIfFlip {
+        Some(Part::Flip(v1::WhatIfFlip {
             decision_id: open.decision_id.clone(),
             position: recorded.position,
             time: Some(timestamp(recorded.time)),
@@ -242,6 +266,39 @@ impl<'a> Run<'a> {
             policies_lost: lost.into_iter().cloned().collect(),
             approvals_were: was.approvals_needed,
             approvals_would_be: would_be.approvals_needed,
+            agent: facts.task.agent.to_string(),
+            task_id: facts.task.id.to_string(),
+            tools: facts.entries.iter().map(|entry| entry.tool.to_string()).collect(),
+            policy_digest: open.policy_digest.clone(),
+        }))
+    }
+
+    /// Counts a review that stays one and would be for others; the same to be listed.
+    fn rerouted(
+        &mut self,
+        (recorded, open): (&Recorded, &pb::Decision),
+        facts: &Facts,
+        would_be: &Decision,
+        owners: impl FnOnce() -> Option<BTreeSet<String>>,
+    ) -> Option<v1::WhatIfReroute> {
+        if would_be.outcome != Outcome::Review {
+            return None;
+        }
+        let owners_would_be = route::owners(self.candidate, facts, would_be);
+        let owners_would_be: BTreeSet<String> = owners_would_be.iter().map(ToString::to_string).collect();
+        let owners_were = owners().filter(|were| *were != owners_would_be)?;
+        self.tally.rerouted += 1;
+        if self.tally.reroutes_listed >= WHATIF_FLIPS_MAX {
+            return None;
+        }
+        self.tally.reroutes_listed += 1;
+        Some(v1::WhatIfReroute {
+            decision_id: open.decision_id.clone(),
+            position: recorded.position,
+            time: Some(timestamp(recorded.time)),
+            question: open.question.clone(),
+            owners_were: owners_were.into_iter().collect(),
+            owners_would_be: owners_would_be.into_iter().collect(),
             agent: facts.task.agent.to_string(),
             task_id: facts.task.id.to_string(),
             tools: facts.entries.iter().map(|entry| entry.tool.to_string()).collect(),

@@ -9,7 +9,7 @@ pub(in crate::cli) struct Page {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) limit: u32,
     /// Go on where an earlier listing said.
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub(in crate::cli) page_token: String,
 }
 

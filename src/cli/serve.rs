@@ -32,6 +32,9 @@ pub(in crate::cli) async fn run(args: Args) -> Result<Exit, CliError> {
         if let Some(unsigned) = checked.unsigned() {
             say(&format!("the bundle in `policy_dir` could not be activated as it is: {unsigned}"));
         }
+        for warning in checked.warnings() {
+            say(&format!("warning: {warning}"));
+        }
         if let Some(OpenReport { torn_bytes, snapshots_ignored, .. }) = report {
             if torn_bytes > 0 {
                 say(&format!("{torn_bytes} bytes of a group that was never finished would be cut off the journal"));

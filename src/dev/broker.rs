@@ -102,6 +102,7 @@ impl DevBroker {
         let persons = DevIssuer::start(folder.path(), &clock, &entropy).await?;
         let mut broker = open_parts(folder.path(), &issuer, clock, entropy, trust.clone(), policy).await?;
         broker.people = Some(persons.people()?);
+        broker.settings.directory = persons.directory()?;
         let running = start(Parts {
             broker,
             workloads: WorkloadDoor { listener: workloads.0, limits: ListenLimits::default() },

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::broker::routing::Directory;
 use crate::clock::Clock;
 use crate::dev::ca::CaError;
 use crate::dev::error::DevError;
@@ -169,15 +170,26 @@ impl DevIssuer {
             initiator_clients: None,
             roots: WebRoots::load(Some(&self.ca_file))?,
         };
+        Ok(People::new(vec![issuer], self.persons()?, FRESH_WITHIN, &self.desk.clock))
+    }
+
+    /// Who reviews. Nobody is in a group.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn directory(&self) -> Result<Directory, DevError> {
+        Ok(Directory::new(&self.persons()?, BTreeMap::new(), Vec::new()))
+    }
+
+    fn persons(&self) -> Result<Vec<PersonOptions>, DevError> {
         let person = |person: &DevPerson| {
-            Ok::<_, DevError>(PersonOptions {
+            Ok(PersonOptions {
                 name: person.name.parse().map_err(DevError::Name)?,
                 accounts: vec![(self.url.clone(), person.name.to_owned())],
                 may: person.may.iter().copied().collect(),
             })
         };
-        let persons = PERSONS.iter().map(person).collect::<Result<Vec<_>, _>>()?;
-        Ok(People::new(vec![issuer], persons, FRESH_WITHIN, &self.desk.clock))
+        PERSONS.iter().map(person).collect()
     }
 
     /// A token of that person, who has authenticated just now.

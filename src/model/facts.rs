@@ -366,6 +366,9 @@ pub struct AmendFacts {
     /// What it takes away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub takes: Vec<String>,
+    /// The tools of which the task would have more, or whose values would be ground.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gains: Vec<ToolName>,
 }
 
 const fn yes() -> bool {

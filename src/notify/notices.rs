@@ -124,6 +124,10 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
         Payload::ApprovalWithdrawn(e) => {
             told.approval(&e.approval_id, &e.task_id);
             told.text("grant_id", &e.grant_id);
+            if e.extended_at > 0 {
+                told.value("extension", true.into());
+                told.value("grants_revoked", e.grants_revoked.into());
+            }
         }
         Payload::GrantReconsidered(e) => {
             told.text("task_id", &e.task_id);
@@ -144,6 +148,10 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
                 "task" => told.text("task_id", &e.target),
                 "agent" => told.text("agent", &e.target),
                 _ => {}
+            }
+            told.list("approvals_unsaid", &e.unsaid);
+            if e.unsaid_count > 0 {
+                told.value("approvals_unsaid_count", e.unsaid_count.into());
             }
         }
         Payload::TrustWithdrawn(e) => {

@@ -26,6 +26,12 @@ pub mod workload {
     tonic::include_proto!("_");
 }
 
+/// How many bytes a message takes on the wire.
+#[must_use]
+pub fn encoded_len(message: &impl prost::Message) -> usize {
+    message.encoded_len()
+}
+
 /// The descriptors of `carnet.v1` and of what it imports, encoded: what reflection tells.
 pub const WIRE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/carnet.wire.bin"));
 

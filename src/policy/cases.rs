@@ -149,7 +149,7 @@ pub(in crate::policy) fn run(bundle: &PolicyBundle, cases: &[Case]) -> TestRepor
             path: case.path.clone(),
             name: case.name.clone(),
             outcome: decision.outcome,
-            failure: case.failure(&decision, &route::owners(bundle, &decision)),
+            failure: case.failure(&decision, &route::owners(bundle, &case.facts, &decision)),
             fired: decision.policies,
         });
     }

@@ -58,7 +58,7 @@ impl<'a> Explanation<'a> {
             floor: bundle.risk().floor(facts.principal.class, decision.risk.band).min(Outcome::Review),
             permits,
             forbids,
-            route: route::owners(bundle, &decision),
+            route: route::owners(bundle, facts, &decision),
             decision,
         }
     }

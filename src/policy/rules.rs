@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{Effect, Policy, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PolicySet, Schema, ValidationMode, Validator};
 
 use super::error::Problem;
+use super::names::Action;
 use super::nesting;
 use super::{controls, monotone, schema};
 use crate::model::decision::Outcome;
@@ -276,6 +277,20 @@ impl Notes<'_> {
         // Whoever else confirms a step-up, it is not the owner of a tool.
         if !matches!(effect, None | Some(RuleEffect::Forbid { outcome: Outcome::Review, .. })) {
             self.problem("@route is for the outcome review");
+        }
+        let named = match self.policy.action_constraint() {
+            ActionConstraint::Any => Vec::new(),
+            ActionConstraint::Eq(uid) => vec![uid],
+            ActionConstraint::In(uids) => uids,
+        };
+        let asks_nobody = |uid: &EntityUid| {
+            [Action::Register, Action::BreakGlass].iter().any(|of| of.as_str() == uid.id().unescaped())
+        };
+        if !named.is_empty() && named.iter().all(asks_nobody) {
+            self.problem(
+                "@route does nothing here: only the use of a tool, and `amend_task`, ask people. Registrations ask nobody, and \
+                 break-glass is opened by a person",
+            );
         }
         Route::Owner
     }

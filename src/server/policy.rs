@@ -1,16 +1,23 @@
 //! From settings to what it takes to put a policy bundle in force, and a look at the bundle that the configuration names.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::broker::proposals::{ActivationSettings, Persons};
+use crate::broker::routing::Directory;
 use crate::config::policy::{PolicySettings, PublicKeySource, SigningKeySettings};
+use crate::model::id::Owner;
+use crate::model::time::Timestamp;
 use crate::policy::bundle::{BundleFiles, PolicyBundle};
+use crate::policy::rules::Route;
 use crate::policy::signers::{EndorsementError, SignerKey, Signers, endorsement};
 use crate::server::error::ServerError;
 
+/// Most names that one warning tells.
+const NAMES_TOLD_MAX: usize = 8;
 /// Largest file of a public key that is read.
 const KEY_FILE_BYTES_MAX: u64 = 4 << 10;
 
@@ -47,14 +54,14 @@ fn signing_key(settings: &SigningKeySettings) -> Result<SignerKey, ServerError> 
     SignerKey::parse(&settings.name, &text).map_err(|e| refuse(Box::new(e)))
 }
 
-/// The configured bundle, loaded and tested, and what is wrong with its signatures, if anything is. Blocking I/O.
+/// The configured bundle, its files and what is wrong with its signatures, if anything is: loaded and tested. Blocking I/O.
 ///
 /// # Errors
 /// When it does not load, or fails its tests.
 pub(in crate::server) fn configured(
     folder: &Path,
     signers: Option<&Signers>,
-) -> Result<(BundleFiles, Option<EndorsementError>), ServerError> {
+) -> Result<(BundleFiles, Option<EndorsementError>, PolicyBundle), ServerError> {
     let files = BundleFiles::read_dir(folder).map_err(ServerError::Policy)?;
     let unsigned = endorsement(&files, signers).err();
     let bundle = PolicyBundle::load(files.clone()).map_err(ServerError::Policy)?;
@@ -63,5 +70,36 @@ pub(in crate::server) fn configured(
     if failed > 0 {
         return Err(ServerError::PolicyTests { failed });
     }
-    Ok((files, unsigned))
+    Ok((files, unsigned, bundle))
+}
+
+/// What somebody should know of the bundle who is about to put it in force here, one sentence each: nothing of it keeps it from that.
+pub(in crate::server) fn warnings(bundle: &PolicyBundle, directory: &Directory, now: Timestamp) -> Vec<String> {
+    let mut told = Vec::new();
+    let routed = bundle.rules().filter(|rule| rule.route == Route::Owner).map(|rule| rule.id.as_str());
+    let routed = listed(&routed.collect::<Vec<_>>());
+    let owners: BTreeSet<&Owner> = bundle.catalogue().tools().filter_map(|tool| tool.owner.as_ref()).collect();
+    let unanswered: Vec<&str> = directory.nobody_for(owners).into_iter().map(Owner::as_str).collect();
+    if !routed.is_empty() && !unanswered.is_empty() {
+        told.push(format!(
+            "{routed} would ask owners of tools, and nobody in `people.persons` who may approve answers for {}: whoever reviews is \
+             asked instead",
+            listed(&unanswered)
+        ));
+    }
+    if bundle.observe().is_some_and(|observe| observe.until() <= now) {
+        told.push(
+            "the `until` of `observe.toml` is over: nothing would only be observed, all of the bundle is enforced"
+                .to_owned(),
+        );
+    }
+    told
+}
+
+/// The first of many names.
+fn listed(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMES_TOLD_MAX);
+    let mut told: Vec<String> = names.iter().take(NAMES_TOLD_MAX).map(|name| format!("`{name}`")).collect();
+    told.extend((more > 0).then(|| format!("{more} more")));
+    told.join(", ")
 }

@@ -49,6 +49,7 @@ pub struct Checked {
     policy: BundleFiles,
     activation: ActivationSettings,
     unsigned: Option<String>,
+    warnings: Vec<String>,
     trust: Trust,
     https: Option<ServerCertificate>,
     bearer: Option<ServerCertificate>,
@@ -83,12 +84,14 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
     drop(at.map(could_listen).collect::<Result<Vec<_>, _>>()?);
     could_hold_socket(&settings).await?;
     let (policy_dir, written) = (settings.policy_dir.clone(), settings.policy.clone());
+    let directory = people::directory(&settings.people, settings.approvals.escalate_to.clone());
     let looked = spawn_blocking(move || {
         let activation = policy::activation(&written)?;
-        let (files, unsigned) = policy::configured(&policy_dir, activation.signers.as_deref())?;
-        Ok::<_, ServerError>((activation, files, unsigned))
+        let (files, unsigned, bundle) = policy::configured(&policy_dir, activation.signers.as_deref())?;
+        let warnings = policy::warnings(&bundle, &directory, Clock::system().now());
+        Ok::<_, ServerError>((activation, files, unsigned, warnings))
     });
-    let (activation, policy, unsigned) = looked.await.map_err(ServerError::Thread)??;
+    let (activation, policy, unsigned, warnings) = looked.await.map_err(ServerError::Thread)??;
     // What is in force stays so, whatever is configured.
     let unsigned = match unsigned {
         Some(error) if !folder.is_begun() => return Err(ServerError::PolicySignatures(error)),
@@ -121,6 +124,7 @@ pub async fn check(settings: Settings) -> Result<Checked, ServerError> {
         policy,
         activation,
         unsigned,
+        warnings,
         trust,
         https,
         bearer,
@@ -185,6 +189,12 @@ impl Checked {
     #[must_use]
     pub fn unsigned(&self) -> Option<&str> {
         self.unsigned.as_deref()
+    }
+
+    /// What somebody should know who is about to put the configured bundle in force, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Reads the journal through, as a start does that does not come to pass; `None` when there is none yet.

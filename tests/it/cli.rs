@@ -6,6 +6,7 @@ mod catalogue;
 mod commands;
 mod pages;
 mod policy;
+mod running;
 mod signing;
 mod whatif;
 

@@ -249,6 +249,10 @@ async fn registrations_and_amendments_are_observed_with_the_class_of_who_asks() 
     };
     let decision = orchestrator.amend_task(amendment).await.unwrap().decision.unwrap();
     assert_eq!((decision.outcome(), decision.would_be()), (Outcome::Granted, Outcome::Review));
+    let found = v1::SearchEventsRequest { kind: "task_amended".to_owned(), ..v1::SearchEventsRequest::default() };
+    let found = broker.operator().await.audit().search_events(found).await.unwrap().into_inner();
+    let summary = &found.events[0].summary;
+    assert_eq!(summary, "amended to more; would have waited for reviewers: observed only");
     // What its agent asks for is decided as always: it is of another class.
     let agent = broker.agent().await;
     assert_eq!(agent.withheld(task.writing()).await, (Outcome::Denied, vec!["FORBIDDEN".to_owned()]));

@@ -4,6 +4,7 @@ mod doors;
 mod inspect;
 mod signalled;
 mod signed;
+mod warned;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -464,7 +465,7 @@ async fn open(at: std::net::SocketAddr) -> Tls {
     soon(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap()
 }
 
-async fn get(at: std::net::SocketAddr, path: &str) -> (String, String) {
+pub async fn get(at: std::net::SocketAddr, path: &str) -> (String, String) {
     ask(at, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
 }
 

@@ -10,7 +10,7 @@ use crate::broker::retain::Trigger;
 use crate::broker::words::{AmendWords, root_intent};
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
-use crate::model::id::{GrantId, TaskId};
+use crate::model::id::TaskId;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 
@@ -54,9 +54,7 @@ impl Step<'_> {
         let words: Option<AmendWords> =
             if e.sealed.is_empty() { None } else { self.open(root, "taken-back", &e.approval_id, &e.sealed)? };
         // Whether it needed the extension is not asked: it was decided with that in mind, or renewed.
-        let since = |id: &GrantId| self.state.grants.get(id).is_some_and(|grant| grant.position > e.extended_at);
-        let granted: Vec<GrantId> = self.state.standing_grants(id).into_iter().filter(since).collect();
-        for grant in granted {
+        for grant in self.state.granted_since(id, e.extended_at) {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         self.state.approvals.close_amendments(id, self.position);

@@ -142,8 +142,8 @@ impl World {
         let revoked = pb::Revoked {
             target_kind: target.kind().into(),
             target: target.name(),
-            sealed: Default::default(),
             blocks: target.blocks(),
+            ..pb::Revoked::default()
         };
         self.event(3, Payload::Revoked(revoked));
     }

@@ -142,3 +142,33 @@ fn why_it_is_for_others_than_policy_says_is_told() {
     let (route, note) = told(&Approval { escalated: escalated(true), ..step_up });
     assert_eq!((route, note.contains("initiator did not confirm")), (Reviewers, true));
 }
+
+#[test]
+fn a_yes_counts_while_its_person_reviews() {
+    let approval = asked(2, &["group:legal", "sam"], &["bob", "rae"]);
+    let directory = directory();
+    let counting: Vec<&str> = approvers(&directory, &approval).map(InitiatorName::as_str).collect();
+    assert_eq!(counting, ["rae"], "Bob may not approve any more");
+    assert_eq!(places(&asked(2, &["sam"], &["bob"])), ["rae", "sam"], "nor does he keep anybody's place");
+}
+
+#[test]
+fn an_answer_relies_on_few_however_many_are_in_a_group() {
+    let names: Vec<InitiatorName> = (0..10_000).map(|n| format!("person-{n}").parse().unwrap()).collect();
+    let persons: Vec<PersonOptions> = names.iter().map(|name| person(name.as_str(), &[Right::Approve])).collect();
+    let group = ("group:all".parse().unwrap(), names.iter().cloned().collect());
+    let directory = Directory::new(&persons, [group].into(), Vec::new());
+    let approval = asked(1, &["group:all"], &["rae"]);
+    let mut state = State::default();
+    let relies_on = |state: &State| expects(state, &directory, &approval).iter().map(|e| e.key).collect::<Vec<_>>();
+    assert_eq!(relies_on(&state).len(), 2, "one who could answer, and who did");
+    // Of those who are blocked it matters only where nobody else is left.
+    let block = || Block { sealed_reason: Vec::new(), since: NOW, position: 1 };
+    for name in names.iter().take(9_999) {
+        state.blocks.insert(Target::Initiator(name.clone()), block());
+    }
+    let last = names.last().unwrap();
+    assert!(relies_on(&state).contains(&GuardKey::initiator(last)) && relies_on(&state).len() == 2);
+    state.blocks.insert(Target::Initiator(last.clone()), block());
+    assert_eq!(relies_on(&state).len(), 10_001, "whoever is let go of first is waited for");
+}

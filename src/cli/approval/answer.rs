@@ -1,11 +1,10 @@
 //! `carnet approval approve` and `carnet approval deny`.
 
-use crate::cli::approval::{found, shown};
+use crate::cli::approval::{client, found, shown};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::pb::v1;
-use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -22,7 +21,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, verdict: v1::Verdict, out: Output) -> Result<Exit, CliError> {
-    let mut client = ApprovalServiceClient::new(args.door.channel().await?);
+    let mut client = client(&args.door).await?;
     let approval_id = args.approval;
     let decision_id = match args.decision {
         Some(decision) => decision,

@@ -1,14 +1,13 @@
 //! `carnet approval get`.
 
-use crate::cli::approval::{found, shown};
+use crate::cli::approval::{client, found, shown};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::output::Output;
 use crate::cli::output::paint::harmless;
 use crate::cli::output::value::Value;
+use crate::cli::output::{Output, say};
 use crate::cli::shown::{access, record};
 use crate::pb::v1;
-use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -19,7 +18,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let mut client = ApprovalServiceClient::new(args.door.channel().await?);
+    let mut client = client(&args.door).await?;
     let request = v1::GetApprovalRequest { approval_id: args.approval };
     let answer = client.get_approval(request).await?.into_inner();
     let approval = found(answer.approval)?;
@@ -31,12 +30,20 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
             None => would_cover(&answer.would_cover, answer.ttl_max_s),
         };
         out.text(&format!("\n{outlook}"))?;
+        if !answer.left_out.is_empty() {
+            let left_out = answer.left_out.join(", ");
+            say(&format!(
+                "too long to be shown whole: {left_out}; `carnet audit explain {}` has it",
+                record.decision_id
+            ));
+        }
     }
     let mut fields = vec![
         ("approval", shown(&approval)),
         ("would_cover", answer.would_cover.iter().map(access).collect()),
         ("ttl_max_s", answer.ttl_max_s.into()),
         ("would_amend", answer.would_amend.into()),
+        ("left_out", answer.left_out.iter().map(String::as_str).collect()),
     ];
     if out.is_table() {
         out.record(&shown(&approval))?;

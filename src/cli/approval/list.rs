@@ -1,12 +1,11 @@
 //! `carnet approval list`.
 
-use crate::cli::approval::{shown, state_named};
+use crate::cli::approval::{client, shown, state_named};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::page::{Page, say_more};
 use crate::pb::v1;
-use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -29,7 +28,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         page_token: args.page.page_token,
         for_me: args.mine,
     };
-    let mut client = ApprovalServiceClient::new(args.door.channel().await?);
+    let mut client = client(&args.door).await?;
     let answer = client.list_approvals(request).await?.into_inner();
     let columns = [
         "approval_id",

@@ -6,11 +6,14 @@ mod list;
 mod watch;
 mod withdraw;
 
+use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::cli::shown::{amendment, band, outcome, time};
+use crate::cli::way::Way;
 use crate::pb::v1;
+use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
@@ -37,6 +40,14 @@ pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, C
         Command::Withdraw(args) => withdraw::run(args, out).await,
         Command::Watch(args) => watch::run(args, out).await,
     }
+}
+
+/// Largest answer that is taken, from a broker that is trusted: more than the longest words of one approval come to.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// A client that takes whatever an approval may hold.
+async fn client(door: &OperatorFirst) -> Result<ApprovalServiceClient<Way>, CliError> {
+    Ok(ApprovalServiceClient::new(door.channel().await?).max_decoding_message_size(ANSWER_BYTES_MAX))
 }
 
 /// The name of a state.
@@ -84,6 +95,7 @@ fn shown(approval: &v1::Approval) -> Value {
         Value::Fields(vec![
             ("person", vote.person.as_str().into()),
             ("verdict", verdict.into()),
+            ("lapsed", vote.lapsed.into()),
             ("time", time(vote.time)),
         ])
     };

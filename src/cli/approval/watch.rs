@@ -1,11 +1,10 @@
 //! `carnet approval watch`.
 
-use crate::cli::approval::shown;
+use crate::cli::approval::{client, shown};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::pb::v1;
-use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 use crate::pb::v1::watch_approvals_response::Event;
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +17,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let mut client = ApprovalServiceClient::new(args.door.channel().await?);
+    let mut client = client(&args.door).await?;
     let mut events = client.watch_approvals(v1::WatchApprovalsRequest { after: args.after }).await?.into_inner();
     while let Some(message) = events.message().await? {
         if let Some(Event::Approval(approval)) = message.event {

@@ -1,11 +1,10 @@
 //! `carnet approval withdraw`.
 
-use crate::cli::approval::{found, shown};
+use crate::cli::approval::{client, found, shown};
 use crate::cli::door::OperatorFirst;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::{Output, say};
 use crate::pb::v1;
-use crate::pb::v1::approval_service_client::ApprovalServiceClient;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -19,7 +18,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let mut client = ApprovalServiceClient::new(args.door.channel().await?);
+    let mut client = client(&args.door).await?;
     let request = v1::WithdrawApprovalRequest { approval_id: args.approval, reason: args.reason };
     let answer = client.withdraw_approval(request).await?.into_inner();
     out.record(&shown(&found(answer.approval)?))?;

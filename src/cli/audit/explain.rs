@@ -8,6 +8,9 @@ use crate::cli::way::Way;
 use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::{GetDecisionRequest, SearchEventsRequest};
 
+/// Largest answer that is taken, from a broker that is trusted: more than the longest words of one decision come to.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The decision; every answer and every event of the record names its own [default: the latest request's].
@@ -17,7 +20,8 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliError> {
-    let mut client = AuditServiceClient::new(args.door.channel().await?);
+    let client = AuditServiceClient::new(args.door.channel().await?);
+    let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
     let decision_id = match args.decision {
         Some(id) => id,
         None => latest(&mut client).await?,

@@ -42,10 +42,11 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     };
     let mut client = PolicyServiceClient::new(args.door.channel().await?);
     let mut parts = client.what_if(request).await?.into_inner();
-    let (mut flips, mut tally) = (Vec::new(), None);
+    let (mut flips, mut reroutes, mut tally) = (Vec::new(), Vec::new(), None);
     while let Some(message) = parts.message().await? {
         match message.part {
             Some(Part::Flip(flip)) => flips.push(flip),
+            Some(Part::Reroute(reroute)) => reroutes.push(reroute),
             Some(Part::Tally(found)) => tally = Some(found),
             None => {}
         }
@@ -57,6 +58,11 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     if out.is_table() {
         let columns = ["turns", "position", "was", "would_be", "question", "tools", "because", "decision_id"];
         out.rows(&columns, flips.iter().map(value).collect())?;
+        if !reroutes.is_empty() {
+            out.text("\n")?;
+            let columns = ["position", "owners_were", "owners_would_be", "question", "tools", "decision_id"];
+            out.rows(&columns, reroutes.iter().map(rerouted).collect())?;
+        }
         out.text("\n")?;
         let columns = ["was", "would_be", "decisions"];
         out.rows(&columns, tally.pairs.iter().map(pair).collect())?;
@@ -65,7 +71,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
             out.rows(&["policy", "gained", "lost"], tally.policies.iter().map(policy).collect())?;
         }
     } else {
-        out.record(&document(&flips, &tally))?;
+        out.record(&document(&flips, &reroutes, &tally))?;
     }
     told(&tally);
     Ok(Exit::Done)
@@ -74,6 +80,12 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
 fn told(tally: &v1::WhatIfTally) {
     let v1::WhatIfTally { decisions, looser, stricter, erased, unreadable, listed, .. } = tally;
     say(&format!("{decisions} decisions: {looser} would be more permissive, {stricter} stricter"));
+    if tally.rerouted > 0 {
+        say(&format!("{} reviews would stay reviews, and be for other owners of tools", tally.rerouted));
+    }
+    if tally.reroutes_listed < tally.rerouted {
+        say(&format!("only the first {} of those are listed; all are counted", tally.reroutes_listed));
+    }
     if tally.lives_longer + tally.lives_shorter > 0 {
         say(&format!("tokens of {} would live longer, of {} shorter", tally.lives_longer, tally.lives_shorter));
     }
@@ -95,21 +107,24 @@ fn told(tally: &v1::WhatIfTally) {
     say(CAVEAT);
 }
 
-fn document(flips: &[v1::WhatIfFlip], tally: &v1::WhatIfTally) -> Value {
+fn document(flips: &[v1::WhatIfFlip], reroutes: &[v1::WhatIfReroute], tally: &v1::WhatIfTally) -> Value {
     Value::Fields(vec![
         ("digest", tally.digest.as_str().into()),
         ("decisions", tally.decisions.into()),
         ("looser", tally.looser.into()),
         ("stricter", tally.stricter.into()),
+        ("rerouted", tally.rerouted.into()),
         ("erased", tally.erased.into()),
         ("unreadable", tally.unreadable.into()),
         ("lives_longer", tally.lives_longer.into()),
         ("lives_shorter", tally.lives_shorter.into()),
         ("listed", tally.listed.into()),
+        ("reroutes_listed", tally.reroutes_listed.into()),
         ("stopped_at", time(tally.stopped_at)),
         ("pairs", tally.pairs.iter().map(pair).collect()),
         ("policies", tally.policies.iter().map(policy).collect()),
         ("flips", flips.iter().map(value).collect()),
+        ("reroutes", reroutes.iter().map(rerouted).collect()),
         ("note", CAVEAT.into()),
     ])
 }
@@ -127,6 +142,23 @@ fn policy(policy: &v1::WhatIfPolicy) -> Value {
         ("policy", policy.policy.as_str().into()),
         ("gained", policy.gained.into()),
         ("lost", policy.lost.into()),
+    ])
+}
+
+fn rerouted(reroute: &v1::WhatIfReroute) -> Value {
+    let list = |items: &[String]| items.iter().map(String::as_str).collect::<Value>();
+    // None is whoever reviews.
+    Value::Fields(vec![
+        ("position", reroute.position.into()),
+        ("decision_id", reroute.decision_id.as_str().into()),
+        ("time", time(reroute.time)),
+        ("question", reroute.question.as_str().into()),
+        ("owners_were", list(&reroute.owners_were)),
+        ("owners_would_be", list(&reroute.owners_would_be)),
+        ("agent", reroute.agent.as_str().into()),
+        ("task_id", reroute.task_id.as_str().into()),
+        ("tools", list(&reroute.tools)),
+        ("policy_digest", reroute.policy_digest.as_str().into()),
     ])
 }
 

@@ -75,6 +75,7 @@ pub(in crate::cli) fn task(task: &v1::Task) -> Value {
         ("created", time(task.created)),
         ("deadline", time(task.deadline)),
         ("open_grants", task.open_grants.into()),
+        ("unattended", task.unattended.into()),
         ("ceiling", task.ceiling.as_ref().map(ceiling).into()),
     ])
 }

@@ -31,6 +31,7 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("initiator_verified", record.initiator_verified.into()),
         ("initiator_evidence", record.initiator_evidence.as_ref().map_or(Value::Nothing, person)),
         ("task_id", record.task_id.as_str().into()),
+        ("unattended", record.unattended.into()),
         ("request_id", record.request_id.as_str().into()),
         ("intent", record.intent.as_str().into()),
         ("purpose", record.purpose.as_str().into()),
@@ -41,6 +42,11 @@ pub(in crate::cli) fn value(record: &v1::DecisionRecord) -> Value {
         ("risk", record.risk.into()),
         ("band", band(record.band).into()),
         ("approval_id", Value::text_if_any(&record.approval_id)),
+        ("owners", record.owners.iter().map(String::as_str).collect()),
+        ("owners_absent", record.owners_absent.iter().map(String::as_str).collect()),
+        ("answer_by", time(record.answer_by)),
+        ("escalated_at", time(record.escalated_at)),
+        ("escalated_to", record.escalated_to.iter().map(String::as_str).collect()),
         ("break_glass_id", Value::text_if_any(&record.break_glass_id)),
         ("break_glass_by", Value::text_if_any(&record.break_glass_by)),
         ("approved_by", record.approved_by.iter().map(String::as_str).collect()),
@@ -200,7 +206,8 @@ impl Page {
             let at = of("authenticated at", &time(said.authenticated).inline());
             self.line("by", &format!("account {} of {}{acr}{amr}{at}", said.subject, said.issuer));
         }
-        self.line("task", &record.task_id);
+        let unattended = if record.unattended { " (nobody attends it)" } else { "" };
+        self.line("task", &format!("{}{unattended}", record.task_id));
         if record.erased {
             self.line("words", "erased; what was concluded from them stands");
         }
@@ -279,6 +286,7 @@ impl Page {
         let said = if by.is_empty() { "people were asked".to_owned() } else { format!("approved by {by}") };
         if !record.approval_id.is_empty() {
             self.line("people", &format!("{said} ({})", record.approval_id));
+            self.whom_asked(record);
         }
         if !record.break_glass_id.is_empty() {
             self.line("glass", &format!("opened by {} ({})", record.break_glass_by, record.break_glass_id));
@@ -286,6 +294,31 @@ impl Page {
         self.line("policies", &record.policies.join(", "));
         let digest: String = record.policy_digest.chars().take(16).collect();
         self.line("bundle", &format!("revision {}, {digest}…, Carnet {}", record.policy_revision, record.code_version));
+    }
+
+    /// For whom it was, and that they did not answer in time.
+    fn whom_asked(&mut self, record: &v1::DecisionRecord) {
+        let whom = match v1::Outcome::try_from(record.outcome) {
+            _ if !record.owners.is_empty() => format!("owners: {}", record.owners.join(", ")),
+            Ok(v1::Outcome::StepUp) => "the initiator".to_owned(),
+            Ok(v1::Outcome::Review) => "whoever reviews".to_owned(),
+            _ => String::new(),
+        };
+        let absent = match record.owners_absent.as_slice() {
+            [] => String::new(),
+            absent => format!("; nobody could answer for {}", absent.join(", ")),
+        };
+        self.line("for", &format!("{whom}{absent}"));
+        if record.answer_by.is_some() {
+            self.line("until", &time(record.answer_by).inline());
+        }
+        if record.escalated_at.is_some() {
+            let to = match record.escalated_to.as_slice() {
+                [] => String::new(),
+                to => format!(", told to {}", to.join(", ")),
+            };
+            self.line("escalated", &format!("{}{to}", time(record.escalated_at).inline()));
+        }
     }
 
     fn aftermath(&mut self, record: &v1::DecisionRecord) {

@@ -64,6 +64,7 @@ pub(in crate::grpc) fn task(task: TaskView) -> v1::Task {
         deadline: Some(time(task.deadline)),
         depth: task.depth,
         open_grants: task.open_grants,
+        unattended: task.unattended,
     }
 }
 

@@ -9,6 +9,7 @@ pub use added::{Added, added};
 
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::decimal::Decimal;
+use crate::model::id::ToolName;
 
 /// The ways in which `asked` goes beyond `bound`, in words; none when it is the same or less. Used for a sub-task against
 /// its parent, and for an amendment against what the task has. `None` is no ceiling, which bounds nothing.
@@ -46,6 +47,21 @@ pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> Vec<String> {
         }
     }
     out
+}
+
+/// The tools of which `asked` says more than `before`, or of which it makes ground that nothing was before; all of them where there was
+/// no ceiling, or where tokens may live longer.
+#[must_use]
+pub fn gaining(asked: &Ceiling, before: Option<&Ceiling>) -> Vec<ToolName> {
+    let longer = before.is_none_or(|before| exceeds(asked.ttl_max, before.ttl_max));
+    let gains = move |tool: &&ToolCeiling| {
+        let Some(limits) = before.and_then(|before| before.tool(&tool.tool)) else { return true };
+        let mut more = Vec::new();
+        of_tool(tool, limits, &mut more);
+        let alone = Ceiling { tools: vec![(*tool).clone()], ttl_max: None };
+        longer || !more.is_empty() || !grounds(&alone, before).is_empty()
+    };
+    asked.tools.iter().filter(gains).map(|tool| tool.tool.clone()).collect()
 }
 
 /// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not. Where that is not to be

@@ -51,6 +51,30 @@ fn every_way_of_being_more_is_told() {
     }
 }
 
+#[test]
+fn the_tools_of_which_more_is_asked_are_told() {
+    let bound = ceiling(BOUND);
+    let of = |text: &str, before: Option<&Ceiling>| {
+        gaining(&ceiling(text), before).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    for (name, text, expected) in [
+        ("the same", BOUND.to_owned(), &none[..]),
+        ("less", BOUND.replace(r#","sinks":["#, r#","resources":["r"],"sinks":["#), &none),
+        ("more of one", BOUND.replace(r#""calls_max":3"#, r#""calls_max":4"#), &["pay"]),
+        ("another tool", BOUND.replace(r#"{"tool":"read"}"#, r#"{"tool":"rm"}"#), &["rm"]),
+        (
+            "a value that would be ground",
+            BOUND.replace(r#"{"tool":"read"}"#, r#"{"tool":"read","sinks":[{"sink":"id","values":["7"]}]}"#),
+            &["read"],
+        ),
+        ("tokens that live longer", BOUND.replace("120", "121"), &["pay", "read"]),
+    ] {
+        assert_eq!(of(&text, Some(&bound)), expected, "{name}");
+    }
+    assert_eq!(of(BOUND, None), ["pay", "read"], "without a ceiling before, all of it is new ground");
+}
+
 fn any_tool() -> impl Strategy<Value = ToolCeiling> {
     let list =
         || prop::collection::vec(prop::sample::select(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]), 0..3);

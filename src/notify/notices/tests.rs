@@ -218,6 +218,31 @@ fn what_ends_that_people_wait_for_is_told_by_the_task_and_what_is_suspended_by_t
         let revoked = pb::Revoked { target_kind, target, ..pb::Revoked::default() };
         assert_eq!(told(Payload::Revoked(revoked), None)["data"], expected, "{kind}");
     }
+    let blocked = pb::Revoked {
+        target_kind: "initiator".to_owned(),
+        target: "secret@example.org".to_owned(),
+        unsaid: vec!["the-approval".to_owned()],
+        unsaid_count: 65,
+        ..pb::Revoked::default()
+    };
+    let expected = json!({
+        "position": 7, "target": "initiator", "approvals_unsaid": ["the-approval"], "approvals_unsaid_count": 65,
+    });
+    assert_eq!(told(Payload::Revoked(blocked), None)["data"], expected, "what a block takes out is told with it");
+    let mut withdrawn = pb::ApprovalWithdrawn {
+        approval_id: "the-approval".to_owned(),
+        task_id: "the-task".to_owned(),
+        extended_at: 3,
+        grants_revoked: 2,
+        ..pb::ApprovalWithdrawn::default()
+    };
+    let expected = json!({
+        "position": 7, "approval_id": "the-approval", "task_id": "the-task", "extension": true, "grants_revoked": 2,
+    });
+    assert_eq!(told(Payload::ApprovalWithdrawn(withdrawn.clone()), None)["data"], expected);
+    withdrawn.extended_at = 0;
+    let expected = json!({ "position": 7, "approval_id": "the-approval", "task_id": "the-task" });
+    assert_eq!(told(Payload::ApprovalWithdrawn(withdrawn), None)["data"], expected, "where nothing was extended");
     let code = ReasonCode::TrustWithdrawn.as_str().to_owned();
     let untrusted = pb::TrustWithdrawn { trust_domain: "example.org".to_owned(), code, authorities: Vec::new() };
     let data = json!({ "position": 7, "trust_domain": "example.org", "reason": "TRUST_WITHDRAWN" });

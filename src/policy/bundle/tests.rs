@@ -110,6 +110,11 @@ fn a_policy_without_its_annotations_is_refused() {
             "@route is `owner`",
         ),
         (
+            "a registration for an owner",
+            "@id(\"x\") @reason(\"FORBIDDEN\") @outcome(\"review\") @route(\"owner\") forbid (principal, action in [Carnet::Action::\"register_task\", Carnet::Action::\"open_break_glass\"], resource);",
+            "@route does nothing here",
+        ),
+        (
             "a permit for an owner",
             "@id(\"x\") @route(\"owner\") permit (principal, action, resource);",
             "@route means nothing",

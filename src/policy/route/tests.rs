@@ -27,8 +27,9 @@ fn asked(policies: &[&str], tools: &[&str]) -> Vec<String> {
     let catalogue = format!("{before}[tools.\"calendar.create\"]{calendar}");
     let more = policies.concat();
     let bundle = load(&[("90-more.cedar", more.as_str()), ("catalogue.toml", catalogue.as_str())]);
-    let decision = decide(&bundle, &facts(tools));
-    owners(&bundle, &decision).iter().map(ToString::to_string).collect()
+    let facts = facts(tools);
+    let decision = decide(&bundle, &facts);
+    owners(&bundle, &facts, &decision).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -56,4 +57,55 @@ fn the_example_in_the_documentation_does_what_it_says() {
 #[test]
 fn what_no_review_cures_is_for_nobody() {
     assert!(asked(&[OWNED, HARSH], &["payments.pay"]).is_empty());
+}
+
+#[test]
+fn an_amendment_is_for_the_owners_of_the_tools_of_which_the_task_would_have_more() {
+    use crate::model::facts::{AmendFacts, Question, RegistrationFacts};
+    use crate::model::identity::IdentityClass;
+    use crate::model::time::Timestamp;
+    const MORE: &str = r#"
+@id("owners-business") @reason("WIDENING_NEEDS_APPROVAL") @outcome("review") @route("owner")
+forbid (principal, action == Carnet::Action::"amend_task", resource) when { context.widens };
+"#;
+    let amendment = |gains: &[&str]| {
+        let mut facts = facts(&["files.read"]);
+        facts.entries.clear();
+        facts.question = Question::Amend;
+        facts.principal.id = facts.task.orchestrator.clone();
+        facts.principal.class = IdentityClass::Orchestrator;
+        facts.registration = Some(RegistrationFacts {
+            agent_class: Some(IdentityClass::AiAgent),
+            ceiling: None,
+            audiences: Vec::new(),
+            life_s: 60,
+            widens: true,
+            first_ceiling: false,
+            beyond_parent: Vec::new(),
+            amends: Some(AmendFacts {
+                ceiling_before: None,
+                declared_before: true,
+                deadline_before: Timestamp::from_secs(1),
+                deadline: Timestamp::from_secs(2),
+                adds: Vec::new(),
+                takes: Vec::new(),
+                gains: gains.iter().map(|tool| tool.parse().unwrap()).collect(),
+            }),
+        });
+        facts
+    };
+    for (policies, gains, expected) in [
+        (MORE, &["payments.pay", "mail.send"][..], &["group:finance", "group:workplace"][..]),
+        (MORE, &["payments.pay", "nobody.knows"], &["group:finance"]),
+        // That it is to live longer is nobody's in particular.
+        (MORE, &[], &[]),
+        ("", &["payments.pay"], &[]),
+    ] {
+        let bundle = load(&[("90-more.cedar", policies)]);
+        let facts = amendment(gains);
+        let decision = decide(&bundle, &facts);
+        assert_eq!(decision.outcome, Outcome::Review, "{:?}", decision.reasons);
+        let owners: Vec<String> = owners(&bundle, &facts, &decision).iter().map(ToString::to_string).collect();
+        assert_eq!(owners, expected);
+    }
 }

@@ -1,9 +1,13 @@
 //! What nobody answers: escalated once, shown first, answered by more people then, and denied in the end.
 
+use std::sync::Arc;
+
 use carnet::pb::v1::ApprovalRoute;
 
 use super::*;
 use crate::support::ask::MANY_WAIT;
+use crate::support::gate::Gate;
+use crate::support::record::kind as kind_of;
 use crate::webhooks::receiver::{Got, Receiver};
 
 const AFTER: Duration = Duration::from_secs(30);
@@ -108,6 +112,8 @@ async fn what_was_for_owners_is_for_whoever_reviews_from_then_on() {
     let event = world.broker.record.of_kind("approval_escalated").await.remove(0);
     let Payload::ApprovalEscalated(escalated) = event.payload else { panic!("{event:?}") };
     assert_eq!((escalated.widened, escalated.as_review), (true, false));
+    let record = world.broker.operator().await.decision(&decision.decision_id).await.unwrap();
+    assert_eq!((record.escalated_at, record.owners), (shown.escalated_at, vec!["group:workplace".to_owned()]));
     assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Approved);
     agent.granted(to_eve(&task)).await;
 }
@@ -244,10 +250,13 @@ async fn what_an_unattended_task_and_those_below_it_ask_waits_no_longer_than_is_
     let (_, attended) = world.anns().await;
     world.broker.restart().await;
     let agent = world.broker.agent().await;
-    let rae = world.rae().await;
+    let (rae, operator) = (world.rae().await, world.broker.operator().await);
     let mut left = Vec::new();
     for task in [&task, &below, &attended] {
         let decision = pending(&agent, to_eve(task)).await;
+        let nobody_attends = task.id != attended.id;
+        assert_eq!(operator.task(&task.id, "").await.unwrap().unattended, nobody_attends);
+        assert_eq!(operator.decision(&decision.decision_id).await.unwrap().unattended, nobody_attends);
         let shown = get(&rae, &decision.approval_id).await.unwrap().approval.unwrap();
         left.push(shown.until.unwrap().seconds - shown.asked.unwrap().seconds);
     }
@@ -258,4 +267,29 @@ async fn what_an_unattended_task_and_those_below_it_ask_waits_no_longer_than_is_
     }
     let request = to_eve(&attended);
     assert!(!agent.again().request_credential(request).await.unwrap().decision.unwrap().approval_id.is_empty());
+}
+
+/// What is due comes to be written behind something else that the family is told, and is not put off by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_family_that_is_told_something_all_the_time_is_escalated_and_denied_all_the_same() {
+    let gate = Arc::new(Gate::default());
+    let setup = Setup { journal: Gate::journal(&gate), approvals: SETTINGS, ..Setup::default() };
+    let world = World::set_up(|_| {}, setup).await;
+    let (agent, task) = world.anns().await;
+    let orchestrator = world.broker.orchestrator().await.unchecked();
+    let signals = world.broker.scorer().await.unchecked();
+    pending(&agent, to_eve(&task)).await;
+    for (kind, after) in [("approval_escalated", AFTER), ("approval_answered", SETTINGS.answer_within - AFTER)] {
+        world.broker.advance(after);
+        let (holds, task_of_its_own) = (orchestrator.clone(), world.broker.task("hold the writer"));
+        let filler = async move { holds.register_task(task_of_its_own).await };
+        let (teller, signal) = (signals.clone(), task.signal("anomaly", 1));
+        let told = async move { teller.report_signal(signal).await.unwrap() };
+        let broker = world.broker.running().broker().clone();
+        let swept = async move { broker.sweep().await };
+        gate.in_order(&world.broker, filler, (told, swept)).await.1.unwrap();
+        let events = world.broker.record.all().await;
+        let at = |wanted: &str| events.iter().rposition(|event| kind_of(&event.payload) == wanted);
+        assert!(at(kind).is_some() && at(kind) > at("signal_reported"), "{kind} waits for another sweep");
+    }
 }

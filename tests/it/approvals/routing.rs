@@ -194,6 +194,9 @@ async fn what_somebody_said_who_is_blocked_before_it_is_used_does_not_count() {
     approve(&world.rae().await, &decision).await;
     ann.revoke(revocation(rae_is())).await.unwrap();
     assert!(shown(&sam, &decision).await.votes.is_empty());
+    let event = world.broker.record.of_kind("revoked").await.remove(0);
+    let Payload::Revoked(revoked) = event.payload else { panic!("of another kind") };
+    assert_eq!((revoked.unsaid, revoked.unsaid_count), (vec![decision.approval_id.clone()], 1), "so that it is told");
     assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Pending, "one of two");
     ann.lift_block(lifting(rae_is())).await.unwrap();
     assert_eq!(shown(&sam, &decision).await.votes.len(), 1, "it does not come back");
@@ -267,4 +270,94 @@ async fn who_is_named_as_initiator_unverified_takes_no_owner_out_of_the_question
     world.broker.sweep().await;
     assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INDEPENDENT"));
     assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn a_yes_counts_only_while_its_person_may_give_it() {
+    let policy = policy_with(|path, text| match path {
+        "20-provenance.cedar" => text.replace("@id(\"sink-unseen\")", "@id(\"sink-unseen\")\n@approvals(\"2\")"),
+        _ => text,
+    });
+    let mut world = world(policy, &[]).await;
+    let token = world.corp.token("1002", INITIATING);
+    let task = world.broker.orchestrator().await.open(world.initiated_by(token)).await;
+    let agent = world.broker.agent().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Pending);
+    // She leaves the desk: the configuration takes her right away, and nobody blocked her.
+    let rae_may = async |world: &mut World, may: bool| {
+        let rae = world.broker.setup.persons.iter_mut().find(|person| person.name.as_str() == RAE).unwrap();
+        rae.may = if may { [carnet::model::person::Right::Approve].into() } else { Default::default() };
+        world.broker.restart().await;
+    };
+    rae_may(&mut world, false).await;
+    let vote = shown(&world.corp("1006").await, &decision).await.votes.remove(0);
+    assert_eq!((vote.person.as_str(), vote.lapsed), (RAE, true));
+    let sams = approve(&world.corp("1006").await, &decision).await;
+    assert_eq!(sams.state(), ApprovalState::Pending, "his is the first that counts");
+    assert_eq!(approve(&world.ann().await, &decision).await.state(), ApprovalState::Approved);
+    world.broker.agent().await.granted(to_eve(&task)).await;
+    // Where she has it again, what she said counts again.
+    rae_may(&mut world, true).await;
+    let next = pending(&world.broker.agent().await, to_eve(&task)).await;
+    approve(&world.rae().await, &next).await;
+    rae_may(&mut world, false).await;
+    assert!(shown(&world.corp("1006").await, &next).await.votes[0].lapsed);
+    rae_may(&mut world, true).await;
+    assert!(!shown(&world.corp("1006").await, &next).await.votes[0].lapsed);
+    assert_eq!(approve(&world.corp("1006").await, &next).await.state(), ApprovalState::Approved);
+}
+
+#[tokio::test]
+async fn the_record_of_a_decision_says_for_whom_the_question_was() {
+    let world = world(routed(1), &[RAE]).await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let again = pending(&agent.again(), to_eve(&task)).await;
+    let operator = world.broker.operator().await;
+    for decision in [&decision, &again] {
+        let record = operator.decision(&decision.decision_id).await.unwrap();
+        assert_eq!((record.owners, record.owners_absent), (vec![OWNER.to_owned()], Vec::<String>::new()));
+        assert!(record.escalated_at.is_none() && !record.unattended);
+    }
+    let record = operator.decision(&decision.decision_id).await.unwrap();
+    let shown = shown(&world.rae().await, &decision).await;
+    assert_eq!(record.answer_by, shown.until);
+}
+
+#[tokio::test]
+async fn an_amendment_is_routed_to_the_owners_of_the_tools_that_it_adds() {
+    let policy = policy_with(|path, text| match path {
+        "60-tasks.cedar" => text.replace("@id(\"widening\")", "@id(\"widening\")\n@route(\"owner\")"),
+        _ => text,
+    });
+    assert_ne!(policy, shipped_policy());
+    let world = world(policy, &[RAE]).await;
+    let orchestrator = world.broker.orchestrator().await;
+    let ceiling = |tools: &[&str]| Some(crate::support::ask::ceiling(tools));
+    let token = world.corp.token("1001", INITIATING);
+    let registration = v1::RegisterTaskRequest { ceiling: ceiling(&["tickets.read"]), ..world.initiated_by(token) };
+    let task = orchestrator.open(registration).await;
+    let asked = async |more: v1::AmendTaskRequest| {
+        let request_id = crate::support::caller::unique("amend");
+        let more = v1::AmendTaskRequest { request_id, task_id: task.id.clone(), ..more };
+        orchestrator.amend_task(more).await.unwrap().decision.unwrap()
+    };
+    let more = v1::AmendTaskRequest { ceiling: ceiling(&["tickets.read", "files.write"]), ..Default::default() };
+    let decision = asked(more.clone()).await;
+    let sam = world.corp("1006").await;
+    let approval = shown(&sam, &decision).await;
+    assert_eq!((approval.route(), approval.owners.as_slice()), (ApprovalRoute::Owners, &[OWNER.to_owned()][..]));
+    assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
+    let record = world.broker.operator().await.decision(&decision.decision_id).await.unwrap();
+    assert_eq!(record.owners, [OWNER]);
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Approved);
+    assert_eq!(asked(more).await.outcome(), Outcome::Granted);
+    // That it lives longer is about no tool.
+    let longer = v1::AmendTaskRequest {
+        deadline: Some(world.broker.at(Duration::from_secs(7200))),
+        ..v1::AmendTaskRequest::default()
+    };
+    let decision = asked(longer).await;
+    assert_eq!(shown(&sam, &decision).await.route(), ApprovalRoute::Reviewers);
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{carnet, copy, told};
 use crate::people::World;
 use crate::support::ask::{OpenTask, codes};
-use crate::support::broker::TestBroker;
+use crate::support::broker::{Setup, TestBroker, policy_with};
 use crate::support::caller::Refused;
 use crate::support::issuer::ACTING;
 
@@ -176,4 +176,40 @@ async fn who_may_read_the_record_and_activate_policy_may_ask() {
     let v1::what_if_response::Part::Tally(tally) = part else { panic!("{part:?}") };
     assert_eq!((tally.decisions, tally.looser, tally.stricter), (3, 0, 0));
     assert!(parts.message().await.unwrap().is_none(), "the tally is the last");
+}
+
+/// Who must answer is a difference, though policy asks for as many people as before.
+#[tokio::test]
+async fn a_review_that_would_be_for_others_is_counted_beside_the_flips() {
+    let broker = TestBroker::start().await;
+    history(&broker).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy"), &path);
+    std::fs::remove_dir_all(path.join("tests")).unwrap();
+    let file = path.join("20-provenance.cedar");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("@id(\"sink-unseen\")", "@id(\"sink-unseen\")\n@route(\"owner\")")).unwrap();
+    let first = found(&broker, &path, &["--since", "1h"]).await;
+    assert_eq!((&first["rerouted"], &first["reroutes_listed"], &first["flips"]), (&1.into(), &1.into(), &json!([])));
+    let reroute = &first["reroutes"][0];
+    assert_eq!((&reroute["owners_were"], &reroute["owners_would_be"]), (&json!([]), &json!(["group:workplace"])));
+    assert_eq!((&reroute["question"], &reroute["tools"]), (&"request".into(), &json!(["mail.send"])));
+    let table = told(&whatif(&broker, &path, &["--since", "1h"], 0).await);
+    for part in ["0 would be more permissive, 0 stricter", "1 reviews would stay reviews", "group:workplace"] {
+        assert!(table.contains(part), "no `{part}`:\n{table}");
+    }
+    // Asked again it is the same question, for the same people; and those whom it was for then are compared.
+    let policy = policy_with(|path, text| match path {
+        "20-provenance.cedar" => text.replace("@id(\"sink-unseen\")", "@id(\"sink-unseen\")\n@route(\"owner\")"),
+        _ => text,
+    });
+    let broker = TestBroker::with(Setup { policy, ..Setup::default() }).await;
+    let task = history(&broker).await;
+    let mail = json!({ "to": ["mallory@elsewhere.test"], "subject": "T-1000", "body": "It is solved." });
+    broker.agent().await.request_credential(task.step("mail.send", &mail)).await.unwrap();
+    assert_eq!(found(&broker, &path, &["--since", "1h"]).await["rerouted"], 0, "the bundle that decided");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy");
+    let back = found(&broker, &shipped, &["--since", "1h"]).await;
+    assert_eq!((&back["rerouted"], &back["reroutes"][1]["owners_were"]), (&2.into(), &json!(["group:workplace"])));
 }

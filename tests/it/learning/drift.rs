@@ -12,6 +12,7 @@ use tonic::Code;
 
 use super::{corp, in_force};
 use crate::people::World;
+use crate::serve::get;
 use crate::support::ask::{INTENT, OpenTask};
 use crate::support::broker::Setup;
 use crate::support::caller::Caller;
@@ -60,15 +61,17 @@ fn of_tools(crossings: &[(String, bool)]) -> Vec<bool> {
     crossings.iter().filter(|(what, _)| what == "tools").map(|(_, begins)| *begins).collect()
 }
 
-/// True when a scrape is told of the mix of tools that it is far from its reference.
-fn scraped(world: &World) -> bool {
-    let indices = world.broker.running().broker().drift_indices();
-    indices.iter().any(|(class, what, psi)| (*class, *what) == ("ai_agent", "tools") && *psi > 0.25)
+/// What a scrape over HTTPS is told of the mix of tools: how far it is from its reference.
+async fn scraped(world: &World) -> Option<f64> {
+    let (head, figures) = get(world.broker.running().addresses().https.unwrap(), "/metrics").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let line = figures.lines().find_map(|l| l.strip_prefix("carnet_drift_psi{class=\"ai_agent\",what=\"tools\"} "));
+    line.map(|psi| psi.parse().unwrap())
 }
 
 async fn world(snapshot_every: u64) -> World {
     let journal = Arc::new(move |options: &mut Options| options.snapshot_every = snapshot_every);
-    World::set_up(|_| {}, Setup { journal, ..Setup::default() }).await
+    World::set_up(|_| {}, Setup { journal, https: true, ..Setup::default() }).await
 }
 
 /// What is known of drift does not change from here to there, whatever it was read from.
@@ -87,7 +90,7 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
         let before = in_force(&world.broker).await;
         decided(&world, SAMPLES_MIN, OpenTask::reading).await;
         decided(&world, SAMPLES_MIN - 1, OpenTask::writing).await;
-        assert_eq!((crossings(&world).await, scraped(&world)), (vec![], false), "499 are too few");
+        assert_eq!((crossings(&world).await, scraped(&world).await), (vec![], None), "499 are too few");
         let found = told(&corp(&world, "1002").await).await;
         let class = &found.classes[0];
         assert_eq!((class.class.as_str(), &class.indices), ("ai_agent", &vec![]));
@@ -100,7 +103,9 @@ async fn drift_is_told_once_from_five_hundred_on_and_outlives_a_restart() {
 
         decided(&world, 1, OpenTask::writing).await;
         let first = crossings(&world).await;
-        assert_eq!((of_tools(&first), scraped(&world)), (vec![true], true));
+        assert_eq!(of_tools(&first), [true]);
+        let psi = scraped(&world).await.unwrap();
+        assert!((psi - 13.79).abs() < 0.01, "as the event says: {psi}");
         decided(&world, 5, OpenTask::writing).await;
         assert_eq!(of_tools(&crossings(&world).await), [true], "once for each crossing");
         outlives_a_restart(&mut world).await;

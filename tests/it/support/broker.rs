@@ -72,6 +72,8 @@ pub struct Setup {
     /// Accepts workloads of the other trust domain too.
     pub accepts_foreign: bool,
     pub bearers: bool,
+    /// Opens the door of keys, health and figures.
+    pub https: bool,
     /// Issuers of people's tokens, and the people; with any, the people's door opens.
     pub people: Vec<IssuerOptions>,
     pub persons: Vec<PersonOptions>,
@@ -103,6 +105,7 @@ impl Default for Setup {
             key_lead: Duration::from_secs(3600),
             accepts_foreign: false,
             bearers: false,
+            https: false,
             people: Vec::new(),
             persons: Vec::new(),
             groups: Vec::new(),
@@ -457,7 +460,7 @@ async fn try_boot(setup: &Setup, folder: &Path, trust: &carnet::identity::trust:
             listener: TcpListener::bind("127.0.0.1:0").await.map_err(told)?,
             limits: ListenLimits::default(),
         },
-        https: None,
+        https: if setup.https { Some(tls_door(trust).await) } else { None },
         bearer: match setup.bearers {
             true => Some(BearerDoor {
                 door: tls_door(trust).await,

@@ -67,6 +67,37 @@ fn a_decision_is_told_as_a_reviewer_reads_it() {
 }
 
 #[test]
+fn for_whom_the_question_was_is_told_where_people_were_asked() {
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let asked = v1::DecisionRecord {
+        approval_id: "approval_1".to_owned(),
+        unattended: true,
+        owners: vec!["group:finance".to_owned(), "group:legal".to_owned()],
+        owners_absent: vec!["group:legal".to_owned()],
+        answer_by: at(60),
+        escalated_at: at(30),
+        escalated_to: vec!["group:duty".to_owned()],
+        task_id: "task_1".to_owned(),
+        ..sample()
+    };
+    let text = story(&asked, Paint::NONE);
+    for part in [
+        "task_1 (nobody attends it)",
+        "people       people were asked (approval_1)",
+        "for          owners: group:finance, group:legal; nobody could answer for group:legal",
+        "until        1970-01-01T00:01:00Z",
+        "escalated    1970-01-01T00:00:30Z, told to group:duty",
+    ] {
+        assert!(text.contains(part), "no `{part}` in:\n{text}");
+    }
+    let value = serde_json::to_value(value(&asked)).unwrap();
+    assert_eq!((&value["owners"][0], &value["unattended"]), (&"group:finance".into(), &true.into()));
+    let anybody = v1::DecisionRecord { owners: Vec::new(), owners_absent: Vec::new(), ..asked };
+    assert!(story(&anybody, Paint::NONE).contains("for          whoever reviews"));
+    assert!(!story(&sample(), Paint::NONE).contains("\nfor "), "nobody was asked");
+}
+
+#[test]
 fn what_an_agent_wrote_cannot_command_the_terminal() {
     assert!(!story(&sample(), Paint::NONE).contains('\u{1b}'));
 }

@@ -46,6 +46,10 @@ async fn what_is_taken_back_afterwards_leaves_nothing_that_only_the_extension_al
     let rae = world.rae().await;
     let done = rae.withdraw_approval(back(&decision)).await.unwrap();
     assert_eq!((done.grants_revoked, done.approval.unwrap().state()), (2, ApprovalState::Withdrawn));
+    let event = world.broker.record.of_kind("approval_withdrawn").await.remove(0);
+    let Payload::ApprovalWithdrawn(withdrawn) = event.payload else { panic!("of another kind") };
+    assert_eq!(withdrawn.grants_revoked, 2, "those who are told of it need not look for them");
+    assert!(withdrawn.extended_at > 0 && withdrawn.grant_id.is_empty());
     for (what, granted, expected) in [
         ("by the extension", &written, GrantState::Revoked),
         ("below it", &written_below, GrantState::Revoked),

@@ -1,0 +1,201 @@
+//! What an open task costs a whole broker in memory: registered, after fifty reported calls with results of one KiB, and after a
+//! request with five sinks. A real broker is asked over mutual TLS; what grows is the process, with the journal's index, the guards and
+//! whatever else a task leaves behind. Run it alone: `cargo bench --bench memory -- [TASKS]`.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
+#![expect(clippy::print_stdout, reason = "its figures are its answer")]
+
+use std::time::Duration;
+
+use carnet::dev::broker::{DevBroker, DevOptions};
+use carnet::dev::identities::{AGENT, Member, ORCHESTRATOR};
+use carnet::identity::client::{ServerIdentity, connect};
+use carnet::identity::workload::Workload;
+use carnet::pb::v1;
+use carnet::pb::v1::credential_service_client::CredentialServiceClient;
+use carnet::pb::v1::signal_service_client::SignalServiceClient;
+use carnet::pb::v1::task_service_client::TaskServiceClient;
+use serde_json::json;
+use tonic::transport::Channel;
+
+/// As in production.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tasks that are measured: with those before, fewer events than there are before a snapshot.
+const TASKS: usize = 600;
+/// Tasks before: connections, queues and tables have their size then.
+const BEFORE: usize = 200;
+/// Reported calls of each.
+const CALLS: usize = 50;
+/// Most memory of an open task, in bytes.
+const BOUND: usize = 64 << 10;
+/// Tasks at a time.
+const AT_A_TIME: usize = 16;
+/// Who is invited: five sinks, each of them in the intent.
+const INVITED: [&str; 5] = ["ada@a.test", "ben@b.test", "cleo@c.test", "dan@d.test", "eve@e.test"];
+
+struct Clients {
+    tasks: TaskServiceClient<Channel>,
+    signals: SignalServiceClient<Channel>,
+    credentials: CredentialServiceClient<Channel>,
+}
+
+#[derive(Clone)]
+struct Open {
+    number: usize,
+    id: String,
+    handle: String,
+}
+
+/// What grows with each step, in bytes.
+#[derive(Debug, Default)]
+struct Grown {
+    registered: usize,
+    reported: usize,
+    asked: usize,
+}
+
+fn main() {
+    let tasks = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(TASKS);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = DevBroker::start(DevOptions::default()).await.unwrap();
+        let clients = Clients::connect(&broker).await;
+        clients.grow(0..BEFORE).await;
+        let grown = clients.grow(BEFORE..BEFORE + tasks).await;
+        let of_one = |bytes: usize| bytes / tasks;
+        let all = of_one(grown.registered + grown.reported + grown.asked);
+        println!("an open task, of {tasks}:");
+        println!("  registered                        {:>7} bytes", of_one(grown.registered));
+        println!("  {CALLS} calls with results of 1 KiB    {:>7} bytes", of_one(grown.reported));
+        println!("  a request with {} sinks            {:>7} bytes", INVITED.len(), of_one(grown.asked));
+        let judged = if all <= BOUND { "within" } else { "BEYOND" };
+        println!("  altogether                        {all:>7} bytes, {judged} {BOUND}");
+        broker.shutdown().await;
+    });
+}
+
+impl Clients {
+    async fn connect(broker: &DevBroker) -> Self {
+        let channel = async |member: &Member| {
+            let workload = Workload::from_socket(&broker.world().socket(member)).await.unwrap();
+            connect(&broker.address(), &workload, ServerIdentity::Exact(broker.spiffe_id().clone())).await.unwrap()
+        };
+        let (orchestrator, agent) = (channel(&ORCHESTRATOR).await, channel(&AGENT).await);
+        Self {
+            tasks: TaskServiceClient::new(orchestrator),
+            signals: SignalServiceClient::new(agent.clone()),
+            credentials: CredentialServiceClient::new(agent),
+        }
+    }
+
+    /// Opens that many tasks, step by step for all of them, and says by how much the process grew with each step.
+    async fn grow(&self, numbers: std::ops::Range<usize>) -> Grown {
+        let mut grown = Grown::default();
+        let before = resident().await;
+        let open = each(numbers, |number| self.register(number)).await;
+        let after = resident().await;
+        grown.registered = after.saturating_sub(before);
+        let before = after;
+        drop(each(open.iter(), |task| self.report(task)).await);
+        let after = resident().await;
+        grown.reported = after.saturating_sub(before);
+        let before = after;
+        drop(each(open.iter(), |task| self.ask(task)).await);
+        grown.asked = resident().await.saturating_sub(before);
+        grown
+    }
+
+    fn register(&self, number: usize) -> impl Future<Output = Open> + Send + 'static {
+        let mut client = self.tasks.clone();
+        let request = v1::RegisterTaskRequest {
+            request_id: format!("memory-{number}"),
+            intent: format!("Find the tickets about topic {number}, and invite {} to a meeting.", INVITED.join(", ")),
+            initiator: "user:ada@example.org".to_owned(),
+            agent: AGENT.spiffe_id().unwrap().to_string(),
+            deadline: Some(prost_types::Timestamp::from(std::time::SystemTime::now() + Duration::from_secs(3600))),
+            ..v1::RegisterTaskRequest::default()
+        };
+        async move {
+            let answer = client.register_task(request).await.unwrap().into_inner();
+            Open { number, id: answer.task.unwrap().task_id, handle: answer.task_handle }
+        }
+    }
+
+    fn report(&self, task: &Open) -> impl Future<Output = ()> + Send + 'static {
+        let (mut client, task) = (self.signals.clone(), task.clone());
+        async move {
+            for call in 0..CALLS {
+                let report = v1::ReportToolCallRequest {
+                    request_id: format!("memory-{}-{call}", task.number),
+                    task_id: task.id.clone(),
+                    task_handle: task.handle.clone(),
+                    tool: "tickets.search".to_owned(),
+                    arguments_json: json!({ "page": call, "query": format!("tickets about topic {call}") }).to_string(),
+                    result_json: result(task.number, call),
+                    ..v1::ReportToolCallRequest::default()
+                };
+                client.report_tool_call(report).await.unwrap();
+            }
+        }
+    }
+
+    fn ask(&self, task: &Open) -> impl Future<Output = ()> + Send + 'static {
+        let mut client = self.credentials.clone();
+        let arguments = json!({ "title": "A meeting", "participants": INVITED }).to_string();
+        let access =
+            v1::Access { tool: "calendar.create".to_owned(), arguments_json: arguments, ..v1::Access::default() };
+        let request = v1::RequestCredentialRequest {
+            request_id: format!("memory-{}", task.number),
+            task_id: task.id.clone(),
+            task_handle: task.handle.clone(),
+            audience: "https://mail.dev.carnet.test".to_owned(),
+            access: vec![access],
+            purpose: "to invite everybody".to_owned(),
+            ..v1::RequestCredentialRequest::default()
+        };
+        async move {
+            client.request_credential(request).await.unwrap();
+        }
+    }
+}
+
+/// A result of one KiB: six tickets, as a search lists them.
+fn result(task: usize, call: usize) -> String {
+    let ticket = |n: usize| {
+        json!({
+            "id": format!("T-{task}-{call}-{n}"), "title": format!("Something about {call} does not work since {n}"),
+            "requester": format!("customer-{task}-{call}-{n}@example.org"), "status": "open",
+            "url": format!("https://tickets.dev.carnet.test/{task}/{call}/{n}"),
+        })
+    };
+    json!({ "tickets": (0..6).map(ticket).collect::<Vec<_>>() }).to_string()
+}
+
+/// Does something for each, so many at a time.
+async fn each<T, R, F>(all: impl Iterator<Item = T>, mut act: impl FnMut(T) -> F) -> Vec<R>
+where
+    R: Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let (mut done, mut at_work) = (Vec::new(), tokio::task::JoinSet::new());
+    for one in all {
+        if at_work.len() >= AT_A_TIME {
+            done.extend(at_work.join_next().await.map(Result::unwrap));
+        }
+        at_work.spawn(act(one));
+    }
+    while let Some(one) = at_work.join_next().await {
+        done.push(one.unwrap());
+    }
+    done
+}
+
+/// Bytes of the process that are in memory, once what is only in passing is gone.
+async fn resident() -> usize {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
