@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
 use crate::broker::caller::WorkloadCaller;
+use crate::broker::denials::Shape;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
@@ -71,7 +72,7 @@ impl Broker {
 
     /// How what an amendment adds is known again when it was denied: each thing by itself, whatever else is asked for with it, by the
     /// same orchestrator for the same agent in every task. That a task is to live longer is known again in that task.
-    pub(in crate::broker) fn amendment_shapes(&self, facts: &Facts) -> Result<Vec<Covers>, BrokerError> {
+    pub(in crate::broker) fn amendment_shapes(&self, facts: &Facts) -> Result<Vec<Shape>, BrokerError> {
         let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
         let task = facts.task.id.to_string();
         let asked = facts.registration.as_ref();
@@ -82,7 +83,7 @@ impl Broker {
                 .into_iter()
                 .chain(what.iter().copied())
                 .collect();
-            self.keyed(COMMON, asked_digest(&parts))
+            self.keyed(COMMON, asked_digest(&parts)).map(Shape::exact)
         };
         let mut shapes = Vec::new();
         for what in adds.iter().take(DIFFERENCES_MAX) {

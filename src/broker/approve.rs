@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::broker::approvals::{About, Approval, ApprovalStanding};
 use crate::broker::ask::AnswerApproval;
 use crate::broker::caller::{Caller, broker_actor};
+use crate::broker::denials::RecordedShape;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::grants::AskedOfPeople;
@@ -70,7 +71,7 @@ impl Broker {
                     return Err(error);
                 }
                 if !approval.waits(now) {
-                    return Err(closed(ReasonCode::ApprovalClosed, approval));
+                    return Err(closed(over(&state, approval), approval));
                 }
                 if approval.decision != ask.decision {
                     return Err(closed(ReasonCode::ApprovalChanged, approval));
@@ -165,6 +166,7 @@ impl Broker {
                 AskedOfPeople::Amendment(words) => this.amendment_shapes(&words.facts)?,
             };
             let context = Context { kind: "denied", id: &id.to_string() };
+            let shapes: Vec<RecordedShape> = shapes.into_iter().map(RecordedShape::from).collect();
             Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
         })
         .await
@@ -294,6 +296,15 @@ fn expects(state: &State, caller: &Caller, task: TaskId, root: TaskId) -> Vec<Ex
         keys.push(GuardKey::initiator(person.name()));
     }
     keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
+}
+
+/// Why it waits for no answer: who looked at it under another policy bundle is told that, and not that somebody was faster.
+fn over(state: &State, approval: &Approval) -> ReasonCode {
+    let other = state.policy.as_ref().is_some_and(|policy| policy.digest != approval.policy_digest);
+    match approval.standing {
+        ApprovalStanding::Closed if other => ReasonCode::ApprovalChanged,
+        _ => ReasonCode::ApprovalClosed,
+    }
 }
 
 pub(in crate::broker) fn closed(code: ReasonCode, approval: &Approval) -> BrokerError {

@@ -38,6 +38,7 @@ mod bundles;
 pub mod calibrate;
 pub mod caller;
 mod changes;
+mod denials;
 mod draws;
 pub mod drift;
 mod duties;
