@@ -16,7 +16,7 @@ use crate::intent::spelling;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, doubts};
 use crate::model::decision::{Decision, Outcome};
-use crate::model::facts::{EntryFacts, Facts};
+use crate::model::facts::{EntryFacts, Facts, Question};
 use crate::model::id::{ApprovalId, Audience};
 use crate::model::limits::APPROVALS_PER_TASK_MAX;
 use crate::model::reason::ReasonCode;
@@ -194,6 +194,8 @@ impl Broker {
     ) -> Result<Pending, BrokerError> {
         let doubts = doubts(decision);
         let settings = &self.0.settings.approvals;
+        // An amendment takes none of the agent's places: what one orchestrator asks must not shut the agent out for another.
+        let asker = if facts.question == Question::Amend { &facts.principal.id } else { &view.agent };
         let owners: Vec<String> = route::owners(&view.bundle, decision).iter().map(ToString::to_string).collect();
         let (replaces, expects, owners_absent) = {
             let state = self.0.known.look();
@@ -209,8 +211,8 @@ impl Broker {
             let replaced = usize::from(replaced);
             let word = (!view.initiator.verified).then(|| view.orchestrator.clone());
             let behalf = (view.initiator.name.clone(), word);
-            let (of_agent, of_initiator) = state.approvals.waiting(&view.agent, &behalf);
-            if of_agent >= settings.pending_per_agent_max.saturating_add(replaced)
+            let (of_asker, of_initiator) = state.approvals.waiting(asker, &behalf);
+            if of_asker >= settings.pending_per_agent_max.saturating_add(replaced)
                 || of_initiator >= settings.pending_per_initiator_max.saturating_add(replaced)
             {
                 drop(state);
@@ -222,10 +224,11 @@ impl Broker {
                 let problem = format!("people were asked {APPROVALS_PER_TASK_MAX} times about the task");
                 return Err(BrokerError::above_limit("task_id", problem));
             }
-            let keys = [GuardKey::agent_pending(&view.agent), GuardKey::initiator_pending(&view.initiator.name)];
+            let keys = [GuardKey::pending_of(asker), GuardKey::initiator_pending(&view.initiator.name)];
             let asked = owners.iter().map(String::as_str);
+            let initiator = Some(&view.initiator.name).filter(|_| view.initiator.verified);
             let answerable: BTreeSet<&str> =
-                answerable(&state, &self.0.settings.directory, &view.initiator.name, asked.clone()).collect();
+                answerable(&state, &self.0.settings.directory, initiator, asked.clone()).collect();
             let absent: Vec<String> = asked.filter(|owner| !answerable.contains(owner)).map(str::to_owned).collect();
             (replaces, keys.map(|key| Expect { key, at: state.marks.at(&key) }), absent)
         };

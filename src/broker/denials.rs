@@ -102,7 +102,7 @@ impl Denials {
     /// Those that stand, and are within one of these.
     pub(in crate::broker) fn within<'a>(
         &'a self,
-        asked: &'a [Shape],
+        asked: &[Shape],
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Denial> {
         asked.iter().flat_map(move |shape| {

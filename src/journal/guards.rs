@@ -96,10 +96,10 @@ impl GuardKey {
         Self::of(INITIATOR_DUTY, &[initiator.as_str(), tool.as_str()])
     }
 
-    /// What waits for a person of an agent, in whatever task.
+    /// What waits for a person for which this agent asks, or this orchestrator, in whatever task.
     #[must_use]
-    pub fn agent_pending(agent: &SpiffeId) -> Self {
-        Self::of(AGENT_PENDING, &[agent.as_str()])
+    pub fn pending_of(asker: &SpiffeId) -> Self {
+        Self::of(PENDING_OF, &[asker.as_str()])
     }
 
     /// What was opened by break-glass: opened, used, closed, reviewed.
@@ -199,7 +199,8 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::TaskAmended(amended)) => {
             out.request(&amended.task_id, &amended.request_id, amended.decision.as_ref());
             if amended.asked_people.is_some() {
-                out.asked_people(&amended.agent, &amended.initiator);
+                let actor = event.actor.as_ref().map(|actor| actor.id.as_str()).unwrap_or_default();
+                out.asked_people(actor, &amended.initiator);
             }
             if amended.applied {
                 out.task(&amended.task_id);
@@ -359,9 +360,9 @@ impl Touches<'_> {
     }
 
     // Who asks the same at the same time finds it, and nobody is asked for more than may be at a time.
-    fn asked_people(&mut self, agent: &str, initiator: &str) {
+    fn asked_people(&mut self, asker: &str, initiator: &str) {
         self.usage();
-        self.bump(GuardKey::of(AGENT_PENDING, &[agent]), Life::Passing);
+        self.bump(GuardKey::of(PENDING_OF, &[asker]), Life::Passing);
         self.bump(GuardKey::of(INITIATOR_PENDING, &[initiator]), Life::Passing);
     }
 
@@ -405,7 +406,7 @@ const REQUEST: u8 = 9;
 const AGENT_DUTY: u8 = 10;
 const INITIATOR_DUTY: u8 = 11;
 const REPORT: u8 = 12;
-const AGENT_PENDING: u8 = 13;
+const PENDING_OF: u8 = 13;
 const INITIATOR_PENDING: u8 = 14;
 const GLASS: u8 = 16;
 const DRIFT_REFERENCE: u8 = 17;

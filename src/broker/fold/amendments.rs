@@ -7,7 +7,7 @@ use super::{FoldError, Step, answer};
 use crate::broker::approvals::About;
 use crate::broker::hashes::Hashes;
 use crate::broker::retain::Trigger;
-use crate::broker::words::AmendWords;
+use crate::broker::words::{AmendWords, root_intent};
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
 use crate::model::id::{GrantId, TaskId};
@@ -60,9 +60,19 @@ impl Step<'_> {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         self.state.approvals.close_amendments(id, self.position);
+        let named = words.as_ref().map(|words| words.named_no_more.clone()).unwrap_or_default();
         self.amend(id, e.deadline_ms, words);
+        self.unground(root, e.extended_at, &named);
         self.owe(root, Trigger::Amended, Some(id));
         Ok(())
+    }
+
+    /// What was reported since then is no ground any more. Which of it needed the extension cannot be told, here either.
+    fn unground(&mut self, root: TaskId, since: u64, named: &[String]) {
+        let words = self.state.tasks.get(&root).and_then(|task| task.words.clone());
+        if let Some(family) = self.state.families.get_mut(&root) {
+            Arc::make_mut(&mut family.session).take_back(since, named, root_intent(words.as_ref()));
+        }
     }
 
     fn amend(&mut self, id: TaskId, deadline_ms: u64, words: Option<AmendWords>) {

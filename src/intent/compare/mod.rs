@@ -1,7 +1,14 @@
 //! Ceilings against ceilings: whether a sub-task's goes beyond its parent's, whether an amended one grows, and what is left of one
 //! when what it gained is taken back.
 
+mod added;
+
+use std::collections::BTreeSet;
+
+pub use added::{Added, added};
+
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
+use crate::model::decimal::Decimal;
 
 /// The ways in which `asked` goes beyond `bound`, in words; none when it is the same or less. Used for a sub-task against
 /// its parent, and for an amendment against what the task has. `None` is no ceiling, which bounds nothing.
@@ -41,8 +48,8 @@ pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> Vec<String> {
     out
 }
 
-/// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not, and grounds nothing
-/// that `before` does not. Where that is not to be had by a list, because an empty one allows everything, the tool is left out.
+/// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not. Where that is not to be
+/// had by a list, because an empty one allows everything, the tool is left out. Which of it is ground says [`still_ground`].
 #[must_use]
 pub fn taken_back(now: &Ceiling, before: &Ceiling) -> Ceiling {
     let tools = now.tools.iter().filter_map(|tool| tool_taken_back(tool, before.tool(&tool.tool)?));
@@ -53,29 +60,60 @@ fn tool_taken_back(now: &ToolCeiling, before: &ToolCeiling) -> Option<ToolCeilin
     let only_before = before.sinks.iter().filter(|sink| now.sink(&sink.sink).is_none());
     let names = now.sinks.iter().chain(only_before).map(|sink| sink.sink.as_str());
     let sinks = names.map(|name| sink_taken_back(name, now.sink(name), before.sink(name)));
-    let says_something =
-        |sink: &SinkCeiling| !sink.values.is_empty() || sink.per_call_max.is_some() || sink.total_max.is_some();
     Some(ToolCeiling {
         tool: now.tool.clone(),
         actions: in_both(&now.actions, &before.actions)?,
         resources: in_both(&now.resources, &before.resources)?,
-        sinks: sinks.collect::<Option<Vec<_>>>()?.into_iter().filter(says_something).collect(),
+        sinks: sinks.collect::<Option<Vec<_>>>()?,
         calls_max: least(now.calls_max, before.calls_max),
     })
 }
 
-/// What limited nothing before was no ground before, and so a list or a cap of a call that came with what is taken back goes with it.
+/// Whoever limited it, and when: to lift a limit is no part of taking something back.
 fn sink_taken_back(name: &str, now: Option<&SinkCeiling>, before: Option<&SinkCeiling>) -> Option<SinkCeiling> {
-    let total_max = least(now.and_then(|now| now.total_max), before.and_then(|before| before.total_max));
-    let (values, per_call_max) = match before {
-        None => (Vec::new(), None),
-        Some(before) if before.values.is_empty() => (Vec::new(), before.per_call_max),
-        Some(before) => {
-            (in_both(now.map_or(&[][..], |now| now.values.as_slice()), &before.values)?, before.per_call_max)
-        }
+    let list = |sink: Option<&SinkCeiling>| sink.map(|sink| sink.values.clone()).unwrap_or_default();
+    let cap = |of: fn(&SinkCeiling) -> Option<Decimal>| least(now.and_then(of), before.and_then(of));
+    Some(SinkCeiling {
+        sink: name.to_owned(),
+        values: in_both(&list(now), &list(before))?,
+        per_call_max: cap(|sink| sink.per_call_max),
+        total_max: cap(|sink| sink.total_max),
+    })
+}
+
+/// Of what is left, what is ground: what was ground before and is so now. Other lists and caps merely bound. `now` and `before` are
+/// what was ground then, which may be less than the ceilings were.
+#[must_use]
+pub fn still_ground(left: &Ceiling, now: &Ceiling, before: &Ceiling) -> Ceiling {
+    let of_sink = |tool: &ToolCeiling, sink: &SinkCeiling| {
+        let then = |of: &Ceiling| of.tool(&tool.tool).and_then(|limits| limits.sink(&sink.sink)).cloned();
+        let (now, before) = (then(now)?, then(before)?);
+        let listed = |value: &&String| now.values.contains(value) && before.values.contains(value);
+        let values: Vec<String> = sink.values.iter().filter(listed).cloned().collect();
+        let capped = now.per_call_max.is_some() && before.per_call_max.is_some();
+        let per_call_max = sink.per_call_max.filter(|_| capped);
+        let says_something = !values.is_empty() || per_call_max.is_some();
+        says_something.then(|| SinkCeiling { sink: sink.sink.clone(), values, per_call_max, total_max: None })
     };
-    let per_call_max = per_call_max.and_then(|most| least(now.and_then(|now| now.per_call_max), Some(most)));
-    Some(SinkCeiling { sink: name.to_owned(), values, per_call_max, total_max })
+    let of_tool = |tool: &ToolCeiling| {
+        let sinks: Vec<SinkCeiling> = tool.sinks.iter().filter_map(|sink| of_sink(tool, sink)).collect();
+        let (actions, resources) = (Vec::new(), Vec::new());
+        (!sinks.is_empty()).then(|| ToolCeiling { tool: tool.tool.clone(), actions, resources, sinks, calls_max: None })
+    };
+    Ceiling { tools: left.tools.iter().filter_map(of_tool).collect(), ttl_max: None }
+}
+
+/// The values that these ceilings name and `left` does not, for whichever sink.
+#[must_use]
+pub fn named_no_more<'a>(named: impl IntoIterator<Item = &'a Ceiling>, left: Option<&Ceiling>) -> Vec<String> {
+    let still: BTreeSet<&str> = left.into_iter().flat_map(names).collect();
+    let gone: BTreeSet<&str> = named.into_iter().flat_map(names).filter(|value| !still.contains(value)).collect();
+    gone.into_iter().map(str::to_owned).collect()
+}
+
+fn names(ceiling: &Ceiling) -> impl Iterator<Item = &str> {
+    let sinks = ceiling.tools.iter().flat_map(|tool| &tool.sinks);
+    sinks.flat_map(|sink| &sink.values).map(String::as_str)
 }
 
 /// What both lists allow; an empty list allows everything, and `None` is nothing.
@@ -108,7 +146,7 @@ fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {
     }
     for limits in &bound.sinks {
         // A sink that is not named is not limited.
-        let free = SinkCeiling { sink: limits.sink.clone(), values: Vec::new(), per_call_max: None, total_max: None };
+        let free = unlimited(&limits.sink);
         let own = asked.sink(&limits.sink).unwrap_or(&free);
         let sink = &limits.sink;
         let more = beyond_list(&own.values, &limits.values);
@@ -122,15 +160,24 @@ fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {
     }
 }
 
-/// An empty list allows everything.
+fn unlimited(sink: &str) -> SinkCeiling {
+    SinkCeiling { sink: sink.to_owned(), values: Vec::new(), per_call_max: None, total_max: None }
+}
+
 fn beyond_list(asked: &[String], bound: &[String]) -> Vec<String> {
+    let told = |value: Option<&str>| value.map_or_else(|| "of any kind".to_owned(), |value| format!("`{value}`"));
+    more_in(asked, bound).into_iter().map(told).collect()
+}
+
+/// What a list has that the other does not; `None` is anything. An empty list allows everything.
+fn more_in<'a>(asked: &'a [String], bound: &[String]) -> Vec<Option<&'a str>> {
     if bound.is_empty() {
         return Vec::new();
     }
     if asked.is_empty() {
-        return vec!["of any kind".to_owned()];
+        return vec![None];
     }
-    asked.iter().filter(|a| !bound.contains(a)).map(|a| format!("`{a}`")).collect()
+    asked.iter().filter(|a| !bound.contains(a)).map(|a| Some(a.as_str())).collect()
 }
 
 /// An absent limit is no limit.

@@ -128,6 +128,21 @@ impl Session {
         self.overflowed |= !self.sent.merge(sent);
     }
 
+    /// Takes in that something was taken back that calls could rely on which were reported after `position`. They were made, so what
+    /// came back stays known, but neither that nor what they said is ground any more; reported anew, it is judged anew. `named` are
+    /// values that were ground until now and are so no longer: a result that repeats one grounds nothing.
+    pub fn take_back(&mut self, position: u64, named: &[String], intent: &Intent) {
+        let first = self.calls.iter().position(|call| call.position > position);
+        let amounts = match first.and_then(|first| u16::try_from(first).ok()) {
+            Some(first) => self.leaves.take_back(first),
+            None => Vec::new(),
+        };
+        let mut sent = Sent::default();
+        named.iter().chain(&amounts).for_each(|value| sent.add(value, intent.own_words()));
+        sent.settle();
+        self.overflowed |= !self.sent.merge(&sent);
+    }
+
     /// True when [`Session::grant`] would change nothing.
     #[must_use]
     pub fn knows_grant(&self, spec: Option<&Tool>, sent: &Sent) -> bool {
