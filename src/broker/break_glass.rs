@@ -135,7 +135,7 @@ impl Broker {
         let id = self.new_decision_id()?;
         let access = vec![ask.access.clone()];
         let words =
-            DecisionWords { facts, decision, access, purpose: ask.justification.clone(), differences: Vec::new() };
+            DecisionWords { access, purpose: ask.justification.clone(), ..DecisionWords::bare(facts, decision) };
         let decided = Decided::new(id, &words.decision, Vec::new());
         let sealed = self.seal_decision(view.root, id, &words)?;
         let glass = granted.then(|| self.0.entropy.bytes().map(|random| GlassId::new(view.now, random))).transpose();

@@ -100,11 +100,7 @@ impl Denials {
     }
 
     /// Those that stand, and are within one of these.
-    pub(in crate::broker) fn within<'a>(
-        &'a self,
-        asked: &[Shape],
-        now: Timestamp,
-    ) -> impl Iterator<Item = &'a Denial> {
+    pub(in crate::broker) fn within<'a>(&'a self, asked: &[Shape], now: Timestamp) -> impl Iterator<Item = &'a Denial> {
         asked.iter().flat_map(move |shape| {
             let known = self.by_key.get(&shape.key).into_iter().flatten();
             known.filter(move |denial| now < denial.facts.until && denial.shape.is_within(shape))

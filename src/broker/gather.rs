@@ -191,6 +191,11 @@ impl View {
         [&self.agent].into_iter().chain(&self.agents_above)
     }
 
+    /// True when the profile has parts that were neither registered for the task nor shown before: they stand for it from then on.
+    pub(in crate::broker) fn is_shown_first(&self, profile: &AgentProfile) -> bool {
+        self.words.first().is_some_and(|words| words.profile.lacks(profile))
+    }
+
     /// What changed of the agent since any task of the lineage was registered for it: a sub-task that it opens for itself says
     /// nothing about what it was when it was trusted.
     fn profile_changes(&self, now: &AgentProfile) -> Vec<ProfilePart> {
@@ -251,6 +256,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            approving: None,
             observing: self.policy.observes_until(caller.class, self.now),
         }
     }
@@ -284,6 +290,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            approving: None,
             // What nobody asks for, and what a person opens in an emergency, is decided as always.
             observing: None,
         }

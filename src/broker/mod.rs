@@ -29,6 +29,7 @@ pub mod amend_asking;
 pub mod answer;
 pub mod approvals;
 pub mod approve;
+mod approving;
 pub mod ask;
 mod asking;
 pub mod audit;

@@ -82,6 +82,7 @@ enum Attempt {
 #[derive(Debug, Clone, Default)]
 struct Confirmed {
     returns_to: Option<Before>,
+    owner: String,
     proposal: String,
     proposed_by: String,
 }
@@ -205,6 +206,7 @@ impl Broker {
                 }
             }
         };
+        let confirmed = Confirmed { owner: candidate.answered_for_by(by, &confirmed), ..confirmed };
         let payload = Payload::PolicyActivated(candidate.payload(&confirmed));
         let event = event(SYSTEM_STREAM.to_owned(), by.actor(), &no_context(), payload);
         Ok(Attempt::Activate(ordinary(event, expects(&state, keys)), confirmed))
@@ -289,6 +291,18 @@ impl Candidate {
         (&proposal.digest, proposal.revision, &proposal.owner) == (&self.digest, self.revision, &self.owner)
     }
 
+    /// Who answers for it: whom its manifest names, and otherwise who would have it in force, of two persons the first. For what is
+    /// configured without a manifest whoever writes the configuration answers, and nobody is named.
+    fn answered_for_by(&self, by: &By, confirmed: &Confirmed) -> String {
+        match by {
+            _ if !self.owner.is_empty() => self.owner.clone(),
+            _ if !confirmed.proposed_by.is_empty() => confirmed.proposed_by.clone(),
+            By::Caller(Caller::Person(person)) => person.name().to_string(),
+            By::Caller(caller) => caller.id(),
+            By::Configuration => String::new(),
+        }
+    }
+
     fn payload(&self, confirmed: &Confirmed) -> pb::PolicyActivated {
         let file =
             |(path, content): (&str, &[u8])| BundleFile { path: path.to_owned(), content: content.to_vec().into() };
@@ -296,7 +310,7 @@ impl Candidate {
             digest: self.digest.clone(),
             revision: self.revision,
             files: self.bundle.files().iter().map(file).collect(),
-            owner: self.owner.clone(),
+            owner: confirmed.owner.clone(),
             signed_by: recorded(&self.signed_by),
             manifest: self.manifest.clone().into(),
             returns_to: confirmed.returns_to.map(wire_return),
@@ -317,7 +331,7 @@ impl Candidate {
             grants_suspended: 0,
             grants_revoked: 0,
             families_owed: 0,
-            owner: self.owner.clone(),
+            owner: confirmed.owner,
             signed_by: self.signed_by.clone(),
             proposed_by: confirmed.proposed_by,
             returns_to: confirmed.returns_to,

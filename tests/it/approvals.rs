@@ -4,6 +4,7 @@ mod amendments;
 mod escalation;
 mod good_for;
 mod routing;
+mod standing;
 
 use std::time::Duration;
 
