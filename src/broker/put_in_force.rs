@@ -197,7 +197,8 @@ impl Broker {
                 Seconded::ByAnother(id, proposal) => {
                     // He may be blocked at this moment.
                     keys.push(GuardKey::initiator(&proposal.by));
-                    Confirmed { returns_to, proposal: id.to_string(), proposed_by: proposal.by.to_string() }
+                    let (owner, proposed_by) = (String::new(), proposal.by.to_string());
+                    Confirmed { returns_to, owner, proposal: id.to_string(), proposed_by }
                 }
                 Seconded::Own(id, proposal) => return Ok(Attempt::Waits(id, proposal.clone())),
                 Seconded::Not => {
