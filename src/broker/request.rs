@@ -200,10 +200,8 @@ impl Broker {
         }
         // A denial is the answer to its own request id for good, so each is recorded for itself.
         if usual && decided.outcome != Outcome::Denied {
-            let mut relies_on = if asks { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
-            if view.is_shown_first(asking.profile) {
-                relies_on = since(relies_on, GuardKey::task(&view.id), position);
-            }
+            let touches = asks || view.is_shown_first(asking.profile);
+            let relies_on = if touches { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
             self.0.repeats.keep(asking.task, asking.asked, relies_on, now, (decided.clone(), position));
         }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))

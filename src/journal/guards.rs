@@ -349,8 +349,8 @@ impl Touches<'_> {
             self.asked_people(&decided.agent, &decided.initiator);
         }
         if !decided.sealed_profile.is_empty() {
-            // What else is decided at the same time is held against it.
-            self.task(&decided.task_id);
+            // What else is decided in the family at the same time is held against it.
+            self.usage();
         }
         let Some(grant) = &decided.grant else { return };
         self.grant(&grant.grant_id, &decided.task_id);
