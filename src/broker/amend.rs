@@ -116,8 +116,7 @@ impl Broker {
         let applied = decision.in_force() == Outcome::Granted;
         let widened = facts.registration.as_ref().is_some_and(|r| r.widens);
         let id = self.new_decision_id()?;
-        let words =
-            DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
+        let words = DecisionWords::bare(facts, decision);
         let sealed = self.seal_decision(view.root, id, &words)?;
         let mut decided = Decided::new(id, &words.decision, Vec::new());
         let by_orchestrator = asker.class == IdentityClass::Orchestrator;

@@ -6,6 +6,7 @@ use crate::broker::Broker;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
 use crate::broker::caller::WorkloadCaller;
+use crate::broker::denials::Shape;
 use crate::broker::error::BrokerError;
 use crate::broker::fitting::in_a_list;
 use crate::broker::gather::View;
@@ -103,7 +104,7 @@ impl Broker {
         bundle: Option<&PolicyBundle>,
         facts: &Facts,
         side: Side,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let task = facts.task.id.to_string();
         let shape = |what: &[&str]| self.amendment_shape(facts, what);
         let amends = facts.registration.as_ref().and_then(|asked| asked.amends.as_ref());
@@ -129,7 +130,7 @@ impl Broker {
         bundle: Option<&PolicyBundle>,
         facts: &Facts,
         side: Side,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.amendment_shapes(bundle, facts, side)?;
         let asked = facts.registration.as_ref();
         let before = asked.and_then(|asked| asked.amends.as_ref()).and_then(|amends| amends.ceiling_before.as_ref());
@@ -141,11 +142,11 @@ impl Broker {
         Ok(shapes)
     }
 
-    fn amendment_shape(&self, facts: &Facts, what: &[&str]) -> Result<Covers, BrokerError> {
+    fn amendment_shape(&self, facts: &Facts, what: &[&str]) -> Result<Shape, BrokerError> {
         let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
         let mut parts: Vec<&[u8]> = vec![b"denied-amendment", agent.as_bytes(), asker.as_bytes()];
         parts.extend(what.iter().map(|part| part.as_bytes()));
-        self.keyed(COMMON, asked_digest(&parts))
+        self.keyed(COMMON, asked_digest(&parts)).map(Shape::exact)
     }
 }
 

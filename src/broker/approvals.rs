@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::broker::denials::{Denial, Denials};
 use crate::model::approval::{self, ApprovalFacts, Cure, Verdict};
 use crate::model::decision::Outcome;
 use crate::model::id::{ApprovalId, DecisionId, GrantId, InitiatorName, TaskId};
@@ -130,7 +131,7 @@ pub(in crate::broker) enum ApprovalStanding {
     /// The task was amended by it, by the event at that position.
     Extended(u64),
     Withdrawn,
-    /// Another stands in its place, or its task has ended.
+    /// Another stands in its place, its task has ended, or another policy bundle is in force.
     Closed,
 }
 
@@ -224,15 +225,6 @@ impl Approval {
 /// On whose behalf, and on whose word when nobody was verified.
 type Behalf = (InitiatorName, Option<SpiffeId>);
 
-/// A denial that stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::broker) struct Denial {
-    pub(in crate::broker) at: Timestamp,
-    pub(in crate::broker) facts: ApprovalFacts,
-    /// What scorers said of what was denied: source and points.
-    pub(in crate::broker) scores: Vec<(String, u32)>,
-}
-
 /// All of them, with ways to find one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Approvals {
@@ -248,8 +240,7 @@ pub(in crate::broker) struct Approvals {
     waiting_of_initiator: HashMap<Behalf, usize>,
     /// By the position of the event that changed them last.
     by_change: BTreeSet<(u64, ApprovalId)>,
-    /// Denials by agent and access, in whichever task, with until when they stand.
-    denied: BTreeMap<Covers, Denial>,
+    denied: Denials,
 }
 
 impl Approvals {
@@ -263,15 +254,14 @@ impl Approvals {
         self.all.get(&id).map(|approval| (id, approval))
     }
 
-    /// What was denied of that access in whichever task, as long as it stands.
-    pub(in crate::broker) fn denial(&self, shapes: &[Covers], now: Timestamp) -> Option<&Denial> {
-        let standing = shapes.iter().filter_map(|shape| self.denied.get(shape)).filter(|d| now < d.facts.until);
-        standing.max_by_key(|denial| denial.at)
+    /// What people denied, in whichever task.
+    pub(in crate::broker) const fn denials(&self) -> &Denials {
+        &self.denied
     }
 
-    /// True when some denial is remembered.
-    pub(in crate::broker) fn remembers_denials(&self) -> bool {
-        !self.denied.is_empty()
+    /// The same, to be changed.
+    pub(in crate::broker) const fn denials_mut(&mut self) -> &mut Denials {
+        &mut self.denied
     }
 
     /// How many wait for which that one asks, and on behalf of that initiator.
@@ -341,7 +331,7 @@ impl Approvals {
         SavedApprovals {
             all: self.all.iter().map(|(id, approval)| (*id, approval.clone())).collect(),
             covering: self.by_covers.iter().map(|(covers, id)| (*covers, *id)).collect(),
-            denied: self.denied.iter().map(|(shape, denial)| (*shape, denial.clone())).collect(),
+            denied: self.denied.saved(),
         }
     }
 
@@ -352,7 +342,7 @@ impl Approvals {
             approvals.insert(id, approval);
         }
         approvals.by_covers = saved.covering.into_iter().collect();
-        approvals.denied = saved.denied.into_iter().collect();
+        approvals.denied = Denials::from_saved(saved.denied);
         approvals
     }
 
@@ -385,11 +375,6 @@ impl Approvals {
         if let Some(covering) = covering {
             self.by_covers.insert(covers, covering);
         }
-    }
-
-    /// Remembers a denial.
-    pub(in crate::broker) fn remember(&mut self, shapes: Vec<Covers>, denial: &Denial) {
-        self.denied.extend(shapes.into_iter().map(|shape| (shape, denial.clone())));
     }
 
     /// What is open of that to which this person said yes.
@@ -430,6 +415,12 @@ impl Approvals {
         );
     }
 
+    /// Closes what waits or could be used that was shown under another policy bundle than this one: no answer to it comes to anything.
+    pub(in crate::broker) fn close_under_others(&mut self, policy_digest: &str, position: u64) {
+        let ids = self.all.keys().copied().collect();
+        self.close_open(ids, position, |approval| approval.policy_digest != policy_digest);
+    }
+
     fn close_open(&mut self, ids: Vec<ApprovalId>, position: u64, wanted: impl Fn(&Approval) -> bool) {
         let closes = |id: &ApprovalId| self.all.get(id).is_some_and(|approval| approval.is_open() && wanted(approval));
         let ids: Vec<ApprovalId> = ids.into_iter().filter(closes).collect();
@@ -438,16 +429,11 @@ impl Approvals {
         }
     }
 
-    /// Lets go of all of a task, and of denials that stand no longer.
+    /// Lets go of all of a task.
     pub(in crate::broker) fn forget(&mut self, task: TaskId) {
         for id in self.of_task.get(&task).cloned().unwrap_or_default() {
             self.take_out(id);
         }
-    }
-
-    /// Lets go of denials that stand no longer.
-    pub(in crate::broker) fn forget_denials(&mut self, now: Timestamp) {
-        self.denied.retain(|_, denial| now < denial.facts.until);
     }
 
     fn take_out(&mut self, id: ApprovalId) {
@@ -475,7 +461,7 @@ impl Approvals {
 pub(in crate::broker) struct SavedApprovals {
     all: Vec<(ApprovalId, Approval)>,
     covering: Vec<(Covers, ApprovalId)>,
-    denied: Vec<(Covers, Denial)>,
+    denied: Vec<Denial>,
 }
 
 fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {

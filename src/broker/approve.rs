@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::broker::amend_asking::Side;
 use crate::broker::approvals::{About, Approval, ApprovalStanding};
+use crate::broker::approving::refused_by_policy;
 use crate::broker::ask::AnswerApproval;
 use crate::broker::caller::{Caller, broker_actor};
+use crate::broker::denials::RecordedShape;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::grants::AskedOfPeople;
@@ -71,7 +73,7 @@ impl Broker {
                     return Err(error);
                 }
                 if !approval.waits(now) {
-                    return Err(closed(ReasonCode::ApprovalClosed, approval));
+                    return Err(closed(over(&state, approval), approval));
                 }
                 if approval.decision != ask.decision {
                     return Err(closed(ReasonCode::ApprovalChanged, approval));
@@ -166,6 +168,7 @@ impl Broker {
                 }
             };
             let context = Context { kind: "denied", id: &id.to_string() };
+            let shapes: Vec<RecordedShape> = shapes.into_iter().map(RecordedShape::from).collect();
             Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
         })
         .await
@@ -216,7 +219,8 @@ pub(in crate::broker) fn may_answer<'c>(
     let Caller::Person(person) = caller else { return Err(ReasonCode::MethodNotAllowed) };
     let shut_out = state.is_shut_out(caller).then_some(ReasonCode::Blocked);
     let wrong = || wrong_person((state, directory), caller, person, approval, verdict);
-    shut_out.or_else(wrong).map_or(Ok(person.as_ref()), Err)
+    let unwanted = || unwanted((state, directory), person, approval, verdict);
+    shut_out.or_else(wrong).or_else(unwanted).map_or(Ok(person.as_ref()), Err)
 }
 
 /// Why this person is not the one to answer so. A no is anybody's who was asked; a yes to a step-up is the initiator's alone, and
@@ -244,25 +248,46 @@ fn wrong_person(
     }
 }
 
+/// The same by policy, which has a word in a yes and in nothing else.
+fn unwanted(
+    state_and_directory: (&State, &Directory),
+    person: &VerifiedPerson,
+    approval: &Approval,
+    verdict: Verdict,
+) -> Option<ReasonCode> {
+    if verdict != Verdict::Approved {
+        return None;
+    }
+    refused_by_policy(state_and_directory, person.name(), approval, false)
+}
+
 /// True when this approval of the caller's is the last that it takes, and those are among them for whom it is. Those who answer for the
 /// agents at work are not alone enough, however many they are; of an amendment, for those who work below it as well, and for who asks.
+/// Policy may say that it is not enough; that it is, it cannot.
 fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approval: &Approval) -> bool {
     let Caller::Person(person) = caller else { return false };
     let mut approvers: BTreeSet<&InitiatorName> = routing::approvers(directory, approval).collect();
     approvers.insert(person.name());
     let enough = u32::try_from(approvers.len()).is_ok_and(|many| many >= approval.needed);
-    if approval.asks() == Outcome::StepUp {
-        return enough;
-    }
-    let enough = enough && routing::missing(state, directory, approval, &approvers).is_empty();
     // Without a bundle nobody knows whose agents they are.
-    let Some(mut owners) = owners(state, approval.task) else { return false };
+    let independent = || {
+        let Some(owners) = agent_owners(state, approval) else { return false };
+        let answers_for_agent = |approver: &&InitiatorName| owners.iter().any(|owner| directory.is_of(approver, owner));
+        routing::missing(state, directory, approval, &approvers).is_empty() && !approvers.iter().all(answers_for_agent)
+    };
+    enough
+        && (approval.asks() == Outcome::StepUp || independent())
+        && refused_by_policy((state, directory), person.name(), approval, true).is_none()
+}
+
+/// Who answers for the agents at work: on the task and on those above it; of an amendment, for who asks and those below it as well.
+pub(in crate::broker) fn agent_owners(state: &State, approval: &Approval) -> Option<BTreeSet<String>> {
+    let mut owners = owners(state, approval.task)?;
     if let About::Amendment(by) = &approval.about {
         owners.extend(owner_of(state, by));
         owners.extend(owners_below(state, approval.task));
     }
-    let answers_for_agent = |approver: &&InitiatorName| owners.iter().any(|owner| directory.is_of(approver, owner));
-    enough && !approvers.iter().all(answers_for_agent)
+    Some(owners)
 }
 
 /// Who answers for the agents that work on the task and on those above it.
@@ -302,6 +327,15 @@ fn expects(state: &State, caller: &Caller, task: TaskId, root: TaskId) -> Vec<Ex
         keys.push(GuardKey::initiator(person.name()));
     }
     keys.into_iter().map(|key| Expect { key, at: state.marks.at(&key) }).collect()
+}
+
+/// Why it waits for no answer: who looked at it under another policy bundle is told that, and not that somebody was faster.
+fn over(state: &State, approval: &Approval) -> ReasonCode {
+    let other = state.policy.as_ref().is_some_and(|policy| policy.digest != approval.policy_digest);
+    match approval.standing {
+        ApprovalStanding::Closed if other => ReasonCode::ApprovalChanged,
+        _ => ReasonCode::ApprovalClosed,
+    }
 }
 
 pub(in crate::broker) fn closed(code: ReasonCode, approval: &Approval) -> BrokerError {

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::broker::Broker;
 use crate::broker::approvals::{ApprovalStanding, Covers};
+use crate::broker::denials::Shape;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::request::Asking;
 use crate::broker::routing::answerable;
 use crate::broker::words::{self, Context, DecisionWords};
+use crate::intent::spelling;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, doubts};
 use crate::model::decision::{Decision, Outcome};
@@ -115,7 +117,7 @@ impl Broker {
         (agent, audience): (&SpiffeId, &Audience),
         facts: &Facts,
         decision: &Decision,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let who = who(agent, audience);
         let entries = facts.entries.iter().zip(&decision.entries);
         let (doubtful, others): (Vec<_>, Vec<_>) = entries.partition(|(_, decided)| decided.outcome >= Outcome::StepUp);
@@ -131,7 +133,7 @@ impl Broker {
         &self,
         (agent, audience): (&SpiffeId, &Audience),
         facts: &Facts,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let who = who(agent, audience);
         let all: Vec<&EntryFacts> = facts.entries.iter().collect();
         let mut shapes = vec![self.shape_of(&who, &all)?];
@@ -150,9 +152,9 @@ impl Broker {
         of: (&SpiffeId, &Audience),
         facts: &Facts,
         decision: &Decision,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.shapes(of, facts, decision)?;
-        shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(entry))?);
+        shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(entry))?.into_iter().map(Shape::exact));
         Ok(shapes)
     }
 
@@ -162,9 +164,9 @@ impl Broker {
         &self,
         of: (&SpiffeId, &Audience),
         facts: &Facts,
-    ) -> Result<Vec<Covers>, BrokerError> {
+    ) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.all_shapes(of, facts)?;
-        shapes.extend(self.parts(of, facts, |entry| Parts::Sought.of(entry))?);
+        shapes.extend(self.parts(of, facts, |entry| Parts::Sought.of(entry))?.into_iter().map(Shape::exact));
         Ok(shapes)
     }
 
@@ -187,23 +189,34 @@ impl Broker {
         Ok(digests)
     }
 
-    /// The shape of these entries together.
-    pub(in crate::broker) fn shape_of(
-        &self,
-        who: &[String; 2],
-        entries: &[&EntryFacts],
-    ) -> Result<Covers, BrokerError> {
-        let mut parts: Vec<String> = who.to_vec();
+    /// The shape of these entries together. Values are what they come to, however they are spelled. Resources count where no sink says
+    /// where it goes: beside sinks they are words, by which nothing becomes another access.
+    fn shape_of(&self, who: &[String; 2], entries: &[&EntryFacts]) -> Result<Shape, BrokerError> {
+        let digest = |what: &[&str]| {
+            let parts = [b"denied".as_slice()].into_iter().chain(who.iter().map(String::as_bytes));
+            let parts: Vec<&[u8]> = parts.chain(what.iter().map(|part| part.as_bytes())).collect();
+            self.keyed(COMMON, asked_digest(&parts))
+        };
+        let mut shape = Shape::exact(digest(&["by"])?);
         for entry in entries {
-            parts.push(entry.tool.to_string());
-            parts.push(entry.resources.len().to_string());
-            parts.extend(entry.resources.iter().cloned());
+            let tool = entry.tool.as_str();
+            shape.add(digest(&["tool", tool])?);
+            if entry.sinks.is_empty() && entry.resources.is_empty() {
+                // Who names nothing asks for anything: that is more than any that is named.
+                shape.add(digest(&["any", tool])?);
+            }
+            for resource in entry.resources.iter().filter(|_| entry.sinks.is_empty()) {
+                shape.add(digest(&["resource", tool, resource])?);
+            }
             for sink in &entry.sinks {
-                parts.extend([sink.name.clone(), sink.value.clone()]);
+                let value = spelling::key(sink.kind, &sink.value);
+                match value.parse().ok().filter(|_| sink.kind == SinkKind::Amount) {
+                    Some(amount) => shape.add_amount(digest(&["amount", tool, &sink.name])?, amount),
+                    None => shape.add(digest(&["value", tool, &sink.name, &value])?),
+                }
             }
         }
-        let parts: Vec<&[u8]> = std::iter::once(&b"denied"[..]).chain(parts.iter().map(String::as_bytes)).collect();
-        self.keyed(COMMON, asked_digest(&parts))
+        Ok(shape)
     }
 
     /// What people answered when this was asked before, as long as it stands; of an approval and a denial elsewhere, what was said
@@ -229,7 +242,7 @@ impl Broker {
         &self,
         view: &mut View,
         (covers, observed): (&Covers, bool),
-        shapes: impl FnOnce() -> Result<Vec<Covers>, BrokerError>,
+        shapes: impl FnOnce() -> Result<Vec<Shape>, BrokerError>,
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
         let (own, denials) = {
             let state = self.0.known.look();
@@ -243,13 +256,13 @@ impl Broker {
                 view.expects.extend(keys.map(|key| Expect { key, at: state.marks.at(&key) }));
                 Some((answer, approval.approved_at()))
             });
-            (own, state.approvals.remembers_denials())
+            (own, state.approvals.denials().any())
         };
         if !denials {
             return Ok(own.map(|(answer, _)| answer));
         }
         let shapes = shapes()?;
-        let denial = self.0.known.look().approvals.denial(&shapes, view.now).cloned();
+        let denial = self.0.known.look().approvals.denials().last(&shapes, view.now).cloned();
         Ok(match (own, denial) {
             (Some((answer, Some(approved))), Some(denial)) if approved > denial.at => Some(answer),
             (_, Some(denial)) => Some(denial.facts),

@@ -135,7 +135,7 @@ impl Broker {
         let id = self.new_decision_id()?;
         let access = vec![ask.access.clone()];
         let words =
-            DecisionWords { facts, decision, access, purpose: ask.justification.clone(), differences: Vec::new() };
+            DecisionWords { access, purpose: ask.justification.clone(), ..DecisionWords::bare(facts, decision) };
         let decided = Decided::new(id, &words.decision, Vec::new());
         let sealed = self.seal_decision(view.root, id, &words)?;
         let glass = granted.then(|| self.0.entropy.bytes().map(|random| GlassId::new(view.now, random))).transpose();
@@ -178,11 +178,11 @@ impl Broker {
         facts: &Facts,
         decision: &Decision,
     ) -> Result<bool, BrokerError> {
-        if !self.0.known.look().approvals.remembers_denials() {
+        if !self.0.known.look().approvals.denials().any() {
             return Ok(false);
         }
         let shapes = self.shapes((&view.agent, audience), facts, decision)?;
-        Ok(self.0.known.look().approvals.denial(&shapes, view.now).is_some())
+        Ok(self.0.known.look().approvals.denials().last(&shapes, view.now).is_some())
     }
 
     /// Holds that nothing stands open for the same, for two would add up to more, and that the task has room for another.

@@ -34,6 +34,7 @@ mod approvals;
 mod drift;
 mod glasses;
 mod policy;
+mod profiles;
 mod reports;
 mod trust;
 
@@ -134,6 +135,7 @@ impl Step<'_> {
             Some(Payload::BreakGlassUsed(e)) => self.glass_used(e),
             Some(Payload::BreakGlassClosed(e)) => self.glass_closed(e),
             Some(Payload::BreakGlassReviewed(e)) => self.glass_reviewed(e, actor),
+            Some(Payload::BreakGlassReviewOverdue(e)) => self.glass_overdue(e),
             Some(Payload::SignalReported(e)) => self.signal(e, actor),
             Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
             Some(Payload::PolicyActivated(e)) => {
@@ -254,6 +256,7 @@ impl Step<'_> {
         if matches!(answer.outcome, Outcome::Granted | Outcome::Narrowed | Outcome::Denied) {
             self.state.answered(id, &e.request_id, answer);
         }
+        self.profile_shown((id, root), e)?;
         if let Some(asked) = &e.asked_people {
             self.asked_people(&approvals::Question::of_credential(e), asked)?;
         }

@@ -34,7 +34,7 @@ pub(in crate::broker) fn forget(state: &mut State) {
         }
     }
     state.duties.forget(now);
-    state.approvals.forget_denials(now);
+    state.approvals.denials_mut().forget(now);
     state.glasses.forget(now);
     state.proposals.forget(now);
     while state.retired.front().is_some_and(|r| r.expires.after(GRANT_RETENTION) <= now) {

@@ -191,11 +191,22 @@ impl View {
         [&self.agent].into_iter().chain(&self.agents_above)
     }
 
+    /// True when the profile has parts that were neither registered for the agent's tasks of the lineage nor shown before: they stand
+    /// for it from then on.
+    pub(in crate::broker) fn is_shown_first(&self, profile: &AgentProfile) -> bool {
+        self.own_words().any(|words| words.profile.lacks(profile))
+    }
+
+    /// Words of the tasks of the lineage that are the agent's own.
+    fn own_words(&self) -> impl Iterator<Item = &Arc<TaskWords>> {
+        let own = self.agents().zip(&self.words).filter(|(agent, _)| **agent == self.agent);
+        own.map(|(_, words)| words)
+    }
+
     /// What changed of the agent since any task of the lineage was registered for it: a sub-task that it opens for itself says
     /// nothing about what it was when it was trusted.
     fn profile_changes(&self, now: &AgentProfile) -> Vec<ProfilePart> {
-        let own = self.agents().zip(&self.words).filter(|(agent, _)| **agent == self.agent);
-        let changed: BTreeSet<ProfilePart> = own.flat_map(|(_, words)| words.profile.changes(now)).collect();
+        let changed: BTreeSet<ProfilePart> = self.own_words().flat_map(|words| words.profile.changes(now)).collect();
         changed.into_iter().collect()
     }
 
@@ -251,6 +262,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            approving: None,
             observing: self.policy.observes_until(caller.class, self.now),
         }
     }
@@ -284,6 +296,7 @@ impl View {
             approval: None,
             glass: None,
             opening: None,
+            approving: None,
             // What nobody asks for, and what a person opens in an emergency, is decided as always.
             observing: None,
         }

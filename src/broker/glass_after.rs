@@ -2,7 +2,7 @@
 
 use crate::broker::approve::owners;
 use crate::broker::ask::{CloseBreakGlass, ReviewBreakGlass};
-use crate::broker::caller::Caller;
+use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
 use crate::broker::glasses::Glass;
@@ -17,6 +17,7 @@ use crate::model::id::{GlassId, InitiatorName, TaskId};
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
+use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::break_glass_reviewed::Verdict;
 use crate::pb::journal::event::Payload;
@@ -25,6 +26,8 @@ use crate::seal::sealer::COMMON;
 
 const CLOSE: &str = "CloseBreakGlass";
 const REVIEW: &str = "ReviewBreakGlass";
+/// Most overdue reviews that are told in one sweep.
+const OVERDUE_MAX: usize = 256;
 
 impl Broker {
     /// Closes a glass before its time; what was granted through it is revoked. Returns it, how many grants were revoked, and the
@@ -134,6 +137,31 @@ impl Broker {
             .await?;
         tracing::warn!(glass = %ask.id, by = %caller.id(), found = ask.verdict.as_str(), "break-glass was reviewed");
         Ok((self.shown_glass(ask.id).await?, committed.last()))
+    }
+
+    /// Records which post-reviews nobody has closed in time, each once.
+    pub(in crate::broker) async fn record_overdue_reviews(&self, now: Timestamp) -> Result<(), BrokerError> {
+        let overdue: Vec<GlassId> = self.0.known.look().glasses.overdue_untold(now).take(OVERDUE_MAX).collect();
+        for id in overdue {
+            let entry = {
+                let state = self.0.known.look();
+                let glass = state.glasses.find(id).filter(|glass| !glass.overdue_told && glass.is_overdue(now));
+                let Some(glass) = glass else { continue };
+                let payload = pb::BreakGlassReviewOverdue {
+                    glass_id: id.to_string(),
+                    task_id: glass.task.to_string(),
+                    review_by_ms: glass.review_by.as_millis(),
+                };
+                let payload = Payload::BreakGlassReviewOverdue(payload);
+                let event = event(family_stream(glass.root), broker_actor(), &no_context(), payload);
+                ordinary(event, expects(&state, [GuardKey::glass(&id)]))
+            };
+            // Who reviews it at this moment was in time after all; otherwise the next sweep looks again.
+            if self.append(entry).await?.is_some() {
+                tracing::warn!(glass = %id, "the post-review of break-glass is overdue");
+            }
+        }
+        Ok(())
     }
 
     /// The family whose key seals what is said of it, when the caller may see it.

@@ -75,6 +75,8 @@ pub(in crate::broker) struct Glass {
     pub(in crate::broker) closed: Option<Timestamp>,
     pub(in crate::broker) review_by: Timestamp,
     pub(in crate::broker) review: Option<Review>,
+    /// That nobody reviewed it in time is on record.
+    pub(in crate::broker) overdue_told: bool,
 }
 
 /// How somebody closed a post-review.
@@ -206,6 +208,12 @@ impl Glasses {
             self.reviewed.pop_first();
             self.take_out(id);
         }
+    }
+
+    /// Those whose post-review is overdue, which is not on record.
+    pub(in crate::broker) fn overdue_untold(&self, now: Timestamp) -> impl Iterator<Item = GlassId> {
+        let untold = move |(_, glass): &(&GlassId, &Glass)| !glass.overdue_told && glass.is_overdue(now);
+        self.all.iter().filter(untold).map(|(id, _)| *id)
     }
 
     /// How many stand open, wait for their post-review, and have waited too long.

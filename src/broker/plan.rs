@@ -97,6 +97,12 @@ impl Broker {
         (grant, pending): (Option<pb::Grant>, Option<&Pending>),
     ) -> Result<pb::CredentialDecided, BrokerError> {
         let sealed = self.seal_decision(view.root, id, words)?;
+        let sealed_profile = if view.is_shown_first(asking.profile) {
+            let context = Context { kind: "profile", id: &id.to_string() };
+            words::seal(&self.0.sealer, view.root, context, asking.profile)?
+        } else {
+            bytes::Bytes::new()
+        };
         Ok(pb::CredentialDecided {
             task_id: asking.task.to_string(),
             request_id: asking.request_id.to_string(),
@@ -109,6 +115,7 @@ impl Broker {
             agents_above: view.agents_above.iter().map(ToString::to_string).collect(),
             goes_on_from: self.goes_on_from(asking, view, words, pending)?,
             answered_by: answered_by(words),
+            sealed_profile,
             ..pb::CredentialDecided::default()
         })
     }

@@ -82,6 +82,7 @@ enum Attempt {
 #[derive(Debug, Clone, Default)]
 struct Confirmed {
     returns_to: Option<Before>,
+    owner: String,
     proposal: String,
     proposed_by: String,
 }
@@ -198,7 +199,8 @@ impl Broker {
                 Seconded::ByAnother(id, proposal) => {
                     // He may be blocked at this moment.
                     keys.push(GuardKey::initiator(&proposal.by));
-                    Confirmed { returns_to, proposal: id.to_string(), proposed_by: proposal.by.to_string() }
+                    let (owner, proposed_by) = (String::new(), proposal.by.to_string());
+                    Confirmed { returns_to, owner, proposal: id.to_string(), proposed_by }
                 }
                 Seconded::Own(id, proposal) => return Ok(Attempt::Waits(id, proposal.clone())),
                 Seconded::Not => {
@@ -207,6 +209,7 @@ impl Broker {
                 }
             }
         };
+        let confirmed = Confirmed { owner: candidate.answered_for_by(by, &confirmed), ..confirmed };
         let payload = Payload::PolicyActivated(candidate.payload(&confirmed));
         let event = event(SYSTEM_STREAM.to_owned(), by.actor(), &no_context(), payload);
         Ok(Attempt::Activate(ordinary(event, expects(&state, keys)), confirmed))
@@ -291,6 +294,18 @@ impl Candidate {
         (&proposal.digest, proposal.revision, &proposal.owner) == (&self.digest, self.revision, &self.owner)
     }
 
+    /// Who answers for it: whom its manifest names, and otherwise who would have it in force, of two persons the first. For what is
+    /// configured without a manifest whoever writes the configuration answers, and nobody is named.
+    fn answered_for_by(&self, by: &By, confirmed: &Confirmed) -> String {
+        match by {
+            _ if !self.owner.is_empty() => self.owner.clone(),
+            _ if !confirmed.proposed_by.is_empty() => confirmed.proposed_by.clone(),
+            By::Caller(Caller::Person(person)) => person.name().to_string(),
+            By::Caller(caller) => caller.id(),
+            By::Configuration => String::new(),
+        }
+    }
+
     fn payload(&self, confirmed: &Confirmed) -> pb::PolicyActivated {
         let file =
             |(path, content): (&str, &[u8])| BundleFile { path: path.to_owned(), content: content.to_vec().into() };
@@ -298,7 +313,7 @@ impl Candidate {
             digest: self.digest.clone(),
             revision: self.revision,
             files: self.bundle.files().iter().map(file).collect(),
-            owner: self.owner.clone(),
+            owner: confirmed.owner.clone(),
             signed_by: recorded(&self.signed_by),
             manifest: self.manifest.clone().into(),
             returns_to: confirmed.returns_to.map(wire_return),
@@ -319,7 +334,7 @@ impl Candidate {
             grants_suspended: 0,
             grants_revoked: 0,
             families_owed: 0,
-            owner: self.owner.clone(),
+            owner: confirmed.owner,
             signed_by: self.signed_by.clone(),
             proposed_by: confirmed.proposed_by,
             returns_to: confirmed.returns_to,

@@ -111,8 +111,7 @@ impl Broker {
             if granted || look.parent.is_some() { family_stream(root) } else { format!("identity/{}", actor.id) };
         let family = family_of(&stream);
         let task = if granted { Some(self.registered_task(ask, look, id, root)?) } else { None };
-        let words =
-            DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
+        let words = DecisionWords::bare(facts, decision);
         let sealed = self.seal_decision(family, decision_id, &words)?;
         let decided = Decided::new(decision_id, &words.decision, Vec::new());
         let payload = pb::TaskDecided {
@@ -336,6 +335,7 @@ impl Look {
             approval: None,
             glass: None,
             opening: None,
+            approving: None,
             observing: self.policy.observes_until(asker.class, self.now),
             ttl_asked: None,
             registration: Some(RegistrationFacts {

@@ -54,7 +54,14 @@ impl Broker {
                 }
             }
             let recorded = self.reading(move |this| this.recorded_decision(grant.position, root)).await?;
-            let (access, approval) = (covered(&recorded.words), carried(&recorded.words));
+            let access = covered(&recorded.words);
+            let mut approval = carried(&recorded.words);
+            if recorded.words.profile != ask.profile
+                && let Some(approval) = approval.as_mut()
+            {
+                // Who approved another make-up of the agent was not shown this one.
+                approval.cures.retain(|cure| cure.code != ReasonCode::ProfileChanged);
+            }
             let scores = carried_scores(&recorded.words);
             let asking = Asking {
                 workload,

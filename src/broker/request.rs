@@ -200,7 +200,8 @@ impl Broker {
         }
         // A denial is the answer to its own request id for good, so each is recorded for itself.
         if usual && decided.outcome != Outcome::Denied {
-            let relies_on = if asks { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
+            let touches = asks || view.is_shown_first(asking.profile);
+            let relies_on = if touches { since(relied_on, GuardKey::usage(&view.root), position) } else { relied_on };
             self.0.repeats.keep(asking.task, asking.asked, relies_on, now, (decided.clone(), position));
         }
         Ok(Attempt::Done(Box::new(Answered { decided, grant: None, position })))
@@ -428,7 +429,14 @@ impl Broker {
 
 impl Asking<'_> {
     fn words(&self, facts: Facts, decision: Decision, differences: Vec<Difference>) -> DecisionWords {
-        DecisionWords { facts, decision, access: self.access.to_vec(), purpose: self.purpose.to_owned(), differences }
+        DecisionWords {
+            facts,
+            decision,
+            access: self.access.to_vec(),
+            purpose: self.purpose.to_owned(),
+            differences,
+            profile: self.profile.clone(),
+        }
     }
 }
 

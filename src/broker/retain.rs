@@ -312,8 +312,7 @@ impl Broker {
         decision: Decision,
     ) -> Result<Option<pb::GrantReconsidered>, BrokerError> {
         let id = self.new_decision_id()?;
-        let mut words =
-            DecisionWords { facts, decision, access: Vec::new(), purpose: String::new(), differences: Vec::new() };
+        let mut words = DecisionWords::bare(facts, decision);
         // What an inline scorer said stands with its grant alone.
         let shared = words.facts.signals == *view.signals;
         let signals_back = if shared { batch.share_signals(&mut words, &view.signals) } else { 0 };
@@ -478,6 +477,7 @@ fn retain_facts(view: &View, words: &DecisionWords) -> Facts {
         approval: carried(words),
         glass: carried_glass(words),
         opening: None,
+        approving: None,
         observing,
     }
 }

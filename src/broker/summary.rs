@@ -134,6 +134,9 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
         Some(Payload::BreakGlassClosed(e)) => {
             about(&mut out, &e.task_id, &format!("break-glass {} closed", e.glass_id));
         }
+        Some(Payload::BreakGlassReviewOverdue(e)) => {
+            about(&mut out, &e.task_id, &format!("break-glass {} not reviewed in time", e.glass_id));
+        }
         Some(Payload::BreakGlassReviewed(e)) => {
             let found = match e.verdict() {
                 pb::break_glass_reviewed::Verdict::Justified => "justified",

@@ -1,5 +1,5 @@
 //! What time brings about without anybody asking: tasks past their deadline end, grants that drifted and were not lifted are
-//! revoked, what nobody answered is escalated and then denied, what was left half decided is decided, counted refusals are written,
+//! revoked, what nobody answered is escalated and then denied, what nobody reviewed is told, what was left half decided is decided, counted refusals are written,
 //! that policy no longer only observes, and that decisions are no longer what they were. Whom we trust changes by itself too.
 
 use std::mem;
@@ -93,6 +93,7 @@ impl Broker {
         for id in unheard {
             failed = self.escalate(id).await.err().or(failed);
         }
+        failed = self.record_overdue_reviews(now).await.err().or(failed);
         failed = self.end_observing().await.err().or(failed);
         failed = self.record_drift().await.err().or(failed);
         failed = self.watch_keys(now).await.err().or(failed);

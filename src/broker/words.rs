@@ -67,6 +67,17 @@ pub(in crate::broker) struct DecisionWords {
     pub(in crate::broker) purpose: String,
     #[serde(default)]
     pub(in crate::broker) differences: Vec<Difference>,
+    /// What the agent said that it was made of; empty in older records.
+    #[serde(default)]
+    pub(in crate::broker) profile: AgentProfile,
+}
+
+impl DecisionWords {
+    /// Those of a decision that is about no request.
+    pub(in crate::broker) fn bare(facts: Facts, decision: Decision) -> Self {
+        let (access, purpose, differences) = (Vec::new(), String::new(), Vec::new());
+        Self { facts, decision, access, purpose, differences, profile: AgentProfile::default() }
+    }
 }
 
 /// What an amendment puts in place of the ceiling.

@@ -12,7 +12,7 @@ pub mod judge;
 mod leaves;
 mod refused;
 pub mod session;
-mod spelling;
+pub(crate) mod spelling;
 pub mod task;
 mod trace;
 pub mod usage;

@@ -261,6 +261,7 @@ pub fn touches(event: &Event) -> Vec<Touch> {
             closed.grant_ids.iter().for_each(|grant| out.grant(grant, &closed.task_id));
         }
         Some(Payload::BreakGlassReviewed(reviewed)) => out.glass(&reviewed.glass_id, &reviewed.task_id),
+        Some(Payload::BreakGlassReviewOverdue(overdue)) => out.glass(&overdue.glass_id, &overdue.task_id),
         Some(Payload::SignalReported(signal)) => out.report(event, &signal.task_id, &signal.request_id),
         Some(Payload::ToolCallReported(call)) => out.report(event, &call.task_id, &call.request_id),
         // Whatever is being granted is decided again with it in mind.
@@ -359,6 +360,10 @@ impl Touches<'_> {
         self.request(&decided.task_id, &decided.request_id, decided.decision.as_ref());
         if decided.asked_people.is_some() {
             self.asked_people(&decided.agent, &decided.initiator);
+        }
+        if !decided.sealed_profile.is_empty() {
+            // What else is decided in the family at the same time is held against it.
+            self.usage();
         }
         let Some(grant) = &decided.grant else { return };
         self.grant(&grant.grant_id, &decided.task_id);

@@ -108,6 +108,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::BreakGlassUsed(_)) => "break_glass_used",
         Some(Payload::BreakGlassClosed(_)) => "break_glass_closed",
         Some(Payload::BreakGlassReviewed(_)) => "break_glass_reviewed",
+        Some(Payload::BreakGlassReviewOverdue(_)) => "break_glass_review_overdue",
         Some(Payload::DecisionLabelled(_)) => "decision_labelled",
         Some(Payload::DriftReferenceSet(_)) => "drift_reference_set",
         Some(Payload::DriftDetected(_)) => "drift_detected",
@@ -217,6 +218,7 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             closed.grant_ids.iter().for_each(|grant| tell(TermKind::Grant, grant));
         }
         Some(Payload::BreakGlassReviewed(reviewed)) => tell(TermKind::Task, &reviewed.task_id),
+        Some(Payload::BreakGlassReviewOverdue(overdue)) => tell(TermKind::Task, &overdue.task_id),
         Some(Payload::DecisionLabelled(labelled)) => {
             tell(TermKind::Task, &labelled.task_id);
             tell(TermKind::Decision, &labelled.decision_id);

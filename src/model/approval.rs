@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, EntryDecision};
+use super::decision::{Decision, EntryDecision, Outcome};
 use super::id::{ApprovalId, InitiatorName, PolicyId};
 use super::reason::ReasonCode;
 use super::risk::Band;
@@ -137,6 +137,44 @@ impl ApprovalFacts {
         });
         Self { cures: cures.collect(), used: true, ..self.clone() }
     }
+}
+
+/// A yes that a person would say to what people are asked about, as policies see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovingFacts {
+    /// Who would say it.
+    pub by: InitiatorName,
+    /// True when that is who the task runs for, verified or merely named.
+    #[serde(default)]
+    pub initiated: bool,
+    /// True when that person answers for an agent at work: on the task or above it, and of an amendment below it or as who asks.
+    #[serde(default)]
+    pub answers_for_agents: bool,
+    /// What it takes: `step_up` or `review`.
+    pub outcome: Outcome,
+    /// The band of risk that was shown.
+    pub band: Band,
+    /// True when it is about a change of the task.
+    #[serde(default)]
+    pub amendment: bool,
+    /// Owners of tools for whom policy wants somebody to answer.
+    #[serde(default)]
+    pub owners: BTreeSet<String>,
+    /// Owners of the agents at work.
+    #[serde(default)]
+    pub agent_owners: BTreeSet<String>,
+    /// Who said yes before.
+    #[serde(default)]
+    pub votes: BTreeSet<InitiatorName>,
+    /// How many it takes.
+    pub needed: u32,
+    /// True when it would be approved by this yes.
+    #[serde(default)]
+    pub settles: bool,
+    /// True when this yes, or one before it, is of somebody who answers for none of the agents at work.
+    #[serde(default)]
+    pub independent: bool,
 }
 
 /// The doubts of a decision, as somebody is shown them who is to approve it.

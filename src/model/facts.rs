@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::ApprovalFacts;
+use super::approval::{ApprovalFacts, ApprovingFacts};
 use super::behaviour::BehaviourFacts;
 use super::ceiling::{Ceiling, CeilingFit};
 use super::glass::{GlassFacts, OpeningFacts};
@@ -33,6 +33,8 @@ pub enum Question {
     Amend,
     /// May this person open a glass for this access of a task?
     BreakGlass,
+    /// May this person say yes to what people are asked about? It is put to policies and recorded nowhere: who answered is.
+    Approve,
 }
 
 impl Question {
@@ -45,6 +47,7 @@ impl Question {
             Self::Register => "register",
             Self::Amend => "amend",
             Self::BreakGlass => "break_glass",
+            Self::Approve => "approve",
         }
     }
 }
@@ -96,6 +99,9 @@ pub struct Facts {
     /// What is asked of a glass that is to be opened; `None` for every other question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<OpeningFacts>,
+    /// The yes that a person would say; `None` for every other question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approving: Option<ApprovingFacts>,
     /// Until when the bundle in force only observes for who asks, counted from its activation too; `None` where its answer holds,
     /// and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +130,7 @@ pub struct PrincipalFacts {
     /// False when networks are declared for it and the peer is in none of them.
     #[serde(default = "yes")]
     pub network_declared: bool,
-    /// The parts of the agent profile that changed since the task was registered.
+    /// The parts of the agent profile that changed since the task was registered, or since they were first shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile_changes: Vec<ProfilePart>,
 }

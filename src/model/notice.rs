@@ -56,6 +56,15 @@ pub enum NoticeType {
     /// It is again.
     #[serde(rename = "drift.ended")]
     DriftEnded,
+    /// A person opened break-glass.
+    #[serde(rename = "break_glass.opened")]
+    BreakGlassOpened,
+    /// A grant was made through it.
+    #[serde(rename = "break_glass.used")]
+    BreakGlassUsed,
+    /// Nobody has reviewed it in time.
+    #[serde(rename = "break_glass.review_overdue")]
+    BreakGlassReviewOverdue,
     /// Somebody tries whether it arrives.
     #[serde(rename = "test")]
     Test,
@@ -68,7 +77,7 @@ pub struct UnknownNoticeError;
 
 impl NoticeType {
     /// All that events bring about; a test comes by request alone.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::ApprovalPending,
         Self::ApprovalEscalated,
         Self::ApprovalDecided,
@@ -85,6 +94,9 @@ impl NoticeType {
         Self::PolicyProposed,
         Self::DriftDetected,
         Self::DriftEnded,
+        Self::BreakGlassOpened,
+        Self::BreakGlassUsed,
+        Self::BreakGlassReviewOverdue,
     ];
 
     /// Its name.
@@ -107,6 +119,9 @@ impl NoticeType {
             Self::PolicyProposed => "policy.proposed",
             Self::DriftDetected => "drift.detected",
             Self::DriftEnded => "drift.ended",
+            Self::BreakGlassOpened => "break_glass.opened",
+            Self::BreakGlassUsed => "break_glass.used",
+            Self::BreakGlassReviewOverdue => "break_glass.review_overdue",
             Self::Test => "test",
         }
     }
@@ -131,6 +146,9 @@ impl NoticeType {
             | Self::PolicyProposed
             | Self::DriftDetected
             | Self::DriftEnded
+            | Self::BreakGlassOpened
+            | Self::BreakGlassUsed
+            | Self::BreakGlassReviewOverdue
             | Self::Test => false,
         }
     }

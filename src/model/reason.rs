@@ -91,7 +91,7 @@ reasons! {
     /// The band asks for a reviewer.
     RiskCritical = 401, "RISK_CRITICAL", "The step needs to be reviewed.", "The risk score lies in a band that asks for an independent review.";
     /// The agent is no longer the one that was registered.
-    ProfileChanged = 402, "PROFILE_CHANGED", "The agent changed since the task was registered.", "Model, prompt, corpus or tool definitions differ from those registered with the task.";
+    ProfileChanged = 402, "PROFILE_CHANGED", "The agent changed since the task was registered.", "Model, prompt, corpus or tool definitions differ from those registered with the task, or first shown in it.";
     /// A score was not lifted in the configured time.
     DriftUnanswered = 403, "DRIFT_UNANSWERED", "The grant was suspended and nobody lifted it in time.", "The grant was suspended by its score alone, and nobody lifted it in the configured time.";
 

@@ -81,8 +81,29 @@ impl ProfilePart {
 }
 
 impl AgentProfile {
-    /// The parts in which `now` differs from this registered profile. A part that was not registered cannot change; one that
-    /// was registered and is no longer told has changed.
+    /// True when `shown` has a part that this one lacks.
+    #[must_use]
+    pub fn lacks(&self, shown: &Self) -> bool {
+        let mut both = self.clone();
+        both.complete(shown);
+        both != *self
+    }
+
+    /// Takes over the parts that it lacks.
+    pub fn complete(&mut self, shown: &Self) {
+        let parts = [
+            (&mut self.model, &shown.model),
+            (&mut self.prompt_digest, &shown.prompt_digest),
+            (&mut self.corpus_digest, &shown.corpus_digest),
+            (&mut self.tools_digest, &shown.tools_digest),
+        ];
+        for (own, shown) in parts.into_iter().filter(|(own, _)| own.is_empty()) {
+            own.clone_from(shown);
+        }
+    }
+
+    /// The parts in which `now` differs from this registered profile. A part that was not registered, and that the agent has not shown
+    /// before, cannot change; one that was and is no longer told has changed.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<ProfilePart> {
         let parts = [

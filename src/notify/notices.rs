@@ -57,6 +57,10 @@ pub(in crate::notify) fn kind_of(event: &pb::Event) -> Option<NoticeType> {
         Payload::PolicyProposed(_) => Some(NoticeType::PolicyProposed),
         Payload::DriftDetected(_) => Some(NoticeType::DriftDetected),
         Payload::DriftEnded(_) => Some(NoticeType::DriftEnded),
+        // What policy did not let anybody open stands in the record alone.
+        Payload::BreakGlassOpened(e) => (!e.glass_id.is_empty()).then_some(NoticeType::BreakGlassOpened),
+        Payload::BreakGlassUsed(_) => Some(NoticeType::BreakGlassUsed),
+        Payload::BreakGlassReviewOverdue(_) => Some(NoticeType::BreakGlassReviewOverdue),
         _ => None,
     }
 }
@@ -176,6 +180,24 @@ fn data(payload: &Payload, link_base: Option<&str>) -> Option<Map<String, Value>
         }
         Payload::DriftDetected(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
         Payload::DriftEnded(e) => told.drift(&e.class, &e.what, (e.psi_milli, e.threshold_milli)),
+        Payload::BreakGlassOpened(e) => {
+            told.glass(&e.glass_id, &e.task_id);
+            told.text("agent", &e.agent);
+            told.value("until", rfc3339(Timestamp::from_millis(e.until_ms)).into());
+            told.value("uses_max", e.uses_max.into());
+            told.value("review_by", rfc3339(Timestamp::from_millis(e.review_by_ms)).into());
+            told.value("denied_before", e.denied_before.into());
+            told.decision(e.decision.as_ref()?);
+        }
+        Payload::BreakGlassUsed(e) => {
+            told.glass(&e.glass_id, &e.task_id);
+            told.text("grant_id", &e.grant_id);
+            told.text("decision_id", &e.decision_id);
+        }
+        Payload::BreakGlassReviewOverdue(e) => {
+            told.glass(&e.glass_id, &e.task_id);
+            told.value("review_by", rfc3339(Timestamp::from_millis(e.review_by_ms)).into());
+        }
         _ => return None,
     }
     Some(told.data)
@@ -223,6 +245,11 @@ impl Told<'_> {
         if let Some(base) = self.link_base {
             self.value("link", format!("{base}{id}").into());
         }
+    }
+
+    fn glass(&mut self, id: &str, task: &str) {
+        self.text("break_glass_id", id);
+        self.text("task_id", task);
     }
 
     fn policy(&mut self, owner: &str, returns_to: Option<&pb::PolicyReturn>) {

@@ -10,7 +10,7 @@ use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use super::cases::{Case, TestReport};
 use super::error::{BundleError, Problem};
 use super::manifest::MANIFEST;
-use super::names::{Kind, Types};
+use super::names::{Action, Kind, Types};
 use super::observe::Observe;
 use super::reads::Reads;
 use super::rules::Rule;
@@ -196,6 +196,8 @@ pub struct PolicyBundle {
     identities: Identities,
     risk: RiskTable,
     observe: Option<Observe>,
+    /// True when its schema declares the action of those who approve.
+    speaks_of_approvals: bool,
     rules: BTreeMap<PolicyId, Rule>,
     cases: Vec<Case>,
     types: Types,
@@ -259,6 +261,8 @@ impl PolicyBundle {
         let reads = Reads::of(parsed.iter().map(Option::as_ref));
         let Stores { entities, named, tools } = Stores::of(&schema, &catalogue, &all, &types)?;
         let digest = files.digest();
+        let approve = types.action(Action::Approve);
+        let speaks_of_approvals = schema.actions().any(|action| *action == approve);
         let rules = all.into_iter().map(|r| (r.id.clone(), r)).collect();
         Ok(Self {
             files,
@@ -267,6 +271,7 @@ impl PolicyBundle {
             identities,
             risk,
             observe,
+            speaks_of_approvals,
             rules,
             cases: tests,
             types,
@@ -306,6 +311,12 @@ impl PolicyBundle {
     #[must_use]
     pub fn risk(&self) -> &RiskTable {
         &self.risk
+    }
+
+    /// True when it says who may approve. One whose schema does not declare that action leaves it to what holds anyway.
+    #[must_use]
+    pub const fn speaks_of_approvals(&self) -> bool {
+        self.speaks_of_approvals
     }
 
     /// For whom it only observes; `None` when for nobody.

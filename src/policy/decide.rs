@@ -5,15 +5,16 @@ use cedar_policy::{EntityUid, Request};
 use cedar_policy_core::ast::Context;
 
 use super::bundle::PolicyBundle;
+use super::cases::in_band;
 use super::combine::{Finding, Sheet};
 use super::context::Shared;
 use super::names::{Action, Kind};
 use super::rules::{Rule, RuleEffect};
 use super::slices::{Answer, Query};
-use super::{answer, detail, glass, observe, registration, structure};
+use super::{answer, approving, detail, glass, observe, registration, structure};
 use crate::model::decision::{Decision, Outcome};
 use crate::model::facts::{Facts, Question, RegistrationFacts};
-use crate::model::id::{PolicyId, ToolName};
+use crate::model::id::{InitiatorName, PolicyId, ToolName};
 use crate::model::identity::IdentityClass;
 use crate::model::limits::FLOOR_TTL_SECONDS;
 use crate::model::reason::ReasonCode;
@@ -23,7 +24,11 @@ use crate::model::time::Ttl;
 /// Decides. No I/O, clock or randomness.
 #[must_use]
 pub fn decide(bundle: &PolicyBundle, facts: &Facts) -> Decision {
-    let risk = bundle.risk().assess(bundle.catalogue(), facts);
+    let risk = match &facts.approving {
+        // What was shown is what is approved.
+        Some(approving) => in_band(approving.band),
+        None => bundle.risk().assess(bundle.catalogue(), facts),
+    };
     decide_at(bundle, facts, risk)
 }
 
@@ -31,12 +36,15 @@ pub fn decide(bundle: &PolicyBundle, facts: &Facts) -> Decision {
 #[must_use]
 pub fn decide_at(bundle: &PolicyBundle, facts: &Facts, risk: Assessment) -> Decision {
     let mut sheet = Sheet::default();
-    sheet.findings = structure::whole(facts);
+    if facts.question != Question::Approve {
+        sheet.findings = structure::whole(facts);
+    }
     match facts.question {
         Question::Request | Question::Retain => entries(bundle, facts, &risk, &mut sheet),
         Question::Register => one_task(bundle, facts, &risk, Action::Register, &mut sheet),
         Question::Amend => one_task(bundle, facts, &risk, Action::Amend, &mut sheet),
         Question::BreakGlass => glass::opening(bundle, facts, &risk, &mut sheet),
+        Question::Approve => approving::answering(bundle, facts, &risk, &mut sheet),
     }
     floor(bundle, facts, &risk, &mut sheet);
     let observes = observe::observes(bundle, facts);
@@ -87,15 +95,21 @@ fn one_task(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, action: Act
 
 /// The principal, then the groups that it belongs to; empty for a class that may be no principal.
 pub(in crate::policy) fn principals(bundle: &PolicyBundle, facts: &Facts) -> Vec<EntityUid> {
-    if let Some(opening) = &facts.opening {
+    if let Some(person) = person(facts) {
         // People are in no group.
-        return vec![bundle.types().uid(Kind::Person, opening.by.as_str())];
+        return vec![bundle.types().uid(Kind::Person, person.as_str())];
     }
     let Some(kind) = Kind::of_class(facts.principal.class) else { return Vec::new() };
     let own = bundle.types().uid(kind, facts.principal.id.as_str());
     let groups =
         if bundle.slices().principal_groups { bundle.types().principal_groups(&facts.principal) } else { Vec::new() };
     [own].into_iter().chain(groups).collect()
+}
+
+/// The person who asks, where it is one.
+fn person(facts: &Facts) -> Option<&InitiatorName> {
+    let opens = facts.opening.as_ref().map(|opening| &opening.by);
+    opens.or_else(|| facts.approving.as_ref().map(|approving| &approving.by))
 }
 
 /// One question to Cedar.
@@ -115,7 +129,7 @@ pub(in crate::policy) fn ask(
     asked: Asked<'_>,
 ) -> Answer {
     let failed = || Answer { failed: vec![String::new()], ..Answer::default() };
-    let class = if facts.opening.is_some() { IdentityClass::Human } else { facts.principal.class };
+    let class = if person(facts).is_some() { IdentityClass::Human } else { facts.principal.class };
     let Some((principal, groups)) = principals.split_first().filter(|_| asked.action.classes().contains(&class)) else {
         return Answer { no_principal: true, ..Answer::default() };
     };
@@ -205,8 +219,8 @@ pub(in crate::policy) fn enter(
 
 /// The least that the band asks for, outside Cedar; at most a review, because denying takes a rule.
 fn floor(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut Sheet) {
-    if facts.question == Question::BreakGlass {
-        // It is there for what a band holds up. What may not be opened at which risk, forbids say.
+    if matches!(facts.question, Question::BreakGlass | Question::Approve) {
+        // They are there for what a band holds up. What may not be opened or approved at which risk, forbids say.
         return;
     }
     let grows = |asked: &RegistrationFacts| asked.widens || asked.first_ceiling;

@@ -2,6 +2,7 @@
 //! becomes. Does no I/O but reading a folder, and knows nothing of the journal, of tokens or of callers' connections.
 
 mod answer;
+mod approving;
 pub mod bundle;
 pub mod cases;
 pub mod controls;

@@ -21,12 +21,14 @@ pub(in crate::policy) enum Action {
     Amend,
     /// `open_break_glass`
     BreakGlass,
+    /// `approve`
+    Approve,
 }
 
 impl Action {
     /// Every action.
     pub(in crate::policy) fn all() -> impl Iterator<Item = Self> {
-        Effect::ALL.into_iter().map(Self::Use).chain([Self::Register, Self::Amend, Self::BreakGlass])
+        Effect::ALL.into_iter().map(Self::Use).chain([Self::Register, Self::Amend, Self::BreakGlass, Self::Approve])
     }
 
     pub(in crate::policy) const fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Action {
             Self::Register => "register_task",
             Self::Amend => "amend_task",
             Self::BreakGlass => "open_break_glass",
+            Self::Approve => "approve",
         }
     }
 
@@ -45,7 +48,7 @@ impl Action {
             Self::Register | Self::Amend => {
                 &[IdentityClass::Orchestrator, IdentityClass::AiAgent, IdentityClass::ServiceAccount]
             }
-            Self::BreakGlass => &[IdentityClass::Human],
+            Self::BreakGlass | Self::Approve => &[IdentityClass::Human],
         }
     }
 }

@@ -88,10 +88,11 @@ impl Observe {
 }
 
 /// True where policy's answer is not enforced: the bundle says so for the class of who asks, and it is neither over by the bundle nor by
-/// its activation. What a person opens in an emergency is not observed.
+/// its activation. What a person opens in an emergency, or approves, is not observed.
 pub(in crate::policy) fn observes(bundle: &PolicyBundle, facts: &Facts) -> bool {
     let said = bundle.observe().is_some_and(|o| o.covers(facts.principal.class) && facts.now < o.until);
-    said && facts.question != Question::BreakGlass && facts.observing.is_some_and(|until| facts.now < until)
+    let by_a_person = matches!(facts.question, Question::BreakGlass | Question::Approve);
+    said && !by_a_person && facts.observing.is_some_and(|until| facts.now < until)
 }
 
 /// The classes that policy decides about.

@@ -112,6 +112,7 @@ fn closed(path: &str) -> Option<Vec<&'static str>> {
             [FitVerdict::Implied, FitVerdict::Silent, FitVerdict::NotImplied].map(FitVerdict::as_str).to_vec()
         }
         "context.question" => vec!["request", "retain"],
+        "context.outcome" => vec!["step_up", "review"],
         "context.caller.authentication" => vec!["x509_svid", "jwt_svid"],
         "context.agent_class" => vec!["ai_agent", "service_account"],
         "context.caller.profile_changes" => vec!["model", "prompt", "corpus", "tools"],

@@ -5,6 +5,7 @@ mod escalation;
 mod good_for;
 mod routing;
 mod shown;
+mod standing;
 
 use std::time::Duration;
 

@@ -374,6 +374,22 @@ async fn a_changed_agent_has_changed_in_every_task_below_its_own() {
 }
 
 #[tokio::test]
+async fn what_an_agent_showed_first_is_not_begun_anew_in_a_task_below() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let model = |name: &str| Some(AgentProfile { model: name.to_owned(), ..AgentProfile::default() });
+    let parent = orchestrator.open(broker.task(INTENT)).await;
+    let own = || RegisterTaskRequest { agent: id(AGENT).to_string(), ..below(&broker, &parent) };
+    let (first, second) = (agent.open(own()).await, agent.open(own()).await);
+    agent.granted(RequestCredentialRequest { agent_profile: model("m-1"), ..first.reading() }).await;
+    for task in [&parent, &second] {
+        let changed = RequestCredentialRequest { agent_profile: model("m-2"), ..task.reading() };
+        let (outcome, reasons) = agent.withheld(changed).await;
+        assert_eq!((outcome, reasons.contains(&"PROFILE_CHANGED".to_owned())), (Outcome::Review, true), "{reasons:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_ceiling_below_the_root_grounds_anything_whoever_wrote_it() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);

@@ -157,6 +157,7 @@ pub fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: b
         approval: None,
         glass: None,
         opening: None,
+        approving: None,
         observing: None,
     }
 }

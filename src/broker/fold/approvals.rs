@@ -1,9 +1,10 @@
 //! How events change what is known of approvals.
 
 use super::{FoldError, Step, answer};
-use crate::broker::approvals::{About, Approval, ApprovalStanding, Covers, Denial, Escalated};
+use crate::broker::approvals::{About, Approval, ApprovalStanding, Escalated};
 use crate::broker::approve::denial_facts;
 use crate::broker::ask::Target;
+use crate::broker::denials::{Denial, RecordedShape, Shape};
 use crate::broker::record;
 use crate::broker::words::{self, Context};
 use crate::model::approval::{Cure, Verdict};
@@ -147,10 +148,15 @@ impl Step<'_> {
             return Ok(());
         };
         let Some(root) = self.state.tasks.get(&approval.task).map(|task| task.root) else { return Ok(()) };
-        let denial = Denial { at: self.time, facts: denial_facts(id, approval), scores: approval.scores.clone() };
+        let (facts, scores) = (denial_facts(id, approval), approval.scores.clone());
         let context = Context { kind: "denied", id: &e.approval_id };
-        match words::open::<Vec<Covers>>(&self.means.sealer, root, context, &e.sealed_shapes) {
-            Ok(shapes) => self.state.approvals.remember(shapes, &denial),
+        match words::open::<Vec<RecordedShape>>(&self.means.sealer, root, context, &e.sealed_shapes) {
+            Ok(shapes) => {
+                let denials = self.state.approvals.denials_mut();
+                for shape in shapes.into_iter().map(Shape::from) {
+                    denials.remember(Denial { shape, at: self.time, facts: facts.clone(), scores: scores.clone() });
+                }
+            }
             Err(error) if error.is_erased() => {}
             Err(error) => return Err(FoldError::Words(error)),
         }

@@ -43,6 +43,7 @@ impl Step<'_> {
             closed: None,
             review_by: Timestamp::from_millis(e.review_by_ms),
             review: None,
+            overdue_told: false,
         };
         self.state.glasses.insert(e.glass_id.parse()?, glass);
         Ok(())
@@ -75,6 +76,11 @@ impl Step<'_> {
             // The first is the one that counts.
             glass.review.get_or_insert(review);
         });
+        Ok(())
+    }
+
+    pub(super) fn glass_overdue(&mut self, e: &pb::BreakGlassReviewOverdue) -> Result<(), FoldError> {
+        self.state.glasses.change(e.glass_id.parse()?, |glass| glass.overdue_told = true);
         Ok(())
     }
 

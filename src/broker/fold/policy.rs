@@ -1,5 +1,5 @@
 //! How events change which policy bundle is in force, whether it only observes, which were, and which are proposed. Live grants are
-//! owed another look with each change.
+//! owed another look with each change, and what waits for people under another bundle is over.
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ impl Step<'_> {
         let here = Before { revision: e.revision, position: self.position };
         self.state.policies_before.insert(&e.digest, here);
         self.state.proposals.clear();
+        self.state.approvals.close_under_others(&e.digest, self.position);
         for root in self.state.families.keys().copied().collect::<Vec<_>>() {
             self.teach(root);
             self.owe(root, Trigger::PolicyActivated, None);

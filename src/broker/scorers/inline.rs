@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::broker::approvals::Covers;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
+use crate::broker::record::asked_digest;
 use crate::broker::request::Asking;
 use crate::broker::scorers::memory::Step;
 use crate::broker::scorers::places::Crowded;
@@ -22,6 +23,7 @@ use crate::model::risk::{Signal, keep_higher};
 use crate::model::time::Ttl;
 use crate::pb::v1::ScoreRequest;
 use crate::pb::wire::encoded_len;
+use crate::seal::sealer::COMMON;
 
 /// How often one request asks, when what it asks about changes meanwhile.
 const ASKS_MAX: u32 = 3;
@@ -170,7 +172,15 @@ impl Broker {
             let sinks = entry.sinks.iter().map(|sink| (sink.name.clone(), sink.value.clone()));
             (entry.tool.to_string(), entry.resources.clone(), sinks.collect::<Vec<_>>())
         });
-        self.shape_of(&[view.agent.as_str().to_owned(), audience], &entries)
+        let mut parts = vec![view.agent.as_str().to_owned(), audience];
+        for entry in entries {
+            parts.push(entry.tool.to_string());
+            parts.push(entry.resources.len().to_string());
+            parts.extend(entry.resources.iter().cloned());
+            parts.extend(entry.sinks.iter().flat_map(|sink| [sink.name.clone(), sink.value.clone()]));
+        }
+        let parts: Vec<&[u8]> = [b"step".as_slice()].into_iter().chain(parts.iter().map(String::as_bytes)).collect();
+        self.keyed(COMMON, asked_digest(&parts))
     }
 
     /// What scorers said when people were asked about this, whatever they answered, or denied it elsewhere: whoever asks until a
@@ -192,12 +202,13 @@ impl Broker {
             if let Some((_, approval)) = state.approvals.covering(&covers) {
                 keep_higher(&mut highest, recorded(&approval.scores, view));
             }
-            state.approvals.remembers_denials()
+            state.approvals.denials().any()
         };
         if remembers_denials {
-            for shape in self.all_shapes((&view.agent, asking.audience), facts)? {
-                let denial = self.0.known.look().approvals.denial(&[shape], view.now).cloned();
-                keep_higher(&mut highest, denial.iter().flat_map(|denial| recorded(&denial.scores, view)));
+            let shapes = self.all_shapes((&view.agent, asking.audience), facts)?;
+            let state = self.0.known.look();
+            for denial in state.approvals.denials().within(&shapes, view.now) {
+                keep_higher(&mut highest, recorded(&denial.scores, view));
             }
         }
         Ok(highest)

@@ -127,6 +127,7 @@ fn headline(page: &mut Page, explanation: &Explanation<'_>, case: Option<&Case>)
         Question::Register => "the registration of a task",
         Question::Amend => "the amendment of a task",
         Question::BreakGlass => "the opening of break-glass",
+        Question::Approve => "the yes of a person",
     };
     page.painted("outcome", tone_of(word), word, &format!(" on {what}"));
     if decision.observed_only() {

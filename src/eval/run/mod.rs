@@ -359,6 +359,7 @@ fn frame(suite: &str, ceiling_declared: bool) -> Result<Facts, EvalError> {
         approval: None,
         glass: None,
         opening: None,
+        approving: None,
         observing: None,
     })
 }

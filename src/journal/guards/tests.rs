@@ -132,6 +132,7 @@ fn each_event_touches_what_decisions_rely_on() {
     let grant_ids = vec![GRANT.to_owned()];
     let closed =
         BreakGlassClosed { glass_id: glass_id.clone(), task_id: task_id.clone(), grant_ids, ..Default::default() };
+    let overdue = BreakGlassReviewOverdue { glass_id: glass_id.clone(), task_id: task_id.clone(), review_by_ms: 1 };
     let reviewed = BreakGlassReviewed { glass_id, task_id, ..Default::default() };
     let taken_back = ExtensionTakenBack { task_id: TASK.into(), ..Default::default() };
     let pending = [
@@ -198,6 +199,7 @@ fn each_event_touches_what_decisions_rely_on() {
         ("the use of a glass", Payload::BreakGlassUsed(used), vec![glass()]),
         ("the closing of a glass", Payload::BreakGlassClosed(closed), vec![usage(), glass(), grant()]),
         ("the review of a glass", Payload::BreakGlassReviewed(reviewed), vec![glass()]),
+        ("that nobody reviewed it", Payload::BreakGlassReviewOverdue(overdue), vec![glass()]),
         ("a reference of drift", Payload::DriftReferenceSet(set), vec![drift]),
         ("drift", Payload::DriftDetected(found), vec![drift]),
         ("the end of drift", Payload::DriftEnded(over), vec![drift]),

@@ -292,3 +292,46 @@ fn of_policy_it_is_told_who_answers_for_it_and_that_it_goes_back() {
     });
     assert_eq!(told(Payload::PolicyProposed(proposed), None)["data"], data);
 }
+
+#[test]
+fn break_glass_is_told_when_it_is_opened_and_used_and_not_reviewed_in_time() {
+    let opened = pb::BreakGlassOpened {
+        glass_id: "the-glass".to_owned(),
+        task_id: "the-task".to_owned(),
+        decision: Some(pb::Decision { outcome: v1::Outcome::Granted.into(), reasons: Vec::new(), ..decision("") }),
+        audience: "secret-audience".to_owned(),
+        agent: "spiffe://example.org/agent/a".to_owned(),
+        initiator: "secret-initiator".to_owned(),
+        covers: Bytes::from_static(b"secret"),
+        until_ms: 1_795_000_060_000,
+        uses_max: 2,
+        review_by_ms: 1_795_000_060_000,
+        owners: vec!["secret-owner".to_owned()],
+        denied_before: true,
+    };
+    let expected = json!({
+        "position": 7, "break_glass_id": "the-glass", "task_id": "the-task", "decision_id": "the-decision",
+        "agent": "spiffe://example.org/agent/a", "outcome": "granted", "band": "high", "reasons": [],
+        "until": "2026-11-18T11:07:40Z", "uses_max": 2, "review_by": "2026-11-18T11:07:40Z", "denied_before": true,
+    });
+    let told_of = told(Payload::BreakGlassOpened(opened.clone()), Some(LINKS));
+    assert_eq!((&told_of["type"], &told_of["data"]), (&json!("break_glass.opened"), &expected));
+    let refused = pb::BreakGlassOpened { glass_id: String::new(), ..opened };
+    assert!(notice(&"pager".parse().unwrap(), &recorded(Payload::BreakGlassOpened(refused)), None).is_none());
+
+    let (glass_id, task_id) = ("the-glass".to_owned(), "the-task".to_owned());
+    let (grant_id, decision_id) = ("the-grant".to_owned(), "the-decision".to_owned());
+    let used = pb::BreakGlassUsed { glass_id: glass_id.clone(), task_id: task_id.clone(), grant_id, decision_id };
+    let expected = json!({
+        "position": 7, "break_glass_id": "the-glass", "task_id": "the-task", "grant_id": "the-grant",
+        "decision_id": "the-decision",
+    });
+    let told_of = told(Payload::BreakGlassUsed(used), None);
+    assert_eq!((&told_of["type"], &told_of["data"]), (&json!("break_glass.used"), &expected));
+    let overdue = pb::BreakGlassReviewOverdue { glass_id, task_id, review_by_ms: 1_795_000_060_000 };
+    let expected = json!({
+        "position": 7, "break_glass_id": "the-glass", "task_id": "the-task", "review_by": "2026-11-18T11:07:40Z",
+    });
+    let told_of = told(Payload::BreakGlassReviewOverdue(overdue), None);
+    assert_eq!((&told_of["type"], &told_of["data"]), (&json!("break_glass.review_overdue"), &expected));
+}

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Case, Expected};
 use crate::catalogue::tool::Catalogue;
+use crate::model::approval::ApprovingFacts;
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit};
 use crate::model::decision::Outcome;
 use crate::model::facts::{
@@ -94,6 +95,7 @@ struct CaseText {
     entries: Vec<EntryText>,
     register: Option<RegisterText>,
     opening: Option<OpeningText>,
+    approving: Option<ApprovingText>,
     // --- what was seen
     #[serde(default)]
     untrusted_input: bool,
@@ -206,6 +208,34 @@ struct OpeningText {
     denied_before: bool,
 }
 
+/// A yes that a person would say: of somebody independent, by which it would be approved.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovingText {
+    #[serde(default = "somebody")]
+    by: String,
+    #[serde(default)]
+    initiated: bool,
+    #[serde(default)]
+    answers_for_agents: bool,
+    #[serde(default = "review")]
+    asks: Outcome,
+    #[serde(default)]
+    amendment: bool,
+    #[serde(default)]
+    owners: BTreeSet<String>,
+    #[serde(default)]
+    agent_owners: BTreeSet<String>,
+    #[serde(default)]
+    votes: BTreeSet<InitiatorName>,
+    #[serde(default = "once")]
+    needed: u32,
+    #[serde(default = "yes")]
+    settles: bool,
+    #[serde(default = "yes")]
+    independent: bool,
+}
+
 impl CaseText {
     fn into_case(mut self, path: &str, catalogue: &Catalogue) -> Result<Case, String> {
         if self.entry.tool.is_some() {
@@ -216,7 +246,7 @@ impl CaseText {
             Question::Request | Question::Retain | Question::BreakGlass => {
                 Some(self.audience.take().or(own).unwrap_or(fixed("https://any.test")?))
             }
-            Question::Register | Question::Amend => None,
+            Question::Register | Question::Amend | Question::Approve => None,
         };
         let entries: Result<Vec<_>, _> = self.entries.drain(..).map(|e| e.into_facts(catalogue)).collect();
         let expected = Expected {
@@ -286,6 +316,7 @@ impl CaseText {
             approval: None,
             glass: None,
             opening: self.opening.map(|o| o.into_facts()).transpose()?,
+            approving: self.approving.map(|a| a.into_facts(self.band)).transpose()?,
             observing: None,
             registration: self
                 .register
@@ -349,6 +380,25 @@ impl OpeningText {
     }
 }
 
+impl ApprovingText {
+    fn into_facts(self, band: Option<Band>) -> Result<ApprovingFacts, String> {
+        Ok(ApprovingFacts {
+            by: fixed(&self.by)?,
+            initiated: self.initiated,
+            answers_for_agents: self.answers_for_agents,
+            outcome: self.asks,
+            band: band.unwrap_or(Band::Low),
+            amendment: self.amendment,
+            owners: self.owners,
+            agent_owners: self.agent_owners,
+            votes: self.votes,
+            needed: self.needed,
+            settles: self.settles,
+            independent: self.independent,
+        })
+    }
+}
+
 impl RegisterText {
     fn into_facts(self, declares: bool) -> Result<RegistrationFacts, String> {
         let agent_class = class_of(&self.agent_class)?;
@@ -394,6 +444,10 @@ const fn a_while() -> u64 {
 
 const fn once() -> u32 {
     1
+}
+
+const fn review() -> Outcome {
+    Outcome::Review
 }
 
 const fn request() -> Question {

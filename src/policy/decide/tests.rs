@@ -74,6 +74,7 @@ pub(in crate::policy) fn facts(tools: &[&str]) -> Facts {
         approval: None,
         glass: None,
         opening: None,
+        approving: None,
         observing: None,
     }
 }

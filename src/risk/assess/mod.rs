@@ -7,6 +7,7 @@ use super::table::RiskTable;
 use crate::catalogue::tool::Catalogue;
 use crate::model::facts::Facts;
 use crate::model::id::SignalName;
+use crate::model::identity::IdentityClass;
 use crate::model::risk::{Assessment, Contribution, Score};
 
 /// The source of signals that Carnet derives itself.
@@ -44,7 +45,9 @@ impl RiskTable {
         contributions.sort_by_key(|c| std::cmp::Reverse(c.counted));
         let sum = contributions.iter().fold(0_u32, |sum, c| sum.saturating_add(c.counted));
         let score = Score::from_points(sum);
-        Assessment { score, band: self.band(facts.principal.class, score), contributions }
+        // Where a person decides to go ahead, the bands are those of people, whoever it is for.
+        let class = if facts.opening.is_some() { IdentityClass::Human } else { facts.principal.class };
+        Assessment { score, band: self.band(class, score), contributions }
     }
 }
 

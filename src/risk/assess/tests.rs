@@ -105,6 +105,7 @@ fn facts() -> Facts {
         approval: None,
         glass: None,
         opening: None,
+        approving: None,
         observing: None,
     }
 }
@@ -249,4 +250,23 @@ proptest! {
         turned.signals.reverse();
         prop_assert_eq!(assess(&turned).score, assess(&g).score);
     }
+}
+
+#[test]
+fn who_opens_break_glass_is_in_the_bands_of_people() {
+    let table = format!("{TABLE}[bands.human]\nelevated = 30\nhigh = 60\ncritical = 90\n");
+    let table = RiskTable::parse(&table).unwrap();
+    let opening = crate::model::glass::OpeningFacts {
+        by: "gus".parse().unwrap(),
+        initiated: false,
+        life_s: 60,
+        uses_max: 1,
+        agent_class: Some(IdentityClass::AiAgent),
+        denied_before: false,
+    };
+    let asked = Facts { signals: vec![signal("siem_alert", "a", 50)], ..facts() };
+    let opens = Facts { opening: Some(opening), question: Question::BreakGlass, ..asked.clone() };
+    let (agent, person) = (table.assess(&catalogue(), &asked), table.assess(&catalogue(), &opens));
+    assert_eq!((agent.score.points(), agent.band), (50, Band::High));
+    assert_eq!((person.score.points(), person.band), (50, Band::Elevated));
 }

@@ -236,6 +236,13 @@ async fn what_is_open_and_what_nobody_has_reviewed_is_counted() {
     assert_eq!(figures(), (0, 1, 0));
     world.broker.advance(Duration::from_secs(24 * 3600));
     assert_eq!(figures(), (0, 1, 1));
+    for _ in 0..2 {
+        world.broker.sweep().await;
+        assert_eq!(world.broker.record.of_kind("break_glass_review_overdue").await.len(), 1, "once");
+    }
+    world.broker.restart().await;
+    world.broker.sweep().await;
+    assert_eq!(world.broker.record.of_kind("break_glass_review_overdue").await.len(), 1, "after a restart, too");
     world.reviewer().await.review_break_glass(reviewing(&glass)).await.unwrap();
     assert_eq!(figures(), (0, 0, 0));
 }

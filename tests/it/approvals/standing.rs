@@ -1,0 +1,178 @@
+//! What becomes of questions under another bundle, how far a denial reaches, who is asked as whom, and what a bundle says of who approves.
+
+use carnet::policy::bundle::BundleFiles;
+
+use super::*;
+
+fn first((outcome, codes): (Outcome, Vec<String>)) -> (Outcome, String) {
+    (outcome, codes[0].clone())
+}
+
+fn denied() -> (Outcome, String) {
+    (Outcome::Denied, "APPROVAL_DENIED".to_owned())
+}
+
+/// The bundle in force with one more rule.
+fn with_rule(rule: &str) -> BundleFiles {
+    policy_with(|path, text| if path == "40-people.cedar" { format!("{text}\n{rule}") } else { text })
+}
+
+fn forbids_approving(when: &str) -> BundleFiles {
+    with_rule(&format!(
+        "@id(\"x\") @reason(\"FORBIDDEN\") @outcome(\"denied\") forbid (principal is Carnet::Person, \
+         action == Carnet::Action::\"approve\", resource) when {{ {when} }};"
+    ))
+}
+
+fn made_of(model: &str, request: v1::RequestCredentialRequest) -> v1::RequestCredentialRequest {
+    let profile = v1::AgentProfile { model: model.to_owned(), ..v1::AgentProfile::default() };
+    v1::RequestCredentialRequest { agent_profile: Some(profile), ..request }
+}
+
+fn renewal(task: &OpenTask, grant: &str, model: &str) -> v1::RenewCredentialRequest {
+    let profile = v1::AgentProfile { model: model.to_owned(), ..v1::AgentProfile::default() };
+    v1::RenewCredentialRequest { agent_profile: Some(profile), ..task.renewal(grant) }
+}
+
+#[tokio::test]
+async fn what_waits_is_over_when_another_bundle_comes_into_force() {
+    let settings = ApprovalSettings { pending_per_agent_max: 2, ..ApprovalSettings::default() };
+    let world = World::asking(settings).await;
+    let (agent, task) = world.anns().await;
+    let mail = |to: &str| task.step("mail.send", &json!({ "to": [to], "subject": "T-1000", "body": "It is solved." }));
+    let (waits, approved) = (pending(&agent, mail("eve@evil.test")).await, pending(&agent, mail("m@evil.test")).await);
+    let rae = world.rae().await;
+    approve(&rae, &approved).await;
+    world.broker.activate(&with_rule("")).await;
+    for (decision, answer) in [(&waits, "APPROVAL_CHANGED"), (&approved, "APPROVAL_CHANGED")] {
+        assert_eq!(state(&rae, &decision.approval_id).await, ApprovalState::Closed);
+        assert_eq!(refused(&rae, decision).await, (Code::FailedPrecondition, answer.to_owned()));
+    }
+    assert!(listed(&rae, ApprovalState::Pending).await.is_empty());
+    // Nor does it hold a place.
+    let next = pending(&agent, mail("x@evil.test")).await;
+    let again = pending(&agent, mail("eve@evil.test")).await;
+    assert_ne!(again.approval_id, waits.approval_id);
+    approve(&rae, &next).await;
+    agent.granted(mail("x@evil.test")).await;
+    world.broker.restart().await;
+    assert_eq!(state(&world.rae().await, &waits.approval_id).await, ApprovalState::Closed, "after a restart, too");
+}
+
+#[tokio::test]
+async fn a_denial_is_not_got_round_by_words_that_mean_nothing() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let rae = world.rae().await;
+    answer(&rae, &pending(&agent, to_eve(&task)).await, Verdict::Deny).await.unwrap();
+    for resource in ["a", "b"] {
+        let mut request = to_eve(&task);
+        request.access[0].resources = vec![resource.to_owned()];
+        assert_eq!(first(agent.withheld(request).await), denied(), "{resource}");
+    }
+    for to in [vec!["eve@EVIL.test"], vec!["eve@evil.test", "bob@example.org"]] {
+        let mail = json!({ "to": to, "subject": "T-1000", "body": "It is solved." });
+        assert_eq!(first(agent.withheld(task.step("mail.send", &mail)).await), denied(), "{to:?}");
+    }
+    let fetch = |url: &str| task.step("web.fetch", &json!({ "url": url }));
+    answer(&rae, &pending(&agent, fetch("https://evil.test/x")).await, Verdict::Deny).await.unwrap();
+    for url in ["HTTPS://EVIL.test/x", "https://evil.test:443/x"] {
+        assert_eq!(first(agent.withheld(fetch(url)).await), denied(), "{url}");
+    }
+    pending(&agent, fetch("https://evil.test/y")).await;
+}
+
+#[tokio::test]
+async fn the_denial_of_an_amount_is_one_of_larger_amounts_too() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let pay = |amount: serde_json::Value| {
+        task.step("payments.pay", &json!({ "payee": "DE02120300000000202051", "amount": amount }))
+    };
+    answer(&world.rae().await, &pending(&agent, pay(json!(100))).await, Verdict::Deny).await.unwrap();
+    for amount in [json!("100.00"), json!(100.01), json!(5000)] {
+        assert_eq!(first(agent.withheld(pay(amount.clone())).await), denied(), "{amount}");
+    }
+    pending(&agent, pay(json!(99.99))).await;
+}
+
+#[tokio::test]
+async fn what_an_agent_shows_first_of_its_make_up_counts_as_registered() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let (registered, changed) = (made_of("m-1", task.reading()), made_of("m-2", task.reading()));
+    let granted = agent.granted(registered.clone()).await;
+    let shown = agent.withheld(changed.clone()).await;
+    assert_eq!(first(shown), (Outcome::Review, "PROFILE_CHANGED".to_owned()));
+    let answer = agent.renew_credential(renewal(&task, granted.id(), "m-2")).await.unwrap();
+    assert!(codes(&answer.decision.unwrap()).contains(&"PROFILE_CHANGED".to_owned()), "a renewal, too");
+    world.broker.restart().await;
+    let agent = world.broker.agent().await;
+    assert_eq!(first(agent.withheld(made_of("m-3", task.reading())).await).1, "PROFILE_CHANGED", "after a restart");
+    agent.granted(made_of("m-1", task.reading())).await;
+    let (_, silent) = world.anns().await;
+    agent.granted(silent.reading()).await;
+    agent.granted(made_of("m-1", silent.reading())).await;
+    let withheld = agent.withheld(made_of("m-2", silent.reading())).await;
+    assert_eq!(first(withheld).1, "PROFILE_CHANGED", "though it said nothing at first");
+}
+
+#[tokio::test]
+async fn an_approval_of_one_make_up_is_none_of_another() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    agent.granted(made_of("m-1", task.reading())).await;
+    let decision = pending(&agent, made_of("m-2", task.reading())).await;
+    approve(&world.rae().await, &decision).await;
+    let granted = agent.granted(made_of("m-2", task.reading())).await;
+    let same = agent.renew_credential(renewal(&task, granted.id(), "m-2")).await.unwrap();
+    assert!(!same.token.is_empty(), "it goes on with what was approved: {:?}", same.decision);
+    let other = agent.renew_credential(renewal(&task, granted.id(), "m-3")).await.unwrap();
+    let decision = other.decision.unwrap();
+    assert_eq!(decision.outcome(), Outcome::Review, "{decision:?}");
+    assert!(codes(&decision).contains(&"PROFILE_CHANGED".to_owned()), "{decision:?}");
+}
+
+#[tokio::test]
+async fn a_bundle_may_say_that_somebody_may_not_approve() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    world.broker.activate(&forbids_approving("context.approver.name == \"rae@example.org\"")).await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let (rae, sam) = (world.rae().await, world.corp("1006").await);
+    assert_eq!(refused(&rae, &decision).await, not_permitted("FORBIDDEN"));
+    let shown = get(&rae, &decision.approval_id).await.unwrap().approval.unwrap();
+    assert_eq!((shown.may_approve, shown.may_deny), (false, true), "a no is anybody's who was asked");
+    assert_eq!(approve(&sam, &decision).await.state(), ApprovalState::Approved);
+    agent.granted(to_eve(&task)).await;
+}
+
+#[tokio::test]
+async fn a_bundle_may_say_that_a_yes_is_not_enough() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let rule = "context.settles && context.approver.name == \"rae@example.org\"";
+    world.broker.activate(&forbids_approving(rule)).await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    let approval = approve(&world.rae().await, &decision).await;
+    assert_eq!((approval.state(), approval.votes.len()), (ApprovalState::Pending, 1), "it stands, and settles nothing");
+    agent.withheld(to_eve(&task)).await;
+    assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
+    agent.granted(to_eve(&task)).await;
+}
+
+#[tokio::test]
+async fn a_bundle_that_says_nothing_of_approvals_leaves_it_to_the_structure() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let older = policy_with(|path, text| match path {
+        "schema.cedarschema" => format!("{}}}\n", text.split_once("  // ---- approving").unwrap().0),
+        "40-people.cedar" => text.split_once("// Who may approve.").unwrap().0.to_owned(),
+        _ => text,
+    });
+    world.broker.activate(&older).await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    assert_eq!(refused(&world.ann().await, &decision).await, not_permitted("NOT_INDEPENDENT"), "structure stays");
+    approve(&world.rae().await, &decision).await;
+    agent.granted(to_eve(&task)).await;
+}
