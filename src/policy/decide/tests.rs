@@ -328,7 +328,7 @@ fn any_entry() -> impl Strategy<Value = EntryFacts> {
         }
         if flags.3 {
             let evidence =
-                Evidence { call: Some(0), position: 1, tool: "mail.read".to_owned(), field: "body".to_owned() };
+                Evidence { call: Some(0), position: 1, tool: "mail.read".to_owned(), field: "body".to_owned(), unsearched: false };
             e.dictated = vec![DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: flags.0 != flags.1 }];
             e.data_classes = vec!["pii".parse().unwrap()];
         }
