@@ -11,8 +11,8 @@ use crate::model::access::Access;
 use crate::model::approval::Verdict;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
-use crate::model::glass::GlassVerdict;
 use crate::model::digested::DigestedCall;
+use crate::model::glass::GlassVerdict;
 use crate::model::id::{
     ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, ParseIdError, RequestId, SignalName, TaskId,
     ToolName,

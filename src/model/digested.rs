@@ -38,16 +38,8 @@ pub enum DigestedKind {
 
 impl DigestedKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Address,
-        Self::Account,
-        Self::Url,
-        Self::Path,
-        Self::Id,
-        Self::Amount,
-        Self::Other,
-        Self::Text,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Address, Self::Account, Self::Url, Self::Path, Self::Id, Self::Amount, Self::Other, Self::Text];
 
     /// The name in reports, and in what is digested.
     #[must_use]

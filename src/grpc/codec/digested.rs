@@ -29,6 +29,7 @@ fn one(name: &'static str, told: v1::DigestedField) -> Result<DigestedField, Bro
     let kind = DigestedKind::named(&told.kind);
     let kind = kind.ok_or_else(|| BrokerError::invalid(name, "holds a kind that is none"))?;
     let hmac = <[u8; DIGEST_BYTES]>::try_from(told.hmac.as_ref());
-    let hmac = hmac.map_err(|_| BrokerError::invalid(name, format!("holds a digest that has not {DIGEST_BYTES} bytes")))?;
+    let hmac =
+        hmac.map_err(|_| BrokerError::invalid(name, format!("holds a digest that has not {DIGEST_BYTES} bytes")))?;
     Ok(DigestedField { path, kind, hmac })
 }

@@ -47,8 +47,7 @@ impl Session {
         if self.calls.len() == before {
             return;
         }
-        let (spec, proven, unread) =
-            (call.spec, !call.failed && call.reporter.is_believed(), self.sent_unread);
+        let (spec, proven, unread) = (call.spec, !call.failed && call.reporter.is_believed(), self.sent_unread);
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
             let standing = spec.filter(|_| proven).map_or(Standing::Unproven, |spec| standing(spec, path, unread));

@@ -3,8 +3,8 @@
 use super::same::assert_same;
 use super::*;
 use crate::broker::words::{AmendWords, CallWords};
-use crate::model::digested::DigestedCall;
 use crate::model::ceiling::Ceiling;
+use crate::model::digested::DigestedCall;
 use crate::model::id::PolicyProposalId;
 use crate::model::json::Json;
 use crate::pb::journal::grant_reconsidered::Effect;
