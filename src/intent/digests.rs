@@ -101,20 +101,29 @@ impl Digests {
 
     /// Every whole value that is the value (canonical) of a sink of that kind, in the order of reports.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> Vec<Leaf<'a>> {
-        self.found(value, |told| told.tells(kind))
-    }
-
-    /// Every whole value that a text is, whatever it is taken for.
-    pub(super) fn any<'a>(&'a self, text: &'a str) -> Vec<Leaf<'a>> {
-        self.found(text, |_| true)
-    }
-
-    fn found<'a>(&'a self, text: &'a str, wanted: impl Fn(DigestedKind) -> bool) -> Vec<Leaf<'a>> {
         let Some(key) = &self.key else { return Vec::new() };
-        let digests = self.kinds.iter().filter(|kind| wanted(**kind));
-        let digests: Vec<_> = digests.filter_map(|kind| Some((*kind, key.digest(*kind, text)?))).collect();
+        let digests = self.kinds.iter().filter(|told| told.tells(kind));
+        let digests: Vec<_> = digests.filter_map(|kind| Some((*kind, key.digest(*kind, value)?))).collect();
         let is_it = |mark: &&Mark| digests.iter().any(|(kind, hmac)| mark.kind == *kind && mark.hmac == *hmac);
-        self.marks.iter().filter(is_it).filter_map(|mark| self.leaf(mark, text)).collect()
+        self.marks.iter().filter(is_it).filter_map(|mark| self.leaf(mark, value)).collect()
+    }
+
+    /// Every whole value that one of these texts is, whatever it is taken for.
+    pub(super) fn any<'a>(&'a self, texts: &[&'a str]) -> Vec<Leaf<'a>> {
+        let Some(key) = &self.key else { return Vec::new() };
+        let mut marks: HashMap<&[u8; DIGEST_BYTES], Vec<&Mark>> = HashMap::with_capacity(self.marks.len());
+        for mark in &self.marks {
+            marks.entry(&mark.hmac).or_default().push(mark);
+        }
+        let mut out = Vec::new();
+        for text in texts {
+            // The kind is a part of what is digested, so that no two of them agree.
+            let digests = self.kinds.iter().filter_map(|kind| key.digest(*kind, text));
+            for found in digests.filter_map(|hmac| marks.get(&hmac)) {
+                out.extend(found.iter().filter_map(|mark| self.leaf(mark, text)));
+            }
+        }
+        out
     }
 
     /// The first value within which any text could stand; with `by_outsiders`, one that outsiders could have written, or that

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use carnet::disk::RealDisk;
 use carnet::entropy::Entropy;
+use carnet::journal::options::Options;
 use carnet::model::digested::{DigestKey, DigestedKind as Kind};
+use carnet::model::facts::Facts;
 use carnet::model::limits::DIGESTED_FIELDS_MAX;
 use carnet::pb::v1::{self, Outcome, Provenance};
+use carnet::policy::bundle::PolicyBundle;
+use carnet::policy::decide::decide;
 use carnet::seal::sealer::{KeyFiles, Sealer};
 use serde_json::{Value, json};
 use tonic::Code;
 
+use super::restart::files_below;
 use super::support::ask::{AGENT, GATEWAY, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER, TICKETS_SERVER};
-use super::support::broker::{Setup, TestBroker};
+use super::support::broker::{Setup, TestBroker, shipped_policy};
 use super::support::caller::{Caller, Refused};
 
 /// What to write for, so that nothing else is in doubt.
@@ -138,6 +143,10 @@ async fn content_that_nobody_can_search_is_confirmed() {
         if by_digest {
             assert!(decision.outcome() == Outcome::StepUp || decision.outcome() == Outcome::Review, "{decision:?}");
             let record = broker.operator().await.decision(&decision.decision_id).await.unwrap();
+            // What nobody could search is a fact as others are: the decision follows from it again.
+            let facts: Facts = serde_json::from_str(&record.facts_json).unwrap();
+            let again = decide(&PolicyBundle::load(shipped_policy()).unwrap(), &facts);
+            assert_eq!(again.outcome as i32 + 1, record.outcome);
             let told = format!("{record:?}");
             assert!(told.contains("`content` possibly from `calendar.list`"), "{told}");
         }
@@ -147,7 +156,7 @@ async fn content_that_nobody_can_search_is_confirmed() {
 #[tokio::test]
 async fn what_was_told_by_digest_is_known_after_a_restart_and_gone_with_the_task() {
     for snapshot_every in [1, 1_000_000] {
-        let journal = Arc::new(move |options: &mut carnet::journal::options::Options| {
+        let journal = Arc::new(move |options: &mut Options| {
             options.snapshot_every = snapshot_every;
         });
         let mut broker = TestBroker::with(Setup { journal, ..Setup::default() }).await;
@@ -180,6 +189,30 @@ async fn what_was_told_by_digest_is_known_after_a_restart_and_gone_with_the_task
             .await;
         let gone = ask_key(&broker.caller(GATEWAY).await, &task, "", "calendar.list").await.unwrap_err();
         assert_eq!(gone.code, Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn neither_the_key_nor_what_it_names_stands_anywhere() {
+    let journal = Arc::new(|options: &mut Options| options.snapshot_every = 1);
+    let mut broker = TestBroker::with(Setup { journal, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.step("calendar.list", &json!({}))).await;
+    let key = key_of(&broker, &task).await;
+    broker.resource_server().await.report_tool_call(digested(&task, granted.id(), &key)).await.unwrap();
+    broker.stop().await;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes();
+    let digest = key.digest(Kind::Address, "carol@example.org").unwrap();
+    let listed = serde_json::to_vec(key.expose()).unwrap();
+    let secrets = [key.expose().to_vec(), hex(key.expose()), listed, digest.to_vec(), hex(&digest)];
+    let files = files_below(broker.folder());
+    assert!(files.len() > 3, "{files:?}");
+    for path in files {
+        let bytes = std::fs::read(&path).unwrap();
+        for (n, secret) in secrets.iter().enumerate() {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_slice());
+            assert!(!found, "the {n}th stands in {}", path.display());
+        }
     }
 }
 

@@ -68,21 +68,22 @@ impl Session {
 
     /// What of the arguments of a call is ground by its digest now, as far as it stands there whole or as a word.
     pub(super) fn known_by_digest(&self, arguments: &Json) -> Vec<u64> {
-        let mut out = Vec::new();
         if self.leaves.digests.is_empty() {
-            return out;
+            return Vec::new();
         }
-        let mut left = WORDS_MAX;
+        let mut words = Vec::new();
         walk::leaves(arguments, &mut |_, text| {
-            for word in std::iter::once(text).chain(spelling::tokens(text)).take(left) {
-                left -= 1;
-                let found = self.leaves.digests.any(word);
-                let is_ground = |leaf: &&Leaf<'_>| matches!(leaf.standing, Standing::Field | Standing::Done);
-                let ground = found.iter().filter(is_ground).filter(|leaf| !self.is_sent_digest(leaf));
-                out.extend(ground.filter_map(|leaf| leaf.digest));
-            }
+            let left = WORDS_MAX - words.len();
+            words.extend(std::iter::once(text).chain(spelling::tokens(text)).take(left));
         });
-        out
+        let found = self.leaves.digests.any(&words);
+        let is_ground = |leaf: &&Leaf<'_>| matches!(leaf.standing, Standing::Field | Standing::Done);
+        found
+            .iter()
+            .filter(is_ground)
+            .filter(|leaf| !self.is_sent_digest(leaf))
+            .filter_map(|leaf| leaf.digest)
+            .collect()
     }
 }
 
