@@ -87,7 +87,13 @@ fn generated(policies: usize, matching: usize) -> PolicyBundle {
 
 fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
     let task = TaskId::new(Timestamp::from_secs(1_793_577_600), [7; 10]);
-    let evidence = Evidence { call: Some(3), position: 77, tool: "mail.read".to_owned(), field: "body".to_owned() };
+    let evidence = Evidence {
+        call: Some(3),
+        position: 77,
+        tool: "mail.read".to_owned(),
+        field: "body".to_owned(),
+        unsearched: false,
+    };
     let sinks = sinks.iter().map(|(name, kind)| SinkFacts {
         name: (*name).to_owned(),
         kind: *kind,

@@ -11,6 +11,7 @@ use crate::model::access::Access;
 use crate::model::approval::Verdict;
 use crate::model::ceiling::Ceiling;
 use crate::model::decision::Outcome;
+use crate::model::digested::DigestedCall;
 use crate::model::glass::GlassVerdict;
 use crate::model::id::{
     ApprovalId, Audience, DecisionId, GlassId, GrantId, InitiatorName, ParseIdError, RequestId, SignalName, TaskId,
@@ -233,10 +234,23 @@ pub struct ReportToolCall {
     pub arguments: Json,
     /// What came back.
     pub result: Json,
+    /// What of both was told by digests.
+    pub digested: DigestedCall,
     /// True when the call failed.
     pub failed: bool,
     /// Ids for the timeline.
     pub context: RequestContext,
+}
+
+/// Asks for the key under which the values of such calls are digested.
+#[derive(Debug, Clone)]
+pub struct GetReportKey {
+    /// The task.
+    pub task: TaskId,
+    /// The grant that they are made under.
+    pub grant: Option<GrantId>,
+    /// The tool.
+    pub tool: ToolName,
 }
 
 /// Lists tasks, newest first.

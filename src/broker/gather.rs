@@ -11,6 +11,7 @@ use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, State};
 use crate::broker::words::{CallWords, TaskWords, root_intent};
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
+use crate::intent::session::digested::Digested;
 use crate::intent::session::{ReportedCall, Reporter, Session};
 use crate::intent::task::Intent;
 use crate::intent::usage::Usage;
@@ -18,6 +19,7 @@ use crate::journal::guards::{Expect, GuardKey};
 use crate::model::access::Access;
 use crate::model::behaviour::BehaviourFacts;
 use crate::model::ceiling::Ceiling;
+use crate::model::digested::{DigestKey, DigestedCall};
 use crate::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
 };
@@ -359,7 +361,7 @@ impl View {
     pub(in crate::broker) fn tainted_by(
         &self,
         call: &pb::ToolCallReported,
-        words: &CallWords,
+        words: (&CallWords, Option<&DigestKey>),
     ) -> Result<Option<Arc<Session>>, FoldError> {
         let mut session = self.session.clone();
         remember(&mut session, self.intent(), &self.declared(), Some(&self.bundle), call, words, 0)?;
@@ -418,14 +420,14 @@ pub(in crate::broker) fn is_tainted_since(before: &SessionFacts, after: &Session
         != (after.untrusted_input, &after.carries, after.overflowed)
 }
 
-/// Adds a reported call to what a family has seen.
+/// Adds a reported call to what a family has seen; with the key under which values were digested, where some were.
 pub(in crate::broker) fn remember(
     session: &mut Arc<Session>,
     intent: &Intent,
     declared: &[&Ceiling],
     bundle: Option<&PolicyBundle>,
     event: &pb::ToolCallReported,
-    words: &CallWords,
+    (words, key): (&CallWords, Option<&DigestKey>),
     position: u64,
 ) -> Result<(), FoldError> {
     let tool = event.tool.parse::<ToolName>()?;
@@ -445,7 +447,15 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    Arc::make_mut(session).report(&call, intent, declared);
+    let session = Arc::make_mut(session);
+    match key {
+        None => session.report(&call, intent, declared),
+        Some(key) => {
+            let DigestedCall { arguments, result, .. } = &words.digested;
+            let digested = Digested { key, arguments, result, granted: !event.grant_id.is_empty() };
+            session.report_digested(&call, &digested, intent, declared);
+        }
+    }
     Ok(())
 }
 

@@ -83,6 +83,7 @@ pub mod release;
 pub mod renew;
 mod repeat;
 pub mod report;
+pub mod report_key;
 pub mod request;
 mod retain;
 pub mod revoke;

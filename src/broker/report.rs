@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::broker::Broker;
 use crate::broker::answer::Reported;
-use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext};
+use crate::broker::ask::{ReportSignal, ReportToolCall, RequestContext, ShownHandle};
 use crate::broker::caller::{Caller, WorkloadCaller};
 use crate::broker::error::BrokerError;
 use crate::broker::evidence::{Counted, call_digest, has_room, signal_digest, take_in};
@@ -22,13 +22,22 @@ use crate::broker::words::{self, CallWords, Context, Sentence};
 use crate::journal::entry::{Entry, EntryClass};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::facts::Question;
-use crate::model::id::{Audience, TaskId, ToolName};
+use crate::model::id::{Audience, GrantId, TaskId, ToolName};
 use crate::model::identity::IdentityClass;
 use crate::model::limits::REASON_BYTES_MAX;
 use crate::model::risk::{Assessment, Signal};
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
+
+/// A call that somebody names: which task and tool, under which grant.
+pub(in crate::broker) struct Named<'a> {
+    pub(in crate::broker) rpc: &'static str,
+    pub(in crate::broker) task: TaskId,
+    pub(in crate::broker) handle: Option<&'a ShownHandle>,
+    pub(in crate::broker) grant: Option<GrantId>,
+    pub(in crate::broker) tool: &'a ToolName,
+}
 
 impl Broker {
     /// Reports a piece of evidence about a task; its live grants, and those below it, are decided again before this returns.
@@ -101,12 +110,14 @@ impl Broker {
     ///
     /// # Errors
     /// `NotFound` when the task is not the caller's, or the caller answers neither for the grant's audience nor for the tool;
-    /// `Invalid` when the grant does not cover the tool, or the id was used for another report.
+    /// `Invalid` when the grant does not cover the tool, the id was used for another report, or values were digested under another
+    /// key than the family's.
     pub async fn report_tool_call(&self, caller: &Caller, ask: ReportToolCall) -> Result<Reported, BrokerError> {
         let mut entered = self.enter(caller)?;
         let reporter = caller.workload()?;
         let key = GuardKey::report(&ask.task, reporter.peer.spiffe_id().as_str(), &ask.request_id);
-        let words = CallWords { arguments: ask.arguments.clone(), result: ask.result.clone() };
+        let (arguments, result, digested) = (ask.arguments.clone(), ask.result.clone(), ask.digested.clone());
+        let words = CallWords { arguments, result, digested };
         let mut payload = pb::ToolCallReported {
             task_id: ask.task.to_string(),
             request_id: ask.request_id.to_string(),
@@ -121,7 +132,14 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let (root, looked, role) = {
                 let state = self.0.known.look();
-                let role = self.reporter_role(&state, caller, reporter, &ask)?;
+                let named = Named {
+                    rpc: "ReportToolCall",
+                    task: ask.task,
+                    handle: ask.handle.as_ref(),
+                    grant: ask.grant,
+                    tool: &ask.tool,
+                };
+                let role = self.reporter_role(&state, caller, reporter, &named)?;
                 let (root, looked) = look(&state, ask.task, key)?;
                 (root, looked, role)
             };
@@ -133,6 +151,7 @@ impl Broker {
                 Looked::New(expect, _) => expect,
             };
             role.clone_into(&mut payload.reporter);
+            let digest_key = self.key_of(root, &ask.digested)?;
             payload.sealed = self.seal_report(root, "call", key, &words)?;
             let event = event_of(root, caller, &ask.context, Payload::ToolCallReported(payload.clone()));
             let entry = Entry { events: vec![event], expects: vec![expect], class };
@@ -141,7 +160,8 @@ impl Broker {
                 Ok(None) => {}
                 // As for signals.
                 Err(BrokerError::StorageFull) if class == EntryClass::Ordinary => {
-                    let tainted = self.view(ask.task)?.tainted_by(&payload, &words).map_err(BrokerError::internal)?;
+                    let told = (&words, digest_key.as_ref());
+                    let tainted = self.view(ask.task)?.tainted_by(&payload, told).map_err(BrokerError::internal)?;
                     let session = tainted.ok_or(BrokerError::StorageFull)?;
                     class = self.class_on_a_full_disk(root, move |view| view.session.clone_from(&session)).await?;
                 }
@@ -152,30 +172,30 @@ impl Broker {
     }
 
     /// In which role the caller may report the call.
-    fn reporter_role(
+    pub(in crate::broker) fn reporter_role(
         &self,
         state: &State,
         caller: &Caller,
         reporter: &WorkloadCaller,
-        ask: &ReportToolCall,
+        ask: &Named<'_>,
     ) -> Result<&'static str, BrokerError> {
-        let sought = Sought { rpc: "ReportToolCall", what: "task" };
+        let sought = Sought { rpc: ask.rpc, what: "task" };
         let task = state.tasks.get(&ask.task).ok_or(BrokerError::NotFound { what: "task" })?;
         let is_server = reporter.class == IdentityClass::ResourceServer;
-        let is_own = || caller.is(&task.agent) && ask.handle.as_ref().is_some_and(|h| self.handle_fits(ask.task, h));
+        let is_own = || caller.is(&task.agent) && ask.handle.is_some_and(|h| self.handle_fits(ask.task, h));
         // Before the grant is looked at: a wrong grant beside the right handle is no guess at a handle.
         if !is_server && !is_own() {
             return Err(self.hidden(state, caller, ask.task, sought));
         }
         let grant = ask.grant.map(|id| self.grant_of(state, caller, (id, ask.task), sought)).transpose()?;
         let role = if is_server {
-            let role = served_role(state, caller, reporter, (task, grant), &ask.tool);
+            let role = served_role(state, caller, reporter, (task, grant), ask.tool);
             role.ok_or_else(|| self.not_yours(caller, ask.task, sought))?
         } else {
             "agent"
         };
         // Whoever serves one tool of a task could otherwise make ground in the name of any other.
-        if grant.is_some_and(|grant| !grant.tools.contains(&ask.tool)) {
+        if grant.is_some_and(|grant| !grant.tools.contains(ask.tool)) {
             return Err(BrokerError::invalid("grant_id", "does not cover the tool"));
         }
         Ok(role)

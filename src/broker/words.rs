@@ -12,6 +12,7 @@ use crate::intent::task::Intent;
 use crate::model::access::Access;
 use crate::model::ceiling::{Ceiling, CeilingFit};
 use crate::model::decision::Decision;
+use crate::model::digested::DigestedCall;
 use crate::model::facts::{Facts, Question};
 use crate::model::id::TaskId;
 use crate::model::json::Json;
@@ -100,6 +101,9 @@ pub(in crate::broker) struct AmendWords {
 pub(in crate::broker) struct CallWords {
     pub(in crate::broker) arguments: Json,
     pub(in crate::broker) result: Json,
+    /// What was told by digests instead. Left out where there is none, so that reports of before look the same.
+    #[serde(default, skip_serializing_if = "DigestedCall::is_empty")]
+    pub(in crate::broker) digested: DigestedCall,
 }
 
 /// A sentence that came with a signal, a pause or an end.

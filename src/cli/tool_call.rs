@@ -1,17 +1,21 @@
 //! `carnet tool-call`: calls that were made, with what came back.
 
-use crate::cli::arguments::{ContextArguments, TaskArgument};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::cli::arguments::{ContextArguments, KnownTask, TaskArgument};
 use crate::cli::door::WorkloadDoor;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given;
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
+use crate::cli::way::Way;
 use crate::pb::v1::ReportToolCallRequest;
 use crate::pb::v1::signal_service_client::SignalServiceClient;
 
 #[derive(Debug, clap::Subcommand)]
 pub(in crate::cli) enum Command {
-    /// Report a call that was made; what came back may be ground for later values.
+    /// Report a call that was made, or many; what came back may be ground for later values.
     Report(Args),
 }
 
@@ -20,8 +24,12 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     task: TaskArgument,
     /// The tool.
-    #[arg(long)]
-    tool: String,
+    #[arg(long, required_unless_present = "from")]
+    tool: Option<String>,
+    /// Many calls, one JSON object a line, from a file or `-`: `tool`, and where there is one `grant`, `arguments`, `result`,
+    /// `failed` and `request_id`. They are reported one after the other, and the first that is refused ends it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tool", "grant", "arguments", "result", "failed", "request_id"])]
+    from: Option<String>,
     /// The grant that it was made under.
     #[arg(long, value_name = "GRANT", default_value = "")]
     grant: String,
@@ -46,23 +54,97 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
     let Command::Report(args) = command;
     let task = args.task.known()?;
+    let mut client = SignalServiceClient::new(args.door.channel().await?);
+    if let Some(path) = &args.from {
+        let text = given::text(&format!("@{path}"))?;
+        return many(&mut client, requests(&text, &task, &args.context)?, out).await;
+    }
     let request = ReportToolCallRequest {
         request_id: given::request_id(args.request_id.as_deref())?,
         task_id: task.id,
         task_handle: task.handle.to_string(),
         grant_id: args.grant,
-        tool: args.tool,
+        tool: args.tool.unwrap_or_default(),
         arguments_json: given::text(&args.arguments)?,
         result_json: given::text(&args.result)?,
         failed: args.failed,
         context: Some(args.context.wire()),
+        ..ReportToolCallRequest::default()
     };
-    let mut client = SignalServiceClient::new(args.door.channel().await?);
     let answer = client.report_tool_call(request).await?.into_inner();
     out.record(&Value::Fields(vec![
         ("position", answer.position.into()),
         ("grants_suspended", answer.grants_suspended.into()),
         ("grants_revoked", answer.grants_revoked.into()),
     ]))?;
+    Ok(Exit::Done)
+}
+
+/// A line of a file of calls.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    tool: String,
+    #[serde(default)]
+    grant: String,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    failed: bool,
+    request_id: Option<String>,
+}
+
+fn requests(text: &str, task: &KnownTask, context: &ContextArguments) -> Result<Vec<ReportToolCallRequest>, CliError> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            let not_read = |error| CliError::because(format!("line {number} is no call"), error);
+            let line: Line<'_> = serde_json::from_str(line).map_err(not_read)?;
+            let json = |value: Option<&RawValue>| value.map(|value| value.get().to_owned()).unwrap_or_default();
+            Ok(ReportToolCallRequest {
+                request_id: given::request_id(line.request_id.as_deref())?,
+                task_id: task.id.clone(),
+                task_handle: task.handle.to_string(),
+                grant_id: line.grant,
+                tool: line.tool,
+                arguments_json: json(line.arguments),
+                result_json: json(line.result),
+                failed: line.failed,
+                context: Some(context.wire()),
+                ..ReportToolCallRequest::default()
+            })
+        })
+        .collect()
+}
+
+/// Reports them in their order; tells what was recorded, also when one was refused.
+async fn many(
+    client: &mut SignalServiceClient<Way>,
+    requests: Vec<ReportToolCallRequest>,
+    out: Output,
+) -> Result<Exit, CliError> {
+    let count = requests.len();
+    let mut answers = client.report_tool_calls(tokio_stream::iter(requests)).await?.into_inner();
+    let mut recorded = Vec::new();
+    let ended = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => recorded.push(Value::Fields(vec![
+                ("request_id", answer.request_id.into()),
+                ("position", answer.position.into()),
+                ("grants_suspended", answer.grants_suspended.into()),
+                ("grants_revoked", answer.grants_revoked.into()),
+            ])),
+            Ok(None) => break Ok(()),
+            Err(status) => break Err(CliError::from(status)),
+        }
+    };
+    let done = recorded.len();
+    out.rows(&["request_id", "position", "grants_suspended", "grants_revoked"], recorded)?;
+    ended?;
+    if done < count {
+        return Err(CliError::local(format!("the broker ended the stream after {done} of {count} calls")));
+    }
     Ok(Exit::Done)
 }

@@ -171,6 +171,9 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.RevocationService/Watch", &[RESOURCE_SERVER]).streaming(Stream::Endless),
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
+    rpc("/carnet.v1.SignalService/ReportToolCalls", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER])
+        .streaming(Stream::Endless),
+    rpc("/carnet.v1.SignalService/GetReportKey", &[RESOURCE_SERVER]),
     // Which approvals are whose, the verbs judge: a person needs no right for those of what it initiated.
     rpc("/carnet.v1.ApprovalService/ListApprovals", OVERSEERS),
     rpc("/carnet.v1.ApprovalService/GetApproval", OVERSEERS),

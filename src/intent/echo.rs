@@ -32,6 +32,9 @@ pub struct Sent {
     places: Vec<u32>,
     // Lengths of parts and places.
     lengths: Vec<u8>,
+    // How the digests begin of what was ground by its digest when it was sent: to repeat it makes it no echo.
+    #[serde(default)]
+    known: Vec<u64>,
 }
 
 /// The words of an intent: what a value is put together from, when they are the user's own, says nothing.
@@ -58,14 +61,26 @@ impl Sent {
             list.into_iter().filter(|hash| known.binary_search(hash).is_err()).collect()
         };
         let (words, parts) = (news(self.words, &known.words), news(self.parts, &known.parts));
-        let out = Self { words, parts, places: news(self.places, &known.places), lengths: Vec::new() };
-        if out.is_empty() { out } else { Self { lengths: self.lengths, ..out } }
+        let places = news(self.places, &known.places);
+        let out = Self { words, parts, places, lengths: Vec::new(), known: Vec::new() };
+        if out.is_empty() { out } else { Self { lengths: self.lengths, known: self.known, ..out } }
     }
 
     /// Bytes of memory that it holds, apart from its own size.
     pub(super) fn memory_bytes(&self) -> usize {
         (self.words.capacity() + self.parts.capacity() + self.places.capacity()) * size_of::<u32>()
             + self.lengths.capacity()
+            + self.known.capacity() * size_of::<u64>()
+    }
+
+    /// Adds what was ground by its digest before this was sent.
+    pub(super) fn know(&mut self, digests: impl Iterator<Item = u64>) {
+        self.known.extend(digests);
+    }
+
+    /// True for what was ground by its digest before it was sent.
+    pub(super) fn knew(&self, digest: u64) -> bool {
+        self.known.binary_search(&digest).is_ok()
     }
 
     /// Adds a text that nothing grounds. Call [`Sent::settle`] when all are added.
@@ -122,6 +137,8 @@ impl Sent {
         }
         self.lengths.sort_unstable();
         self.lengths.dedup();
+        self.known.sort_unstable();
+        self.known.dedup();
     }
 
     /// Adds what another one holds; false when there is no room for all of it.
@@ -137,6 +154,9 @@ impl Sent {
             own.extend(news.iter().take(room));
         }
         self.lengths.extend(&other.lengths);
+        let room = SENT_MAX.saturating_sub(self.known.len());
+        fits &= other.known.len() <= room;
+        self.known.extend(other.known.iter().take(room));
         self.settle();
         fits
     }

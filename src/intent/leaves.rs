@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::digests::Digests;
 use super::spelling;
 use crate::model::sink::SinkKind;
 
@@ -57,6 +58,7 @@ pub(super) struct Leaves {
     text: String,
     marks: Vec<Mark>,
     paths: Vec<Box<str>>,
+    pub(super) digests: Digests,
 }
 
 /// One value: it begins at `start` and ends before the separator of the next.
@@ -76,6 +78,8 @@ pub(super) struct Leaf<'a> {
     pub(super) path: &'a str,
     pub(super) call: u16,
     pub(super) standing: Standing,
+    /// How its digest begins, when nothing but that is known of it; `text` is then what was looked for.
+    pub(super) digest: Option<u64>,
 }
 
 /// Stands between values: no value is found across it.
@@ -103,6 +107,12 @@ impl Leaves {
             + self.marks.capacity() * size_of::<Mark>()
             + self.paths.capacity() * size_of::<Box<str>>()
             + self.paths.iter().map(|p| p.len()).sum::<usize>()
+            + self.digests.memory_bytes()
+    }
+
+    /// Bytes that are left for values that are told by digest.
+    pub(super) fn digest_room(&self, bytes_max: usize) -> usize {
+        bytes_max.saturating_sub(self.text.len())
     }
 
     /// Begins to add the values of one report. `tool_of` says which tool a call was of.
@@ -136,10 +146,11 @@ impl Leaves {
 
     /// Every whole value that is the same as `value`, in the order of reports.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
+        let digested = self.digests.whole(kind, value);
         let wanted = spelling::fingerprint(value);
         let value = spelling::key(kind, value);
         let same = (0..self.marks.len()).filter(move |i| self.marks.get(*i).is_some_and(|m| m.fingerprint == wanted));
-        same.filter_map(|i| self.leaf(i)).filter(move |leaf| spelling::key(kind, leaf.text) == value)
+        same.filter_map(|i| self.leaf(i)).filter(move |leaf| spelling::key(kind, leaf.text) == value).chain(digested)
     }
 
     /// Every value within which `value` stands on its own, in the order of reports.
@@ -166,7 +177,7 @@ impl Leaves {
         };
         let text = rest.strip_suffix(SEPARATOR).unwrap_or(rest);
         let path = self.paths.get(usize::from(mark.path))?;
-        Some(Leaf { text, path, call: mark.call, standing: mark.standing })
+        Some(Leaf { text, path, call: mark.call, standing: mark.standing, digest: None })
     }
 }
 
@@ -181,7 +192,7 @@ impl Adding<'_> {
         else {
             return false;
         };
-        if self.leaves.text.len() + text.len() + path.len() > bytes_max {
+        if self.leaves.text.len() + self.leaves.digests.bytes() + text.len() + path.len() > bytes_max {
             return false;
         }
         let Some(path) = self.path(path) else { return false };

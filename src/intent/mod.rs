@@ -6,6 +6,7 @@
 
 pub mod ceiling;
 pub mod compare;
+mod digests;
 pub mod echo;
 pub mod fit;
 pub mod judge;

@@ -15,6 +15,12 @@ pub(super) fn leaves<'a>(json: &'a Json, each: &mut impl FnMut(&str, &'a str)) {
     walk(json, &mut String::new(), each);
 }
 
+/// The path of a value that was told without what stands around it, as [`leaves`] would name it.
+pub(super) fn named(path: &str) -> String {
+    let part = |name| if is_schema(name) { name } else { ANY };
+    if path.is_empty() { String::new() } else { path.split('.').map(part).collect::<Vec<_>>().join(".") }
+}
+
 fn walk<'a>(json: &'a Json, path: &mut String, each: &mut impl FnMut(&str, &'a str)) {
     match json {
         // A truth value or an absence names nothing.

@@ -44,6 +44,10 @@ pub const ACCESS_ENTRIES_MAX: usize = 16;
 pub const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
 /// Longest reported result, in bytes of JSON.
 pub const RESULT_BYTES_MAX: usize = 256 << 10;
+/// Most values of one reported call that are told by digest: as many as a listing of a hundred records of ten fields has.
+pub const DIGESTED_FIELDS_MAX: usize = 1024;
+/// Longest path of such a value, in bytes.
+pub const DIGESTED_PATH_BYTES_MAX: usize = 256;
 /// Deepest nesting of JSON that is read.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Most values in one JSON document.

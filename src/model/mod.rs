@@ -8,6 +8,7 @@ pub mod ceiling;
 pub mod decimal;
 pub mod decision;
 pub mod digest;
+pub mod digested;
 pub mod facts;
 pub mod glass;
 pub mod grant;

@@ -63,4 +63,7 @@ pub struct Evidence {
     pub tool: String,
     /// The field of the result or the name of the argument, as a path.
     pub field: String,
+    /// True when the field was told by its digest alone: nobody can search it, so that the value may stand there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsearched: bool,
 }

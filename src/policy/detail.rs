@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::tool::Tool;
-use crate::model::facts::{EntryFacts, Facts, SinkFacts};
+use crate::model::facts::{DictatedFacts, EntryFacts, Facts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
 use crate::risk::derive::sink_in_words;
@@ -15,7 +15,8 @@ pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &Entry
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
         ReasonCode::ContentDictated => {
-            join(entry.dictated.iter().map(|d| format!("`{}` from `{}`", d.name, d.evidence.tool)))
+            let possibly = |d: &DictatedFacts| if d.evidence.unsearched { "possibly " } else { "" };
+            join(entry.dictated.iter().map(|d| format!("`{}` {}from `{}`", d.name, possibly(d), d.evidence.tool)))
         }
         ReasonCode::TaintedExit => join(facts.session.carries.iter().map(ToString::to_string)),
         ReasonCode::IntentMismatch => tool.effect.to_string(),

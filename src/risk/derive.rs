@@ -4,7 +4,7 @@
 use super::behaviour::{SVID_OLD_SECONDS, words};
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::ceiling::CeilingFit;
-use crate::model::facts::{EntryFacts, Facts, FitVerdict, SinkFacts};
+use crate::model::facts::{DictatedFacts, EntryFacts, Facts, FitVerdict, SinkFacts};
 use crate::model::provenance::{Evidence, Provenance};
 use crate::model::sink::SinkKind;
 
@@ -113,7 +113,7 @@ fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut 
     if effectful {
         for d in entry.dictated.iter().filter(|d| d.by_outsiders) {
             let signal = if entry.intent_fit.delegates { "dictated_as_asked" } else { "dictated_content" };
-            found.add(signal, format!("`{}` stands word for word in {}", d.name, place(&d.evidence)));
+            found.add(signal, dictated_in_words(d));
         }
         if facts.session.untrusted_input {
             found.add("untrusted_input", format!("`{name}` acts after something that outsiders can write was read"));
@@ -184,6 +184,7 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
         (Provenance::Argument, Some(e)) => {
             format!("`{name}` was the argument `{}` of `{}`{}", e.field, e.tool, call(e))
         }
+        (Provenance::Text, Some(e)) if e.unsearched => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(e)),
         (Provenance::Text, Some(e)) => format!("`{name}` stands only in the text of {}", place(e)),
         (Provenance::Text, None) => format!("`{name}` stands only in text"),
         (Provenance::None, _) => {
@@ -192,6 +193,19 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
         (p, None) => format!("`{name}` comes from {p}"),
     }
 }
+
+/// One sentence about content that outsiders dictated, or may have.
+#[must_use]
+pub fn dictated_in_words(dictated: &DictatedFacts) -> String {
+    let DictatedFacts { name, evidence, .. } = dictated;
+    match evidence.unsearched {
+        true => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(evidence)),
+        false => format!("`{name}` stands word for word in {}", place(evidence)),
+    }
+}
+
+/// Why nobody knows.
+const DIGEST_ALONE: &str = "of which Carnet was told a digest alone";
 
 fn field(e: &Evidence) -> String {
     if e.field.is_empty() {

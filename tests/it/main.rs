@@ -43,6 +43,8 @@ mod reading;
 mod reconsider;
 mod renew;
 mod report;
+mod report_digests;
+mod report_streams;
 mod request;
 mod restart;
 mod revoke;

@@ -7,6 +7,7 @@ use super::{FoldError, Step};
 use crate::broker::evidence::{call_digest, signal_digest, take_in};
 use crate::broker::gather::{declared, is_tainted_since, remember};
 use crate::broker::reason::ASKED;
+use crate::broker::report_key::digest_key;
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Due, Family};
 use crate::broker::words::{CallWords, Sentence, WordsError, root_intent};
@@ -52,6 +53,15 @@ impl Step<'_> {
         let words: Option<CallWords> = self.open(root, "call", &key.to_string(), &e.sealed)?;
         self.counted(root, (key, reporter(actor)), words.as_ref().map(|w| call_digest(e, w)))?;
         let Some(words) = words else { return Ok(()) };
+        let key = match words.digested.is_empty() {
+            true => None,
+            false => match digest_key(&self.means.sealer, root) {
+                Ok(key) => Some(key),
+                // As for words that were erased.
+                Err(SealError::Erased(_)) => return Ok(()),
+                Err(error) => return Err(FoldError::Words(WordsError::Seal(error))),
+            },
+        };
         let line = self.state.lineage(id);
         let root_words = line.last().and_then(|(_, t)| t.words.clone());
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
@@ -59,7 +69,8 @@ impl Step<'_> {
         let intent = root_intent(root_words.as_ref());
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        remember(&mut family.session, intent, &declared, bundle.as_deref(), e, &words, self.position)?;
+        let told = (&words, key.as_ref());
+        remember(&mut family.session, intent, &declared, bundle.as_deref(), e, told, self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);

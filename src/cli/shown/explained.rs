@@ -10,7 +10,7 @@ use crate::model::risk::Contribution;
 use crate::policy::cases::{Case, CaseResult};
 use crate::policy::explain::{Explanation, Origin};
 use crate::policy::rules::{Route, Rule, RuleEffect};
-use crate::risk::derive::sink_in_words;
+use crate::risk::derive::{dictated_in_words, sink_in_words};
 
 /// Everything, in order.
 pub(in crate::cli) fn value(explanation: &Explanation<'_>, case: Option<&Case>) -> Value {
@@ -196,7 +196,7 @@ fn asked(page: &mut Page, number: usize, entry: &EntryFacts) {
         page.line("", &format!("`{}` was used before by this {}", conflict.with, conflict.within));
     }
     for dictated in &entry.dictated {
-        page.line("", &format!("`{}` stands word for word in a result of `{}`", dictated.name, dictated.evidence.tool));
+        page.line("", &dictated_in_words(dictated));
     }
 }
 

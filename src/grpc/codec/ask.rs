@@ -1,10 +1,10 @@
 //! What tasks, credentials and signals are asked with.
 
 use crate::broker::ask::{
-    AmendTask, ListTasks, RegisterTask, RenewCredential, ReportSignal, ReportToolCall, RequestCredential,
+    AmendTask, GetReportKey, ListTasks, RegisterTask, RenewCredential, ReportSignal, ReportToolCall, RequestCredential,
 };
 use crate::broker::error::BrokerError;
-use crate::grpc::codec::{access, field};
+use crate::grpc::codec::{access, digested, field};
 use crate::model::json::Json;
 use crate::model::limits::{
     ACCESS_LIST_MAX, ARGUMENTS_BYTES_MAX, INTENT_BYTES_MAX, NAME_BYTES_MAX, PURPOSE_BYTES_MAX, REASON_BYTES_MAX,
@@ -120,6 +120,7 @@ pub(in crate::grpc) fn tool_call(request: v1::ReportToolCallRequest) -> Result<R
         text => Json::parse(text, RESULT_BYTES_MAX),
     };
     let arguments = Json::parse_object(&request.arguments_json, ARGUMENTS_BYTES_MAX);
+    let digested = digested::call(request.digested_arguments, request.digested_result, request.digest_key_id)?;
     Ok(ReportToolCall {
         handle: field::handle_if_shown("task_handle", request.task_handle)?,
         request_id: field::id("request_id", &request.request_id)?,
@@ -128,8 +129,18 @@ pub(in crate::grpc) fn tool_call(request: v1::ReportToolCallRequest) -> Result<R
         tool: field::id("tool", &request.tool)?,
         arguments: field::json("arguments_json", arguments)?,
         result: field::json("result_json", result)?,
+        digested,
         failed: request.failed,
         context: field::context(request.context)?,
+    })
+}
+
+/// Asks for the key under which values of reported calls are digested.
+pub(in crate::grpc) fn report_key(request: &v1::GetReportKeyRequest) -> Result<GetReportKey, BrokerError> {
+    Ok(GetReportKey {
+        task: field::id("task_id", &request.task_id)?,
+        grant: field::id_if_given("grant_id", &request.grant_id)?,
+        tool: field::id("tool", &request.tool)?,
     })
 }
 

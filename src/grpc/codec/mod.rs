@@ -5,6 +5,7 @@ pub(in crate::grpc) mod access;
 pub(in crate::grpc) mod answer;
 pub(in crate::grpc) mod ask;
 pub(in crate::grpc) mod audit;
+pub(in crate::grpc) mod digested;
 pub(in crate::grpc) mod field;
 pub(in crate::grpc) mod policy;
 pub(in crate::grpc) mod revocation;

@@ -1,13 +1,27 @@
-//! `SignalService`.
+//! `SignalService`, and the stream by which calls are reported one after the other.
 
-use tonic::{Request, Response, Status, async_trait};
+use std::pin::Pin;
+use std::sync::Arc;
 
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+
+use crate::broker::caller::Caller;
+use crate::broker::error::BrokerError;
 use crate::broker::record::wire_band;
+use crate::grpc::access::{self, Class};
 use crate::grpc::codec::ask;
 use crate::grpc::service::Edge;
+use crate::grpc::status;
 use crate::model::limits::MESSAGE_BYTES_MAX;
+use crate::model::reason::ReasonCode;
 use crate::pb::v1::signal_service_server::{SignalService, SignalServiceServer};
-use crate::pb::v1::{ReportSignalRequest, ReportSignalResponse, ReportToolCallRequest, ReportToolCallResponse};
+use crate::pb::v1::{
+    GetReportKeyRequest, GetReportKeyResponse, ReportSignalRequest, ReportSignalResponse, ReportToolCallRequest,
+    ReportToolCallResponse, ReportToolCallsResponse,
+};
 
 /// The service, to be put behind a door.
 pub(in crate::grpc) fn server(edge: &Edge) -> SignalServiceServer<Signals> {
@@ -15,6 +29,9 @@ pub(in crate::grpc) fn server(edge: &Edge) -> SignalServiceServer<Signals> {
 }
 
 pub(in crate::grpc) struct Signals(Edge);
+
+/// The row of the access table that a stream of reports stands in.
+const STREAMED: &str = "/carnet.v1.SignalService/ReportToolCalls";
 
 #[async_trait]
 impl SignalService for Signals {
@@ -49,4 +66,97 @@ impl SignalService for Signals {
             grants_revoked: reported.grants_revoked,
         }))
     }
+
+    type ReportToolCallsStream = Pin<Box<dyn Stream<Item = Result<ReportToolCallsResponse, Status>> + Send>>;
+
+    async fn report_tool_calls(
+        &self,
+        request: Request<Streaming<ReportToolCallRequest>>,
+    ) -> Result<Response<Self::ReportToolCallsStream>, Status> {
+        let caller = self.0.caller(&request)?;
+        // One answer waits at a time: who does not read them is not read either.
+        let (send, receive) = mpsc::channel(1);
+        let reporter = Reporter { edge: self.0.clone(), caller };
+        tokio::spawn(reporter.run(request.into_inner(), send));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+
+    async fn get_report_key(
+        &self,
+        request: Request<GetReportKeyRequest>,
+    ) -> Result<Response<GetReportKeyResponse>, Status> {
+        let edge = &self.0;
+        let caller = edge.caller(&request)?;
+        let ask = ask::report_key(request.get_ref()).map_err(|e| edge.refuse(e))?;
+        let key = edge.broker.report_key(&caller, &ask).map_err(|e| edge.refuse(e))?;
+        Ok(Response::new(GetReportKeyResponse { key: key.expose().to_vec().into(), key_id: key.id() }))
+    }
+}
+
+/// Who opened a stream of reports.
+struct Reporter {
+    edge: Edge,
+    caller: Arc<Caller>,
+}
+
+impl Reporter {
+    /// Takes one after the other until the caller has no more, goes, or one is refused. That its identity holds the door looks at,
+    /// and takes the answers away when it does not.
+    async fn run(
+        self,
+        mut reports: Streaming<ReportToolCallRequest>,
+        send: mpsc::Sender<Result<ReportToolCallsResponse, Status>>,
+    ) {
+        // A report is read only when there is room for its answer.
+        while let Ok(room) = send.reserve().await {
+            let report = tokio::select! {
+                report = reports.message() => report,
+                () = send.closed() => return,
+            };
+            let answer = match report {
+                Ok(Some(report)) => self.take(report).await,
+                Ok(None) => return,
+                Err(status) => Err(unread(&status)),
+            };
+            let refused = answer.is_err();
+            room.send(answer);
+            if refused {
+                return;
+            }
+        }
+    }
+
+    async fn take(&self, report: ReportToolCallRequest) -> Result<ReportToolCallsResponse, Status> {
+        let edge = &self.edge;
+        let caller = self.caller_now().map_err(|e| edge.refuse(e))?;
+        let ask = ask::tool_call(report).map_err(|e| edge.refuse(e))?;
+        let request_id = ask.request_id.to_string();
+        let reported = edge.broker.report_tool_call(&caller, ask).await.map_err(|e| edge.refuse(e))?;
+        Ok(ReportToolCallsResponse {
+            request_id,
+            position: reported.position,
+            grants_suspended: reported.grants_suspended,
+            grants_revoked: reported.grants_revoked,
+        })
+    }
+
+    /// Who calls, as the policy bundle has it now: a stream outlives what it said when the stream was opened.
+    fn caller_now(&self) -> Result<Caller, BrokerError> {
+        let Caller::Workload(opened) = self.caller.as_ref() else { return Ok(Caller::clone(&self.caller)) };
+        let now = self.edge.broker.authenticate(&opened.peer)?;
+        match access::row(STREAMED).is_some_and(|row| row.admits(Class::of(&now))) {
+            true => Ok(now),
+            false => Err(BrokerError::NotPermitted { code: ReasonCode::MethodNotAllowed }),
+        }
+    }
+}
+
+/// Why a report could not be read, with a reason code: as the door tells it of a request that is one message.
+fn unread(status: &Status) -> Status {
+    let (code, reason) = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, ReasonCode::LimitExceeded),
+        Code::Internal => (Code::InvalidArgument, ReasonCode::InvalidArgument),
+        code => (code, ReasonCode::Unavailable),
+    };
+    status::refusal(code, reason)
 }

@@ -188,6 +188,7 @@ fn dictated(access: &Access, tool: Option<&Tool>, sinks: &[SinkFacts], ground: &
             out.extend(trace::dictated(path, text, ground));
         }
     });
+    trace::unsearched::dictated(access, tool, sinks, ground, &mut out);
     out
 }
 

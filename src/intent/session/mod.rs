@@ -20,6 +20,8 @@ use crate::model::limits::SINK_VALUES_MAX;
 use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
 
+pub mod digested;
+
 /// Most text that a session keeps, in bytes: two results of the longest kind, or a long task of small ones.
 pub const SESSION_BYTES_MAX: usize = 512 << 10;
 /// Most calls whose values a session keeps.
@@ -81,6 +83,8 @@ pub struct Session {
     reported: u32,
     untrusted_input: bool,
     overflowed: bool,
+    // Something was sent of which nobody knows what it was, so that whatever comes back may be no more than that.
+    sent_unread: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,7 +251,7 @@ impl Session {
     /// Keeps what was sent and what came back; false when there was no room for all of it.
     fn keep(&mut self, call: &ReportedCall<'_>, index: u16, spoken: &Spoken) -> bool {
         let mut fits = self.sent.merge(&spoken.sent);
-        let (calls, sent) = (&self.calls, &self.sent);
+        let (calls, sent, sent_unread) = (&self.calls, &self.sent, self.sent_unread);
         let tool_of = |call: u16| calls.get(usize::from(call)).map_or(u16::MAX, |c| c.tool);
         let mut adding = self.leaves.adding(&tool_of);
         let believed = call.reporter.is_believed();
@@ -261,7 +265,7 @@ impl Session {
                     // A bare value of such a tool has no field that could be told apart.
                     if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
                         Standing::Outsider
-                    } else if sent.is_echoed_by(text) {
+                    } else if sent_unread || sent.is_echoed_by(text) {
                         Standing::Echo
                     } else if spec.effect.is_effectful() {
                         Standing::Done
@@ -314,6 +318,7 @@ fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Groun
             None => out.sent.add(text, ground.intent.own_words()),
         }
     });
+    out.sent.know(ground.session.known_by_digest(arguments).into_iter());
     out.sent.settle();
     out
 }

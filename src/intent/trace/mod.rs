@@ -15,6 +15,8 @@ use crate::model::id::ToolName;
 use crate::model::provenance::{Evidence, Provenance};
 use crate::model::sink::{SinkKind, SinkSpec};
 
+pub(super) mod unsearched;
+
 /// What a value can be grounded in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ground<'a> {
@@ -72,6 +74,7 @@ pub(super) fn ground(
         return Some((Provenance::Ceiling, None));
     }
     let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.grounds(sink.kind));
+    let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l));
     let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
     let was_sent = matches!(leaf.standing, Standing::Argument(_));
     let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
@@ -84,7 +87,7 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     let first = leaves.whole(sink.kind, value).chain(leaves.within(sink.kind, value)).next();
     match first {
         Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session))),
-        None => (Provenance::None, None),
+        None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
     }
 }
 
@@ -137,7 +140,7 @@ pub(super) fn pointed_out(sink: &SinkFacts, tool: &ToolName, ground: &Ground<'_>
 
 fn evidence(leaf: &Leaf<'_>, session: &Session) -> Evidence {
     let (tool, position) = session.call(leaf.call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
-    Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned() }
+    Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned(), unsearched: false }
 }
 
 fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bool {

@@ -337,7 +337,13 @@ impl EntryText {
             let SinkText { name, from, value, beside_intent } = sink;
             sinks.push(SinkFacts { name, kind, value, provenance: from, evidence: None, beside_intent });
         }
-        let evidence = Evidence { call: Some(0), position: 0, tool: "mail.read".to_owned(), field: "body".to_owned() };
+        let evidence = Evidence {
+            call: Some(0),
+            position: 0,
+            tool: "mail.read".to_owned(),
+            field: "body".to_owned(),
+            unsearched: false,
+        };
         let dictated = DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: true };
         let conflict = |with| ConflictFacts { with, within: "task".to_owned(), position: 0 };
         Ok(EntryFacts {

@@ -328,8 +328,13 @@ fn any_entry() -> impl Strategy<Value = EntryFacts> {
                 vec![ConflictFacts { with: "payments.pay".parse().unwrap(), within: "task".to_owned(), position: 1 }];
         }
         if flags.3 {
-            let evidence =
-                Evidence { call: Some(0), position: 1, tool: "mail.read".to_owned(), field: "body".to_owned() };
+            let evidence = Evidence {
+                call: Some(0),
+                position: 1,
+                tool: "mail.read".to_owned(),
+                field: "body".to_owned(),
+                unsearched: false,
+            };
             e.dictated = vec![DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: flags.0 != flags.1 }];
             e.data_classes = vec!["pii".parse().unwrap()];
         }

@@ -116,7 +116,13 @@ fn entry(provenances: &[Provenance]) -> EntryFacts {
         kind: SinkKind::Address,
         value: format!("m{i}@acme.test"),
         provenance: *p,
-        evidence: Some(Evidence { call: Some(2), position: 9, tool: "read_mail".to_owned(), field: "body".to_owned() }),
+        evidence: Some(Evidence {
+            call: Some(2),
+            position: 9,
+            tool: "read_mail".to_owned(),
+            field: "body".to_owned(),
+            unsearched: false,
+        }),
         beside_intent: false,
     };
     EntryFacts {

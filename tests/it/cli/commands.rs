@@ -292,9 +292,19 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
     let with_grant = |verb: &'static str| [&["credential", verb], task.as_slice(), &["--grant", "{grant}"]].concat();
     let report = ["tool-call", "report", "{task}", "--tool", "tickets.read", "--grant", "{grant}"];
     let report = [report.as_slice(), &["--arguments", arguments, "--result", r#"{"subject":"hello"}"#]].concat();
+    let calls = desk.folder.path().join("calls.jsonl");
+    let line = format!(r#"{{"tool":"tickets.read","grant":"{grant}","arguments":{arguments},"result":{{"n":1}}"#);
+    std::fs::write(&calls, format!("{line},\"request_id\":\"one\"}}\n\n{line},\"request_id\":\"two\"}}\n")).unwrap();
+    let calls = calls.to_str().unwrap();
+    let many = ["tool-call", "report", "{task}", "--from", calls];
+    let odd = desk.folder.path().join("odd.jsonl");
+    std::fs::write(&odd, format!("{line}}}\n{line},\"tols\":1}}\n")).unwrap();
+    let odd = ["tool-call", "report", "{task}", "--from", odd.to_str().unwrap()];
     desk.all(&[
         ("agent", &with_grant("renew"), 0, &["{grant}", "granted"]),
         ("server", &report, 0, &["grants suspended", "position"]),
+        ("server", &many, 0, &["one", "two"]),
+        ("server", &odd, 1, &["line 2 is no call"]),
         ("agent", &[&["credential", "get", "{grant}"], &task[1..]].concat(), 0, &["live"]),
         ("orchestrator", &["task", "list", "--state", "active"], 0, &["{task}"]),
         ("orchestrator", &["task", "amend", "{task}", "--allow", "tickets.read=9"], 0, &["granted", "tickets.read"]),

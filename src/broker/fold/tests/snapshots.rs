@@ -4,6 +4,7 @@ use super::same::assert_same;
 use super::*;
 use crate::broker::words::{AmendWords, CallWords};
 use crate::model::ceiling::Ceiling;
+use crate::model::digested::DigestedCall;
 use crate::model::id::PolicyProposalId;
 use crate::model::json::Json;
 use crate::pb::journal::grant_reconsidered::Effect;
@@ -12,7 +13,7 @@ use crate::policy::bundle::BundleFiles;
 /// A tool report, as its resource server makes it.
 fn call(world: &mut World, at_s: u64, request: &str, result: &str) {
     let json = |text| Json::parse(text, 1 << 16).unwrap();
-    let words = CallWords { arguments: json("{}"), result: json(result) };
+    let words = CallWords { arguments: json("{}"), result: json(result), digested: DigestedCall::default() };
     let sealed = world.seal_report("call", request, &words);
     let call = pb::ToolCallReported {
         task_id: task(1).to_string(),

@@ -1,0 +1,109 @@
+//! Calls of which values were told by their digests, because content must not leave a site. A whole value is found again by its
+//! digest; where a text would have to be searched, the answer is that it may stand there.
+
+use super::super::digests::Told;
+use super::super::leaves::{Leaf, Standing};
+use super::super::{spelling, walk};
+use super::{ReportedCall, Reporter, SESSION_BYTES_MAX, Session};
+use crate::catalogue::tool::Tool;
+use crate::intent::task::Intent;
+use crate::model::ceiling::Ceiling;
+use crate::model::digested::{DigestKey, DigestedField};
+use crate::model::json::Json;
+
+/// Most words of what is sent that are looked for among digests: a bound on work. Others count as the agent's own.
+const WORDS_MAX: usize = 1024;
+
+/// What of a call was told by digests.
+#[derive(Debug, Clone, Copy)]
+pub struct Digested<'a> {
+    /// The key of the family.
+    pub key: &'a DigestKey,
+    /// Of the arguments.
+    pub arguments: &'a [DigestedField],
+    /// Of the result.
+    pub result: &'a [DigestedField],
+    /// True when the call was made under a grant, so that its sinks were judged and recorded as sent before.
+    pub granted: bool,
+}
+
+impl Session {
+    /// Takes in a reported call of which some values were told by digests; `call` holds the others. As for [`Session::report`].
+    pub fn report_digested(
+        &mut self,
+        call: &ReportedCall<'_>,
+        digested: &Digested<'_>,
+        intent: &Intent,
+        declared: &[&Ceiling],
+    ) {
+        // What an agent says that it sent takes nothing from anybody: it may as well say nothing.
+        if call.reporter != Reporter::Agent {
+            self.sent_unread |= digested.arguments.iter().any(|field| !is_known(call.spec, digested, field));
+        }
+        let before = self.calls.len();
+        self.report(call, intent, declared);
+        // Without its call no value can be kept; the session said then that it overflowed.
+        let Ok(index) = u16::try_from(before) else { return };
+        if self.calls.len() == before {
+            return;
+        }
+        let (spec, proven, unread) = (call.spec, !call.failed && call.reporter.is_believed(), self.sent_unread);
+        let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
+        let told = digested.result.iter().zip(&paths).map(|(field, path)| {
+            let standing = spec.filter(|_| proven).map_or(Standing::Unproven, |spec| standing(spec, path, unread));
+            Told { field, path, call: index, standing }
+        });
+        let calls = &self.calls;
+        let tool_of = |call: u16| calls.get(usize::from(call)).map_or(u16::MAX, |c| c.tool);
+        let room = self.leaves.digest_room(SESSION_BYTES_MAX);
+        let fits = self.leaves.digests.keep(digested.key, told, &tool_of, room);
+        self.overflowed |= !fits;
+    }
+
+    /// True for a value that is known by its digest and may be no more than what the agent sent: whether it was could not be told
+    /// when it came. What was sent later counts too, but for what was known as ground when it was sent.
+    pub(in crate::intent) fn is_sent_digest(&self, leaf: &Leaf<'_>) -> bool {
+        leaf.digest.is_some_and(|digest| !self.sent.knew(digest)) && self.sent.is_echoed_by(leaf.text)
+    }
+
+    /// What of the arguments of a call is ground by its digest now, as far as it stands there whole or as a word.
+    pub(super) fn known_by_digest(&self, arguments: &Json) -> Vec<u64> {
+        if self.leaves.digests.is_empty() {
+            return Vec::new();
+        }
+        let mut words = Vec::new();
+        walk::leaves(arguments, &mut |_, text| {
+            let left = WORDS_MAX - words.len();
+            words.extend(std::iter::once(text).chain(spelling::tokens(text)).take(left));
+        });
+        let found = self.leaves.digests.any(&words);
+        let is_ground = |leaf: &&Leaf<'_>| matches!(leaf.standing, Standing::Field | Standing::Done);
+        found
+            .iter()
+            .filter(is_ground)
+            .filter(|leaf| !self.is_sent_digest(leaf))
+            .filter_map(|leaf| leaf.digest)
+            .collect()
+    }
+}
+
+/// As for values that are told as they are.
+fn standing(spec: &Tool, path: &str, unread: bool) -> Standing {
+    if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
+        Standing::Outsider
+    } else if unread {
+        Standing::Echo
+    } else if spec.effect.is_effectful() {
+        Standing::Done
+    } else {
+        Standing::Field
+    }
+}
+
+/// True for an argument that is known though its report tells a digest alone: a sink, of a call under a grant.
+fn is_known(spec: Option<&Tool>, digested: &Digested<'_>, field: &DigestedField) -> bool {
+    digested.granted && spec.is_some_and(|spec| spec.sinks.iter().any(|sink| sink.name == field.path))
+}
+
+#[cfg(test)]
+mod tests;
