@@ -336,6 +336,7 @@ impl View {
             session: &self.session,
             usage: &self.usage,
             past: &self.past,
+            agent: Some(&self.agent),
             now: self.now,
         };
         let judged = entries(access, self.bundle.catalogue(), &grounds, asked);
@@ -349,7 +350,8 @@ impl View {
         words: &CallWords,
     ) -> Result<Option<Arc<Session>>, FoldError> {
         let mut session = self.session.clone();
-        remember(&mut session, self.intent(), &self.declared(), Some(&self.bundle), call, words, 0)?;
+        let bundle = Some(self.bundle.as_ref());
+        remember(&mut session, (self.intent(), &self.declared()), bundle, &self.agent, (call, words), 0)?;
         Ok(is_tainted_since(&self.session.facts(), &session.facts()).then_some(session))
     }
 
@@ -405,14 +407,13 @@ pub(in crate::broker) fn is_tainted_since(before: &SessionFacts, after: &Session
         != (after.untrusted_input, &after.carries, after.overflowed)
 }
 
-/// Adds a reported call to what a family has seen.
+/// Adds a reported call to what a family has seen. `agent` works on the task that it was made for.
 pub(in crate::broker) fn remember(
     session: &mut Arc<Session>,
-    intent: &Intent,
-    declared: &[&Ceiling],
+    (intent, declared): (&Intent, &[&Ceiling]),
     bundle: Option<&PolicyBundle>,
-    event: &pb::ToolCallReported,
-    words: &CallWords,
+    agent: &SpiffeId,
+    (event, words): (&pb::ToolCallReported, &CallWords),
     position: u64,
 ) -> Result<(), FoldError> {
     let tool = event.tool.parse::<ToolName>()?;
@@ -432,7 +433,7 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    Arc::make_mut(session).report(&call, intent, declared);
+    Arc::make_mut(session).report_by(&call, Some(agent), intent, declared);
     Ok(())
 }
 

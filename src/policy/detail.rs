@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::tool::Tool;
-use crate::model::facts::{EntryFacts, Facts, SinkFacts};
+use crate::model::facts::{EntryFacts, Facts, SessionFacts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
-use crate::risk::derive::sink_in_words;
+use crate::risk::derive::{let_in_in_words, sink_in_words};
 
 /// What a policy's reason is about, where the facts of an entry say it.
-pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &EntryFacts, tool: &Tool) -> String {
+pub(in crate::policy) fn of_entry(
+    code: ReasonCode,
+    (facts, session): (&Facts, &SessionFacts),
+    entry: &EntryFacts,
+    tool: &Tool,
+) -> String {
     match code {
         ReasonCode::SinkInText => sinks(entry, |s| s.provenance == Provenance::Text),
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
@@ -17,7 +22,7 @@ pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &Entry
         ReasonCode::ContentDictated => {
             join(entry.dictated.iter().map(|d| format!("`{}` from `{}`", d.name, d.evidence.tool)))
         }
-        ReasonCode::TaintedExit => join(facts.session.carries.iter().map(ToString::to_string)),
+        ReasonCode::TaintedExit => join(let_in_in_words(session).into_iter()),
         ReasonCode::IntentMismatch => tool.effect.to_string(),
         ReasonCode::DutyConflict => join(entry.conflicts.iter().map(|c| format!("`{}` by this {}", c.with, c.within))),
         ReasonCode::ProfileChanged => join(facts.principal.profile_changes.iter().map(|p| p.as_str().to_owned())),

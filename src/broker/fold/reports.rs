@@ -53,13 +53,15 @@ impl Step<'_> {
         self.counted(root, (key, reporter(actor)), words.as_ref().map(|w| call_digest(e, w)))?;
         let Some(words) = words else { return Ok(()) };
         let line = self.state.lineage(id);
+        let Some(agent) = line.first().map(|(_, task)| task.agent.clone()) else { return Ok(()) };
         let root_words = line.last().and_then(|(_, t)| t.words.clone());
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let declared = declared(root_words.as_ref());
         let intent = root_intent(root_words.as_ref());
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        remember(&mut family.session, intent, &declared, bundle.as_deref(), e, &words, self.position)?;
+        let grounds = (intent, declared.as_slice());
+        remember(&mut family.session, grounds, bundle.as_deref(), &agent, (e, &words), self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);
