@@ -87,13 +87,8 @@ fn generated(policies: usize, matching: usize) -> PolicyBundle {
 
 fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
     let task = TaskId::new(Timestamp::from_secs(1_793_577_600), [7; 10]);
-    let evidence = Evidence {
-        call: Some(3),
-        position: 77,
-        tool: "mail.read".to_owned(),
-        field: "body".to_owned(),
-        unsearched: false,
-    };
+    let evidence =
+        Evidence { call: Some(3), position: 77, tool: "mail.read".to_owned(), field: "body".to_owned(), seen: None };
     let sinks = sinks.iter().map(|(name, kind)| SinkFacts {
         name: (*name).to_owned(),
         kind: *kind,
@@ -152,7 +147,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
             calls_before: 0,
             dictated: Vec::new(),
         }],
-        session: SessionFacts { calls: 50, untrusted_input: true, carries: Vec::new(), overflowed: false },
+        session: SessionFacts { calls: 50, untrusted_input: true, ..SessionFacts::default() },
         behaviour: None,
         signals: (1..4).map(signal).collect(),
         ttl_asked: None,
@@ -217,6 +212,7 @@ fn judging(c: &mut Criterion) {
         session: &session,
         usage: &usage,
         past: &[],
+        agent: None,
         now: Timestamp::EPOCH,
     };
     let judge = || entries(black_box(&accesses), &catalogue, &grounds, Asked::New).unwrap();

@@ -12,13 +12,16 @@ use crate::catalogue::tool::Catalogue;
 use crate::intent::echo::Sent;
 use crate::intent::usage::{Amounts, amounts};
 use crate::model::access::Access;
-use crate::model::id::ToolName;
+use crate::model::id::{DataClass, ToolName};
 
 /// What the entries of a grant draw, in their order, and what they send.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::broker) struct Draws {
     pub(in crate::broker) amounts: Vec<Amounts>,
     pub(in crate::broker) sent: Sent,
+    /// The classes of data that the agent named, of each entry.
+    #[serde(default)]
+    pub(in crate::broker) named: Vec<Vec<DataClass>>,
 }
 
 impl Draws {
@@ -31,6 +34,7 @@ impl Draws {
         for one in granted {
             let tool = view.bundle.catalogue().tool(&one.tool);
             out.amounts.push(tool.map_or(Ok(Vec::new()), |t| amounts(one, t)).map_err(BrokerError::internal)?);
+            out.named.push(one.data_classes.clone());
             let sent = view.session.sent(&one.tool, tool, &one.arguments, view.intent(), &declared);
             // What is not kept would be taken for the tool's own when it comes back.
             if !out.sent.merge(&sent) {
@@ -42,7 +46,7 @@ impl Draws {
 
     /// True when there is nothing to record.
     pub(in crate::broker) fn is_empty(&self) -> bool {
-        self.amounts.iter().all(Vec::is_empty) && self.sent.is_empty()
+        self.amounts.iter().all(Vec::is_empty) && self.sent.is_empty() && self.named.iter().all(Vec::is_empty)
     }
 
     /// Takes a recorded grant of these tools into what its family was granted and has seen.
@@ -57,15 +61,25 @@ impl Draws {
         for (i, tool) in tools.iter().enumerate() {
             usage.reserve(tool, self.amounts.get(i).map(Vec::as_slice).unwrap_or_default(), position);
         }
-        tools.iter().for_each(|tool| let_in(family, tool, catalogue, &self.sent));
+        for (i, tool) in tools.iter().enumerate() {
+            let named = self.named.get(i).map(Vec::as_slice).unwrap_or_default();
+            let_in(family, (tool, named), catalogue, &self.sent, position);
+        }
     }
 }
 
-/// Takes in what a grant of a tool lets a family read, and what it sends.
-pub(in crate::broker) fn let_in(family: &mut Family, tool: &ToolName, catalogue: Option<&Catalogue>, sent: &Sent) {
+/// Takes in what a grant of a tool lets a family read, with the classes that the agent named, and what it sends.
+pub(in crate::broker) fn let_in(
+    family: &mut Family,
+    (tool, named): (&ToolName, &[DataClass]),
+    catalogue: Option<&Catalogue>,
+    sent: &Sent,
+    position: u64,
+) {
     let spec = catalogue.and_then(|c| c.tool(tool));
+    let named: Vec<DataClass> = catalogue.into_iter().flat_map(|c| c.carries_named(spec, named)).collect();
     // Most grants teach nothing new, and a session is large.
-    if !family.session.knows_grant(spec, sent) {
-        Arc::make_mut(&mut family.session).grant(spec, sent);
+    if !family.session.knows_grant(spec, &named, sent) {
+        Arc::make_mut(&mut family.session).grant(spec, &named, sent, position);
     }
 }

@@ -327,7 +327,7 @@ impl Step<'_> {
             grants.iter().filter_map(|id| self.state.grants.get(id)).flat_map(|grant| grant.tools.clone()).collect();
         if let Some(family) = self.state.families.get_mut(&root) {
             let sent = Sent::default();
-            tools.iter().for_each(|tool| let_in(family, tool, catalogue, &sent));
+            tools.iter().for_each(|tool| let_in(family, (tool, &[]), catalogue, &sent, self.position));
         }
     }
 

@@ -351,6 +351,7 @@ impl View {
             session: &self.session,
             usage: &self.usage,
             past: &self.past,
+            agent: Some(&self.agent),
             now: self.now,
         };
         let judged = entries(access, self.bundle.catalogue(), &grounds, asked);
@@ -364,7 +365,8 @@ impl View {
         words: (&CallWords, Option<&DigestKey>),
     ) -> Result<Option<Arc<Session>>, FoldError> {
         let mut session = self.session.clone();
-        remember(&mut session, self.intent(), &self.declared(), Some(&self.bundle), call, words, 0)?;
+        let bundle = Some(self.bundle.as_ref());
+        remember(&mut session, (self.intent(), &self.declared()), bundle, &self.agent, (call, words), 0)?;
         Ok(is_tainted_since(&self.session.facts(), &session.facts()).then_some(session))
     }
 
@@ -420,14 +422,14 @@ pub(in crate::broker) fn is_tainted_since(before: &SessionFacts, after: &Session
         != (after.untrusted_input, &after.carries, after.overflowed)
 }
 
-/// Adds a reported call to what a family has seen; with the key under which values were digested, where some were.
+/// Adds a reported call to what a family has seen; with the key under which values were digested, where some were. `agent` works on the
+/// task that it was made for.
 pub(in crate::broker) fn remember(
     session: &mut Arc<Session>,
-    intent: &Intent,
-    declared: &[&Ceiling],
+    (intent, declared): (&Intent, &[&Ceiling]),
     bundle: Option<&PolicyBundle>,
-    event: &pb::ToolCallReported,
-    (words, key): (&CallWords, Option<&DigestKey>),
+    agent: &SpiffeId,
+    (event, (words, key)): (&pb::ToolCallReported, (&CallWords, Option<&DigestKey>)),
     position: u64,
 ) -> Result<(), FoldError> {
     let tool = event.tool.parse::<ToolName>()?;
@@ -449,11 +451,11 @@ pub(in crate::broker) fn remember(
     };
     let session = Arc::make_mut(session);
     match key {
-        None => session.report(&call, intent, declared),
+        None => session.report_by(&call, Some(agent), intent, declared),
         Some(key) => {
             let DigestedCall { arguments, result, .. } = &words.digested;
             let digested = Digested { key, arguments, result, granted: !event.grant_id.is_empty() };
-            session.report_digested(&call, &digested, intent, declared);
+            session.report_digested(&call, &digested, Some(agent), intent, declared);
         }
     }
     Ok(())

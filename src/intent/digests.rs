@@ -130,7 +130,7 @@ impl Digests {
     /// nobody answers for.
     pub(super) fn unsearched(&self, by_outsiders: bool) -> Option<Leaf<'_>> {
         let may_hold = |mark: &&Mark| {
-            let theirs = matches!(mark.standing, Standing::Outsider | Standing::Unproven);
+            let theirs = mark.standing.is_anybodys();
             mark.kind == DigestedKind::Text && !by_outsiders || theirs && mark.kind.may_hold_prose()
         };
         self.marks.iter().find(may_hold).and_then(|mark| self.leaf(mark, ""))

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digests::Digests;
 use super::spelling;
+use crate::model::provenance::Seen;
 use crate::model::sink::SinkKind;
 
 /// How a value got into the session.
@@ -21,8 +22,14 @@ pub(super) enum Standing {
     Argument(SinkKind),
     /// A part of a result that outsiders can write.
     Outsider,
-    /// A result that the agent reported, of a call that failed, or of a tool that nobody knows.
-    Unproven,
+    /// A result that the agent alone reported.
+    Said,
+    /// A result of a call that was never granted.
+    Ungranted,
+    /// What came back of a call that failed.
+    Failed,
+    /// A result of a tool that the catalogue does not know.
+    UnknownTool,
     /// Merely what the agent itself had sent.
     Echo,
     /// What was a field, or told what was done, before it was taken back that the call was allowed.
@@ -38,7 +45,14 @@ impl Standing {
             Self::Field => true,
             Self::Done => matches!(kind, SinkKind::Id | SinkKind::Amount | SinkKind::Other),
             Self::Argument(own) => own == kind,
-            Self::Outsider | Self::Unproven | Self::Echo | Self::TakenBack | Self::Unsaid => false,
+            Self::Outsider
+            | Self::Said
+            | Self::Ungranted
+            | Self::Failed
+            | Self::UnknownTool
+            | Self::Echo
+            | Self::TakenBack
+            | Self::Unsaid => false,
         }
     }
 
@@ -47,7 +61,28 @@ impl Standing {
         match self {
             Self::Field | Self::Done => Self::TakenBack,
             Self::Argument(_) => Self::Unsaid,
-            Self::Outsider | Self::Unproven | Self::Echo | Self::TakenBack | Self::Unsaid => self,
+            _ => self,
+        }
+    }
+
+    /// True when outsiders may have written it, or nobody answers for it.
+    pub(super) const fn is_anybodys(self) -> bool {
+        matches!(self, Self::Outsider | Self::Said | Self::Ungranted | Self::Failed | Self::UnknownTool)
+    }
+
+    /// As what a value is told that was seen there and is no ground.
+    pub(super) const fn seen(self, whole: bool) -> Seen {
+        match self {
+            Self::Outsider if whole => Seen::OutsiderField,
+            Self::Outsider => Seen::OutsiderText,
+            Self::Field | Self::Done | Self::Argument(_) if whole => Seen::OtherField,
+            Self::Field | Self::Done | Self::Argument(_) => Seen::Text,
+            Self::Echo | Self::Unsaid => Seen::Echo,
+            Self::TakenBack => Seen::TakenBack,
+            Self::Said => Seen::Said,
+            Self::Ungranted => Seen::Ungranted,
+            Self::Failed => Seen::Failed,
+            Self::UnknownTool => Seen::UnknownTool,
         }
     }
 }
@@ -158,6 +193,31 @@ impl Leaves {
         spelling::find_alone(&self.text, kind, value).filter_map(|at| self.at(at))
     }
 
+    /// The first value that says `value` in prose, however it is spelled there: `3,000` for `3000`.
+    pub(super) fn saying<'a>(&'a self, kind: SinkKind, value: &str) -> Option<Leaf<'a>> {
+        let hint = spelling::hint(kind, value)?;
+        let mut left = SAID_BYTES_MAX;
+        let mut next = 0;
+        loop {
+            let at = next + self.text.get(next..)?.find(hint)?;
+            let index = self
+                .marks
+                .partition_point(|m| usize::try_from(m.start).is_ok_and(|start| start <= at))
+                .checked_sub(1)?;
+            let leaf = self.leaf(index)?;
+            left = left.checked_sub(leaf.text.len())?;
+            // What a text calls money is a question of ground.
+            let says = match kind {
+                SinkKind::Amount => spelling::quantity_stands_in(leaf.text, value),
+                _ => spelling::stands_in(leaf.text, kind, value),
+            };
+            if says {
+                return Some(leaf);
+            }
+            next = usize::try_from(self.marks.get(index + 1)?.start).ok()?;
+        }
+    }
+
     /// Every value that holds `text` as it stands.
     pub(super) fn holding<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
         self.text.match_indices(text).filter_map(|(at, _)| self.at(at))
@@ -224,5 +284,7 @@ impl Adding<'_> {
     }
 }
 
+/// Most text that is read as prose for one value, in bytes: a bound on work. What is not found there was never seen, which asks for more.
+const SAID_BYTES_MAX: usize = 64 << 10;
 /// Most values of one fingerprint that are compared before another is kept: a bound on work, not on what is remembered.
 const KNOWN_MAX: usize = 16;

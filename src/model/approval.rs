@@ -65,6 +65,11 @@ pub struct Cure {
     pub about: BTreeSet<String>,
 }
 
+/// What stands between a class of data and what let it in, where it is told.
+pub const FROM: &str = " from ";
+/// How it begins where it is told what let untrusted input in.
+pub const UNTRUSTED_FROM: &str = "untrusted input from ";
+
 impl Cure {
     /// True when who was shown this was shown all of `doubt`, but for what is known anyway. Who was shown the floor of the highest band
     /// has seen more than that of the one below it: otherwise a higher score could be milder than a lower one.
@@ -84,7 +89,13 @@ impl Cure {
             ReasonCode::RiskHigh | ReasonCode::RiskCritical | ReasonCode::TtlShortened | ReasonCode::SessionOverflow
         );
         let parts = detail.split(", ").filter(|part| !part.is_empty() && !counts);
-        Self { code, entry, policy, about: parts.map(str::to_owned).collect() }
+        // What let it in is told, and is no part of it: it is the same data when it was reported since.
+        let is_origin = |part: &&str| code == ReasonCode::TaintedExit && part.starts_with(UNTRUSTED_FROM);
+        let about = |part: &str| match code {
+            ReasonCode::TaintedExit => part.split(FROM).next().unwrap_or(part).to_owned(),
+            _ => part.to_owned(),
+        };
+        Self { code, entry, policy, about: parts.filter(|part| !is_origin(part)).map(about).collect() }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Facts: everything that a decision is made from, as conclusions. They are recorded with the decision, so that it can be
 //! made again. What the policy bundle itself knows (a tool's effect, owner, classes) is looked up there and not repeated.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::approval::{ApprovalFacts, ApprovingFacts};
@@ -318,6 +320,24 @@ pub struct SessionFacts {
     pub carries: Vec<DataClass>,
     /// True when the session was too large to be kept whole, so that values may have been forgotten.
     pub overflowed: bool,
+    /// What let the first of untrusted input in; `None` in older records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untrusted_by: Option<LetInBy>,
+    /// What let the first of each sensitive class in; empty in older records.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub carries_by: BTreeMap<DataClass, LetInBy>,
+}
+
+/// What let something into a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LetInBy {
+    /// The tool; `None` when the catalogue knew none of its name, which is then whatever somebody made up.
+    pub tool: Option<ToolName>,
+    /// Which call of the session, from 0 in the order of reports; `None` when it was granted and nobody has reported it.
+    pub call: Option<u32>,
+    /// Position of the event that let it in; 0 when there is none, as of what is asked for in the same request.
+    pub position: u64,
 }
 
 /// What is to be registered or amended.

@@ -63,7 +63,45 @@ pub struct Evidence {
     pub tool: String,
     /// The field of the result or the name of the argument, as a path.
     pub field: String,
+    /// Why it is no ground, of a value that is none; `None` of one that is, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+impl Evidence {
     /// True when the field was told by its digest alone: nobody can search it, so that the value may stand there.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unsearched: bool,
+    #[must_use]
+    pub fn is_unsearched(&self) -> bool {
+        self.seen == Some(Seen::Unsearched)
+    }
+}
+
+/// As what a value was seen that is no ground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// Within a longer text of the tool's own.
+    Text,
+    /// Within a longer text that outsiders write.
+    OutsiderText,
+    /// A whole field that outsiders write.
+    OutsiderField,
+    /// A whole field, of something else or of another kind: the number of another object, a place that a change told back.
+    OtherField,
+    /// What the agent itself had sent, told back.
+    Echo,
+    /// What the agent alone reported.
+    Said,
+    /// What a resource server reported of a call that was never granted.
+    Ungranted,
+    /// In the answer of a call that failed.
+    Failed,
+    /// In the answer of a tool that the catalogue does not know.
+    UnknownTool,
+    /// In what was ground, until what allowed that call was taken back.
+    TakenBack,
+    /// In the intent, which names it as what shall not be.
+    Refused,
+    /// Nobody can tell: the field was told by its digest alone, and may hold it.
+    Unsearched,
 }

@@ -69,7 +69,7 @@ reasons! {
 
     // --- provenance, taint, intent: 300..
     /// A sink's value stands only in free text.
-    SinkInText = 300, "SINK_IN_TEXT", "A value that decides where this goes needs to be confirmed.", "The value of a sink stands only in free text that the agent read.";
+    SinkInText = 300, "SINK_IN_TEXT", "A value that decides where this goes needs to be confirmed.", "The value of a sink was seen only where it is no ground.";
     /// A sink's value was never seen.
     SinkUnseen = 301, "SINK_UNSEEN", "A value that decides where this goes needs to be confirmed.", "The value of a sink stands neither in the intent nor in anything that was reported.";
     /// Private data, untrusted input and a way out come together.

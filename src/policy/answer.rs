@@ -55,9 +55,15 @@ fn cured(
         return None;
     }
     let all = sheet.findings.clone();
-    // A tool's own classes are known to who approves its use, and are carried as soon as it was granted.
-    let tools = facts.entries.iter().filter_map(|entry| bundle.catalogue().tool(&entry.tool));
-    let known: BTreeSet<&str> = tools.flat_map(|tool| &tool.sensitive).map(DataClass::as_str).collect();
+    // A tool's own classes, and those that the request named, are known to who approves its use, and are carried as soon as it was granted.
+    let catalogue = bundle.catalogue();
+    let tools = facts.entries.iter().filter_map(|entry| catalogue.tool(&entry.tool));
+    let named: Vec<DataClass> = facts
+        .entries
+        .iter()
+        .flat_map(|entry| catalogue.carries_named(catalogue.tool(&entry.tool), &entry.data_classes))
+        .collect();
+    let known: BTreeSet<&str> = tools.flat_map(|tool| &tool.sensitive).chain(&named).map(DataClass::as_str).collect();
     let shown = |f: &Finding| approval.cures(&Cure::new(f.code, f.entry, f.policy.clone(), &f.detail), &known);
     sheet.findings.retain(|f| !f.outcome.waits_for_people() || !shown(f));
     if sheet.leaves_nothing() {

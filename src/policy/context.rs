@@ -11,7 +11,7 @@ use cedar_policy_core::extensions::Extensions;
 use crate::catalogue::tool::Tool;
 use crate::model::ceiling::CeilingFit;
 use crate::model::decimal::Decimal;
-use crate::model::facts::{EntryFacts, Facts, PrincipalFacts, SinkFacts};
+use crate::model::facts::{EntryFacts, Facts, PrincipalFacts, SessionFacts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::risk::{Assessment, Band};
 use crate::model::sink::SinkKind;
@@ -33,16 +33,21 @@ impl<'a> Shared<'a> {
             .with("caller", || caller(&facts.principal, reads))
             .with("initiator", || initiator(facts, reads))
             .with("task", || task(facts, reads))
-            .with("session", || session(facts, reads))
             .with("risk", || risk_record(risk, reads))
             .pairs;
         Self { reads, pairs }
     }
 
-    /// The context of one entry; `None` when it cannot be made, which denies.
-    pub(in crate::policy) fn entry(&self, entry: &EntryFacts, tool: &Tool, actions: &[String]) -> Option<Context> {
+    /// The context of one entry, which meets that session; `None` when it cannot be made, which denies.
+    pub(in crate::policy) fn entry(
+        &self,
+        entry: &EntryFacts,
+        (tool, actions): (&Tool, &[String]),
+        seen: &SessionFacts,
+    ) -> Option<Context> {
         let own = Members::of_context(self.reads)
             .with("call", || call(entry, tool, actions, self.reads))
+            .with("session", || session(seen, self.reads))
             .try_with("sinks", || sinks(&entry.sinks, self.reads))?;
         Some(context(self.pairs.iter().cloned().chain(own.pairs)))
     }
@@ -140,8 +145,7 @@ fn task(facts: &Facts, reads: &Reads) -> Value {
         .record()
 }
 
-fn session(facts: &Facts, reads: &Reads) -> Value {
-    let session = &facts.session;
+fn session(session: &SessionFacts, reads: &Reads) -> Value {
     Members::of("session", reads)
         .with("calls", || long(u64::from(session.calls)))
         .with("untrusted_input", || flag(session.untrusted_input))
@@ -167,7 +171,7 @@ fn call(entry: &EntryFacts, tool: &Tool, actions: &[String], reads: &Reads) -> V
         .record()
 }
 
-/// `None` when the largest amount is none that Cedar takes, which denies.
+/// `None` when the sum of the amounts is none that Cedar takes, which denies.
 fn sinks(sinks: &[SinkFacts], reads: &Reads) -> Option<Value> {
     let from = |p: Provenance| sinks.iter().filter(move |s| s.provenance == p);
     let number = |p: Provenance| long(u64::try_from(from(p).count()).unwrap_or(u64::MAX));
@@ -204,11 +208,11 @@ fn sinks(sinks: &[SinkFacts], reads: &Reads) -> Option<Value> {
     )
 }
 
-/// The largest amount without its sign in ten-thousandths, rounded up; what is too large, or no amount, is the largest
-/// there is, so that a rule about large amounts never misses one.
+/// All amounts of the call together, without their signs, in ten-thousandths, each rounded up; what is too large, or no amount, is
+/// the largest there is, so that a rule about large amounts never misses one, be it in parts.
 fn amount_max(sinks: &[SinkFacts]) -> i64 {
     let amounts = sinks.iter().filter(|s| s.kind == SinkKind::Amount);
-    amounts.map(|s| ten_thousandths(&s.value)).max().unwrap_or(0)
+    amounts.fold(0_i64, |sum, s| sum.saturating_add(ten_thousandths(&s.value)))
 }
 
 /// An amount as Cedar's decimal, which only its own function can make.

@@ -20,6 +20,7 @@ use crate::model::limits::FLOOR_TTL_SECONDS;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::{Assessment, Band};
 use crate::model::time::Ttl;
+use crate::risk::beside::session_beside;
 
 /// Decides. No I/O, clock or randomness.
 #[must_use]
@@ -57,6 +58,7 @@ fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut 
     let shared = Shared::of_use(facts, risk, bundle.reads());
     let principals = principals(bundle, facts);
     for (number, entry) in facts.entries.iter().enumerate() {
+        let session = session_beside(bundle.catalogue(), facts, number);
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let tool = match structure::tool(number, entry, facts, bundle.catalogue()) {
             Ok(tool) => tool,
@@ -67,11 +69,11 @@ fn entries(bundle: &PolicyBundle, facts: &Facts, risk: &Assessment, sheet: &mut 
             }
         };
         let offer = structure::offer(number, entry, tool, &mut sheet.findings);
-        let context = shared.entry(entry, tool, &offer.actions);
+        let context = shared.entry(entry, (tool, &offer.actions), &session);
         let resource = bundle.types().uid(Kind::Tool, tool.name.as_str());
         let asked = Asked { action: Action::Use(tool.effect), resource, context, tool: Some(&tool.name) };
         let answer = ask(bundle, facts, &principals, asked);
-        let about = |code| detail::of_entry(code, facts, entry, tool);
+        let about = |code| detail::of_entry(code, (facts, &session), entry, tool);
         enter(bundle, facts, answer, Some(number), about, sheet);
         sheet.offers.push(offer);
     }

@@ -3,22 +3,27 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::tool::Tool;
-use crate::model::facts::{DictatedFacts, EntryFacts, Facts, SinkFacts};
+use crate::model::facts::{DictatedFacts, EntryFacts, Facts, SessionFacts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
-use crate::risk::derive::sink_in_words;
+use crate::risk::derive::{let_in_in_words, sink_in_words};
 
 /// What a policy's reason is about, where the facts of an entry say it.
-pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &EntryFacts, tool: &Tool) -> String {
+pub(in crate::policy) fn of_entry(
+    code: ReasonCode,
+    (facts, session): (&Facts, &SessionFacts),
+    entry: &EntryFacts,
+    tool: &Tool,
+) -> String {
     match code {
         ReasonCode::SinkInText => sinks(entry, |s| s.provenance == Provenance::Text),
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
         ReasonCode::ContentDictated => {
-            let possibly = |d: &DictatedFacts| if d.evidence.unsearched { "possibly " } else { "" };
+            let possibly = |d: &DictatedFacts| if d.evidence.is_unsearched() { "possibly " } else { "" };
             join(entry.dictated.iter().map(|d| format!("`{}` {}from `{}`", d.name, possibly(d), d.evidence.tool)))
         }
-        ReasonCode::TaintedExit => join(facts.session.carries.iter().map(ToString::to_string)),
+        ReasonCode::TaintedExit => join(let_in_in_words(session).into_iter()),
         ReasonCode::IntentMismatch => tool.effect.to_string(),
         ReasonCode::DutyConflict => join(entry.conflicts.iter().map(|c| format!("`{}` by this {}", c.with, c.within))),
         ReasonCode::ProfileChanged => join(facts.principal.profile_changes.iter().map(|p| p.as_str().to_owned())),

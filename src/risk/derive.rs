@@ -2,10 +2,13 @@
 //! that the table does not list weighs nothing.
 
 use super::behaviour::{SVID_OLD_SECONDS, words};
+use super::beside::session_beside;
 use crate::catalogue::tool::{Catalogue, Tool};
+use crate::model::approval::{FROM, UNTRUSTED_FROM};
 use crate::model::ceiling::CeilingFit;
-use crate::model::facts::{DictatedFacts, EntryFacts, Facts, FitVerdict, SinkFacts};
-use crate::model::provenance::{Evidence, Provenance};
+use crate::model::facts::{DictatedFacts, EntryFacts, Facts, FitVerdict, LetInBy, SessionFacts, SinkFacts};
+use crate::model::id::DataClass;
+use crate::model::provenance::{Evidence, Provenance, Seen};
 use crate::model::sink::SinkKind;
 
 /// A signal that follows from the facts.
@@ -65,9 +68,9 @@ const PLACES_MAX: usize = 3;
 #[must_use]
 pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
     let mut found = Found::default();
-    for entry in &facts.entries {
-        let tool = catalogue.tool(&entry.tool);
-        of_entry(entry, tool, facts, &mut found);
+    for (number, entry) in facts.entries.iter().enumerate() {
+        let session = session_beside(catalogue, facts, number);
+        of_entry(entry, catalogue.tool(&entry.tool), &session, &mut found);
     }
     let changes: Vec<&str> = facts.principal.profile_changes.iter().map(|p| p.as_str()).collect();
     if !changes.is_empty() {
@@ -97,7 +100,7 @@ pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
     found.finish()
 }
 
-fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut Found) {
+fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, session: &SessionFacts, found: &mut Found) {
     let name = &entry.tool;
     let Some(tool) = tool else {
         found.add("tool_unknown", format!("the catalogue knows no `{name}`"));
@@ -115,7 +118,7 @@ fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut 
             let signal = if entry.intent_fit.delegates { "dictated_as_asked" } else { "dictated_content" };
             found.add(signal, dictated_in_words(d));
         }
-        if facts.session.untrusted_input {
+        if session.untrusted_input {
             found.add("untrusted_input", format!("`{name}` acts after something that outsiders can write was read"));
         }
         let units = u32::from(tool.privilege / PRIVILEGE_UNIT);
@@ -123,10 +126,8 @@ fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut 
             found.add_units("high_privilege", units, format!("`{name}` has privilege {} of 100", tool.privilege));
         }
     }
-    if tool.is_way_out() && facts.session.untrusted_input && !facts.session.carries.is_empty() {
-        let classes: Vec<&str> = facts.session.carries.iter().map(|c| c.as_str()).collect();
-        let words = format!("`{name}` is a way out, untrusted input was read, and so was {}", classes.join(", "));
-        found.add("tainted_exit", words);
+    if tool.is_way_out() && session.untrusted_input && !session.carries.is_empty() {
+        found.add("tainted_exit", format!("`{name}` is a way out; read was {}", let_in_in_words(session).join(", ")));
     }
     for conflict in &entry.conflicts {
         let words = format!("`{name}` is not to be combined with `{}` within one {}", conflict.with, conflict.within);
@@ -184,9 +185,11 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
         (Provenance::Argument, Some(e)) => {
             format!("`{name}` was the argument `{}` of `{}`{}", e.field, e.tool, call(e))
         }
-        (Provenance::Text, Some(e)) if e.unsearched => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(e)),
-        (Provenance::Text, Some(e)) => format!("`{name}` stands only in the text of {}", place(e)),
+        (Provenance::Text, Some(e)) => format!("`{name}` {}", no_ground(e)),
         (Provenance::Text, None) => format!("`{name}` stands only in text"),
+        (Provenance::None, Some(Evidence { seen: Some(Seen::Refused), .. })) => {
+            format!("`{name}` stands in the intent only as what shall not be")
+        }
         (Provenance::None, _) => {
             format!("`{name}` stands neither in the intent nor in anything that was reported")
         }
@@ -194,30 +197,101 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
     }
 }
 
-/// One sentence about content that outsiders dictated, or may have.
+/// Why nobody knows.
+const DIGEST_ALONE: &str = "of which Carnet was told a digest alone";
+
+/// Where a value that is no ground was seen, and why it is none.
+fn no_ground(e: &Evidence) -> String {
+    let (tool, call) = (&e.tool, call(e));
+    match e.seen {
+        Some(Seen::OutsiderText) => {
+            let within = within(e).map_or_else(|| "text".to_owned(), |place| format!("the text of {place}"));
+            format!("stands only in {within} from outside, read by `{tool}`{call}")
+        }
+        Some(Seen::OutsiderField) => match within(e) {
+            Some(place) => format!("is only {place} of `{tool}`'s result, which outsiders write{call}"),
+            None => format!("is only the result of `{tool}`, which outsiders write{call}"),
+        },
+        Some(Seen::OtherField) => format!("stands only as something else, in {}", place(e)),
+        Some(Seen::Echo) => format!("is only what the agent had sent, told back in {}", place(e)),
+        Some(Seen::Said) => format!("stands only in what the agent itself reported of `{tool}`{call}"),
+        Some(Seen::Ungranted) => {
+            format!("stands only in what was reported of a use of `{tool}` that nobody granted{call}")
+        }
+        Some(Seen::Failed) => format!("stands only in the answer of `{tool}` when it failed{call}"),
+        Some(Seen::UnknownTool) => format!("stands only in the answer of {UNKNOWN_TOOL}{call}"),
+        Some(Seen::TakenBack) => format!("was known from {}, but what allowed that call was taken back", place(e)),
+        Some(Seen::Unsearched) => format!("may stand in {}, {DIGEST_ALONE}", place(e)),
+        Some(Seen::Text | Seen::Refused) | None => format!("stands only in the text of {}", place(e)),
+    }
+}
+
+/// One sentence about content that was dictated, or an object that outsiders pointed at.
 #[must_use]
 pub fn dictated_in_words(dictated: &DictatedFacts) -> String {
     let DictatedFacts { name, evidence, .. } = dictated;
-    match evidence.unsearched {
+    match evidence.is_unsearched() {
         true => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(evidence)),
         false => format!("`{name}` stands word for word in {}", place(evidence)),
     }
 }
 
-/// Why nobody knows.
-const DIGEST_ALONE: &str = "of which Carnet was told a digest alone";
+/// What a session carries and what let each in, and what let untrusted input in: one phrase each.
+#[must_use]
+pub fn let_in_in_words(session: &SessionFacts) -> Vec<String> {
+    let class = |class: &DataClass| match session.carries_by.get(class) {
+        Some(by) => format!("{class}{FROM}{}", let_in_by(by)),
+        None => format!("{class}"),
+    };
+    let untrusted = session.untrusted_by.iter().map(|by| format!("{UNTRUSTED_FROM}{}", let_in_by(by)));
+    session.carries.iter().map(class).chain(untrusted).collect()
+}
+
+fn let_in_by(by: &LetInBy) -> String {
+    let tool = by.tool.as_ref().map_or_else(|| UNKNOWN_TOOL.to_owned(), |tool| format!("`{tool}`"));
+    match by.call {
+        Some(call) => format!("{tool} (call {})", call.saturating_add(1)),
+        None if by.position == 0 => format!("{tool} (in the same request)"),
+        None => format!("{tool} (granted)"),
+    }
+}
+
+/// Its name is whatever somebody made up.
+const UNKNOWN_TOOL: &str = "a tool that the catalogue does not know";
 
 fn field(e: &Evidence) -> String {
-    if e.field.is_empty() {
-        format!("the result of `{}`{}", e.tool, call(e))
-    } else {
-        format!("the field `{}` of `{}`'s result{}", e.field, e.tool, call(e))
+    match within(e) {
+        None => format!("the result of `{}`{}", e.tool, call(e)),
+        Some(place) => format!("{place} of `{}`'s result{}", e.tool, call(e)),
     }
 }
 
 fn place(e: &Evidence) -> String {
-    let within = if e.field.is_empty() { String::new() } else { format!(", in `{}`", e.field) };
+    if e.seen == Some(Seen::UnknownTool) {
+        return format!("the answer of {UNKNOWN_TOOL}{}", call(e));
+    }
+    let within = match entry_of(&e.field) {
+        Some("") => ", in an entry".to_owned(),
+        Some(above) => format!(", in an entry of `{above}`"),
+        None if e.field.is_empty() => String::new(),
+        None => format!(", in `{}`", e.field),
+    };
     format!("`{}`'s result{within}{}", e.tool, call(e))
+}
+
+/// The place within the result; `None` for the whole of it.
+fn within(e: &Evidence) -> Option<String> {
+    match entry_of(&e.field) {
+        Some("") => Some("an entry".to_owned()),
+        Some(above) => Some(format!("an entry of `{above}`")),
+        None if e.field.is_empty() => None,
+        None => Some(format!("the field `{}`", e.field)),
+    }
+}
+
+/// Where the member's own name is a value, as that of one of many entries, what it stands in.
+fn entry_of(path: &str) -> Option<&str> {
+    if path == "*" { Some("") } else { path.strip_suffix(".*") }
 }
 
 // People count from one.

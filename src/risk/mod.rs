@@ -5,6 +5,7 @@
 
 pub mod assess;
 pub mod behaviour;
+pub mod beside;
 pub mod calibrate;
 pub mod derive;
 pub mod drift;

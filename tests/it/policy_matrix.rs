@@ -148,7 +148,7 @@ pub fn facts(bundle: &PolicyBundle, class: IdentityClass, tool: &str, tainted: b
             calls: 3,
             untrusted_input: tainted,
             carries: if tainted { vec!["pii".parse().unwrap()] } else { Vec::new() },
-            overflowed: false,
+            ..SessionFacts::default()
         },
         behaviour: None,
         signals: Vec::new(),

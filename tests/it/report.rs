@@ -5,13 +5,13 @@ use std::time::Duration;
 use carnet::model::limits::SIGNALS_PER_SOURCE_MAX;
 use carnet::pb::journal::event::Payload;
 use carnet::pb::v1::watch_response::Body;
-use carnet::pb::v1::{Band, GrantState, Outcome, Provenance, SuspensionCause};
+use carnet::pb::v1::{self, Band, GrantState, Outcome, Provenance, SuspensionCause};
 use serde_json::{Value, json};
 use tonic::Code;
 
 use super::pause::drift;
 use super::support::ask::{
-    AGENT, GATEWAY, INTENT, OpenTask, RESOURCE_SERVER, SCORER, SECOND_AGENT, TICKETS_SERVER, audience_of,
+    AGENT, GATEWAY, INTENT, OpenTask, RESOURCE_SERVER, SCORER, SECOND_AGENT, TICKETS_SERVER, access, audience_of,
 };
 use super::support::broker::{Setup, TestBroker, policy_with};
 use super::support::caller::Caller;
@@ -265,6 +265,75 @@ async fn what_was_granted_counts_as_read_though_nobody_reports_it() {
     calendar(&broker, &agent, &task, RESOURCE_SERVER, &result).await;
     let mail = json!({ "to": ["carol@example.org"], "subject": "s", "body": "b" });
     assert_eq!(provenance(&broker, &agent, &task, "mail.send", &mail).await, Provenance::Text);
+}
+
+/// Mail that the intent of most tests names.
+fn mail_to_bob() -> v1::Access {
+    access("mail.send", &json!({ "to": ["bob@example.org"], "subject": "s", "body": "b" }))
+}
+
+#[tokio::test]
+async fn one_request_is_no_way_round_what_two_would_be_asked() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let (mail, search) = (audience_of("mail.send"), access("mail.search", &json!({})));
+    for both in [vec![search.clone(), mail_to_bob()], vec![mail_to_bob(), search.clone()]] {
+        let task = orchestrator.open(broker.task(INTENT)).await;
+        let (outcome, reasons) = agent.withheld(task.steps(&mail, both)).await;
+        assert_eq!((outcome, reasons), (Outcome::Review, vec!["TAINTED_EXIT".to_owned()]));
+        // By itself each is nothing, one after the other they are the same.
+        agent.granted(task.steps(&mail, vec![search.clone()])).await;
+        let (outcome, reasons) = agent.withheld(task.steps(&mail, vec![mail_to_bob()])).await;
+        assert_eq!((outcome, reasons), (Outcome::Review, vec!["TAINTED_EXIT".to_owned()]));
+    }
+    let only_send = v1::Ceiling {
+        tools: vec![v1::ToolCeiling { tool: "mail.send".to_owned(), ..v1::ToolCeiling::default() }],
+        ..v1::Ceiling::default()
+    };
+    let task = orchestrator.open(v1::RegisterTaskRequest { ceiling: Some(only_send), ..broker.task(INTENT) }).await;
+    let left = agent.granted(task.steps(&mail, vec![search, mail_to_bob()])).await;
+    assert_eq!(left.grant.access.len(), 1, "what is left out lets nothing in");
+    agent.renew_credential(task.renewal(left.id())).await.unwrap();
+    agent.granted(task.sending()).await;
+}
+
+#[tokio::test]
+async fn who_sends_twice_has_read_nothing_by_that() {
+    let broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    // Outsiders name tickets, and nothing private is in the list.
+    agent.granted(task.step("tickets.search", &json!({}))).await;
+    let first = agent.granted(task.sending()).await;
+    let call = task.report(first.id(), "mail.send", &json!({ "to": ["bob@example.org"] }), &json!("sent"));
+    broker.resource_server().await.report_tool_call(call).await.unwrap();
+    agent.granted(task.sending()).await;
+    agent.granted(task.steps(&audience_of("mail.send"), vec![mail_to_bob(), mail_to_bob()])).await;
+}
+
+#[tokio::test]
+async fn data_that_an_agent_names_counts_as_read() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let read = |classes: &[&str]| v1::Access {
+        data_classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        ..access("files.read", &json!({ "path": "/reports/t-1000.md" }))
+    };
+    for (classes, asks) in [(&["internal"][..], false), (&["pii"], true), (&["of-a-kind-that-nobody-declared"], true)] {
+        let task = orchestrator.open(broker.task(INTENT)).await;
+        let sent = agent.granted(task.sending()).await;
+        agent.granted(task.steps(&audience_of("files.read"), vec![read(classes)])).await;
+        let standing = broker.resource_server().await.standing(sent.id()).await.unwrap();
+        assert_eq!(standing == GrantState::Suspended, asks, "{classes:?}");
+        let answer = agent.request_credential(task.sending()).await.unwrap().decision.unwrap();
+        assert_eq!(answer.outcome() == Outcome::Review, asks, "{classes:?}");
+        if !asks {
+            continue;
+        }
+        let record = broker.operator().await.decision(&answer.decision_id).await.unwrap();
+        let told = &record.reasons[0].message;
+        assert!(told.contains("from `files.read` (granted)"), "{told}");
+        assert!(!told.contains("nobody-declared"), "what an agent makes up is not told on: {told}");
+    }
 }
 
 #[tokio::test]

@@ -63,14 +63,15 @@ impl Step<'_> {
             },
         };
         let line = self.state.lineage(id);
+        let Some(agent) = line.first().map(|(_, task)| task.agent.clone()) else { return Ok(()) };
         let root_words = line.last().and_then(|(_, t)| t.words.clone());
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let declared = declared(root_words.as_ref());
         let intent = root_intent(root_words.as_ref());
         let family: &mut Family = self.state.families.entry(root).or_default();
         let before = family.session.facts();
-        let told = (&words, key.as_ref());
-        remember(&mut family.session, intent, &declared, bundle.as_deref(), e, told, self.position)?;
+        let (grounds, told) = ((intent, declared.as_slice()), (&words, key.as_ref()));
+        remember(&mut family.session, grounds, bundle.as_deref(), &agent, (e, told), self.position)?;
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);

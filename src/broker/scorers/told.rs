@@ -10,6 +10,7 @@ use crate::model::access::Effect;
 use crate::model::decision::Decision;
 use crate::model::facts::{EntryFacts, Facts};
 use crate::pb::v1;
+use crate::risk::beside::session_of_request;
 
 /// Version of these facts.
 const FACTS_VERSION: u32 = 1;
@@ -24,6 +25,7 @@ pub(super) fn effects<'a>(
 
 /// The question, but for its id. `decision` is what is decided without those who are asked.
 pub(super) fn told(asking: &Asking<'_>, view: &View, facts: &Facts, decision: &Decision) -> v1::ScoreRequest {
+    let session = session_of_request(view.bundle.catalogue(), facts);
     let counted =
         |c: &crate::model::risk::Contribution| v1::ScoredSignal { name: c.signal.to_string(), points: c.counted };
     v1::ScoreRequest {
@@ -45,9 +47,9 @@ pub(super) fn told(asking: &Asking<'_>, view: &View, facts: &Facts, decision: &D
         purpose: asking.purpose.to_owned(),
         access: facts.entries.iter().map(|entry| access(view, entry)).collect(),
         session: Some(v1::ScoredSession {
-            calls: facts.session.calls,
-            untrusted_input: facts.session.untrusted_input,
-            carries: facts.session.carries.iter().map(ToString::to_string).collect(),
+            calls: session.calls,
+            untrusted_input: session.untrusted_input,
+            carries: session.carries.iter().map(ToString::to_string).collect(),
         }),
         signals: decision.risk.contributions.iter().map(counted).collect(),
         risk: decision.risk.score.points().into(),

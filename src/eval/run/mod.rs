@@ -251,6 +251,7 @@ impl<'a> Story<'a> {
             session: &self.session,
             usage: &self.usage,
             past: &[],
+            agent: None,
             now: self.frame.now,
         };
         let accesses = std::slice::from_ref(&access);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::fit::Reading;
 use super::session::Session;
 use super::task::Intent;
-use super::trace::{self, Ground};
+use super::trace::{self, By, Ground};
 use super::usage::{self, Usage};
 use super::{ceiling, walk};
 use crate::catalogue::tool::{Catalogue, ConflictScope, DUTY_WINDOW_SECONDS_MAX, Tool};
@@ -26,6 +26,7 @@ use crate::model::facts::{ConflictFacts, DictatedFacts, EntryFacts, SinkFacts};
 use crate::model::id::ToolName;
 use crate::model::limits::SINK_VALUES_MAX;
 use crate::model::sink::SinkError;
+use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
 /// Most long arguments of one access that are looked for in what was read.
@@ -49,6 +50,8 @@ pub struct Grounds<'a> {
     pub usage: &'a Usage,
     /// What its agent and its initiator used in other tasks, of tools that must not be combined with those asked for.
     pub past: &'a [PastUse],
+    /// The agent that asks: what it reported by itself counts against it, and against nobody else.
+    pub agent: Option<&'a SpiffeId>,
     /// When it is judged.
     pub now: Timestamp,
 }
@@ -121,7 +124,7 @@ fn entry(
     let mut sinks = Vec::new();
     for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
         for value in sink.values(&access.arguments)? {
-            sinks.push(trace::sink(sink, value, &access.tool, &ground));
+            sinks.push(trace::sink(sink, value, By::new(&access.tool, tool), &ground));
         }
     }
     let dictated = dictated(access, tool, &sinks, &ground);
@@ -129,7 +132,7 @@ fn entry(
     let granted = grounds.usage.grants_of(&access.tool);
     // The call that was made under a live grant may have been reported already.
     let own = u32::from(asked == Asked::Live);
-    let calls_before = granted.max(grounds.session.calls_of(&access.tool).saturating_sub(own));
+    let calls_before = granted.max(grounds.session.calls_of(&access.tool, grounds.agent).saturating_sub(own));
     Ok(EntryFacts {
         tool: access.tool.clone(),
         actions: access.actions.clone(),
@@ -151,11 +154,11 @@ fn conflicts(tool: Option<&Tool>, grounds: &Grounds<'_>) -> Vec<ConflictFacts> {
     let mut out: Vec<ConflictFacts> = Vec::new();
     for conflict in tool.map_or(&[][..], |t| t.conflicts.as_slice()) {
         let granted = grounds.usage.grants_of(&conflict.with) > 0;
-        let called = grounds.session.calls_of(&conflict.with) > 0;
+        let called = grounds.session.calls_of(&conflict.with, grounds.agent) > 0;
         if (granted || called) && out.iter().all(|c| c.with != conflict.with) {
             let position = match granted {
                 true => grounds.usage.first_grant_of(&conflict.with),
-                false => grounds.session.first_call_of(&conflict.with),
+                false => grounds.session.first_call_of(&conflict.with, grounds.agent),
             };
             let within = conflict.within.as_str().to_owned();
             out.push(ConflictFacts { with: conflict.with.clone(), within, position });

@@ -92,6 +92,7 @@ impl Family {
             session: &self.session,
             usage: &self.usage,
             past: &[],
+            agent: None,
             now: NOW,
         };
         entries(accesses, &catalogue(), &grounds, asked).unwrap()
@@ -146,6 +147,7 @@ fn what_an_agent_wrote_bounds_and_neither_grounds_nor_declares() {
             session: &family.session,
             usage: &family.usage,
             past: &[],
+            agent: None,
             now: NOW,
         };
         entries(&[asked(to)], &catalogue(), &grounds, Asked::New).unwrap().remove(0)
@@ -215,7 +217,16 @@ fn what_was_done_in_another_task_conflicts_within_its_window() {
         let at = Timestamp::from_secs(NOW.as_secs() - ago);
         let past = [PastUse { tool: "add_payee".parse().unwrap(), within, at, position: 9 }];
         let (session, usage) = (&family.session, &family.usage);
-        let grounds = Grounds { intent: &"".into(), bounds: &[], declared: &[], session, usage, past: &past, now: NOW };
+        let grounds = Grounds {
+            intent: &"".into(),
+            bounds: &[],
+            declared: &[],
+            session,
+            usage,
+            past: &past,
+            agent: None,
+            now: NOW,
+        };
         let found = entries(&[access("pay", "{}")], &catalogue, &grounds, Asked::New).unwrap().remove(0).conflicts;
         assert_eq!(found.len(), expected, "{name}: {found:?}");
         assert!(found.iter().all(|c| (c.within.as_str(), c.position) == ("initiator", 9)));
@@ -234,6 +245,7 @@ fn too_many_values_are_an_error() {
         session: &family.session,
         usage: &family.usage,
         past: &[],
+        agent: None,
         now: NOW,
     };
     assert!(entries(std::slice::from_ref(&one), &catalogue(), &grounds, Asked::New).is_ok());

@@ -9,6 +9,7 @@ use crate::catalogue::tool::Tool;
 use crate::intent::task::Intent;
 use crate::model::ceiling::Ceiling;
 use crate::model::digested::{DigestKey, DigestedField};
+use crate::model::id::SpiffeId;
 use crate::model::json::Json;
 
 /// Most words of what is sent that are looked for among digests: a bound on work. Others count as the agent's own.
@@ -28,11 +29,12 @@ pub struct Digested<'a> {
 }
 
 impl Session {
-    /// Takes in a reported call of which some values were told by digests; `call` holds the others. As for [`Session::report`].
+    /// Takes in a reported call of which some values were told by digests; `call` holds the others. As for [`Session::report_by`].
     pub fn report_digested(
         &mut self,
         call: &ReportedCall<'_>,
         digested: &Digested<'_>,
+        agent: Option<&SpiffeId>,
         intent: &Intent,
         declared: &[&Ceiling],
     ) {
@@ -41,16 +43,16 @@ impl Session {
             self.sent_unread |= digested.arguments.iter().any(|field| !is_known(call.spec, digested, field));
         }
         let before = self.calls.len();
-        self.report(call, intent, declared);
+        self.report_by(call, agent, intent, declared);
         // Without its call no value can be kept; the session said then that it overflowed.
         let Ok(index) = u16::try_from(before) else { return };
         if self.calls.len() == before {
             return;
         }
-        let (spec, proven, unread) = (call.spec, !call.failed && call.reporter.is_believed(), self.sent_unread);
+        let unread = self.sent_unread;
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
-            let standing = spec.filter(|_| proven).map_or(Standing::Unproven, |spec| standing(spec, path, unread));
+            let standing = call.proven().map_or_else(|doubted| doubted, |spec| standing(spec, path, unread));
             Told { field, path, call: index, standing }
         });
         let calls = &self.calls;

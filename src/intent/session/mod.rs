@@ -2,23 +2,24 @@
 //! traced, and whether untrusted input and sensitive classes were read. What does not fit is not forgotten silently: the
 //! session says that it overflowed, and policy asks a person from then on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::echo::Sent;
 use super::leaves::{Leaves, Standing};
 use super::task::Intent;
-use super::trace::{self, Ground};
+use super::trace::{self, By, Ground};
 use super::walk;
 use crate::catalogue::tool::Tool;
 use crate::model::ceiling::Ceiling;
-use crate::model::facts::SessionFacts;
+use crate::model::facts::{LetInBy, SessionFacts};
 use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
 use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
+use crate::model::spiffe_id::SpiffeId;
 
 pub mod digested;
 
@@ -30,6 +31,9 @@ pub const SESSION_CALLS_MAX: usize = 4096;
 const TOOLS_MAX: usize = u16::MAX as usize;
 /// Different tools beyond which none is counted that the catalogue does not know: whoever reports may make names up.
 const TOOLS_WITH_UNKNOWN_MAX: usize = 64;
+
+/// Most agents of a family whose own reports of one tool are counted.
+const AGENTS_MAX: usize = 16;
 
 /// Who reported a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,6 +75,19 @@ pub struct ReportedCall<'a> {
     pub failed: bool,
 }
 
+impl<'a> ReportedCall<'a> {
+    /// What the catalogue says of the tool, where the result can be ground; as what it stands where it cannot.
+    fn proven(&self) -> Result<&'a Tool, Standing> {
+        match self.spec {
+            None => Err(Standing::UnknownTool),
+            Some(_) if self.failed => Err(Standing::Failed),
+            Some(_) if self.reporter == Reporter::Agent => Err(Standing::Said),
+            Some(_) if !self.reporter.is_believed() => Err(Standing::Ungranted),
+            Some(spec) => Ok(spec),
+        }
+    }
+}
+
 /// What a task family has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -79,9 +96,10 @@ pub struct Session {
     tools: Vec<Seen>,
     // What the agent sent without ground.
     sent: Sent,
-    carries: BTreeSet<DataClass>,
+    // What let the first of each in.
+    carries: BTreeMap<DataClass, LetInBy>,
+    untrusted: Option<LetInBy>,
     reported: u32,
-    untrusted_input: bool,
     overflowed: bool,
     // Something was sent of which nobody knows what it was, so that whatever comes back may be no more than that.
     sent_unread: bool,
@@ -96,7 +114,26 @@ struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     tool: ToolName,
+    // Those that somebody else than the agent reported.
+    calls: Counted,
+    // Those that agents reported themselves, each its own: nobody else answers for what it says.
+    own: Vec<(SpiffeId, Counted)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counted {
     calls: u32,
+    /// Position of the event that reported the first.
+    first: u64,
+}
+
+impl Counted {
+    fn add(&mut self, position: u64) {
+        if self.calls == 0 {
+            self.first = position;
+        }
+        self.calls = self.calls.saturating_add(1);
+    }
 }
 
 impl Session {
@@ -106,19 +143,37 @@ impl Session {
         Self::default()
     }
 
-    /// Takes in a reported call. `intent` is the root's; `declared` are the ceilings of the task that made the call and of the
-    /// tasks above it, as far as an orchestrator wrote them: an argument that they ground at this moment is ground later.
+    /// Takes in a call that somebody else than an agent reported: what an agent says by itself counts against nobody here.
     pub fn report(&mut self, call: &ReportedCall<'_>, intent: &Intent, declared: &[&Ceiling]) {
+        self.report_by(call, None, intent, declared);
+    }
+
+    /// Takes in a reported call; `agent` made it, and reported it where nobody else did. `intent` is the root's; `declared` are the
+    /// ceilings of the task that made the call and of the tasks above it, as far as an orchestrator wrote them: an argument that they
+    /// ground at this moment is ground later.
+    pub fn report_by(
+        &mut self,
+        call: &ReportedCall<'_>,
+        agent: Option<&SpiffeId>,
+        intent: &Intent,
+        declared: &[&Ceiling],
+    ) {
         self.reported = self.reported.saturating_add(1);
-        self.taint(call.spec, call.failed);
-        let Some(tool) = self.count(call) else { return };
+        let at = u32::try_from(self.calls.len()).ok().filter(|_| self.calls.len() < SESSION_CALLS_MAX);
+        self.taint(call.spec, &[], (at, call.position), call.failed);
+        let Some(tool) = self.count(call, agent) else { return };
         let Ok(index) = u16::try_from(self.calls.len()) else { return };
         if self.calls.len() >= SESSION_CALLS_MAX {
             self.overflowed = true;
             return;
         }
         self.calls.push(Call { position: call.position, tool });
-        let spoken = spoken(call.tool, call.spec, call.arguments, &Ground { intent, declared, session: self });
+        let spoken = spoken(
+            By::new(call.tool, call.spec),
+            call.spec,
+            call.arguments,
+            &Ground { intent, declared, session: self },
+        );
         let fits = self.keep(call, index, &spoken);
         self.overflowed |= !fits;
         self.leaves.tighten();
@@ -126,9 +181,10 @@ impl Session {
     }
 
     /// Takes in that a call was granted. From now on its result counts as read, and what it carries as sent: a call is made
-    /// before it is reported, and of some nobody ever reports. `sent` is what [`Session::sent`] gave for it.
-    pub fn grant(&mut self, spec: Option<&Tool>, sent: &Sent) {
-        self.taint(spec, false);
+    /// before it is reported, and of some nobody ever reports. `named` are the sensitive classes that the request named
+    /// (`Catalogue::carries_named`), `sent` is what [`Session::sent`] gave for it.
+    pub fn grant(&mut self, spec: Option<&Tool>, named: &[DataClass], sent: &Sent, position: u64) {
+        self.taint(spec, named, (None, position), false);
         self.overflowed |= !self.sent.merge(sent);
     }
 
@@ -149,12 +205,12 @@ impl Session {
 
     /// True when [`Session::grant`] would change nothing.
     #[must_use]
-    pub fn knows_grant(&self, spec: Option<&Tool>, sent: &Sent) -> bool {
+    pub fn knows_grant(&self, spec: Option<&Tool>, named: &[DataClass], sent: &Sent) -> bool {
         let reads_outsiders = spec.is_none_or(Tool::reads_outsiders);
-        let mut sensitive = spec.into_iter().flat_map(|s| &s.sensitive);
+        let mut sensitive = spec.into_iter().flat_map(Tool::carries).chain(named);
         sent.is_empty()
-            && (self.untrusted_input || !reads_outsiders)
-            && sensitive.all(|class| self.carries.contains(class))
+            && (self.untrusted.is_some() || !reads_outsiders)
+            && sensitive.all(|class| self.carries.contains_key(class))
     }
 
     /// What a call would send without ground, as far as it was not sent before. `intent` and `declared` as for
@@ -168,7 +224,9 @@ impl Session {
         intent: &Intent,
         declared: &[&Ceiling],
     ) -> Sent {
-        spoken(tool, spec, arguments, &Ground { intent, declared, session: self }).sent.without(&self.sent)
+        spoken(By::new(tool, spec), spec, arguments, &Ground { intent, declared, session: self })
+            .sent
+            .without(&self.sent)
     }
 
     /// What policy is told of it.
@@ -176,24 +234,37 @@ impl Session {
     pub fn facts(&self) -> SessionFacts {
         SessionFacts {
             calls: self.reported,
-            untrusted_input: self.untrusted_input,
-            carries: self.carries.iter().cloned().collect(),
+            untrusted_input: self.untrusted.is_some(),
+            carries: self.carries.keys().cloned().collect(),
             overflowed: self.overflowed,
+            untrusted_by: self.untrusted.clone(),
+            carries_by: self.carries.clone(),
         }
     }
 
-    /// Calls of that tool that were reported.
+    /// Calls of that tool that were reported, of those that an agent reported by itself only that agent's.
     #[must_use]
-    pub fn calls_of(&self, tool: &ToolName) -> u32 {
-        self.tools.iter().find(|t| t.tool == *tool).map_or(0, |t| t.calls)
+    pub fn calls_of(&self, tool: &ToolName, agent: Option<&SpiffeId>) -> u32 {
+        self.counted(tool, agent).map(|counted| counted.calls).fold(0, u32::saturating_add)
     }
 
-    /// Position of the event that reported the first call of that tool; 0 when it is not known.
+    /// Position of the event that reported the first of them; 0 when it is not known.
     #[must_use]
-    pub fn first_call_of(&self, tool: &ToolName) -> u64 {
-        let index = self.tools.iter().position(|t| t.tool == *tool);
-        let first = self.calls.iter().find(|c| Some(usize::from(c.tool)) == index);
-        first.map_or(0, |c| c.position)
+    pub fn first_call_of(&self, tool: &ToolName, agent: Option<&SpiffeId>) -> u64 {
+        self.counted(tool, agent).map(|counted| counted.first).min().unwrap_or(0)
+    }
+
+    fn counted<'a>(
+        &'a self,
+        tool: &'a ToolName,
+        agent: Option<&'a SpiffeId>,
+    ) -> impl Iterator<Item = &'a Counted> + 'a {
+        let seen = self.tools.iter().find(|seen| seen.tool == *tool);
+        let own =
+            move |seen: &'a Seen| seen.own.iter().filter(move |(by, _)| Some(by) == agent).map(|(_, counted)| counted);
+        seen.into_iter()
+            .flat_map(move |seen| [&seen.calls].into_iter().chain(own(seen)))
+            .filter(|counted| counted.calls > 0)
     }
 
     /// Bytes of memory that it holds, apart from the allocator's own.
@@ -203,7 +274,7 @@ impl Session {
             + self.leaves.memory_bytes()
             + self.calls.capacity() * size_of::<Call>()
             + self.tools.capacity() * size_of::<Seen>()
-            + self.tools.iter().map(|t| t.tool.as_str().len()).sum::<usize>()
+            + self.tools.iter().map(|t| t.tool.as_str().len() + own_bytes(&t.own)).sum::<usize>()
             + self.sent.memory_bytes()
     }
 
@@ -217,25 +288,25 @@ impl Session {
         Some((&self.tools.get(usize::from(call.tool))?.tool, call.position))
     }
 
-    fn taint(&mut self, spec: Option<&Tool>, failed: bool) {
-        match spec {
-            // Nobody answers for what an unknown tool returns.
-            None => self.untrusted_input = true,
-            Some(spec) => {
-                self.untrusted_input |= spec.reads_outsiders();
-                if !failed {
-                    self.carries.extend(spec.sensitive.iter().cloned());
-                }
+    fn taint(&mut self, spec: Option<&Tool>, named: &[DataClass], (call, position): (Option<u32>, u64), failed: bool) {
+        let by = LetInBy { tool: spec.map(|spec| spec.name.clone()), call, position };
+        // Nobody answers for what an unknown tool returns.
+        if spec.is_none_or(Tool::reads_outsiders) {
+            first(self.untrusted.get_or_insert_with(|| by.clone()), &by);
+        }
+        if !failed {
+            for class in spec.into_iter().flat_map(Tool::carries).chain(named) {
+                first(self.carries.entry(class.clone()).or_insert_with(|| by.clone()), &by);
             }
         }
     }
 
-    fn count(&mut self, call: &ReportedCall<'_>) -> Option<u16> {
+    fn count(&mut self, call: &ReportedCall<'_>, agent: Option<&SpiffeId>) -> Option<u16> {
         let max = if call.spec.is_some() { TOOLS_MAX } else { TOOLS_WITH_UNKNOWN_MAX };
         let index = match self.tools.iter().position(|t| t.tool == *call.tool) {
             Some(index) => index,
             None if self.tools.len() < max => {
-                self.tools.push(Seen { tool: call.tool.clone(), calls: 0 });
+                self.tools.push(Seen { tool: call.tool.clone(), calls: Counted::default(), own: Vec::new() });
                 self.tools.len() - 1
             }
             None => {
@@ -244,7 +315,18 @@ impl Session {
             }
         };
         let seen = self.tools.get_mut(index)?;
-        seen.calls = seen.calls.saturating_add(1);
+        let agents = seen.own.len();
+        match (call.reporter, agent) {
+            (Reporter::Agent, Some(agent)) => match seen.own.iter_mut().find(|(by, _)| by == agent) {
+                Some((_, counted)) => counted.add(call.position),
+                None if agents < AGENTS_MAX => {
+                    seen.own.push((agent.clone(), Counted { calls: 1, first: call.position }));
+                }
+                None => self.overflowed = true,
+            },
+            (Reporter::Agent, None) => {}
+            _ => seen.calls.add(call.position),
+        }
         u16::try_from(index).ok()
     }
 
@@ -258,10 +340,10 @@ impl Session {
         for (sink, value) in spoken.grounded.iter().filter(|_| believed) {
             fits &= adding.keep(&sink.name, value, index, Standing::Argument(sink.kind), SESSION_BYTES_MAX);
         }
-        let proven = !call.failed && believed;
+        let proven = call.proven();
         walk::leaves(call.result, &mut |path, text| {
-            let standing = match call.spec {
-                Some(spec) if proven => {
+            let standing = match proven {
+                Ok(spec) => {
                     // A bare value of such a tool has no field that could be told apart.
                     if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
                         Standing::Outsider
@@ -273,12 +355,23 @@ impl Session {
                         Standing::Field
                     }
                 }
-                _ => Standing::Unproven,
+                Err(doubted) => doubted,
             };
             fits = fits && adding.keep(path, text, index, standing, SESSION_BYTES_MAX);
         });
         fits
     }
+}
+
+/// The first call of what was granted first is told, as soon as it is known.
+fn first(known: &mut LetInBy, by: &LetInBy) {
+    if known.call.is_none() && known.tool == by.tool {
+        known.call = by.call;
+    }
+}
+
+fn own_bytes(own: &Vec<(SpiffeId, Counted)>) -> usize {
+    own.capacity() * size_of::<(SpiffeId, Counted)>() + own.iter().map(|(by, _)| by.as_str().len()).sum::<usize>()
 }
 
 /// What a call says: the values of sinks that are grounded as what they are, and what nothing grounds.
@@ -290,12 +383,12 @@ struct Spoken {
 /// Only a sink makes ground of what it carries, because only sinks are judged. An argument that is none is left out of what
 /// was sent when the intent or a ceiling holds it, and is known whole when a field does: repeating it makes it no more than
 /// it was.
-fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>) -> Spoken {
+fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>) -> Spoken {
     let mut out = Spoken { grounded: Vec::new(), sent: Sent::default() };
     for sink in spec.map_or(&[][..], |s| s.sinks.as_slice()) {
         // What can't be read was refused, or is judged as no sink below.
         for value in sink.values(arguments).unwrap_or_default() {
-            if out.grounded.len() < SINK_VALUES_MAX && trace::ground(sink, &value, tool, ground).is_some() {
+            if out.grounded.len() < SINK_VALUES_MAX && trace::ground(sink, &value, by, ground).is_some() {
                 out.grounded.push((sink.clone(), value));
             } else {
                 out.sent.add(&value, ground.intent.own_words());
@@ -312,7 +405,7 @@ fn spoken(tool: &ToolName, spec: Option<&Tool>, arguments: &Json, ground: &Groun
         let other = SinkSpec { name: path.to_owned(), kind: SinkKind::Other };
         // Beyond what a request may be judged for, nothing is ground.
         let value = other.canonical_text(text).ok().filter(|_| looked_at <= SINK_VALUES_MAX);
-        match value.and_then(|value| trace::ground(&other, &value, tool, ground)) {
+        match value.and_then(|value| trace::ground(&other, &value, by, ground)) {
             Some((Provenance::Intent | Provenance::Ceiling, _)) => {}
             Some(_) => out.sent.add_whole(text),
             None => out.sent.add(text, ground.intent.own_words()),

@@ -51,8 +51,59 @@ fn taint_is_remembered() {
     let facts = s.facts();
     assert!(facts.untrusted_input && !facts.overflowed);
     assert_eq!(facts.carries, ["pii".parse().unwrap()]);
-    assert_eq!(s.calls_of(&"inbox".parse().unwrap()), 1);
-    assert_eq!(s.first_call_of(&"inbox".parse().unwrap()), 5);
+    assert_eq!(s.calls_of(&"inbox".parse().unwrap(), None), 1);
+    assert_eq!(s.first_call_of(&"inbox".parse().unwrap(), None), 5);
+}
+
+#[test]
+fn what_changes_or_sends_something_reads_nothing_by_that() {
+    let mut s = Session::new();
+    let send = Tool { effect: Effect::Send, ..tool("send", OutsiderFields::None, &["pii"]) };
+    report(&mut s, &send, "{}", "\"sent\"");
+    s.grant(Some(&send), &[], &Sent::default(), 3);
+    assert!(s.facts().carries.is_empty() && s.knows_grant(Some(&send), &[], &Sent::default()));
+    let run = Tool { effect: Effect::Execute, ..tool("run", OutsiderFields::None, &["pii"]) };
+    report(&mut s, &run, "{}", "\"done\"");
+    assert_eq!(s.facts().carries, ["pii".parse().unwrap()], "what runs code may answer with anything");
+}
+
+#[test]
+fn it_is_known_what_let_each_in_first() {
+    let (mut s, none) = (Session::new(), Sent::default());
+    let (inbox, other) = (tool("inbox", OutsiderFields::All, &["pii"]), tool("other", OutsiderFields::All, &["pii"]));
+    let named: DataClass = "health".parse().unwrap();
+    assert!(!s.knows_grant(Some(&inbox), std::slice::from_ref(&named), &none));
+    s.grant(Some(&inbox), std::slice::from_ref(&named), &none, 7);
+    let by = |call| LetInBy { tool: Some("inbox".parse().unwrap()), call, position: 7 };
+    assert_eq!((s.facts().untrusted_by, s.facts().carries_by.len()), (Some(by(None)), 2));
+    report(&mut s, &other, "{}", "\"x\"");
+    assert_eq!(s.facts().untrusted_by, Some(by(None)), "the first is told");
+    report(&mut s, &inbox, "{}", "\"x\"");
+    assert_eq!(s.facts().untrusted_by, Some(by(Some(1))), "with its call, once that was reported");
+    assert_eq!(s.facts().carries_by[&"pii".parse().unwrap()], by(Some(1)));
+}
+
+#[test]
+fn what_an_agent_reports_itself_counts_against_it_alone() {
+    let (mut s, ping) = (Session::new(), tool("ping", OutsiderFields::None, &[]));
+    let (arguments, result) = (json("{}"), json("1"));
+    let (own, other): (SpiffeId, SpiffeId) = ("spiffe://td/a".parse().unwrap(), "spiffe://td/b".parse().unwrap());
+    let call = |reporter, position| ReportedCall {
+        tool: &ping.name,
+        spec: Some(&ping),
+        arguments: &arguments,
+        result: &result,
+        reporter,
+        position,
+        failed: false,
+    };
+    s.report_by(&call(Reporter::Agent, 4), Some(&own), &"".into(), &[]);
+    s.report_by(&call(Reporter::Agent, 5), Some(&own), &"".into(), &[]);
+    let counted =
+        |s: &Session, by: &SpiffeId| (s.calls_of(&ping.name, Some(by)), s.first_call_of(&ping.name, Some(by)));
+    assert_eq!((counted(&s, &own), counted(&s, &other)), ((2, 4), (0, 0)));
+    s.report_by(&call(Reporter::Gateway, 9), Some(&own), &"".into(), &[]);
+    assert_eq!((counted(&s, &own), counted(&s, &other)), ((3, 4), (1, 9)), "what another says counts against all");
 }
 
 #[test]
@@ -75,7 +126,7 @@ fn names_that_nobody_knows_do_not_fill_a_session() {
     assert!(s.memory_bytes() < 64 << 10, "{} bytes", s.memory_bytes());
     assert!(s.facts().overflowed);
     report(&mut s, &known, "{}", "\"warm\"");
-    assert_eq!(s.calls_of(&known.name), 1, "what the catalogue knows is counted all the same");
+    assert_eq!(s.calls_of(&known.name, None), 1, "what the catalogue knows is counted all the same");
 }
 
 #[test]
@@ -103,15 +154,15 @@ fn what_is_granted_counts_as_read_and_as_sent() {
     let (inbox, draft) = (tool("inbox", OutsiderFields::All, &["pii"]), tool("save_draft", OutsiderFields::None, &[]));
     let mut s = Session::new();
     let none = Sent::default();
-    assert!(!s.knows_grant(Some(&inbox), &none) && s.knows_grant(Some(&draft), &none));
-    s.grant(Some(&inbox), &none);
-    assert!(s.facts().untrusted_input && s.knows_grant(Some(&inbox), &none));
+    assert!(!s.knows_grant(Some(&inbox), &[], &none) && s.knows_grant(Some(&draft), &[], &none));
+    s.grant(Some(&inbox), &[], &none, 7);
+    assert!(s.facts().untrusted_input && s.knows_grant(Some(&inbox), &[], &none));
     assert_eq!((s.facts().calls, s.facts().carries), (0, vec!["pii".parse().unwrap()]));
 
     let arguments = json(r#"{"to":"eve@evil.test","text":"bob@acme.test"}"#);
     let sent = s.sent(&draft.name, Some(&draft), &arguments, &"Write to bob@acme.test".into(), &[]);
-    assert!(!sent.is_empty() && !s.knows_grant(Some(&draft), &sent));
-    s.grant(Some(&draft), &sent);
+    assert!(!sent.is_empty() && !s.knows_grant(Some(&draft), &[], &sent));
+    s.grant(Some(&draft), &[], &sent, 8);
     assert!(
         s.sent(&draft.name, Some(&draft), &arguments, &"Write to bob@acme.test".into(), &[]).is_empty(),
         "it is known now"
@@ -130,9 +181,9 @@ fn what_is_granted_counts_as_read_and_as_sent() {
         s.sent(&draft.name, Some(&draft), &json(r#"{"text":"bob@acme.test"}"#), &"Write to bob@acme.test".into(), &[]);
     assert!(again.is_empty(), "what the intent holds is no echo of the agent");
     let mut s = Session::new();
-    assert!(!s.knows_grant(None, &none), "nobody answers for what an unknown tool returns");
-    s.grant(None, &none);
-    assert!(s.facts().untrusted_input && s.knows_grant(None, &none));
+    assert!(!s.knows_grant(None, &[], &none), "nobody answers for what an unknown tool returns");
+    s.grant(None, &[], &none, 9);
+    assert!(s.facts().untrusted_input && s.knows_grant(None, &[], &none));
 }
 
 #[test]

@@ -124,6 +124,24 @@ pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
     }
 }
 
+/// What every spelling of a value in prose holds, where prose may spell it otherwise than it stands; `None` where it may not.
+pub(crate) fn hint(kind: SinkKind, value: &str) -> Option<&str> {
+    match kind {
+        SinkKind::Amount => {
+            // Thousands may be set apart.
+            let digits = value.trim_start_matches('-');
+            let whole = digits.find('.').unwrap_or(digits.len());
+            let first = if whole > 3 && whole % 3 != 0 { whole % 3 } else { whole.min(3) };
+            digits.get(..first)
+        }
+        SinkKind::Address => value.rsplit_once('@').map(|(local, _)| local),
+        SinkKind::Id => value.strip_prefix('#'),
+        SinkKind::Url => value.split_once("://").map(|_| "://"),
+        SinkKind::Account | SinkKind::Path | SinkKind::Other => None,
+    }
+    .filter(|hint| !hint.is_empty())
+}
+
 /// True when the value is a short run of digits, which means little without the word that it counts.
 pub(crate) fn is_counter(value: &str) -> bool {
     value.len() <= COUNTER_DIGITS_MAX && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())

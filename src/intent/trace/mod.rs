@@ -8,11 +8,12 @@ use super::leaves::{Leaf, Standing};
 use super::session::Session;
 use super::task::Intent;
 use super::{spelling, words};
+use crate::catalogue::tool::Tool;
 use crate::model::ceiling::Ceiling;
 use crate::model::decimal::Decimal;
 use crate::model::facts::{DictatedFacts, SinkFacts};
 use crate::model::id::ToolName;
-use crate::model::provenance::{Evidence, Provenance};
+use crate::model::provenance::{Evidence, Provenance, Seen};
 use crate::model::sink::{SinkKind, SinkSpec};
 
 pub(super) mod unsearched;
@@ -26,15 +27,41 @@ pub(super) struct Ground<'a> {
     pub(super) session: &'a Session,
 }
 
+/// Who uses a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) tool: &'a ToolName,
+    /// It does more than read, as far as is known.
+    pub(super) effectful: bool,
+}
+
+impl<'a> By<'a> {
+    pub(super) fn new(tool: &'a ToolName, spec: Option<&Tool>) -> Self {
+        Self { tool, effectful: spec.is_none_or(|spec| spec.effect.is_effectful()) }
+    }
+}
+
 /// Shortest argument, in bytes, that counts as content: shorter ones stand in any text by chance.
 pub(super) const DICTATED_BYTES_MIN: usize = 20;
 /// Most sentences of one argument that are looked for: a bound on work.
 const SENTENCES_MAX: usize = 64;
 
 /// One value of a sink with its origin and what speaks about it.
-pub(super) fn sink(sink: &SinkSpec, value: String, tool: &ToolName, ground: &Ground<'_>) -> SinkFacts {
-    let (provenance, evidence) =
-        self::ground(sink, &value, tool, ground).unwrap_or_else(|| seen(sink, &value, ground.session));
+pub(super) fn sink(sink: &SinkSpec, value: String, by: By<'_>, ground: &Ground<'_>) -> SinkFacts {
+    let (provenance, evidence) = match self::ground(sink, &value, by, ground) {
+        Some((provenance, evidence)) => (provenance, evidence),
+        None if is_refused(sink, &value, by, ground.intent) => {
+            let evidence = Evidence {
+                call: None,
+                position: 0,
+                tool: String::new(),
+                field: String::new(),
+                seen: Some(Seen::Refused),
+            };
+            (Provenance::None, Some(evidence))
+        }
+        None => seen(sink, &value, ground.session),
+    };
     let other_of_kind = match sink.kind {
         SinkKind::Address => spelling::is_address(&value),
         SinkKind::Url => true,
@@ -50,43 +77,75 @@ pub(super) fn sink(sink: &SinkSpec, value: String, tool: &ToolName, ground: &Gro
 pub(super) fn ground(
     sink: &SinkSpec,
     value: &str,
-    tool: &ToolName,
+    by: By<'_>,
     ground: &Ground<'_>,
 ) -> Option<(Provenance, Option<Evidence>)> {
     // Most values need none.
-    let nouns = LazyCell::new(|| nouns(&sink.name, tool));
-    let intent = ground.intent.as_str();
-    let counts = sink.kind == SinkKind::Id && spelling::is_counter(value);
-    let in_intent = if counts {
-        spelling::counter_stands_in(intent, value, &nouns)
-    } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(&noun.as_str())) {
-        spelling::quantity_stands_in(intent, value)
-    } else {
-        // Where something goes, it must not only be named as where it shall not.
-        let place = matches!(sink.kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path);
-        spelling::stands_in(intent, sink.kind, value)
-            && (!place || spelling::stands_in(ground.intent.affirmed(), sink.kind, value))
-    };
-    if in_intent {
+    let nouns = LazyCell::new(|| nouns(&sink.name, by.tool));
+    let named = names(ground.intent.as_str(), sink, value, &nouns);
+    // What is read may be named as what shall not be touched; where something goes, and what is done, may not.
+    let holds = by.effectful || is_place(sink.kind);
+    let affirmed = named && (!holds || names(ground.intent.affirmed(), sink, value, &nouns));
+    if affirmed {
         return Some((Provenance::Intent, None));
     }
-    if ground.declared.iter().any(|c| lists(c, tool, sink, value)) {
+    if ground.declared.iter().any(|c| lists(c, by.tool, sink, value)) {
         return Some((Provenance::Ceiling, None));
     }
+    if named && by.effectful && names_one_object(sink.kind) {
+        // However it was read since, the intent says that it is not to be this one.
+        return None;
+    }
+    let counts = is_counted(sink, value);
     let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.grounds(sink.kind));
     let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l));
     let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
     let was_sent = matches!(leaf.standing, Standing::Argument(_));
     let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
-    Some((provenance, Some(evidence(&leaf, ground.session))))
+    Some((provenance, Some(evidence(&leaf, ground.session, None))))
+}
+
+/// True when the intent names the value, and only as what shall not be.
+fn is_refused(sink: &SinkSpec, value: &str, by: By<'_>, intent: &Intent) -> bool {
+    let nouns = LazyCell::new(|| nouns(&sink.name, by.tool));
+    (by.effectful || is_place(sink.kind))
+        && names(intent.as_str(), sink, value, &nouns)
+        && !names(intent.affirmed(), sink, value, &nouns)
+}
+
+/// True when prose names the value as what it is.
+fn names(prose: &str, sink: &SinkSpec, value: &str, nouns: &impl Deref<Target = Vec<String>>) -> bool {
+    if is_counted(sink, value) {
+        spelling::counter_stands_in(prose, value, nouns)
+    } else if sink.kind == SinkKind::Amount && nouns.iter().any(|noun| QUANTITY_WORDS.contains(&noun.as_str())) {
+        spelling::quantity_stands_in(prose, value)
+    } else {
+        spelling::stands_in(prose, sink.kind, value)
+    }
+}
+
+fn is_counted(sink: &SinkSpec, value: &str) -> bool {
+    sink.kind == SinkKind::Id && spelling::is_counter(value)
+}
+
+/// Where something goes, or what web page or file it is about.
+const fn is_place(kind: SinkKind) -> bool {
+    matches!(kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path)
+}
+
+/// Amounts and words can mean something else wherever they stand.
+const fn names_one_object(kind: SinkKind) -> bool {
+    is_place(kind) || matches!(kind, SinkKind::Id)
 }
 
 /// Where a value that nothing grounds was seen.
 fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<Evidence>) {
     let leaves = session.leaves();
-    let first = leaves.whole(sink.kind, value).chain(leaves.within(sink.kind, value)).next();
-    match first {
-        Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session))),
+    let whole = leaves.whole(sink.kind, value).next().map(|leaf| (leaf, true));
+    let within = || Some((leaves.within(sink.kind, value).next()?, false));
+    let said = || Some((leaves.saying(sink.kind, value)?, false));
+    match whole.or_else(within).or_else(said) {
+        Some((leaf, whole)) => (Provenance::Text, Some(evidence(&leaf, session, Some(leaf.standing.seen(whole))))),
         None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
     }
 }
@@ -109,7 +168,7 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
     let read = |l: &Leaf<'_>| !matches!(l.standing, Standing::Echo | Standing::Argument(_));
     let mut first = None;
     for leaf in ground.session.leaves().holding(text).filter(read) {
-        if matches!(leaf.standing, Standing::Outsider | Standing::Unproven) {
+        if leaf.standing.is_anybodys() {
             first = Some(leaf);
             break;
         }
@@ -117,7 +176,8 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
     }
     let leaf = first?;
     let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done | Standing::TakenBack);
-    Some(DictatedFacts { name: name.to_owned(), evidence: evidence(&leaf, ground.session), by_outsiders })
+    let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
+    Some(DictatedFacts { name: name.to_owned(), evidence, by_outsiders })
 }
 
 /// The text in which outsiders point at an object that the agent could have chosen by itself: its id or path is ground by a field
@@ -129,18 +189,19 @@ pub(super) fn pointed_out(sink: &SinkFacts, tool: &ToolName, ground: &Ground<'_>
     }
     let counts = sink.kind == SinkKind::Id && spelling::is_counter(&sink.value);
     let names_it = |leaf: &Leaf<'_>| {
-        matches!(leaf.standing, Standing::Outsider | Standing::Unproven)
+        leaf.standing.is_anybodys()
             // An outsider's whole field holds what the record is about, in no words of theirs.
             && leaf.text.trim() != sink.value
             && (!counts || spelling::counter_stands_in(leaf.text, &sink.value, &nouns(&sink.name, tool)))
     };
     let leaf = ground.session.leaves().within(sink.kind, &sink.value).find(names_it)?;
-    Some(DictatedFacts { name: sink.name.clone(), evidence: evidence(&leaf, ground.session), by_outsiders: true })
+    let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
+    Some(DictatedFacts { name: sink.name.clone(), evidence, by_outsiders: true })
 }
 
-fn evidence(leaf: &Leaf<'_>, session: &Session) -> Evidence {
+fn evidence(leaf: &Leaf<'_>, session: &Session, seen: Option<Seen>) -> Evidence {
     let (tool, position) = session.call(leaf.call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
-    Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned(), unsearched: false }
+    Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned(), seen }
 }
 
 fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bool {

@@ -1,8 +1,10 @@
 //! Provenance of sinks, and every way in which an attacker's value might be laundered into ground.
 
+mod refused;
+
 use super::super::session::{ReportedCall, Reporter};
 use super::*;
-use crate::catalogue::tool::{OutsiderFields, Tool};
+use crate::catalogue::tool::OutsiderFields;
 use crate::model::access::Effect;
 use crate::model::json::Json;
 
@@ -72,7 +74,7 @@ impl World {
         let ground = Ground { intent: &self.intent, declared: ceilings, session: &self.session };
         let spec = SinkSpec { name: name.to_owned(), kind };
         let value = spec.canonical_text(value).unwrap();
-        sink(&spec, value, &"act".parse().unwrap(), &ground)
+        sink(&spec, value, By { tool: &"act".parse().unwrap(), effectful: true }, &ground)
     }
 
     fn address(&self, value: &str) -> Provenance {

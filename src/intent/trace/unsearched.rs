@@ -8,7 +8,7 @@ use super::{DICTATED_BYTES_MIN, Ground};
 use crate::catalogue::tool::Tool;
 use crate::model::access::Access;
 use crate::model::facts::{DictatedFacts, SinkFacts};
-use crate::model::provenance::{Evidence, Provenance};
+use crate::model::provenance::{Evidence, Provenance, Seen};
 use crate::model::sink::{SinkKind, SinkSpec};
 
 /// Most arguments and objects of one access that are told to be possibly dictated: one is enough to ask.
@@ -59,5 +59,5 @@ pub(in crate::intent) fn dictated(
 }
 
 fn evidence(leaf: &Leaf<'_>, session: &Session) -> Evidence {
-    Evidence { unsearched: true, ..super::evidence(leaf, session) }
+    super::evidence(leaf, session, Some(Seen::Unsearched))
 }

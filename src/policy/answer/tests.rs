@@ -85,6 +85,31 @@ fn an_approval_is_good_for_nothing_that_was_not_shown() {
 }
 
 #[test]
+fn an_approval_is_good_for_the_data_that_was_shown_whatever_brought_it() {
+    use crate::model::facts::LetInBy;
+    let mut facts = facts(&["mail.search", "mail.send"]);
+    facts.entries[1].sinks = vec![sink("mail.send", "to", Provenance::Intent)];
+    facts.entries[0].data_classes = vec!["pii".parse().unwrap()];
+    let shown = decided(&facts, Band::Low);
+    assert_eq!(shown.outcome, Outcome::StepUp);
+    facts.approval = Some(approved(&shown, &facts, Band::Low));
+    assert_eq!(decided(&facts, Band::Low).outcome, Outcome::Granted);
+    // As it stands once it was granted, and reported.
+    facts.question = Question::Retain;
+    let by = LetInBy { tool: Some("mail.search".parse().unwrap()), call: Some(0), position: 7 };
+    facts.session.untrusted_input = true;
+    facts.session.untrusted_by = Some(by.clone());
+    for class in ["correspondence", "pii"] {
+        facts.session.carries.push(class.parse().unwrap());
+        facts.session.carries_by.insert(class.parse().unwrap(), by.clone());
+    }
+    assert_eq!(decided(&facts, Band::Low).outcome, Outcome::Granted);
+    facts.session.carries.push("records".parse().unwrap());
+    facts.session.carries_by.insert("records".parse().unwrap(), by);
+    assert_eq!(decided(&facts, Band::Low).outcome, Outcome::StepUp, "other data is another doubt");
+}
+
+#[test]
 fn what_is_denied_stays_denied_whatever_was_approved() {
     let mut facts = doubtful();
     facts.session.carries = vec!["credentials".parse().unwrap()];

@@ -309,6 +309,7 @@ impl CaseText {
                 untrusted_input: self.untrusted_input,
                 carries: self.carries,
                 overflowed: self.overflowed,
+                ..SessionFacts::default()
             },
             behaviour: None,
             signals: self.signals.into_iter().map(SignalText::into_signal).collect(),
@@ -337,13 +338,8 @@ impl EntryText {
             let SinkText { name, from, value, beside_intent } = sink;
             sinks.push(SinkFacts { name, kind, value, provenance: from, evidence: None, beside_intent });
         }
-        let evidence = Evidence {
-            call: Some(0),
-            position: 0,
-            tool: "mail.read".to_owned(),
-            field: "body".to_owned(),
-            unsearched: false,
-        };
+        let (tool_read, field) = ("mail.read".to_owned(), "body".to_owned());
+        let evidence = Evidence { call: Some(0), position: 0, tool: tool_read, field, seen: None };
         let dictated = DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: true };
         let conflict = |with| ConflictFacts { with, within: "task".to_owned(), position: 0 };
         Ok(EntryFacts {

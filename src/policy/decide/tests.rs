@@ -1,6 +1,7 @@
 //! What a decision keeps to, whatever the facts: on chosen cases and on random ones.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod beside;
 mod observed;
 mod older;
 mod scored;
@@ -273,7 +274,9 @@ fn contexts_conform_to_the_schema() {
     let mut asked = facts(&["mail.send"]);
     asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::Text)];
     let tool = shipped().catalogue().tool(&asked.entries[0].tool).unwrap();
-    let context = Shared::of_use(&asked, &risk, &Reads::everything()).entry(&asked.entries[0], tool, &[]).unwrap();
+    let context = Shared::of_use(&asked, &risk, &Reads::everything())
+        .entry(&asked.entries[0], (tool, &[]), &asked.session)
+        .unwrap();
     let context = cedar_policy::Context::from(context);
     context.validate(&schema, &shipped().types().action(Action::Use(tool.effect))).unwrap();
     let ceiling = r#"{"tools": [{"tool": "mail.send"}]}"#;
@@ -333,7 +336,7 @@ fn any_entry() -> impl Strategy<Value = EntryFacts> {
                 position: 1,
                 tool: "mail.read".to_owned(),
                 field: "body".to_owned(),
-                unsearched: false,
+                seen: None,
             };
             e.dictated = vec![DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: flags.0 != flags.1 }];
             e.data_classes = vec!["pii".parse().unwrap()];

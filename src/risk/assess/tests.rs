@@ -121,7 +121,7 @@ fn entry(provenances: &[Provenance]) -> EntryFacts {
             position: 9,
             tool: "read_mail".to_owned(),
             field: "body".to_owned(),
-            unsearched: false,
+            seen: None,
         }),
         beside_intent: false,
     };
@@ -275,4 +275,73 @@ fn who_opens_break_glass_is_in_the_bands_of_people() {
     let (agent, person) = (table.assess(&catalogue(), &asked), table.assess(&catalogue(), &opens));
     assert_eq!((agent.score.points(), agent.band), (50, Band::High));
     assert_eq!((person.score.points(), person.band), (50, Band::Elevated));
+}
+
+#[test]
+fn each_doubt_about_a_value_has_a_sentence_of_its_own() {
+    use crate::model::provenance::Seen;
+    use crate::risk::derive::sink_in_words;
+    let evidence = |field: &str, seen| Evidence {
+        call: Some(2),
+        position: 9,
+        tool: "read_mail".to_owned(),
+        field: field.to_owned(),
+        seen,
+    };
+    let rows = [
+        ("body", Some(Seen::Text), "`to` stands only in the text of `read_mail`'s result, in `body` (call 3)"),
+        (
+            "body",
+            Some(Seen::OutsiderText),
+            "`to` stands only in the text of the field `body` from outside, read by `read_mail` (call 3)",
+        ),
+        ("", Some(Seen::OutsiderText), "`to` stands only in text from outside, read by `read_mail` (call 3)"),
+        (
+            "from",
+            Some(Seen::OutsiderField),
+            "`to` is only the field `from` of `read_mail`'s result, which outsiders write (call 3)",
+        ),
+        (
+            "id_",
+            Some(Seen::OtherField),
+            "`to` stands only as something else, in `read_mail`'s result, in `id_` (call 3)",
+        ),
+        (
+            "id_",
+            Some(Seen::Echo),
+            "`to` is only what the agent had sent, told back in `read_mail`'s result, in `id_` (call 3)",
+        ),
+        ("made_up", Some(Seen::Said), "`to` stands only in what the agent itself reported of `read_mail` (call 3)"),
+        (
+            "x",
+            Some(Seen::Ungranted),
+            "`to` stands only in what was reported of a use of `read_mail` that nobody granted (call 3)",
+        ),
+        ("x", Some(Seen::Failed), "`to` stands only in the answer of `read_mail` when it failed (call 3)"),
+        (
+            "x",
+            Some(Seen::UnknownTool),
+            "`to` stands only in the answer of a tool that the catalogue does not know (call 3)",
+        ),
+        (
+            "people.*",
+            Some(Seen::OutsiderField),
+            "`to` is only an entry of `people` of `read_mail`'s result, which outsiders write (call 3)",
+        ),
+        ("*", None, "`to` stands only in the text of `read_mail`'s result, in an entry (call 3)"),
+    ];
+    for (field, seen, expected) in rows {
+        let sink = SinkFacts {
+            name: "to".to_owned(),
+            kind: SinkKind::Address,
+            value: "eve@evil.test".to_owned(),
+            provenance: Provenance::Text,
+            evidence: Some(evidence(field, seen)),
+            beside_intent: false,
+        };
+        assert_eq!(sink_in_words(&sink), expected);
+        let refused =
+            SinkFacts { provenance: Provenance::None, evidence: Some(evidence("", Some(Seen::Refused))), ..sink };
+        assert_eq!(sink_in_words(&refused), "`to` stands in the intent only as what shall not be");
+    }
 }

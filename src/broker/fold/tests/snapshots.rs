@@ -30,7 +30,8 @@ fn call(world: &mut World, at_s: u64, request: &str, result: &str) {
 /// A grant that draws on what its ceiling caps, until `expires_s` after the start.
 fn payment(world: &mut World, of: TaskId, id: GrantId, jti: u8, expires_s: u64) {
     let jti = Jti::new([jti; 16]).to_string();
-    let draws = Draws { amounts: vec![vec![("amount".into(), "12.50".parse().unwrap())]], sent: Sent::default() };
+    let amounts = vec![vec![("amount".into(), "12.50".parse().unwrap())]];
+    let draws = Draws { amounts, sent: Sent::default(), named: vec![vec!["records".parse().unwrap()]] };
     let context = Context { kind: "draws", id: &jti };
     let granted = pb::Grant {
         grant_id: id.to_string(),

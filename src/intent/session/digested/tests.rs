@@ -108,7 +108,7 @@ impl Family {
             failed: call.failed,
         };
         let digested = Digested { key: &KEY, arguments: &call.sent, result: &call.came, granted: call.granted };
-        self.0.report_digested(&reported, &digested, &INTENT.into(), &[]);
+        self.0.report_digested(&reported, &digested, None, &INTENT.into(), &[]);
         self
     }
 
@@ -165,7 +165,7 @@ fn a_whole_field_is_found_by_its_digest() {
     let evidence = found.evidence.unwrap();
     assert_eq!((found.provenance, evidence.call, evidence.position), (Provenance::Field, Some(0), 7));
     assert_eq!((evidence.tool.as_str(), evidence.field.as_str()), ("contacts", "people.email"));
-    assert!(!evidence.unsearched);
+    assert!(!evidence.is_unsearched());
     assert_eq!(family.from("channel", "#general"), Provenance::Field);
     assert_eq!(family.from("amount", "12.5"), Provenance::Field);
     assert_eq!(family.from("recipient", "Bob@acme.test"), Provenance::None, "another mailbox");
@@ -264,7 +264,7 @@ fn what_cannot_be_searched_counts_as_possible() {
         let entry = family.judged(asked);
         let channel = entry.sinks.iter().find(|s| s.name == "channel").unwrap().clone();
         let dictated: Vec<String> = entry.dictated.iter().map(|d| d.name.clone()).collect();
-        assert!(entry.dictated.iter().all(|d| d.by_outsiders && d.evidence.unsearched), "{entry:?}");
+        assert!(entry.dictated.iter().all(|d| d.by_outsiders && d.evidence.is_unsearched()), "{entry:?}");
         (channel.provenance, dictated)
     };
     assert_eq!(told(&Family::after(vec![contacts()])), (Provenance::None, Vec::new()));
@@ -274,7 +274,7 @@ fn what_cannot_be_searched_counts_as_possible() {
         assert_eq!((channel, dictated), (Provenance::Text, vec!["file".to_owned(), "body".to_owned()]), "{kind:?}");
         let evidence = family.sink("channel", "random").evidence.unwrap();
         assert_eq!(
-            (evidence.tool.as_str(), evidence.field.as_str(), evidence.unsearched),
+            (evidence.tool.as_str(), evidence.field.as_str(), evidence.is_unsearched()),
             ("inbox", "messages.body", true)
         );
         // A person is asked about it as it is, and rather an independent one.
