@@ -46,7 +46,10 @@ fn each_rule_of_separation_refuses_by_policy_too() {
         (by_rae(), vec![]),
         (ApprovingFacts { band: Band::Critical, ..by_rae() }, vec![]),
         (ApprovingFacts { initiated: true, ..by_rae() }, vec!["NOT_INDEPENDENT"]),
-        (ApprovingFacts { votes: ["rae".parse().unwrap()].into(), needed: 2, ..by_rae() }, vec!["NOT_INDEPENDENT"]),
+        (
+            ApprovingFacts { votes: BTreeSet::from(["rae".parse().unwrap()]), needed: 2, ..by_rae() },
+            vec!["NOT_INDEPENDENT"],
+        ),
         (ApprovingFacts { independent: false, ..by_rae() }, vec!["NOT_INDEPENDENT"]),
         (ApprovingFacts { independent: false, settles: false, ..by_rae() }, vec![]),
         (ApprovingFacts { outcome: Outcome::StepUp, ..by_rae() }, vec!["NOT_INITIATOR"]),
