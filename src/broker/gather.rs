@@ -415,7 +415,7 @@ pub(in crate::broker) fn remember(
     words: &CallWords,
     position: u64,
 ) -> Result<(), FoldError> {
-    let tool = event.tool.parse::<ToolName>()?;
+    let tool = ToolName::try_from(event.tool.clone())?;
     let reporter = match event.reporter.as_str() {
         "audience" => Reporter::Audience,
         "gateway" => Reporter::Gateway,

@@ -14,6 +14,7 @@ mod refused;
 pub mod session;
 mod spelling;
 pub mod task;
+mod told;
 mod trace;
 pub mod usage;
 mod walk;

@@ -15,7 +15,7 @@ pub(in crate::policy) fn of_entry(code: ReasonCode, facts: &Facts, entry: &Entry
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
         ReasonCode::ContentDictated => {
-            join(entry.dictated.iter().map(|d| format!("`{}` from `{}`", d.name, d.evidence.tool)))
+            join(entry.dictated.iter().map(|d| format!("`{}` from {}", d.name, d.evidence.tool_in_words())))
         }
         ReasonCode::TaintedExit => join(facts.session.carries.iter().map(ToString::to_string)),
         ReasonCode::IntentMismatch => tool.effect.to_string(),

@@ -51,6 +51,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("behaviour_unknown", "too little is known of the agent to call anything unusual"),
     ("unusual_tool", "the agent is rarely granted the tool: two units when it never was"),
     ("unusual_sequence", "the agent rarely calls the tool right after the one before: two units when it never did"),
+    ("unusual_resource", "the agent was rarely granted a resource that it names: two units when it never was"),
     ("unusual_audience", "the agent rarely has tokens for the audience: two units when it never had one"),
     ("unusual_rate", "the agent rarely has as many grants in a minute or an hour: two units when it never had"),
     ("unusual_hour", "the agent is rarely at work at this time: two units when it never was"),
@@ -100,7 +101,7 @@ pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
 fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, facts: &Facts, found: &mut Found) {
     let name = &entry.tool;
     let Some(tool) = tool else {
-        found.add("tool_unknown", format!("the catalogue knows no `{name}`"));
+        found.add("tool_unknown", "the catalogue knows no such tool".to_owned());
         return;
     };
     let effectful = tool.effect.is_effectful();
@@ -182,7 +183,7 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
         }
         (Provenance::Field, Some(e)) => format!("`{name}` is {}", field(e)),
         (Provenance::Argument, Some(e)) => {
-            format!("`{name}` was the argument `{}` of `{}`{}", e.field, e.tool, call(e))
+            format!("`{name}` was the argument `{}` of {}{}", e.field, e.tool_in_words(), call(e))
         }
         (Provenance::Text, Some(e)) => format!("`{name}` stands only in the text of {}", place(e)),
         (Provenance::Text, None) => format!("`{name}` stands only in text"),
@@ -195,15 +196,15 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
 
 fn field(e: &Evidence) -> String {
     if e.field.is_empty() {
-        format!("the result of `{}`{}", e.tool, call(e))
+        format!("the result of {}{}", e.tool_in_words(), call(e))
     } else {
-        format!("the field `{}` of `{}`'s result{}", e.field, e.tool, call(e))
+        format!("the field `{}` of {}{}", e.field, e.result_in_words(), call(e))
     }
 }
 
 fn place(e: &Evidence) -> String {
     let within = if e.field.is_empty() { String::new() } else { format!(", in `{}`", e.field) };
-    format!("`{}`'s result{within}{}", e.tool, call(e))
+    format!("{}{within}{}", e.result_in_words(), call(e))
 }
 
 // People count from one.

@@ -195,7 +195,8 @@ fn asked(page: &mut Page, number: usize, entry: &EntryFacts) {
         page.line("", &format!("`{}` was used before by this {}", conflict.with, conflict.within));
     }
     for dictated in &entry.dictated {
-        page.line("", &format!("`{}` stands word for word in a result of `{}`", dictated.name, dictated.evidence.tool));
+        let tool = dictated.evidence.tool_in_words();
+        page.line("", &format!("`{}` stands word for word in a result of {tool}", dictated.name));
     }
 }
 
