@@ -395,8 +395,9 @@ fn evidence(said: &pb::PersonEvidence) -> v1::PersonEvidence {
 }
 
 fn in_words(evidence: &Evidence) -> String {
+    let field = if evidence.field.is_empty() { String::new() } else { format!("`{}` of ", evidence.field) };
     match evidence.call {
-        Some(call) => format!("`{}` of call {} of `{}`", evidence.field, call + 1, evidence.tool),
+        Some(call) => format!("{field}call {} of {}", call.saturating_add(1), evidence.tool_in_words()),
         None => format!("`{}`", evidence.field),
     }
 }

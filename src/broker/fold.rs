@@ -271,7 +271,7 @@ impl Step<'_> {
             expires: Timestamp::from_secs(grant.expires_s),
             position: self.position,
             decision,
-            tools: grant.tools.iter().map(|t| t.parse()).collect::<Result<_, _>>()?,
+            tools: grant.tools.iter().map(|t| ToolName::try_from(t.clone())).collect::<Result<_, _>>()?,
             standing: GrantStanding::Open(BTreeSet::new()),
             drifts_since: None,
             distrusted: BTreeMap::new(),
@@ -286,7 +286,11 @@ impl Step<'_> {
         task.grants.insert(grant_id);
         // What policy would have withheld is nothing usual.
         if entry.observed.is_none() {
-            self.state.behaviour.learn((&task.agent, root), (&entry.audience, &entry.tools), self.time);
+            self.state.behaviour.learn(
+                (&task.agent, root),
+                (&entry.audience, &entry.tools, &grant.resources),
+                self.time,
+            );
         }
         self.state.open(id, (entry.expires, grant_id));
         let tools = entry.tools.clone();

@@ -432,7 +432,7 @@ pub(in crate::broker) fn remember(
     (event, (words, key)): (&pb::ToolCallReported, (&CallWords, Option<&DigestKey>)),
     position: u64,
 ) -> Result<(), FoldError> {
-    let tool = event.tool.parse::<ToolName>()?;
+    let tool = ToolName::try_from(event.tool.clone())?;
     let reporter = match event.reporter.as_str() {
         "audience" => Reporter::Audience,
         "gateway" => Reporter::Gateway,

@@ -149,6 +149,7 @@ impl Broker {
             renews_jti: plan.renews.map(|jti| jti.to_string()).unwrap_or_default(),
             tools: access.iter().map(|a| a.tool.to_string()).collect(),
             sealed_draws,
+            resources: if plan.renews.is_some() { Vec::new() } else { self.resources_of(&view.agent, access)? },
             ..pb::Grant::default()
         })
     }

@@ -112,6 +112,10 @@ impl Broker {
         asking: &Asking<'_>,
         scoring: &mut Scoring<'_>,
     ) -> Result<Attempt, BrokerError> {
+        let resources = match asking.renews {
+            Some(_) => Vec::new(),
+            None => self.resources_of(asking.workload.peer.spiffe_id(), asking.access)?,
+        };
         let looked = {
             let state = self.0.known.look();
             let task = state.tasks.get(&asking.task).ok_or(BrokerError::NotFound { what: "task" })?;
@@ -126,7 +130,7 @@ impl Broker {
                     }
                     let view = View::of(&state, asking.task, Some(asking.audience), now)?;
                     let mut view = view.ok_or(BrokerError::NotFound { what: "task" })?;
-                    view.look_back(&state, asking);
+                    view.look_back(&state, asking, &resources);
                     if let Some(renewal) = asking.renews {
                         view.renewing(&state, renewal)?;
                     }

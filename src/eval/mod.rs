@@ -35,7 +35,7 @@ pub enum EvalError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Something names what the folder does not hold.
+    /// Something names what is not there, or is no such name.
     #[error("{what} `{name}` is named and not there")]
     Missing {
         /// What it is.

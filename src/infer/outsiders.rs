@@ -12,6 +12,10 @@ use crate::model::sink::{SinkKind, SinkSpec};
 //   somebody writes by hand can say otherwise.
 // * A ledger returns remarks of others, and who paid: a cent is enough to stand in it.
 // * A read that is named after an id returns ids, which the service made (`find_customer_id_by_email`).
+// * Where a service lists the places that it has (`list_channels`), or who is in one, it returns its own names. What is written
+//   there is something else, and so is a listing of what people wrote (`list_posts`).
+// * What decodes, converts, translates or takes something apart returns what it was given in other letters. The agent gave it, so
+//   its result is no ground for anything.
 // * Any other read returns what others wrote in the fields that are prose by their names, and nobody else's addresses unless
 //   it is a directory, which somebody keeps.
 
@@ -101,6 +105,12 @@ const ADDRESSES: &[&str] =
 pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> OutsiderFields {
     let lead = description.iter().take(LEAD_WORDS);
     let words: Vec<&str> = name.iter().chain(lead).map(|w| singular(w)).collect();
+    if transforms(name) {
+        return OutsiderFields::All;
+    }
+    if lists_places(name, &words) && sinks.iter().all(|s| s.kind != SinkKind::Url) {
+        return OutsiderFields::None;
+    }
     let speaks_of = |list: &str| words.iter().any(|w| list.split(' ').any(|l| l == *w));
     if sinks.iter().any(|s| s.kind == SinkKind::Url) || speaks_of(PUBLIC) {
         return OutsiderFields::All;
@@ -120,6 +130,53 @@ pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> Outsid
     };
     OutsiderFields::Paths(fields.iter().map(|f| format!("**.{f}")).collect())
 }
+
+/// True when the tool gives back what it is given: names have their verb at the beginning or at the end.
+fn transforms(name: &[String]) -> bool {
+    let mut ends = name.first().into_iter().chain(if reads(name) { None } else { name.last() });
+    ends.any(|word| TRANSFORMS.contains(&word.as_str()))
+}
+
+fn reads(name: &[String]) -> bool {
+    name.first().is_some_and(|word| LISTS.contains(&word.as_str()))
+}
+
+/// True when the service lists its places, or who is in one of them. `words` are all that say what is returned.
+fn lists_places(name: &[String], words: &[&str]) -> bool {
+    let at = name.iter().position(|w| QUALIFIERS.contains(&w.as_str())).unwrap_or(name.len());
+    let (returned, of) = name.split_at(at);
+    // Of a noun that has a place for an adjective, the place says whose it is: `channel messages`.
+    let [verb, object] = returned else { return false };
+    let is_place = |word: &String| PLACES.contains(&singular(word));
+    let is_member = |word: &String| MEMBERS.contains(&singular(word));
+    let is_listed =
+        singular(object) != object.as_str() && (is_place(object) || (is_member(object) && of.iter().any(is_place)));
+    LISTS.contains(&verb.as_str()) && is_listed && !words.iter().any(|word| WRITTEN.contains(word))
+}
+
+/// Verbs of tools that list what there is.
+const LISTS: &[&str] = &["get", "list"];
+/// Places in which people write.
+const PLACES: &[&str] = &["channel", "chat", "room", "group", "workspace", "server", "forum"];
+/// Who is in them.
+const MEMBERS: &[&str] = &["user", "member", "participant"];
+/// What is written there.
+const WRITTEN: &[&str] = &[
+    "message",
+    "post",
+    "content",
+    "comment",
+    "text",
+    "topic",
+    "description",
+    "thread",
+    "history",
+    "transcript",
+    "conversation",
+];
+/// Verbs of tools that return what they are given in another form.
+const TRANSFORMS: &[&str] =
+    &["decode", "encode", "convert", "translate", "transform", "parse", "format", "extract", "render", "reverse"];
 
 /// Words of a name behind which it no longer says what the tool returns.
 const QUALIFIERS: &[&str] = &["by", "for", "from", "with", "of", "in", "to"];

@@ -5,6 +5,8 @@
 //   say what or when, not where.
 // * What the name says is then taken at its word: a URL, an amount, an account, an id, a path, an address, in this order
 //   of what the last word says (`file_id` is an id, `webhook_url` a URL).
+// * An amount is a number by its schema as well. Where texts are taken (`budget: "35 EUR"`) nothing can be added up or held to a
+//   cap, and a call that the tool takes would be refused as malformed: it is judged as any other text.
 // * Any other text that must be given is a sink of tools that send, spend, delete, execute or administer: what their
 //   registrar did not call content may say whom they hit. Not of tools that write: their ids and paths say what is changed.
 // * Reads have the sinks that name one object or lead outside: URL, account, id, path. What a search looks for is no object.
@@ -38,10 +40,16 @@ pub fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[Strin
             tool.argument(name, name, schema, required.contains(name), DEPTH_MAX, &mut out);
         }
     }
-    out.sort_by(|a, b| a.name.cmp(&b.name));
+    // What may be a number or a text is a number that may be spelled as one (decimals are listed so).
+    out.sort_by(|a, b| a.name.cmp(&b.name).then((a.kind != SinkKind::Amount).cmp(&(b.kind != SinkKind::Amount))));
     out.dedup_by(|a, b| a.name == b.name);
     out.truncate(TOOL_LIST_MAX);
     out
+}
+
+/// True when a name says that its values are amounts.
+pub(in crate::infer) fn says_how_much(name: &str) -> bool {
+    named(&name_words(name)) == Some(SinkKind::Amount)
 }
 
 /// True when a name says that its values lead somewhere.
@@ -86,22 +94,26 @@ impl Tool<'_> {
                 _ if !options.is_empty() => {}
                 Shape::Unlisted => {
                     for member in said.iter().flat_map(|said| quoted(said)) {
-                        if let Some(kind) = self.kind(member, false, false) {
+                        if let Some(kind) = self.kind(member, false, Given::Anything) {
                             out.push(SinkSpec { name: format!("{}.{member}", of.path), kind });
                         }
                     }
                 }
-                Shape::Plain { text } => {
-                    let kind = self.kind(of.name, of.required, text);
+                Shape::Plain(given) => {
+                    let kind = self.kind(of.name, of.required, given);
                     out.extend(kind.map(|kind| SinkSpec { name: of.path.to_owned(), kind }));
                 }
             }
         }
     }
 
-    fn kind(&self, name: &str, required: bool, text: bool) -> Option<SinkKind> {
+    fn kind(&self, name: &str, required: bool, given: Given) -> Option<SinkKind> {
         let words = name_words(name);
-        let kind = named(&words).filter(|kind| match self.effect {
+        let kind = named(&words).map(|kind| match kind {
+            SinkKind::Amount if given != Given::Number => SinkKind::Other,
+            kind => kind,
+        });
+        let kind = kind.filter(|kind| match self.effect {
             Effect::Read => match kind {
                 SinkKind::Url => true,
                 SinkKind::Account | SinkKind::Id | SinkKind::Path => !self.searches(),
@@ -110,7 +122,9 @@ impl Tool<'_> {
             _ => true,
         });
         let hits = !matches!(self.effect, Effect::Read | Effect::Write);
-        kind.or_else(|| (hits && required && text && !says_what_or_when(&words)).then_some(SinkKind::Other))
+        kind.or_else(|| {
+            (hits && required && given == Given::Text && !says_what_or_when(&words)).then_some(SinkKind::Other)
+        })
     }
 
     fn searches(&self) -> bool {
@@ -134,9 +148,16 @@ enum Shape<'a> {
     Unlisted,
     /// Arrays of such items.
     Items(&'a Value),
-    Plain {
-        text: bool,
-    },
+    Plain(Given),
+}
+
+/// What a plain value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Text,
+    Number,
+    /// Nothing says what.
+    Anything,
 }
 
 /// What its values can be; nothing of what is a choice.
@@ -161,8 +182,9 @@ fn shapes(schema: &Value) -> Vec<Shape<'_>> {
             "object" if members.is_some() => {}
             "object" => out.push(Shape::Unlisted),
             "array" if has_items => {}
-            "array" | "string" => out.push(Shape::Plain { text: true }),
-            _ => out.push(Shape::Plain { text: false }),
+            "array" | "string" => out.push(Shape::Plain(Given::Text)),
+            "number" | "integer" => out.push(Shape::Plain(Given::Number)),
+            _ => out.push(Shape::Plain(Given::Anything)),
         }
     }
     out

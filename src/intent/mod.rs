@@ -15,6 +15,7 @@ mod refused;
 pub mod session;
 pub(crate) mod spelling;
 pub mod task;
+mod told;
 mod trace;
 pub mod usage;
 mod walk;

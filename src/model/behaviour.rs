@@ -46,6 +46,13 @@ pub enum Unusual {
         /// In how many sessions it had.
         seen: Frequency,
     },
+    /// It was rarely granted resources that the request names.
+    Resource {
+        /// How many of them.
+        number: u32,
+        /// In how many sessions it was granted the rarest.
+        seen: Frequency,
+    },
     /// It is rarely at work at this hour of the day.
     Hour {
         /// The hour of the day in UTC, 0 to 23.
@@ -94,6 +101,7 @@ impl Unusual {
             Self::Tool { seen, .. }
             | Self::Sequence { seen, .. }
             | Self::Audience { seen }
+            | Self::Resource { seen, .. }
             | Self::Hour { seen, .. }
             | Self::Weekday { seen, .. }
             | Self::Rate { seen, .. } => *seen,

@@ -138,6 +138,10 @@ uuid_id!(
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {
+        text_id!($(#[$doc])* $name, $max, check_text);
+    };
+    // What is read from records is held to `check_text` alone, as it was when it was written; `$check` is for every door.
+    ($(#[$doc:meta])* $name:ident, $max:expr, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -170,7 +174,7 @@ macro_rules! text_id {
             type Err = ParseIdError;
 
             fn from_str(s: &str) -> Result<Self, Self::Err> {
-                check_text(s, stringify!($name), Self::BYTES_MAX)?;
+                $check(s, stringify!($name), Self::BYTES_MAX)?;
                 Ok(Self(s.into()))
             }
         }
@@ -179,7 +183,8 @@ macro_rules! text_id {
             type Error = ParseIdError;
 
             fn try_from(s: String) -> Result<Self, Self::Error> {
-                s.parse()
+                check_text(&s, stringify!($name), Self::BYTES_MAX)?;
+                Ok(Self(s.into()))
             }
         }
 
@@ -197,14 +202,17 @@ text_id!(
     REQUEST_ID_BYTES_MAX
 );
 text_id!(
-    /// A tool, as the catalogue names it.
+    /// A tool, as the catalogue names it: letters, digits, `_`, `-`, `.` and `/`, as MCP has it. Whoever asks or reports names
+    /// tools, and a name stands in sentences that people and models read: it must not be one itself.
     ToolName,
-    NAME_BYTES_MAX
+    NAME_BYTES_MAX,
+    check_name
 );
 text_id!(
-    /// A class of data, as the catalogue names it, e.g. `pii`.
+    /// A class of data, as the catalogue names it, e.g. `pii`. Its characters are those of a tool's name, for the same reason.
     DataClass,
-    NAME_BYTES_MAX
+    NAME_BYTES_MAX,
+    check_name
 );
 text_id!(
     /// The name of a signal, as `risk.toml` knows it.
@@ -298,6 +306,14 @@ fn check_text(s: &str, kind: &'static str, max: usize) -> Result<(), ParseIdErro
         return Err(err("begins or ends with white space"));
     }
     Ok(())
+}
+
+fn check_name(s: &str, kind: &'static str, max: usize) -> Result<(), ParseIdError> {
+    check_text(s, kind, max)?;
+    if s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/')) {
+        return Ok(());
+    }
+    Err(ParseIdError { kind, problem: "holds something else than letters, digits, `_`, `-`, `.` and `/`" })
 }
 
 #[cfg(test)]

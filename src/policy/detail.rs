@@ -21,7 +21,8 @@ pub(in crate::policy) fn of_entry(
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
         ReasonCode::ContentDictated => {
             let possibly = |d: &DictatedFacts| if d.evidence.is_unsearched() { "possibly " } else { "" };
-            join(entry.dictated.iter().map(|d| format!("`{}` {}from `{}`", d.name, possibly(d), d.evidence.tool)))
+            let told = |d: &DictatedFacts| format!("`{}` {}from {}", d.name, possibly(d), d.evidence.tool_in_words());
+            join(entry.dictated.iter().map(told))
         }
         ReasonCode::TaintedExit => join(let_in_in_words(session).into_iter()),
         ReasonCode::IntentMismatch => tool.effect.to_string(),

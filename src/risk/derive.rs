@@ -8,7 +8,7 @@ use crate::model::approval::{FROM, UNTRUSTED_FROM};
 use crate::model::ceiling::CeilingFit;
 use crate::model::facts::{DictatedFacts, EntryFacts, Facts, FitVerdict, LetInBy, SessionFacts, SinkFacts};
 use crate::model::id::DataClass;
-use crate::model::provenance::{Evidence, Provenance, Seen};
+use crate::model::provenance::{Evidence, Provenance, Seen, UNKNOWN_TOOL};
 use crate::model::sink::SinkKind;
 
 /// A signal that follows from the facts.
@@ -54,6 +54,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("behaviour_unknown", "too little is known of the agent to call anything unusual"),
     ("unusual_tool", "the agent is rarely granted the tool: two units when it never was"),
     ("unusual_sequence", "the agent rarely calls the tool right after the one before: two units when it never did"),
+    ("unusual_resource", "the agent was rarely granted a resource that it names: two units when it never was"),
     ("unusual_audience", "the agent rarely has tokens for the audience: two units when it never had one"),
     ("unusual_rate", "the agent rarely has as many grants in a minute or an hour: two units when it never had"),
     ("unusual_hour", "the agent is rarely at work at this time: two units when it never was"),
@@ -103,7 +104,7 @@ pub fn derive(catalogue: &Catalogue, facts: &Facts) -> Vec<Derived> {
 fn of_entry(entry: &EntryFacts, tool: Option<&Tool>, session: &SessionFacts, found: &mut Found) {
     let name = &entry.tool;
     let Some(tool) = tool else {
-        found.add("tool_unknown", format!("the catalogue knows no `{name}`"));
+        found.add("tool_unknown", "the catalogue knows no such tool".to_owned());
         return;
     };
     let effectful = tool.effect.is_effectful();
@@ -183,7 +184,7 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
         }
         (Provenance::Field, Some(e)) => format!("`{name}` is {}", field(e)),
         (Provenance::Argument, Some(e)) => {
-            format!("`{name}` was the argument `{}` of `{}`{}", e.field, e.tool, call(e))
+            format!("`{name}` was the argument `{}` of {}{}", e.field, e.tool_in_words(), call(e))
         }
         (Provenance::Text, Some(e)) => format!("`{name}` {}", no_ground(e)),
         (Provenance::Text, None) => format!("`{name}` stands only in text"),
@@ -202,23 +203,23 @@ const DIGEST_ALONE: &str = "of which Carnet was told a digest alone";
 
 /// Where a value that is no ground was seen, and why it is none.
 fn no_ground(e: &Evidence) -> String {
-    let (tool, call) = (&e.tool, call(e));
+    let (tool, result, call) = (e.tool_in_words(), e.result_in_words(), call(e));
     match e.seen {
         Some(Seen::OutsiderText) => {
             let within = within(e).map_or_else(|| "text".to_owned(), |place| format!("the text of {place}"));
-            format!("stands only in {within} from outside, read by `{tool}`{call}")
+            format!("stands only in {within} from outside, read by {tool}{call}")
         }
         Some(Seen::OutsiderField) => match within(e) {
-            Some(place) => format!("is only {place} of `{tool}`'s result, which outsiders write{call}"),
-            None => format!("is only the result of `{tool}`, which outsiders write{call}"),
+            Some(place) => format!("is only {place} of {result}, which outsiders write{call}"),
+            None => format!("is only the result of {tool}, which outsiders write{call}"),
         },
         Some(Seen::OtherField) => format!("stands only as something else, in {}", place(e)),
         Some(Seen::Echo) => format!("is only what the agent had sent, told back in {}", place(e)),
-        Some(Seen::Said) => format!("stands only in what the agent itself reported of `{tool}`{call}"),
+        Some(Seen::Said) => format!("stands only in what the agent itself reported of {tool}{call}"),
         Some(Seen::Ungranted) => {
-            format!("stands only in what was reported of a use of `{tool}` that nobody granted{call}")
+            format!("stands only in what was reported of a use of {tool} that nobody granted{call}")
         }
-        Some(Seen::Failed) => format!("stands only in the answer of `{tool}` when it failed{call}"),
+        Some(Seen::Failed) => format!("stands only in the answer of {tool} when it failed{call}"),
         Some(Seen::UnknownTool) => format!("stands only in the answer of {UNKNOWN_TOOL}{call}"),
         Some(Seen::TakenBack) => format!("was known from {}, but what allowed that call was taken back", place(e)),
         Some(Seen::Unsearched) => format!("may stand in {}, {DIGEST_ALONE}", place(e)),
@@ -256,13 +257,10 @@ fn let_in_by(by: &LetInBy) -> String {
     }
 }
 
-/// Its name is whatever somebody made up.
-const UNKNOWN_TOOL: &str = "a tool that the catalogue does not know";
-
 fn field(e: &Evidence) -> String {
     match within(e) {
-        None => format!("the result of `{}`{}", e.tool, call(e)),
-        Some(place) => format!("{place} of `{}`'s result{}", e.tool, call(e)),
+        None => format!("the result of {}{}", e.tool_in_words(), call(e)),
+        Some(place) => format!("{place} of {}{}", e.result_in_words(), call(e)),
     }
 }
 
@@ -276,7 +274,7 @@ fn place(e: &Evidence) -> String {
         None if e.field.is_empty() => String::new(),
         None => format!(", in `{}`", e.field),
     };
-    format!("`{}`'s result{within}{}", e.tool, call(e))
+    format!("{}{within}{}", e.result_in_words(), call(e))
 }
 
 /// The place within the result; `None` for the whole of it.

@@ -12,7 +12,7 @@ use carnet::model::decision::Outcome as Answer;
 use carnet::model::facts::Facts;
 use carnet::model::identity::IdentityClass;
 use carnet::model::provenance::Provenance;
-use carnet::pb::v1::{Decision, Outcome};
+use carnet::pb::v1::{Decision, Outcome, RequestCredentialRequest};
 use carnet::policy::bundle::{BundleFiles, PolicyBundle};
 use carnet::policy::decide::decide;
 use carnet::risk::behaviour::{DAYS_ENOUGH, SESSIONS_ENOUGH};
@@ -52,6 +52,13 @@ async fn task(broker: &TestBroker, limited: bool) -> OpenTask {
     broker.orchestrator().await.unchecked().open(registration).await
 }
 
+/// A read of such a resource.
+fn naming(resource: &str, task: &OpenTask) -> RequestCredentialRequest {
+    let mut request = task.reading();
+    request.access[0].resources = vec![resource.to_owned()];
+    request
+}
+
 /// Sessions that write and then read; and ask in vain to send in between.
 async fn at_work_for_days(broker: &TestBroker, agent: &Caller) {
     for _ in 0..DAYS {
@@ -60,7 +67,7 @@ async fn at_work_for_days(broker: &TestBroker, agent: &Caller) {
             agent.granted(task.writing()).await;
             let (outcome, _) = agent.withheld(task.sending()).await;
             assert_eq!(outcome, Outcome::Denied);
-            agent.granted(task.reading()).await;
+            agent.granted(naming("tickets/open", &task)).await;
         }
         broker.advance(DAY);
     }
@@ -100,6 +107,13 @@ async fn what_an_agent_never_did_is_told_with_its_numbers_also_after_a_restart()
         let agent = broker.agent().await.unchecked();
         let again = agent.granted(task(&broker, false).await.reading()).await;
         assert_eq!(told(&broker, &again.decision).await, [begins("2 of 27")], "a snapshot every {snapshot_every}");
+        let usual = agent.granted(naming("tickets/open", &task(&broker, false).await)).await;
+        assert_eq!(told(&broker, &usual.decision).await, [""; 0], "a snapshot every {snapshot_every}");
+        let new = agent.granted(naming("tickets/of-the-board", &task(&broker, false).await)).await;
+        let words = "+2 unusual_resource: names a resource that it had in 0 of 29 sessions";
+        assert_eq!(told(&broker, &new.decision).await, [words], "a snapshot every {snapshot_every}");
+        let recorded = broker.record.of_kind("credential_decided").await;
+        assert!(!format!("{recorded:?}").contains("of-the-board"), "what agents name stands open in no event");
     }
 }
 
@@ -116,6 +130,7 @@ fn all_at_once(facts: &Facts) -> Facts {
         Unusual::Sequence { after: Some(tool.clone()), tool: tool.clone(), seen },
         Unusual::Sequence { after: None, tool, seen },
         Unusual::Audience { seen },
+        Unusual::Resource { number: 3, seen },
         Unusual::Hour { hour: 3, seen },
         Unusual::Weekday { weekday: 0, seen },
         Unusual::Rate { window_s: 60, grants: 99, as_many: 64, seen },

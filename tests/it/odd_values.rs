@@ -177,13 +177,14 @@ async fn said_by_agent(agent: &Caller, talk: &OpenTask, text: &str) {
     let mut odd = talk.step("db.query", &json!({ "database": text, text: [text, 1, null], "query": text }));
     odd.access[0].actions = vec![text.to_owned()];
     odd.access[0].resources = vec![text.to_owned(); 3];
-    odd.access[0].data_classes = vec![text.to_owned()];
     (odd.purpose, odd.request_id) = (text.to_owned(), text.to_owned());
     odd.context = Some(v1::RequestContext {
         prompt_id: text.to_owned(),
         tool_call_id: text.to_owned(),
         traceparent: String::new(),
     });
+    answered(text, agent.request_credential(odd.clone()).await);
+    odd.access[0].data_classes = vec![text.to_owned()];
     answered(text, agent.request_credential(odd).await);
     for tool in ["tickets.read", "web.fetch", text] {
         let argument = json!({ "ticket_id": text, "url": [text], "content": text });

@@ -17,12 +17,12 @@ fn root(n: u8) -> TaskId {
 /// Grants to an agent, a second each.
 fn learn(behaviour: &mut Behaviour, agent: &SpiffeId, root: TaskId, second: u64) {
     let (audience, tool) = ("https://mail.test".parse().unwrap(), "read".parse().unwrap());
-    behaviour.learn((agent, root), (&audience, &[tool]), START.after(Duration::from_secs(second)));
+    behaviour.learn((agent, root), (&audience, &[tool], &[]), START.after(Duration::from_secs(second)));
 }
 
 fn sessions(behaviour: &Behaviour, agent: &SpiffeId, root: TaskId) -> u32 {
     let (audience, tool) = ("https://mail.test".parse().unwrap(), "read".parse().unwrap());
-    behaviour.look(agent, root, &Step { at: START, audience: &audience, tools: &[&tool] }).sessions
+    behaviour.look(agent, root, &Step { at: START, audience: &audience, tools: &[&tool], resources: &[] }).sessions
 }
 
 #[test]

@@ -16,7 +16,7 @@ impl Step<'_> {
         let class = actor.and_then(|actor| class_named(&actor.class));
         let (Some(class), Some(decision)) = (class.filter(|_| is_a_question(e)), &e.decision) else { return };
         // A tool that the catalogue did not know has no effect.
-        let named = |c: &pb::Conclusion| c.tool.parse::<ToolName>().ok().filter(|_| !c.effect.is_empty());
+        let named = |c: &pb::Conclusion| ToolName::try_from(c.tool.clone()).ok().filter(|_| !c.effect.is_empty());
         let tools: Vec<Option<ToolName>> = decision.conclusions.iter().map(named).collect();
         let tools: Vec<Option<&ToolName>> = tools.iter().map(Option::as_ref).collect();
         let root = e.task_id.parse().ok().and_then(|id: TaskId| self.state.tasks.get(&id)).map(|task| task.root);
@@ -62,7 +62,7 @@ fn class(name: &str) -> Result<IdentityClass, FoldError> {
 
 fn window(counts: &pb::DriftCounts) -> Result<Window, FoldError> {
     let scores = counts.scores.as_slice().try_into().map_err(|_| FoldError::Value("bins of scores"))?;
-    let tools = counts.tools.iter().map(|tool| Ok((tool.tool.parse()?, tool.count)));
+    let tools = counts.tools.iter().map(|tool| Ok((ToolName::try_from(tool.tool.clone())?, tool.count)));
     let tools = tools.collect::<Result<_, FoldError>>()?;
     Ok(Window {
         counts: Counts {

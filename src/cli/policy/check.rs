@@ -53,7 +53,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
         ("tests_passed", checked.passed.into()),
         ("tests_failed", checked.failed.into()),
         ("never_fired", checked.never_fired.iter().map(String::as_str).collect()),
-        ("revision", checked.revision.into()),
+        ("revision", if checked.revision > 0 { checked.revision.into() } else { Value::Nothing }),
         ("owner", checked.owner.into()),
         ("signatures", checked.signatures),
         ("returns_to", checked.returns_to),
@@ -142,7 +142,11 @@ fn look_at_signatures(
     let signers = (needed > 0).then(|| Signers::new(keys, needed)).transpose();
     let signers = signers.map_err(|error| CliError::because("`--public-key`", error))?;
     let Some(written) = files.manifest() else {
-        say("nobody has signed it");
+        say(if signers.is_some() {
+            "nobody has signed it"
+        } else {
+            "nobody has signed it, and no `--public-key` asks for it"
+        });
         return Ok(endorsement(files, signers.as_ref()).map(drop).map_err(|error| error.to_string()));
     };
     let manifest = match Manifest::parse(written) {

@@ -1,7 +1,7 @@
 //! The files of a folder, one JSON object a line. Members that are not used are passed over, so that folders may hold more.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +14,8 @@ use crate::model::limits::{ARGUMENTS_BYTES_MAX, INTENT_BYTES_MAX, RESULT_BYTES_M
 
 /// Largest file that is read: hundreds of thousands of pairs.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;
+/// The file of the requests.
+pub const PAIRS: &str = "pairs.jsonl";
 /// Stands in results where an attacker's text goes.
 pub const INJECTION: &str = "{{INJECTION}}";
 
@@ -30,6 +32,8 @@ pub struct Folder {
     pub pairs: Vec<Pair>,
     /// Declared tools and how often each may be called, by task.
     pub scopes: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Where the files are.
+    pub dir: PathBuf,
 }
 
 /// A task.
@@ -89,6 +93,8 @@ pub struct Pair {
     pub arguments: Json,
     /// What had been done before.
     pub history: Option<History>,
+    /// Where it stands in [`PAIRS`].
+    pub line: usize,
 }
 
 /// The calls before a request: the first `steps` of a session.
@@ -110,25 +116,25 @@ impl Folder {
     /// # Errors
     /// When a file can't be read, is too large, or a line is not of the form that `docs/eval.md` says.
     pub fn read(dir: &Path) -> Result<Self, EvalError> {
-        let mut folder = Self::default();
-        each_line(&dir.join("tasks.jsonl"), |task: Task| {
+        let mut folder = Self { dir: dir.to_owned(), ..Self::default() };
+        each_line(&dir.join("tasks.jsonl"), |_, task: Task| {
             if task.intent.as_str().len() > INTENT_BYTES_MAX {
                 return Err(format!("the intent is longer than {INTENT_BYTES_MAX} bytes"));
             }
             folder.tasks.insert(task.task_id.clone(), task);
             Ok(())
         })?;
-        each_line(&dir.join("catalogue.jsonl"), |tool: ToolLine| {
-            folder.tools.push(tool);
+        each_line(&dir.join("catalogue.jsonl"), |_, tool: ToolLine| {
+            folder.tools.push(ToolLine { tool: tool_name(&tool.tool), ..tool });
             Ok(())
         })?;
-        each_line(&dir.join("pairs.jsonl"), |line: PairLine| {
-            folder.pairs.push(line.parse()?);
+        each_line(&dir.join(PAIRS), |number, line: PairLine| {
+            folder.pairs.push(line.parse(number)?);
             Ok(())
         })?;
         let sessions = dir.join("sessions.jsonl");
         if sessions.exists() {
-            each_line(&sessions, |line: SessionLine| {
+            each_line(&sessions, |_, line: SessionLine| {
                 let steps = line.steps.into_iter().map(StepLine::parse).collect::<Result<_, _>>()?;
                 folder.sessions.insert(line.task_id, steps);
                 Ok(())
@@ -136,13 +142,20 @@ impl Folder {
         }
         let scopes = dir.join("scopes.jsonl");
         if scopes.exists() {
-            each_line(&scopes, |line: ScopeLine| {
-                folder.scopes.insert(line.task_id, line.tools);
+            each_line(&scopes, |_, line: ScopeLine| {
+                let tools = line.tools.into_iter().map(|(name, calls)| (tool_name(&name), calls));
+                folder.scopes.insert(line.task_id, tools.collect());
                 Ok(())
             })?;
         }
         Ok(folder)
     }
+}
+
+/// The name of a tool in a broker's characters: folders hold names that no catalogue can have.
+fn tool_name(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
 
 impl Step {
@@ -203,16 +216,24 @@ struct ScopeLine {
 }
 
 impl PairLine {
-    fn parse(self) -> Result<Pair, String> {
+    fn parse(self, line: usize) -> Result<Pair, String> {
         let Self { pair_id, suite, task_id, tool, args, history } = self;
-        Ok(Pair { pair_id, suite, task_id, tool, arguments: arguments(args.as_deref())?, history })
+        Ok(Pair {
+            pair_id,
+            suite,
+            task_id,
+            tool: tool_name(&tool),
+            arguments: arguments(args.as_deref())?,
+            history,
+            line,
+        })
     }
 }
 
 impl StepLine {
     fn parse(self) -> Result<Step, String> {
         Ok(Step {
-            tool: self.tool,
+            tool: tool_name(&self.tool),
             arguments: arguments(self.args.as_deref())?,
             result: result(self.result.as_deref())?.unwrap_or(Json::Null),
             injected: result(self.result_injected.as_deref())?,
@@ -231,14 +252,17 @@ fn result(raw: Option<&RawValue>) -> Result<Option<Json>, String> {
     raw.map(|raw| Json::parse(raw.get(), RESULT_BYTES_MAX).map_err(|e| format!("result: {e}"))).transpose()
 }
 
-fn each_line<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(), String>) -> Result<(), EvalError> {
+fn each_line<T: DeserializeOwned>(
+    path: &Path,
+    mut take: impl FnMut(usize, T) -> Result<(), String>,
+) -> Result<(), EvalError> {
     let unreadable = |source| EvalError::Unreadable { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
         return Err(EvalError::TooLarge { path: path.to_owned() });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let parsed = serde_json::from_str(line).map_err(|e| e.to_string()).and_then(&mut take);
+        let parsed = serde_json::from_str(line).map_err(|e| e.to_string()).and_then(|line| take(number + 1, line));
         parsed.map_err(|problem| EvalError::Line { path: path.to_owned(), line: number + 1, problem })?;
     }
     Ok(())

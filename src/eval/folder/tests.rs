@@ -70,3 +70,13 @@ fn an_attack_stands_where_it_was_planted() {
     let untouched = Step { injected: None, ..step };
     assert_eq!(untouched.result_with(Some("x")).to_text(), "\"clean\"");
 }
+
+#[test]
+fn names_that_no_catalogue_can_have_are_spelled_in_its_characters() {
+    let tools = ("catalogue.jsonl", r#"{"suite":"s","tool":"a b:c","action_class":"read"}"#);
+    let pairs = ("pairs.jsonl", r#"{"pair_id":"p","suite":"s","task_id":"t","tool":"a b:c"}"#);
+    let scopes = ("scopes.jsonl", r#"{"task_id":"t","tools":{"a b:c":1}}"#);
+    let f = folder(&[TASKS, tools, pairs, scopes]).unwrap();
+    assert_eq!((f.tools[0].tool.as_str(), f.pairs[0].tool.as_str(), f.pairs[0].line), ("a_b_c", "a_b_c", 1));
+    assert_eq!(f.scopes["t"].get("a_b_c"), Some(&1));
+}

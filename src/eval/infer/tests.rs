@@ -42,7 +42,7 @@ fn classes_become_effects_and_what_nobody_classed_may_do_anything() {
 
 #[test]
 fn names_say_what_a_sink_is() {
-    use SinkKind::{Account, Address, Amount, Id, Path, Url};
+    use SinkKind::{Account, Address, Id, Other, Path, Url};
     let rows = [
         ("recipients", Some(Address)),
         ("cc", Some(Address)),
@@ -57,7 +57,7 @@ fn names_say_what_a_sink_is() {
         ("destination_folder", Some(Path)),
         ("webhook_url", Some(Url)),
         ("domains", Some(Url)),
-        ("total_amount", Some(Amount)),
+        ("total_amount", Some(Other)),
         ("channel_name", Some(Address)),
         ("file_name", Some(Path)),
         ("policy_name", None),
@@ -72,6 +72,28 @@ fn names_say_what_a_sink_is() {
     for (name, expected) in rows {
         let found = sinks_of("change_thing", "write", json!({ name: { "type": "string" } }), &[name]);
         assert_eq!(found.first().map(|(_, kind)| *kind), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_amount_is_a_number_by_its_schema() {
+    use SinkKind::{Amount, Other};
+    let rows = [
+        (json!({ "type": "number" }), Some(Amount)),
+        (json!({ "type": "integer" }), Some(Amount)),
+        (json!({ "type": ["number", "null"] }), Some(Amount)),
+        (json!({ "anyOf": [{ "type": "string" }, { "type": "number" }] }), Some(Amount)),
+        (json!({ "type": "array", "items": { "type": "number" } }), Some(Amount)),
+        (json!({ "type": "string" }), Some(Other)),
+        (json!({ "description": "How much" }), Some(Other)),
+        (json!({ "type": "boolean" }), None),
+    ];
+    for (schema, expected) in rows {
+        for class in ["spend_money", "move_data", "write"] {
+            let found = sinks_of("book_table", class, json!({ "budget": schema }), &[]);
+            assert_eq!(found.first().map(|(_, kind)| *kind), expected, "{class}: {schema}");
+        }
+        assert_eq!(sinks_of("get_table", "read", json!({ "budget": schema }), &["budget"]), [], "a read pays nothing");
     }
 }
 
@@ -143,6 +165,22 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         ("get_lead_by_id", "read", "paths"),
         ("frobnicate", "unknown", "all"),
         ("send_email", "move_data", "none"),
+        // Names that the service itself lists.
+        ("list_channels", "read", "none"),
+        ("get_users_in_channel", "read", "none"),
+        ("chat.rooms.list", "read", "all"),
+        ("list_channel_messages", "read", "all"),
+        ("list_messages_in_channel", "read", "all"),
+        ("get_channel", "read", "all"),
+        ("list_chat_histories", "read", "all"),
+        ("list_posts", "read", "all"),
+        ("search_channels", "read", "all"),
+        ("list_users", "read", "paths"),
+        // What is transformed is what the agent gave.
+        ("decode_text", "read", "all"),
+        ("pdf_extract", "read", "all"),
+        ("translate", "read", "all"),
+        ("get_order_format", "read", "paths"),
     ];
     for (name, class, expected) in rows {
         let found = match tool(&line(name, class, json!({}), &[])).unwrap().outsider_fields {
@@ -192,7 +230,7 @@ fn what_is_inferred_can_be_written_and_read_again() {
     let tools = vec![
         tool(&line("send_letter", "move_data", json!({"to": {"type": "string"}, "a.b": {"type": "string"}}), &["to"]))
             .unwrap(),
-        tool(&line("odd \"name\"", "unknown", json!({}), &[])).unwrap(),
+        tool(&line("odd/name", "unknown", json!({}), &[])).unwrap(),
         tool(&line("read_inbox", "read", json!({}), &[])).unwrap(),
         tool(&line("get_reviews", "read", json!({}), &[])).unwrap(),
         tool(&line("list_bank_accounts", "read", json!({}), &[])).unwrap(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::EvalError;
-use super::folder::{Folder, History, Pair, Step};
+use super::folder::{Folder, History, PAIRS, Pair, Step};
 use super::infer;
 use crate::catalogue::tool::Catalogue;
 use crate::infer::text;
@@ -154,14 +154,23 @@ pub fn run(
 ) -> Result<(), EvalError> {
     let bundles = bundles(files, folder)?;
     for (key, pairs) in by_history(folder) {
-        let mut story = Story::begin(folder, &bundles, key, mode)?;
+        let line = pairs.iter().map(|pair| pair.line).min().unwrap_or_default();
+        let mut story = Story::begin(folder, &bundles, key, mode).map_err(|error| at(folder, line, error))?;
         for pair in pairs {
             let steps = pair.history.as_ref().map_or(0, |h| h.steps);
             story.tell_until(steps);
-            each(&story.judge(pair)?);
+            each(&story.judge(pair).map_err(|error| at(folder, pair.line, error))?);
         }
     }
     Ok(())
+}
+
+/// What a request names and the folder lacks, with the place of the request.
+fn at(folder: &Folder, line: usize, error: EvalError) -> EvalError {
+    match error {
+        EvalError::Missing { .. } => EvalError::Line { path: folder.dir.join(PAIRS), line, problem: error.to_string() },
+        other => other,
+    }
 }
 
 /// Requests that share task, suite, session and attack, by the number of steps before them: one session serves them all.

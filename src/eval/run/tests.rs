@@ -16,6 +16,7 @@ fn pair(task: &str, suite: &str, session: Option<&str>) -> Pair {
         tool: "look".to_owned(),
         arguments: crate::model::json::Json::Object(Vec::new()),
         history: session.map(|s| History { session: s.to_owned(), steps: 1, injected: None }),
+        line: 7,
     }
 }
 
@@ -41,7 +42,9 @@ fn what_is_named_and_not_there_is_told() {
     ];
     for (name, pair, expected) in rows {
         match run(&shipped(), &folder(vec![pair]), CeilingMode::None, |_| ()) {
-            Err(EvalError::Missing { what, .. }) => assert_eq!(what, expected, "{name}"),
+            Err(EvalError::Line { path, line: 7, problem }) => {
+                assert!(path.ends_with("pairs.jsonl") && problem.starts_with(expected), "{name}: {problem}");
+            }
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -64,4 +67,98 @@ fn a_tool_that_the_catalogue_does_not_know_is_denied() {
     run(&shipped(), &folder(vec![unknown]), CeilingMode::None, |j| outcomes.push(j.prediction())).unwrap();
     assert_eq!(outcomes[0].outcome, "deny");
     assert_eq!(outcomes[0].reasons.first(), Some(&"TOOL_UNKNOWN"));
+}
+
+/// The outcome of a request for `tool` with these arguments, after a session of one step.
+fn judged(
+    tools: &[(&str, &str, serde_json::Value)],
+    step: (&str, &str),
+    asked: (&str, &str),
+    mode: CeilingMode,
+) -> Prediction {
+    let line = |(name, class, parameters): &(&str, &str, serde_json::Value)| ToolLine {
+        suite: "s".to_owned(),
+        tool: (*name).to_owned(),
+        description: String::new(),
+        parameters: parameters.clone(),
+        required: Vec::new(),
+        action_class: (*class).to_owned(),
+    };
+    let json = |text: &str| crate::model::json::Json::parse(text, 999).unwrap();
+    let task = Task {
+        task_id: "t".to_owned(),
+        intent: "Book a table for 35 EUR, tell the channels of it and update my profile".into(),
+    };
+    let done = Step { tool: step.0.to_owned(), arguments: json("{}"), result: json(step.1), injected: None };
+    let pair = Pair { tool: asked.0.to_owned(), arguments: json(asked.1), ..pair("t", "s", Some("t")) };
+    let scope = tools.iter().map(|(name, ..)| ((*name).to_owned(), 9)).collect();
+    let folder = Folder {
+        tasks: [("t".to_owned(), task)].into(),
+        tools: tools.iter().map(line).collect(),
+        sessions: [("t".to_owned(), vec![done])].into(),
+        scopes: [("t".to_owned(), scope)].into(),
+        pairs: vec![pair],
+        ..Folder::default()
+    };
+    let mut out = Vec::new();
+    run(&shipped(), &folder, mode, |j| out.push(j.prediction())).unwrap();
+    out.remove(0)
+}
+
+#[test]
+fn a_text_where_a_number_was_inferred_is_judged_and_not_refused() {
+    let text = serde_json::json!({ "budget": { "type": "string" } });
+    let tools = [("book_table", "spend_money", text), ("look", "read", serde_json::json!({}))];
+    let of = |budget: &str| {
+        judged(&tools, ("look", "1"), ("book_table", &format!(r#"{{"budget":"{budget}"}}"#)), CeilingMode::Tools)
+    };
+    assert_eq!(of("35 EUR").outcome, "allow", "it stands in the intent: {:?}", of("35 EUR"));
+    assert!(matches!(of("$3500").outcome, "step_up" | "review"), "{:?}", of("$3500"));
+}
+
+#[test]
+fn names_that_a_service_lists_are_its_own_and_what_is_written_there_is_not() {
+    let text = || serde_json::json!({ "type": "string" });
+    let tools = [
+        ("list_channels", "read", serde_json::json!({})),
+        ("read_channel_messages", "read", serde_json::json!({})),
+        ("post_message", "move_data", serde_json::json!({ "channel": text(), "body": text() })),
+    ];
+    let of = |tool: &str, mode| {
+        judged(&tools, (tool, r#"["general","random"]"#), ("post_message", r#"{"channel":"random","body":"Hi"}"#), mode)
+    };
+    for mode in [CeilingMode::None, CeilingMode::Tools] {
+        let listed = of("list_channels", mode);
+        assert_eq!((listed.outcome, listed.provenance["channel"].as_slice()), ("allow", &["field"][..]), "{listed:?}");
+        let written = of("read_channel_messages", mode);
+        assert_eq!(
+            (written.outcome, written.provenance["channel"].as_slice()),
+            ("review", &["text"][..]),
+            "{written:?}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_that_can_hit_nothing_else_is_declared_by_its_name() {
+    let street = serde_json::json!({ "body": { "type": "string" } });
+    let tools = [
+        ("update_profile", "admin", street),
+        ("update_user", "admin", serde_json::json!({ "user_id": { "type": "string" } })),
+        ("run_update", "unknown", serde_json::json!({})),
+        ("look", "read", serde_json::json!({})),
+    ];
+    let of = |tool: &str, mode| judged(&tools, ("look", "1"), (tool, r#"{"body":"Oak Street 1"}"#), mode);
+    assert_eq!(
+        of("update_profile", CeilingMode::Tools).outcome,
+        "allow",
+        "{:?}",
+        of("update_profile", CeilingMode::Tools)
+    );
+    for (tool, mode) in
+        [("update_profile", CeilingMode::None), ("update_user", CeilingMode::Tools), ("run_update", CeilingMode::Tools)]
+    {
+        let found = of(tool, mode);
+        assert!(found.outcome == "review" && found.reasons.contains(&"HIGH_PRIVILEGE"), "{tool}: {found:?}");
+    }
 }

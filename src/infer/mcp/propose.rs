@@ -10,7 +10,7 @@ use crate::intent::words::{name_words, singular};
 use crate::model::access::Effect;
 use crate::model::id::{Audience, DataClass};
 use crate::model::limits::TOOL_LIST_MAX;
-use crate::model::sink::{SinkSpec, alike};
+use crate::model::sink::{SinkKind, SinkSpec, alike};
 
 /// Characters of a description that are kept: enough to say what a tool is for.
 const DESCRIPTION_CHARS_MAX: usize = 500;
@@ -152,6 +152,11 @@ fn hinted(named: Effect, hints: Hints, because: &mut Vec<String>) -> Effect {
     effect
 }
 
+/// The last member of a path.
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
 /// Sinks by the names of arguments, then by their formats, which say more.
 fn all_sinks(words: &[String], effect: Effect, schema: &Schema, marks: &mut Vec<String>) -> Vec<SinkSpec> {
     let mut sinks = sinks::of(words, effect, schema.arguments(), schema.required());
@@ -180,6 +185,13 @@ fn all_sinks(words: &[String], effect: Effect, schema: &Schema, marks: &mut Vec<
     }
     if effect != Effect::Read {
         marks.extend(schema.unseen(&kept));
+        let texts = kept.iter().filter(|sink| sink.kind == SinkKind::Other && sinks::says_how_much(last(&sink.name)));
+        marks.extend(texts.map(|sink| {
+            format!(
+                "its argument `{}` is named like an amount and takes text: no cap can be held against it",
+                sink.name
+            )
+        }));
     }
     if effect != Effect::Read && kept.is_empty() && schema.takes_any() {
         marks.push("none of its arguments was taken for a sink".to_owned());
@@ -192,9 +204,6 @@ fn looked_at(listed: &ListedTool) -> Vec<String> {
     let mut marks = Vec::new();
     if !listed.hidden.is_empty() {
         marks.push(format!("characters that nobody sees stand in {}", listed.hidden.join(", ")));
-    }
-    if !listed.name.as_str().is_ascii() {
-        marks.push("its name has letters beyond ASCII, which can look like others".to_owned());
     }
     if listed.description.chars().count() > DESCRIPTION_CHARS_MAX {
         marks.push("its description is longer than what is kept of it here: read the rest".to_owned());

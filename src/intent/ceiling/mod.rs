@@ -85,13 +85,12 @@ fn of_sink(
 ) -> Result<(), SinkError> {
     let has_caps = limits.per_call_max.is_some() || limits.total_max.is_some();
     // An argument that the catalogue does not call a sink is limited all the same; a cap makes it an amount.
-    let kind = if has_caps { SinkKind::Amount } else { SinkKind::Other };
-    let plain = SinkSpec { name: limits.sink.clone(), kind };
-    let spec = tool.and_then(|t| t.sink(&limits.sink)).unwrap_or(&plain);
-    let values = spec.values(&access.arguments)?;
+    let plain = SinkSpec { name: limits.sink.clone(), kind: SinkKind::Other };
+    let known = tool.and_then(|t| t.sink(&limits.sink));
+    let kind = known.map_or(if has_caps { SinkKind::Amount } else { SinkKind::Other }, |sink| sink.kind);
+    let values = known.unwrap_or(&plain).values(&access.arguments)?;
     if !limits.values.is_empty() {
-        let listed =
-            |v: &String| limits.values.iter().any(|l| spelling::key(spec.kind, l) == spelling::key(spec.kind, v));
+        let listed = |v: &String| limits.values.iter().any(|l| spelling::key(kind, l) == spelling::key(kind, v));
         let beyond = values.iter().filter(|v| !listed(v));
         breaches.extend(beyond.map(|v| Breach::SinkValue { sink: limits.sink.clone(), value: v.clone() }));
     }
@@ -101,7 +100,12 @@ fn of_sink(
     let not_an_amount = || SinkError::NotAnAmount { name: limits.sink.clone() };
     let mut sum = Decimal::ZERO;
     for value in &values {
-        let amount: Decimal = value.parse().map_err(|_| not_an_amount())?;
+        // Of a text nothing is known but that it keeps to no cap. Where the catalogue calls it an amount it was refused above: that
+        // call is malformed, and whoever makes it can mend it.
+        let Ok(amount) = value.trim_ascii().parse::<Decimal>() else {
+            breaches.push(Breach::SinkValue { sink: limits.sink.clone(), value: value.clone() });
+            return Ok(());
+        };
         if amount.is_negative() {
             breaches.push(Breach::Amount { sink: limits.sink.clone(), asked: amount, left: Decimal::ZERO });
         }

@@ -115,6 +115,16 @@ fn an_argument_that_is_no_sink_is_limited_all_the_same() {
 }
 
 #[test]
+fn a_text_keeps_to_no_cap() {
+    let c = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"budget","per_call_max":"40"}]}]}"#);
+    assert_eq!(judge(r#"{"budget":" 35.0 "}"#, &[], &[], &[&c], 0), []);
+    for text in ["35 EUR", "$35", "all of it", "thirty"] {
+        let breach = Breach::SinkValue { sink: "budget".to_owned(), value: text.to_owned() };
+        assert_eq!(judge(&format!(r#"{{"budget":"{text}"}}"#), &[], &[], &[&c], 0), [breach], "{text}");
+    }
+}
+
+#[test]
 fn an_amount_that_is_none_is_an_error() {
     let c = ceiling(LIMITS);
     let access = Access {

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::task::Intent;
 use super::trace::{self, By, Ground};
 use super::usage::{self, Usage};
-use super::{ceiling, walk};
+use super::{ceiling, told, walk};
 use crate::catalogue::tool::{Catalogue, ConflictScope, DUTY_WINDOW_SECONDS_MAX, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::Ceiling;
@@ -108,7 +108,7 @@ pub fn entries(
         }
         let amounts = tool.map_or(Ok(Vec::new()), |t| usage::amounts(access, t))?;
         usage.reserve(&access.tool, &amounts, 0);
-        out.push(entry);
+        out.push(told::known_names(entry, catalogue));
     }
     Ok(out)
 }

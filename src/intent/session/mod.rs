@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::echo::Sent;
 use super::leaves::{Leaves, Standing};
 use super::task::Intent;
+use super::told;
 use super::trace::{self, By, Ground};
 use super::walk;
 use crate::catalogue::tool::Tool;
@@ -357,6 +358,7 @@ impl Session {
                 }
                 Err(doubted) => doubted,
             };
+            let path = told::field(call, believed, path);
             fits = fits && adding.keep(path, text, index, standing, SESSION_BYTES_MAX);
         });
         fits

@@ -85,20 +85,18 @@ pub(crate) fn folded(text: &str) -> String {
     decoded.nfkc().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
 }
 
+/// Decoded until nothing is left to decode (`%2540` is `@` to whoever decodes twice), in one pass: what a decoded byte completes is
+/// decoded at once.
 fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).filter(|_| *first == b'%').and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = behind.get(2..).unwrap_or(&[]);
-            }
-            None => {
-                out.push(*first);
-                rest = behind;
-            }
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        out.push(byte);
+        while let Some((rest, [b'%', digits @ ..])) = out.split_last_chunk::<3>() {
+            let digits = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+            let Some(decoded) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) else { break };
+            let len = rest.len();
+            out.truncate(len);
+            out.push(decoded);
         }
     }
     String::from_utf8_lossy(&out).into_owned()

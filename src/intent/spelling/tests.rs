@@ -106,6 +106,9 @@ fn texts_are_folded_for_doubt_alone() {
     let rows = [
         ("DE89 3704-0044", "de8937040044"),
         ("Eve%40Evil.test", "eveeviltest"),
+        ("Eve%2540Evil.test", "eveeviltest"),
+        ("eve%%34%30evil", "eveevil"),
+        ("%25252541", "a"),
         ("100%", "100"),
         ("%zz\u{ff45}", "zze"),
         ("\u{1f600}", ""),

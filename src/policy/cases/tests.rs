@@ -36,6 +36,16 @@ fn what_is_no_case_is_refused() {
             "name = \"a\"\ntool = \"mail.send\"\ncolour = 1\noutcome = \"granted\"",
             "colour",
         ),
+        (
+            "a misspelt member of an entry",
+            "name = \"a\"\nentries = [{ tool = \"mail.send\", sinsk = [{ name = \"to\", from = \"none\" }] }]\noutcome = \"granted\"",
+            "sinsk",
+        ),
+        (
+            "one of several entries",
+            "name = \"a\"\nentries = [{ tool = \"mail.send\" }, { tool = \"mail.send\", outcome = \"granted\" }]\noutcome = \"granted\"",
+            "unknown field `outcome`",
+        ),
         ("no outcome", "name = \"a\"\ntool = \"mail.send\"", "outcome"),
         ("no name", "tool = \"mail.send\"\noutcome = \"granted\"", "name"),
         (

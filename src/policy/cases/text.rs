@@ -92,7 +92,7 @@ struct CaseText {
     #[serde(flatten)]
     entry: EntryText,
     #[serde(default)]
-    entries: Vec<EntryText>,
+    entries: Vec<ItemText>,
     register: Option<RegisterText>,
     opening: Option<OpeningText>,
     approving: Option<ApprovingText>,
@@ -132,6 +132,14 @@ struct EntryText {
     conflicts: Vec<ToolName>,
     dictated: bool,
     sinks: Vec<SinkText>,
+}
+
+/// One of several entries. [`EntryText`] itself can't refuse what it does not know: beside it stand the members of the case.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemText {
+    #[serde(flatten)]
+    entry: EntryText,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -239,16 +247,16 @@ struct ApprovingText {
 impl CaseText {
     fn into_case(mut self, path: &str, catalogue: &Catalogue) -> Result<Case, String> {
         if self.entry.tool.is_some() {
-            self.entries.insert(0, std::mem::take(&mut self.entry));
+            self.entries.insert(0, ItemText { entry: std::mem::take(&mut self.entry) });
         }
-        let own = self.entries.iter().find_map(|e| catalogue.tool(e.tool.as_ref()?)?.audience.clone());
+        let own = self.entries.iter().find_map(|e| catalogue.tool(e.entry.tool.as_ref()?)?.audience.clone());
         let audience = match self.question {
             Question::Request | Question::Retain | Question::BreakGlass => {
                 Some(self.audience.take().or(own).unwrap_or(fixed("https://any.test")?))
             }
             Question::Register | Question::Amend | Question::Approve => None,
         };
-        let entries: Result<Vec<_>, _> = self.entries.drain(..).map(|e| e.into_facts(catalogue)).collect();
+        let entries: Result<Vec<_>, _> = self.entries.drain(..).map(|e| e.entry.into_facts(catalogue)).collect();
         let expected = Expected {
             outcome: self.outcome,
             reasons: self.reasons.take(),

@@ -29,6 +29,16 @@ impl Key {
         Self::of(AUDIENCE, &[audience.as_str()])
     }
 
+    /// A resource, by a digest of it that is made under a key: its name is somebody's words.
+    pub(super) const fn resource(digest: u64) -> Self {
+        Self(digest)
+    }
+
+    /// Something that was never granted before, while enough was known to say so.
+    pub(super) fn fresh() -> Self {
+        Self::of(FRESH, &[])
+    }
+
     fn of(kind: u8, names: &[&str]) -> Self {
         Self(u64::from_be_bytes(of_names(kind, names)))
     }
@@ -38,6 +48,7 @@ const TOOL: u8 = 1;
 const PAIR: u8 = 2;
 const BEGINNING: u8 = 3;
 const AUDIENCE: u8 = 4;
+const FRESH: u8 = 5;
 
 /// Counts of as many names as there is room for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 use super::counts::Key;
 use super::model::{Kind, Model, Step, Trail, hour_of, weekday_of};
 use super::pace::{Window, level};
-use super::{DAYS_ENOUGH, SESSIONS_ENOUGH, WEEKDAYS_AFTER_SECONDS, rarity};
+use super::{DAYS_ENOUGH, SESSIONS_ENOUGH, WEEKDAYS_AFTER_SECONDS, is_usual, rarity};
 use crate::model::behaviour::{BehaviourFacts, Frequency, Unusual};
 use crate::model::id::ToolName;
 use crate::model::time::Timestamp;
@@ -14,14 +14,14 @@ impl Model {
     #[must_use]
     pub fn look(&self, trail: Option<&Trail>, step: &Step<'_>) -> BehaviourFacts {
         let own = trail.filter(|trail| self.counts(trail));
-        let all = self.now.sessions.saturating_add(self.before.sessions);
+        let (all, days) = self.extent();
         let sessions = all.saturating_sub(u32::from(own.is_some()));
-        let days = self.now.days.saturating_add(self.before.days);
         let enough = sessions >= SESSIONS_ENOUGH && days >= DAYS_ENOUGH;
         let mut look = Look { model: self, own, sessions, unusual: Vec::new() };
         if enough {
             look.at_tools(trail.and_then(|trail| trail.last.as_ref()), step.tools);
             look.at_audience(Key::audience(step.audience));
+            look.at_resources(step.resources);
             look.at_time(step.at);
             look.at_pace(step.at);
         }
@@ -61,6 +61,24 @@ impl Look<'_> {
     fn at_audience(&mut self, key: Key) {
         if let Some(seen) = self.rare(Kind::Audience, key, self.sessions) {
             self.add(Unusual::Audience { seen });
+        }
+    }
+
+    fn at_resources(&mut self, digests: &[u64]) {
+        // To whoever has something new often, new things are usual.
+        if is_usual(self.others(Kind::Resource, Key::fresh()).1, self.sessions) {
+            return;
+        }
+        let mut number = 0_u32;
+        let mut rarest: Option<Frequency> = None;
+        for digest in digests {
+            if let Some(seen) = self.rare(Kind::Resource, Key::resource(*digest), self.sessions) {
+                number = number.saturating_add(1);
+                rarest = rarest.filter(|known| known.times <= seen.times).or(Some(seen));
+            }
+        }
+        if let Some(seen) = rarest {
+            self.add(Unusual::Resource { number, seen });
         }
     }
 

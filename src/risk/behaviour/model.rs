@@ -18,14 +18,16 @@ pub const TOOLS_MAX: usize = 128;
 pub const PAIRS_MAX: usize = 512;
 /// Audiences.
 pub const AUDIENCES_MAX: usize = 64;
-/// Tools, pairs and audiences that one session teaches, together. What it does beyond makes numbers less exact, not lower.
+/// Resources.
+pub const RESOURCES_MAX: usize = 256;
+/// Tools, pairs, audiences and resources that one session teaches, together. What it does beyond makes numbers less exact, not lower.
 pub const TAUGHT_MAX: usize = 256;
 /// How long a span lasts at least. What is known is of the span that lasts and the one before, and older things are forgotten.
 const SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Sessions of a span that is enough by itself: an identity that is seldom at work is not forgotten for it.
 const SPAN_SESSIONS: u32 = 5 * SESSIONS_ENOUGH;
 
-/// What one identity is usually granted. Takes some KiB, and 40 at most.
+/// What one identity is usually granted. Takes some KiB, and 56 at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub(super) now: Span,
@@ -50,6 +52,8 @@ pub(super) struct Span {
     tools: Counts,
     pairs: Counts,
     audiences: Counts,
+    /// Resources, and sessions that had one that was new.
+    resources: Counts,
     /// Sessions at work within an hour of each hour of the day.
     pub(super) hours: [u32; 24],
     pub(super) weekdays: [u32; 7],
@@ -82,6 +86,8 @@ pub struct Step<'a> {
     pub audience: &'a Audience,
     /// The tools, in their order.
     pub tools: &'a [&'a ToolName],
+    /// The resources that it names, as digests under a key.
+    pub resources: &'a [u64],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +95,7 @@ pub(super) enum Kind {
     Tool,
     Pair,
     Audience,
+    Resource,
 }
 
 impl Model {
@@ -105,6 +112,9 @@ impl Model {
             self.begin(trail, step.at);
         }
         self.keep_pace(trail, step.at);
+        // What gave way to others may have been known: it counts as new, so that the busy are not told of.
+        let is_new = |digest: &u64| self.seen(Kind::Resource, Key::resource(*digest)).least == 0;
+        let fresh = self.knows_enough() && step.resources.iter().any(is_new);
         let Some(span) = [&mut self.now, &mut self.before].into_iter().find(|s| trail.span == Some(s.since)) else {
             return;
         };
@@ -117,6 +127,23 @@ impl Model {
                 trail.last = Some((*tool).clone());
             }
         }
+        if fresh {
+            span.teach(trail, Kind::Resource, Key::fresh());
+        }
+        for digest in step.resources {
+            span.teach(trail, Kind::Resource, Key::resource(*digest));
+        }
+    }
+
+    /// Sessions that are counted, and the days on which they began.
+    pub(super) const fn extent(&self) -> (u32, u32) {
+        let (now, before) = (&self.now, &self.before);
+        (now.sessions.saturating_add(before.sessions), now.days.saturating_add(before.days))
+    }
+
+    const fn knows_enough(&self) -> bool {
+        let (sessions, days) = self.extent();
+        sessions >= SESSIONS_ENOUGH && days >= DAYS_ENOUGH
     }
 
     /// True when the session is among those that are counted.
@@ -182,8 +209,12 @@ impl Model {
     /// True when no list is longer than it may be.
     #[cfg(test)]
     pub(super) fn is_bounded(&self) -> bool {
-        let within =
-            |s: &Span| s.tools.len() <= TOOLS_MAX && s.pairs.len() <= PAIRS_MAX && s.audiences.len() <= AUDIENCES_MAX;
+        let within = |s: &Span| {
+            s.tools.len() <= TOOLS_MAX
+                && s.pairs.len() <= PAIRS_MAX
+                && s.audiences.len() <= AUDIENCES_MAX
+                && s.resources.len() <= RESOURCES_MAX
+        };
         within(&self.now) && within(&self.before)
     }
 }
@@ -223,6 +254,7 @@ impl Span {
             Kind::Tool => self.tools.add(key, TOOLS_MAX),
             Kind::Pair => self.pairs.add(key, PAIRS_MAX),
             Kind::Audience => self.audiences.add(key, AUDIENCES_MAX),
+            Kind::Resource => self.resources.add(key, RESOURCES_MAX),
         }
     }
 
@@ -231,6 +263,7 @@ impl Span {
             Kind::Tool => self.tools.of(key),
             Kind::Pair => self.pairs.of(key),
             Kind::Audience => self.audiences.of(key),
+            Kind::Resource => self.resources.of(key),
         };
         Bounds { most: counted.most.saturating_add(self.uncounted), ..counted }
     }

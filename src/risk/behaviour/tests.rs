@@ -30,7 +30,7 @@ fn mail() -> Audience {
 }
 
 fn learn(model: &mut Model, trail: &mut Trail, name: &str, at: Timestamp) {
-    model.learn(trail, &Step { at, audience: &mail(), tools: &[&tool(name)] });
+    model.learn(trail, &Step { at, audience: &mail(), tools: &[&tool(name)], resources: &[] });
 }
 
 /// A session that is granted these tools one after the other.
@@ -54,7 +54,7 @@ fn after(sessions: u64) -> Timestamp {
 
 fn look(model: &Model, trail: Option<&Trail>, names: &[&str], at: Timestamp) -> BehaviourFacts {
     let tools: Vec<_> = names.iter().map(|name| tool(name)).collect();
-    model.look(trail, &Step { at, audience: &mail(), tools: &tools.iter().collect::<Vec<_>>() })
+    model.look(trail, &Step { at, audience: &mail(), tools: &tools.iter().collect::<Vec<_>>(), resources: &[] })
 }
 
 fn told(facts: &BehaviourFacts) -> Vec<String> {
@@ -87,9 +87,55 @@ fn a_tool_that_never_was_is_told_once_and_not_for_its_place_besides() {
     // What follows on a tool that was never seen cannot be told.
     assert_eq!(told(&found), ["unusual_tool 2: calls `pay`: 0 of 30 sessions"]);
     let elsewhere: Audience = "https://bank.test".parse().unwrap();
-    let found = model.look(None, &Step { at: after(30), audience: &elsewhere, tools: &[&tool("read")] });
+    let found =
+        model.look(None, &Step { at: after(30), audience: &elsewhere, tools: &[&tool("read")], resources: &[] });
     let words: Vec<_> = signals(&found, Some(&elsewhere)).into_iter().map(|s| s.explanation).collect();
     assert_eq!(words, ["asks for a token for `https://bank.test`: 0 of 30 sessions"]);
+}
+
+/// One session a resource, and what is then told of a request for these.
+fn told_of_resources(taught: impl Iterator<Item = u64>, asked: &[u64]) -> Vec<String> {
+    let mut model = Model::new(at(0));
+    let mut last = 0;
+    for (n, resource) in (0..).zip(taught) {
+        last = n / 10 * DAY_S + n % 10;
+        let step = Step { at: at(last), audience: &mail(), tools: &[&tool("read")], resources: &[resource] };
+        model.learn(&mut Trail::default(), &step);
+    }
+    assert!(model.is_bounded());
+    let step = Step { at: at(last), audience: &mail(), tools: &[&tool("read")], resources: asked };
+    told(&model.look(None, &step))
+}
+
+#[test]
+fn a_resource_that_never_was_is_told_where_new_ones_are_seldom() {
+    let settled = || (0..60).map(|n| n % 3);
+    assert_eq!(told_of_resources(settled(), &[0, 1, 2]), [""; 0]);
+    let one = "unusual_resource 2: names a resource that it had in 0 of 60 sessions";
+    assert_eq!(told_of_resources(settled(), &[0, 7]), [one]);
+    let two = "unusual_resource 2: names 2 resources that it rarely had, the rarest in 0 of 62 sessions";
+    assert_eq!(told_of_resources(settled().chain([8, 8]), &[8, 7]), [two]);
+    let rare = "unusual_resource 1: names a resource that it had in 1 of 61 sessions";
+    assert_eq!(told_of_resources(settled().chain([8]), &[8]), [rare]);
+    assert_eq!(told_of_resources(settled().chain([8, 8, 8]), &[8]), [""; 0], "three make it usual");
+    assert_eq!(told_of_resources((0..19).map(|_| 0), &[7]).len(), 1, "too little is known, and that is said");
+    for always_new in [0..60, 0..2000] {
+        assert_eq!(told_of_resources(always_new, &[9999]), [""; 0], "what is new each time is nothing unusual");
+    }
+}
+
+#[test]
+fn a_session_makes_no_resource_usual_by_itself() {
+    let mut model = known(60, &["read"]);
+    let audience = mail();
+    let step = |resources| Step { at: after(60), audience: &audience, tools: &[], resources };
+    let mut trail = Trail::default();
+    (0..10).for_each(|_| model.learn(&mut trail, &step(&[7])));
+    let own = told(&model.look(Some(&trail), &step(&[7])));
+    assert_eq!(own, ["unusual_resource 2: names a resource that it had in 0 of 60 sessions"]);
+    let many: Vec<u64> = (100..100 + 2 * TAUGHT_MAX as u64).collect();
+    model.learn(&mut trail, &step(&many));
+    assert!(model.is_bounded() && trail.taught() <= TAUGHT_MAX);
 }
 
 #[test]
@@ -270,6 +316,7 @@ fn kinds(facts: &BehaviourFacts) -> BTreeSet<String> {
         Unusual::Tool { tool, .. } => format!("tool {tool}"),
         Unusual::Sequence { after, tool, .. } => format!("{after:?} {tool}"),
         Unusual::Audience { .. } => "audience".to_owned(),
+        Unusual::Resource { number, .. } => format!("resource {number}"),
         Unusual::Hour { hour, .. } => format!("hour {hour}"),
         Unusual::Weekday { weekday, .. } => format!("weekday {weekday}"),
         Unusual::Rate { window_s, .. } => format!("rate {window_s}"),

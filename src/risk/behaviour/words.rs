@@ -25,6 +25,7 @@ const fn name(unusual: &Unusual) -> &'static str {
         Unusual::Tool { .. } => "unusual_tool",
         Unusual::Sequence { .. } => "unusual_sequence",
         Unusual::Audience { .. } => "unusual_audience",
+        Unusual::Resource { .. } => "unusual_resource",
         Unusual::Hour { .. } | Unusual::Weekday { .. } => "unusual_hour",
         Unusual::Rate { .. } => "unusual_rate",
     }
@@ -46,6 +47,11 @@ fn in_words(unusual: &Unusual, audience: Option<&Audience>) -> String {
         Unusual::Audience { .. } => {
             let audience = audience.map_or("", Audience::as_str);
             format!("asks for a token for `{audience}`: {} sessions", times(seen))
+        }
+        // Which it is stands in the request: its name is the agent's words.
+        Unusual::Resource { number: 1, .. } => format!("names a resource that it had in {} sessions", times(seen)),
+        Unusual::Resource { number, .. } => {
+            format!("names {number} resources that it rarely had, the rarest in {} sessions", times(seen))
         }
         Unusual::Hour { hour, .. } => {
             format!("is at work within an hour of {hour:02}:00 to {hour:02}:59 UTC: {} sessions", times(seen))

@@ -40,7 +40,8 @@ pub(super) fn facts(asked: &ScoreRequest, fence: &str) -> Option<String> {
     if let Some(session) = &asked.session {
         out.known("calls reported so far", &session.calls.to_string());
         out.known("read something that outsiders can write", yes(session.untrusted_input));
-        out.known("sensitive classes read so far", &listed(&session.carries));
+        // The catalogue declares most; an agent may have named others.
+        out.written_or("sensitive classes read so far", &session.carries.join(", "), "none");
     }
     let band = Band::try_from(asked.band).map_or("unknown", |band| band.as_str_name());
     out.known("risk known so far", &format!("{} of 100, {band}", asked.risk));
@@ -78,12 +79,22 @@ impl Facts<'_> {
         let _infallible = writeln!(self.out, "{what}:\n<<{fence}\n{text}\n{fence}>>");
     }
 
+    fn written_or(&mut self, what: &str, text: &str, nothing: &str) {
+        if text.is_empty() { self.known(what, nothing) } else { self.written(what, text) }
+    }
+
     fn access(&mut self, number: usize, access: &ScoredAccess) {
         let (tool, effect, privilege) = (&access.tool, &access.effect, access.privilege);
-        self.known(
-            &format!("access {number}"),
-            &format!("tool `{tool}`, effect {effect}, privilege {privilege} of 100"),
-        );
+        // What the catalogue does not know has no effect, and a name of the agent's own.
+        if effect.is_empty() {
+            self.known(&format!("access {number}"), "a tool that the catalogue does not know");
+            self.written("  its name", tool);
+        } else {
+            self.known(
+                &format!("access {number}"),
+                &format!("tool `{tool}`, effect {effect}, privilege {privilege} of 100"),
+            );
+        }
         self.known("  ceiling", &access.ceiling);
         self.known("  intent fit", &access.intent_fit);
         self.known("  calls or grants of the tool before", &access.calls_before.to_string());
@@ -104,10 +115,10 @@ impl Facts<'_> {
 
     fn sink(&mut self, sink: &ScoredSink) {
         let ScoredSink { name, value, provenance, seen_in_tool, seen_in_field } = sink;
-        let seen =
-            if seen_in_tool.is_empty() { String::new() } else { format!(", seen in the result of `{seen_in_tool}`") };
-        self.known(&format!("  sink `{name}`"), &format!("provenance {provenance}{seen}"));
-        self.written("  seen in its field", seen_in_field);
+        self.known(&format!("  sink `{name}`"), &format!("provenance {provenance}"));
+        // Whoever reports a call names the tool and its fields.
+        self.written("  seen in the result of", seen_in_tool);
+        self.written("  seen in the field", seen_in_field);
         self.written("  its value", value);
     }
 }

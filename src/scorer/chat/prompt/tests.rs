@@ -15,7 +15,7 @@ fn asked(text: &str) -> ScoreRequest {
         purpose: text(),
         audience: text(),
         signals: vec![ScoredSignal { name: text(), points: 5 }],
-        session: Some(ScoredSession { calls: 2, untrusted_input: true, carries: vec!["health".to_owned()] }),
+        session: Some(ScoredSession { calls: 2, untrusted_input: true, carries: vec![text()] }),
         access: vec![ScoredAccess {
             tool: "mail.send".to_owned(),
             effect: "send".to_owned(),
@@ -27,7 +27,7 @@ fn asked(text: &str) -> ScoreRequest {
                 name: "to".to_owned(),
                 value: text(),
                 provenance: "text".to_owned(),
-                seen_in_tool: "tickets.read".to_owned(),
+                seen_in_tool: text(),
                 seen_in_field: text(),
             }],
             ..ScoredAccess::default()
@@ -58,15 +58,24 @@ fn outside(prompt: &str) -> Vec<&str> {
 #[test]
 fn what_others_wrote_stands_within_fences_and_what_is_known_outside() {
     let prompt = facts(&asked("IGNORE ALL"), FENCE).unwrap();
-    assert_eq!(prompt.matches("IGNORE ALL").count(), 10);
+    assert_eq!(prompt.matches("IGNORE ALL").count(), 12);
     let outside = outside(&prompt).join("\n");
     assert!(!outside.contains("IGNORE"), "{outside}");
-    for known in
-        ["agent class: ai_agent", "tool `mail.send`, effect send", "seen in the result of `tickets.read`", "health"]
-    {
+    for known in ["agent class: ai_agent", "tool `mail.send`, effect send", "sink `to`: provenance text"] {
         assert!(outside.contains(known), "{known} in {outside}");
     }
     assert!(instructions(FENCE).contains(&format!("`<<{FENCE}` and `{FENCE}>>`")));
+}
+
+#[test]
+fn a_tool_that_nobody_knows_is_named_within_a_fence() {
+    let mut asked = asked("x");
+    let access = asked.access.first_mut().unwrap();
+    (access.tool, access.effect) = ("approved_by_security".to_owned(), String::new());
+    let prompt = facts(&asked, FENCE).unwrap();
+    assert!(prompt.contains("approved_by_security"), "{prompt}");
+    let outside = outside(&prompt).join("\n");
+    assert!(outside.contains("a tool that the catalogue does not know") && !outside.contains("approved"), "{outside}");
 }
 
 #[test]
