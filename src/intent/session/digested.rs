@@ -9,8 +9,8 @@ use crate::catalogue::tool::Tool;
 use crate::intent::task::Intent;
 use crate::model::ceiling::Ceiling;
 use crate::model::digested::{DigestKey, DigestedField};
-use crate::model::id::SpiffeId;
 use crate::model::json::Json;
+use crate::model::spiffe_id::SpiffeId;
 
 /// Most words of what is sent that are looked for among digests: a bound on work. Others count as the agent's own.
 const WORDS_MAX: usize = 1024;
