@@ -17,7 +17,10 @@ fn benchmarks(c: &mut Criterion) {
     let tools: Vec<ToolName> = (0..TOOLS_MAX).map(|n| format!("tool-{n}").parse().unwrap()).collect();
     let step = |n: usize, at_s: u64, model: &mut Model, trail: &mut Trail| {
         let tool = tools.get(n % tools.len()).unwrap();
-        model.learn(trail, &Step { at: Timestamp::from_secs(at_s), audience: &audience, tools: &[tool], resources: &[] });
+        model.learn(
+            trail,
+            &Step { at: Timestamp::from_secs(at_s), audience: &audience, tools: &[tool], resources: &[] },
+        );
     };
     let mut model = Model::new(Timestamp::from_secs(START_S));
     for session in 0..1000_usize {
