@@ -17,7 +17,10 @@ fn benchmarks(c: &mut Criterion) {
     let tools: Vec<ToolName> = (0..TOOLS_MAX).map(|n| format!("tool-{n}").parse().unwrap()).collect();
     let step = |n: usize, at_s: u64, model: &mut Model, trail: &mut Trail| {
         let tool = tools.get(n % tools.len()).unwrap();
-        model.learn(trail, &Step { at: Timestamp::from_secs(at_s), audience: &audience, tools: &[tool] });
+        model.learn(
+            trail,
+            &Step { at: Timestamp::from_secs(at_s), audience: &audience, tools: &[tool], resources: &[] },
+        );
     };
     let mut model = Model::new(Timestamp::from_secs(START_S));
     for session in 0..1000_usize {
@@ -32,7 +35,7 @@ fn benchmarks(c: &mut Criterion) {
     let asked: Vec<&ToolName> = tools.iter().skip(50).take(1).collect();
     let many: Vec<&ToolName> = tools.iter().skip(40).take(16).collect();
     let looked = |tools: &[&ToolName]| {
-        model.look(Some(&trail), &Step { at: Timestamp::from_secs(now_s), audience: &audience, tools })
+        model.look(Some(&trail), &Step { at: Timestamp::from_secs(now_s), audience: &audience, tools, resources: &[] })
     };
     assert!(looked(&asked).enough);
     c.bench_function("behaviour: look at one tool", |b| b.iter(|| black_box(looked(black_box(&asked)))));

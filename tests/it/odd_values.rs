@@ -185,6 +185,7 @@ async fn said_by_agent(agent: &Caller, talk: &OpenTask, text: &str) {
     });
     answered(text, agent.request_credential(odd.clone()).await);
     odd.access[0].data_classes = vec![text.to_owned()];
+    odd.request_id.push_str("-2");
     answered(text, agent.request_credential(odd).await);
     for tool in ["tickets.read", "web.fetch", text] {
         let argument = json!({ "ticket_id": text, "url": [text], "content": text });
