@@ -10,6 +10,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, State};
 use crate::broker::words::{CallWords, TaskWords, root_intent};
+use crate::intent::ceiling::with_accounts;
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
 use crate::intent::session::{ReportedCall, Reporter, Session};
 use crate::intent::task::Intent;
@@ -432,7 +433,9 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    Arc::make_mut(session).report(&call, intent, declared);
+    let named = bundle.map(|bundle| with_accounts(declared, bundle.catalogue()));
+    let whole: Option<Vec<&Ceiling>> = named.as_ref().map(|named| named.iter().map(AsRef::as_ref).collect());
+    Arc::make_mut(session).report(&call, intent, whole.as_deref().unwrap_or(declared));
     Ok(())
 }
 

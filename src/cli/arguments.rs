@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::broker::amend_asking::wire_ceiling;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given;
 use crate::cli::output::paint::{Paint, Tone, tone_of};
@@ -139,7 +140,7 @@ impl ContextArguments {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ceiling")]
 pub(in crate::cli) struct CeilingArguments {
-    /// The most that any grant may cover, as JSON: in place, `@file` or `@-`.
+    /// The most that any grant may cover, as JSON (docs/ceilings.md): in place, `@file` or `@-`.
     #[arg(long, value_name = "JSON")]
     ceiling: Option<String>,
     /// A tool of the ceiling, with the number of its grants if that is to be limited; may be repeated.
@@ -172,29 +173,7 @@ impl CeilingArguments {
             };
             Ok(v1::ToolCeiling { tool: tool.to_owned(), calls_max: calls, ..v1::ToolCeiling::default() })
         });
-        Ok(Some(v1::Ceiling { tools: tools.collect::<Result<_, CliError>>()?, ttl_max: None }))
-    }
-}
-
-fn wire_ceiling(ceiling: &crate::model::ceiling::Ceiling) -> v1::Ceiling {
-    let decimal =
-        |amount: &Option<crate::model::decimal::Decimal>| amount.as_ref().map(ToString::to_string).unwrap_or_default();
-    let sink = |sink: &crate::model::ceiling::SinkCeiling| v1::SinkCeiling {
-        sink: sink.sink.clone(),
-        values: sink.values.clone(),
-        per_call_max: decimal(&sink.per_call_max),
-        total_max: decimal(&sink.total_max),
-    };
-    let tool = |tool: &crate::model::ceiling::ToolCeiling| v1::ToolCeiling {
-        tool: tool.tool.to_string(),
-        actions: tool.actions.clone(),
-        resources: tool.resources.clone(),
-        sinks: tool.sinks.iter().map(sink).collect(),
-        calls_max: tool.calls_max,
-    };
-    v1::Ceiling {
-        tools: ceiling.tools.iter().map(tool).collect(),
-        ttl_max: ceiling.ttl_max.map(|ttl| given::wire_span(std::time::Duration::from_secs(ttl.as_secs()))),
+        Ok(Some(v1::Ceiling { tools: tools.collect::<Result<_, CliError>>()?, ..v1::Ceiling::default() }))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Provenance {
     /// It stands in the intent.
     Intent,
-    /// The ceiling lists it.
+    /// The ceiling lists it, or holds a pattern that lets it in.
     Ceiling,
     /// It is a whole field of an earlier result that the audience or gateway reported and that outsiders can't write.
     Field,
