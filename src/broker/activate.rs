@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::broker::Broker;
 use crate::broker::answer::Activated;
-use crate::broker::caller::Caller;
+use crate::broker::caller::{Caller, Refusal};
 use crate::broker::error::BrokerError;
 use crate::broker::observing::Observing;
 use crate::broker::proposals::{Before, Persons, Proposal};
@@ -174,6 +174,14 @@ impl Broker {
         self.may_change(&self.0.known.look(), caller, (ACTIVATE, Right::ActivatePolicy))?;
         if self.0.settings.activation.persons == Persons::Two && !matches!(caller, Caller::Person(_)) {
             tracing::warn!(by = %caller.id(), "policy was not activated: it takes two persons");
+            // Whoever has the socket and not a second person tries to go round the one. That is on record, also of the operator.
+            self.note_refusal(Refusal {
+                subject: caller.id(),
+                rpc: ACTIVATE,
+                code: ReasonCode::TwoPersonsNeeded,
+                peer_address: None,
+                task: None,
+            });
             return Err(BrokerError::NotPermitted { code: ReasonCode::TwoPersonsNeeded });
         }
         let files = bundle_files(ask.files).map_err(|error| rejected("bundle", error.to_string()))?;

@@ -121,7 +121,14 @@ impl Broker {
         let sealed = self.seal_decision(view.root, id, &words)?;
         let mut decided = Decided::new(id, &words.decision, Vec::new());
         let by_orchestrator = asker.class == IdentityClass::Orchestrator;
-        let amended = ask.ceiling.clone().map(|ceiling| AmendWords { ceiling, by_orchestrator });
+        let (grounds, named_no_more, patterns_no_more) = (None, Vec::new(), Vec::new());
+        let amended = ask.ceiling.clone().map(|ceiling| AmendWords {
+            ceiling,
+            by_orchestrator,
+            grounds,
+            named_no_more,
+            patterns_no_more,
+        });
         let ceiling = match &amended {
             Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };
@@ -209,6 +216,7 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let amends = AmendFacts {
         ceiling_before: own.cloned(),
         declared_before: words.is_some_and(|w| w.by_orchestrator),
+        grounds_before: words.and_then(|w| w.grounds.clone()),
         deadline_before: deadline,
         deadline: ask.deadline.unwrap_or(deadline),
         adds: in_short(adds),

@@ -1,5 +1,7 @@
 //! Amendments that policy does not decide alone: by what they are known again, and how those who are asked are shown them.
 
+use std::collections::BTreeSet;
+
 use crate::broker::Broker;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
@@ -9,13 +11,17 @@ use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::register::ceiling_bytes;
 use crate::broker::summary::timestamp;
+use crate::intent::compare;
 use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::decision::Decision;
 use crate::model::facts::Facts;
+use crate::model::id::ToolName;
 use crate::model::pattern::SinkPattern;
+use crate::model::sink::SinkKind;
 use crate::model::time::Timestamp;
 use crate::pb::v1;
+use crate::policy::bundle::PolicyBundle;
 use crate::policy::decide::decide;
 use crate::seal::sealer::COMMON;
 
@@ -23,6 +29,18 @@ use crate::seal::sealer::COMMON;
 const DIFFERENCES_MAX: usize = 256;
 /// Differences that a list of approvals shows.
 const LISTED_MAX: usize = 8;
+
+/// Things that an amendment adds by each of which it is known again.
+const SHAPES_MAX: usize = 1024;
+
+/// Whose shapes they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::broker) enum Side {
+    /// Of what is asked.
+    Asked,
+    /// Of what is denied from now on.
+    Denied,
+}
 
 impl Broker {
     /// How an amendment is known again: by the task and what it has, who asks, and what it would have then.
@@ -35,7 +53,7 @@ impl Broker {
         let (task, own) = (ask.task.to_string(), view.words.first());
         let deadline = ask.deadline.map(Timestamp::as_millis).unwrap_or_default();
         let (before, _) = view.deadlines;
-        let parts: [&[u8]; 11] = [
+        let parts: [&[u8]; 12] = [
             b"approval",
             b"amendment",
             asker.peer.authentication().as_str().as_bytes(),
@@ -46,6 +64,7 @@ impl Broker {
             &deadline.to_be_bytes(),
             &ceiling_bytes(own.and_then(|words| words.ceiling.as_ref())),
             &[u8::from(own.is_some_and(|words| words.by_orchestrator))],
+            &ceiling_bytes(own.and_then(|words| words.grounds.as_ref())),
             &before.as_millis().to_be_bytes(),
         ];
         self.keyed(view.root, asked_digest(&parts))
@@ -62,41 +81,68 @@ impl Broker {
         if !decision.outcome.waits_for_people() && !decision.observed_only() {
             return Ok(decision);
         }
-        // Where policy only observes nobody is asked, and no approval is used up; what a person refused stays refused.
-        let counts = |answer: &ApprovalFacts| !decision.observed_only() || answer.verdict == Verdict::Denied;
-        let answer = self.answer_to(view, covers, || self.amendment_shapes(facts))?.filter(counts);
+        // What is only observed is done unasked and uses no approval up; what a person refused stays refused.
+        let observed = decision.observed_only();
+        let counts = |answer: &ApprovalFacts| !observed || answer.verdict == Verdict::Denied;
+        let bundle = view.bundle.clone();
+        let shapes = || self.amendment_shapes(Some(&bundle), facts, Side::Asked);
+        let answer = self.answer_to(view, (covers, observed), shapes)?.filter(counts);
         let Some(answer) = answer else { return Ok(decision) };
         facts.approval = Some(answer);
         Ok(decide(&view.bundle, facts))
     }
 
-    /// How what an amendment adds is known again when it was denied: each thing by itself, whatever else is asked for with it, by the
-    /// same orchestrator for the same agent in every task. That a task is to live longer is known again in that task.
-    pub(in crate::broker) fn amendment_shapes(&self, facts: &Facts) -> Result<Vec<Covers>, BrokerError> {
+    /// How what an amendment adds is known again when it was denied: each thing by itself, by what it comes to, whatever else is asked
+    /// for with it, by the same orchestrator for the same agent in every task. That a task is to live longer is known again in that task.
+    /// What adds more than is looked through is held to be among whatever was denied.
+    pub(in crate::broker) fn amendment_shapes(
+        &self,
+        bundle: Option<&PolicyBundle>,
+        facts: &Facts,
+        side: Side,
+    ) -> Result<Vec<Covers>, BrokerError> {
         let (agent, asker) = (facts.task.agent.as_str(), facts.principal.id.as_str());
         let task = facts.task.id.to_string();
-        let asked = facts.registration.as_ref();
-        let amends = asked.and_then(|asked| asked.amends.as_ref());
-        let adds = amends.map_or(&[][..], |amends| amends.adds.as_slice());
-        let shape = |what: &[&[u8]]| {
-            let parts: Vec<&[u8]> = [b"denied-amendment", agent.as_bytes(), asker.as_bytes()]
-                .into_iter()
-                .chain(what.iter().copied())
-                .collect();
+        let shape = |what: &[&str]| {
+            let parts = [b"denied-amendment", agent.as_bytes(), asker.as_bytes()].into_iter();
+            let parts: Vec<&[u8]> = parts.chain(what.iter().map(|part| part.as_bytes())).collect();
             self.keyed(COMMON, asked_digest(&parts))
         };
+        let amends = facts.registration.as_ref().and_then(|asked| asked.amends.as_ref());
+        let added = added_by(bundle, facts);
         let mut shapes = Vec::new();
-        for what in adds.iter().take(DIFFERENCES_MAX) {
-            shapes.push(shape(&[b"adds", what.as_bytes()])?);
+        for what in added.iter().take(SHAPES_MAX) {
+            let parts: Vec<&str> = std::iter::once("adds").chain(what.iter().map(String::as_str)).collect();
+            shapes.push(shape(&parts)?);
         }
-        if adds.len() > DIFFERENCES_MAX {
-            shapes.push(shape(&[b"ceiling", &ceiling_bytes(asked.and_then(|asked| asked.ceiling.as_ref()))])?);
+        if added.len() > SHAPES_MAX || side == Side::Denied && !added.is_empty() {
+            shapes.push(shape(&["more"])?);
         }
-        if shapes.is_empty() || amends.is_some_and(|amends| amends.deadline > amends.deadline_before) {
-            shapes.push(shape(&[b"task", task.as_bytes()])?);
+        if added.is_empty() || amends.is_some_and(|amends| amends.deadline > amends.deadline_before) {
+            shapes.push(shape(&["task", &task])?);
         }
         Ok(shapes)
     }
+}
+
+/// What the ceiling of an amendment adds; nothing where only a deadline is asked for.
+fn added_by(bundle: Option<&PolicyBundle>, facts: &Facts) -> BTreeSet<Vec<String>> {
+    let asked = facts.registration.as_ref();
+    let known = asked.and_then(|asked| Some((asked.ceiling.as_ref()?, asked.amends.as_ref()?)));
+    let Some((asked, amends)) = known.filter(|(_, amends)| !amends.adds.is_empty()) else { return BTreeSet::new() };
+    let own = amends.ceiling_before.as_ref();
+    let ground = amends.grounds_before.as_ref().or(own).filter(|_| amends.declared_before);
+    let ground = (facts.task.id == facts.task.root).then_some(ground);
+    let kind = |tool: &ToolName, sink: &str| {
+        let spec = bundle.and_then(|bundle| bundle.catalogue().tool(tool)?.sink(sink));
+        spec.map_or(SinkKind::Other, |spec| spec.kind)
+    };
+    let keyed = |ceiling: &Ceiling| match bundle {
+        Some(bundle) => compare::keyed(ceiling, bundle.catalogue()),
+        None => ceiling.clone(),
+    };
+    let (asked, own) = (keyed(asked), own.map(keyed));
+    compare::added(compare::Added { asked: &asked, own: own.as_ref(), ground }, kind)
 }
 
 /// The first of many, and how many more there are.

@@ -28,7 +28,7 @@ pub struct ApprovalSettings {
     pub escalate_after: Option<Duration>,
     /// True when reviewers answer from then on for an initiator who did not.
     pub escalate_step_up: bool,
-    /// Most requests of one agent that wait at a time, so that nobody is worn down.
+    /// Most requests of one agent, and amendments by one orchestrator, that wait at a time, so that nobody is worn down.
     pub pending_per_agent_max: usize,
     /// Most requests on behalf of one initiator that wait at a time.
     pub pending_per_initiator_max: usize,
@@ -135,6 +135,19 @@ pub(in crate::broker) enum ApprovalStanding {
 }
 
 impl Approval {
+    /// Who asks: the agent, or the orchestrator that would amend its task. Nobody takes up another's places.
+    pub(in crate::broker) const fn asker(&self) -> &SpiffeId {
+        match &self.about {
+            About::Credential => &self.agent,
+            About::Amendment(by) => by,
+        }
+    }
+
+    /// The initiator, when somebody verified that; what was merely said says nothing about a person.
+    pub(in crate::broker) fn verified_initiator(&self) -> Option<&InitiatorName> {
+        Some(&self.initiator).filter(|_| self.on_the_word_of.is_none())
+    }
+
     /// On whose behalf, and on whose word.
     pub(in crate::broker) fn behalf(&self) -> Behalf {
         (self.initiator.clone(), self.on_the_word_of.clone())
@@ -231,7 +244,7 @@ pub(in crate::broker) struct Approvals {
     waiting: BTreeSet<(Timestamp, ApprovalId)>,
     /// Those among them that were not escalated, by when they were asked.
     not_escalated: BTreeSet<(Timestamp, ApprovalId)>,
-    waiting_of_agent: HashMap<SpiffeId, usize>,
+    waiting_of_asker: HashMap<SpiffeId, usize>,
     waiting_of_initiator: HashMap<Behalf, usize>,
     /// By the position of the event that changed them last.
     by_change: BTreeSet<(u64, ApprovalId)>,
@@ -261,10 +274,10 @@ impl Approvals {
         !self.denied.is_empty()
     }
 
-    /// How many wait of that agent, and on behalf of that initiator.
-    pub(in crate::broker) fn waiting(&self, agent: &SpiffeId, behalf: &Behalf) -> (usize, usize) {
+    /// How many wait for which that one asks, and on behalf of that initiator.
+    pub(in crate::broker) fn waiting(&self, asker: &SpiffeId, behalf: &Behalf) -> (usize, usize) {
         let of = |count: Option<&usize>| count.copied().unwrap_or_default();
-        (of(self.waiting_of_agent.get(agent)), of(self.waiting_of_initiator.get(behalf)))
+        (of(self.waiting_of_asker.get(asker)), of(self.waiting_of_initiator.get(behalf)))
     }
 
     /// How many there are of a task, whatever became of them.
@@ -345,7 +358,7 @@ impl Approvals {
             if approval.escalated.is_none() {
                 self.not_escalated.insert((approval.asked, id));
             }
-            *self.waiting_of_agent.entry(approval.agent.clone()).or_default() += 1;
+            *self.waiting_of_asker.entry(approval.asker().clone()).or_default() += 1;
             *self.waiting_of_initiator.entry(approval.behalf()).or_default() += 1;
         }
         self.by_covers.insert(approval.covers, id);
@@ -432,7 +445,7 @@ impl Approvals {
         self.by_change.remove(&(old.changed, id));
         self.not_escalated.remove(&(old.asked, id));
         if self.waiting.remove(&(old.until, id)) {
-            count_down(&mut self.waiting_of_agent, &old.agent);
+            count_down(&mut self.waiting_of_asker, old.asker());
             count_down(&mut self.waiting_of_initiator, &old.behalf());
         }
         if self.by_covers.get(&old.covers) == Some(&id) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::broker::amend_asking::Side;
 use crate::broker::approvals::{About, Approval, ApprovalStanding};
 use crate::broker::ask::AnswerApproval;
 use crate::broker::caller::{Caller, broker_actor};
@@ -155,14 +156,17 @@ impl Broker {
             (task.root, approval.position)
         };
         self.reading(move |this| {
+            let bundle = this.0.known.look().policy.as_ref().and_then(|policy| policy.bundle.clone());
             let shapes = match this.asked_of_people(position, root)? {
                 AskedOfPeople::Credential(recorded) => {
                     let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
                     let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
                     let words = &recorded.words;
-                    this.shapes((&agent, &audience), &words.facts, &words.decision)?
+                    this.denied_shapes((&agent, &audience), &words.facts, &words.decision)?
                 }
-                AskedOfPeople::Amendment(words) => this.amendment_shapes(&words.facts)?,
+                AskedOfPeople::Amendment(words) => {
+                    this.amendment_shapes(bundle.as_deref(), &words.facts, Side::Denied)?
+                }
             };
             let context = Context { kind: "denied", id: &id.to_string() };
             Ok(words::seal(&this.0.sealer, root, context, &shapes)?)
@@ -244,7 +248,7 @@ fn wrong_person(
 }
 
 /// True when this approval of the caller's is the last that it takes, and those are among them for whom it is. Those who answer for the
-/// agents at work are not alone enough, however many they are.
+/// agents at work are not alone enough, however many they are; of an amendment, for those who work below it as well, and for who asks.
 fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approval: &Approval) -> bool {
     let Caller::Person(person) = caller else { return false };
     let mut approvers: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
@@ -258,6 +262,7 @@ fn settled_by((state, directory): (&State, &Directory), caller: &Caller, approva
     let Some(mut owners) = owners(state, approval.task) else { return false };
     if let About::Amendment(by) = &approval.about {
         owners.extend(owner_of(state, by));
+        owners.extend(owners_below(state, approval.task));
     }
     let answers_for_agent = |approver: &&InitiatorName| owners.iter().any(|owner| directory.is_of(approver, owner));
     enough && !approvers.iter().all(answers_for_agent)
@@ -268,6 +273,12 @@ pub(in crate::broker) fn owners(state: &State, task: TaskId) -> Option<BTreeSet<
     state.policy.as_ref()?.bundle.as_ref()?;
     let agents = state.lineage(task).into_iter().map(|(_, task)| &task.agent);
     Some(agents.filter_map(|agent| owner_of(state, agent)).collect())
+}
+
+/// Who answers for the agents that work below the task: what it may do they may, as far as their own ceilings go.
+fn owners_below(state: &State, task: TaskId) -> impl Iterator<Item = String> {
+    let open = state.subtree(task).into_iter().filter_map(|id| state.tasks.get(&id)).filter(|t| !t.state.is_ended());
+    open.filter_map(|task| owner_of(state, &task.agent))
 }
 
 fn owner_of(state: &State, id: &SpiffeId) -> Option<String> {

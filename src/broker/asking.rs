@@ -14,11 +14,12 @@ use crate::broker::words::{self, Context, DecisionWords};
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, doubts};
 use crate::model::decision::{Decision, Outcome};
-use crate::model::facts::{EntryFacts, Facts};
+use crate::model::facts::{EntryFacts, Facts, Question};
 use crate::model::id::{ApprovalId, Audience};
 use crate::model::limits::APPROVALS_PER_TASK_MAX;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
+use crate::model::sink::SinkKind;
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
 use crate::policy::route;
@@ -33,6 +34,43 @@ pub(in crate::broker) struct Pending {
     /// What an append that asks relies on beside the rest.
     pub(in crate::broker) expects: Vec<Expect>,
 }
+
+/// What of an entry is known again by itself: each place that it goes to. How much goes there, and what else it says, is no part.
+#[derive(Debug, Clone, Copy)]
+enum Parts {
+    /// As they are remembered: also that something was denied of the tool, and whether that was all of it.
+    Remembered,
+    /// As they are looked for: what names no place is about all of the tool, so whatever was denied of that concerns it.
+    Sought,
+}
+
+impl Parts {
+    fn of(self, entry: &EntryFacts) -> Vec<[&str; 2]> {
+        let resources = entry.resources.iter().map(|resource| ["resource", resource.as_str()]);
+        let is_place = |kind: SinkKind| !matches!(kind, SinkKind::Amount | SinkKind::Other);
+        let sinks = entry.sinks.iter().filter(|sink| is_place(sink.kind));
+        // Whoever was refused in `to` is not to be had in `cc`.
+        let sinks = sinks.map(|sink| [sink.kind.as_str(), sink.value.as_str()]);
+        let mut parts: Vec<[&str; 2]> = resources.chain(sinks).collect();
+        let whole = parts.is_empty();
+        match self {
+            Self::Remembered => {
+                parts.extend(whole.then_some(WHOLE));
+                parts.push(SOME);
+            }
+            Self::Sought => {
+                parts.extend(whole.then_some(SOME));
+                parts.push(WHOLE);
+            }
+        }
+        parts
+    }
+}
+
+/// No place was named.
+const WHOLE: [&str; 2] = ["whole", ""];
+/// Whatever was named.
+const SOME: [&str; 2] = ["some", ""];
 
 fn who(agent: &SpiffeId, audience: &Audience) -> [String; 2] {
     [agent.as_str().to_owned(), audience.to_string()]
@@ -105,6 +143,50 @@ impl Broker {
         Ok(shapes)
     }
 
+    /// Under what a denial of this is remembered: the shapes of what was in doubt, and each part of the whole, which counts where
+    /// policy only observes.
+    pub(in crate::broker) fn denied_shapes(
+        &self,
+        of: (&SpiffeId, &Audience),
+        facts: &Facts,
+        decision: &Decision,
+    ) -> Result<Vec<Covers>, BrokerError> {
+        let mut shapes = self.shapes(of, facts, decision)?;
+        shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(entry))?);
+        Ok(shapes)
+    }
+
+    /// Every shape and part under which a denial may stand that concerns anything of what is asked. Where policy only observes nobody
+    /// is asked again, so what a person refused is not to be had beside something else, in parts, or in other numbers.
+    pub(in crate::broker) fn observed_shapes(
+        &self,
+        of: (&SpiffeId, &Audience),
+        facts: &Facts,
+    ) -> Result<Vec<Covers>, BrokerError> {
+        let mut shapes = self.all_shapes(of, facts)?;
+        shapes.extend(self.parts(of, facts, |entry| Parts::Sought.of(entry))?);
+        Ok(shapes)
+    }
+
+    /// Digests of the parts of every entry, each once.
+    fn parts<'f>(
+        &self,
+        (agent, audience): (&SpiffeId, &Audience),
+        facts: &'f Facts,
+        parts: impl Fn(&'f EntryFacts) -> Vec<[&'f str; 2]>,
+    ) -> Result<BTreeSet<Covers>, BrokerError> {
+        let who = who(agent, audience);
+        let mut digests = BTreeSet::new();
+        for entry in &facts.entries {
+            for part in parts(entry) {
+                let names = who.iter().map(String::as_str).chain([entry.tool.as_str()]).chain(part);
+                let parts: Vec<&[u8]> = std::iter::once(&b"denied-part"[..]).chain(names.map(str::as_bytes)).collect();
+                digests.insert(self.keyed(COMMON, asked_digest(&parts))?);
+            }
+        }
+        Ok(digests)
+    }
+
     /// The shape of these entries together.
     pub(in crate::broker) fn shape_of(
         &self,
@@ -134,18 +216,27 @@ impl Broker {
         (facts, decision): (&Facts, &Decision),
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
         let agent = view.agent.clone();
-        self.answer_to(view, covers, || self.shapes((&agent, asking.audience), facts, decision))
+        let of = (&agent, asking.audience);
+        let observed = decision.observed_only();
+        self.answer_to(view, (covers, observed), || {
+            if observed { self.observed_shapes(of, facts) } else { self.shapes(of, facts, decision) }
+        })
     }
 
-    /// The same of whatever is known again by `covers`, and its denials by these shapes.
+    /// The same of whatever is known again by `covers`, and its denials by these shapes. Where it is `observed`, the append relies also
+    /// on that nobody denied anything meanwhile, in whichever task: nobody is asked who would find it.
     pub(in crate::broker) fn answer_to(
         &self,
         view: &mut View,
-        covers: &Covers,
+        (covers, observed): (&Covers, bool),
         shapes: impl FnOnce() -> Result<Vec<Covers>, BrokerError>,
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
         let (own, denials) = {
             let state = self.0.known.look();
+            if observed {
+                let key = GuardKey::denials();
+                view.expects.push(Expect { key, at: state.marks.at(&key) });
+            }
             let own = state.approvals.covering(covers).and_then(|(id, approval)| {
                 let answer = approval.facts(id, &self.0.settings.approvals, view.now)?;
                 let keys = answer.by.iter().map(GuardKey::initiator);
@@ -180,6 +271,8 @@ impl Broker {
     ) -> Result<Pending, BrokerError> {
         let doubts = doubts(decision);
         let settings = &self.0.settings.approvals;
+        // An amendment takes none of the agent's places: what one orchestrator asks must not shut the agent out for another.
+        let asker = if facts.question == Question::Amend { &facts.principal.id } else { &view.agent };
         let owners: Vec<String> = route::owners(&view.bundle, decision).iter().map(ToString::to_string).collect();
         let (replaces, expects, owners_absent) = {
             let state = self.0.known.look();
@@ -195,8 +288,8 @@ impl Broker {
             let replaced = usize::from(replaced);
             let word = (!view.initiator.verified).then(|| view.orchestrator.clone());
             let behalf = (view.initiator.name.clone(), word);
-            let (of_agent, of_initiator) = state.approvals.waiting(&view.agent, &behalf);
-            if of_agent >= settings.pending_per_agent_max.saturating_add(replaced)
+            let (of_asker, of_initiator) = state.approvals.waiting(asker, &behalf);
+            if of_asker >= settings.pending_per_agent_max.saturating_add(replaced)
                 || of_initiator >= settings.pending_per_initiator_max.saturating_add(replaced)
             {
                 drop(state);
@@ -208,10 +301,11 @@ impl Broker {
                 let problem = format!("people were asked {APPROVALS_PER_TASK_MAX} times about the task");
                 return Err(BrokerError::above_limit("task_id", problem));
             }
-            let keys = [GuardKey::agent_pending(&view.agent), GuardKey::initiator_pending(&view.initiator.name)];
+            let keys = [GuardKey::pending_of(asker), GuardKey::initiator_pending(&view.initiator.name)];
             let asked = owners.iter().map(String::as_str);
+            let initiator = Some(&view.initiator.name).filter(|_| view.initiator.verified);
             let answerable: BTreeSet<&str> =
-                answerable(&state, &self.0.settings.directory, &view.initiator.name, asked.clone()).collect();
+                answerable(&state, &self.0.settings.directory, initiator, asked.clone()).collect();
             let absent: Vec<String> = asked.filter(|owner| !answerable.contains(owner)).map(str::to_owned).collect();
             (replaces, keys.map(|key| Expect { key, at: state.marks.at(&key) }), absent)
         };

@@ -149,6 +149,8 @@ impl Broker {
         }
         // Without keys a manifest is no more than what somebody says, and of another revision it says nothing.
         let statement = statement.filter(|statement| statement.revision == revision);
+        // Nor is one kept that is about something else: who has it later would take it for what this was activated by.
+        let manifest = if statement.is_some() { manifest } else { Vec::new() };
         let owner = statement.map(|statement| statement.owner.to_string()).unwrap_or_default();
         Ok(Candidate { bundle, digest, revision, owner, signed_by, manifest, going_back: wanted.going_back })
     }

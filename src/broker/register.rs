@@ -144,6 +144,7 @@ impl Broker {
             intent: ask.intent.clone().into(),
             ceiling: ask.ceiling.clone(),
             by_orchestrator: look.asker.class == IdentityClass::Orchestrator,
+            grounds: None,
             profile: ask.profile.clone(),
         };
         let context = Context { kind: "task", id: &id.to_string() };

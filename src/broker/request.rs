@@ -219,7 +219,7 @@ impl Broker {
         if decision.outcome.waits_for_people() || decision.observed_only() {
             let covers = self.covers(asking, view)?;
             let answer = self.answer_of_people(asking, view, &covers, (&*facts, &decision))?;
-            // Where policy only observes nobody is asked, and no approval is used up; what a person refused stays refused.
+            // What is only observed is granted unasked and uses no approval up; what a person refused stays refused.
             let counts = |answer: &ApprovalFacts| !decision.observed_only() || answer.verdict == Verdict::Denied;
             if let Some(answer) = answer.filter(counts) {
                 facts.approval = Some(answer);
@@ -317,19 +317,19 @@ impl Broker {
         if let Some(glass) = words.decision.glass {
             tracing::warn!(%glass, %grant, task = %asking.task, "break-glass was used for a grant");
         }
-        let (view, token) = self.let_go(grant, jti, committed, &words)?;
+        let (view, token) = self.let_go((grant, jti), committed, (&words, &view.policy.digest))?;
         Ok(Attempt::Done(Box::new(Answered { decided, grant: Some((view, token)), position })))
     }
 
     /// Releases the token of a committed grant, unless something that was committed since has ended or suspended it.
     fn let_go(
         &self,
-        grant: GrantId,
-        jti: Jti,
+        (grant, jti): (GrantId, Jti),
         committed: Committed<Draft>,
-        words: &DecisionWords,
+        (words, policy_digest): (&DecisionWords, &str),
     ) -> Result<(GrantView, Token), BrokerError> {
         let known = self.live_grant(grant, jti)?;
+        self.still_observed(words, policy_digest)?;
         let token = self.0.keys.release(committed).map_err(BrokerError::unavailable)?;
         Ok((self.view_of(grant, &known, words), token))
     }
@@ -349,6 +349,22 @@ impl Broker {
             return Err(gone(ReasonCode::GrantSuspended));
         }
         Ok(grant.clone())
+    }
+
+    /// Holds that a token of what policy would have withheld leaves only while that policy still only observes, by the clock: the grant
+    /// is on record, and is decided again with the next sweep.
+    fn still_observed(&self, words: &DecisionWords, policy_digest: &str) -> Result<(), BrokerError> {
+        if !words.decision.observed_only() {
+            return Ok(());
+        }
+        let state = self.0.known.look();
+        let (now, until) = (self.now(&state), words.facts.observing);
+        // Under another bundle it was decided again, or is about to be.
+        let decides = state.policy.as_ref().filter(|policy| policy.digest == policy_digest);
+        if decides.is_some_and(|policy| policy.observed || until.is_none_or(|until| until <= now)) {
+            return Err(BrokerError::Precondition { code: ReasonCode::GrantSuspended, decision: None });
+        }
+        Ok(())
     }
 
     /// The answer that was given to the same request id before; a grant's token is signed again from its recorded claims. One
@@ -373,6 +389,7 @@ impl Broker {
         let grant = granted.grant_id.parse().map_err(BrokerError::internal)?;
         let jti: Jti = granted.jti.parse().map_err(BrokerError::internal)?;
         let known = self.live_grant(grant, jti)?;
+        self.still_observed(&recorded.words, &recorded.decision.policy_digest)?;
         let context = format!("carnet/claims/{jti}");
         let open = |sealed: &[u8]| self.0.sealer.open(root, &context, sealed).map_err(Into::into);
         let token = self.0.keys.reissue(&self.0.journal, answer.position, open).map_err(BrokerError::unavailable)?;

@@ -35,7 +35,8 @@ impl Broker {
         Err(error)
     }
 
-    /// Counts what was refused to a caller. That the operator was refused says nothing about an identity.
+    /// Counts what was refused to a caller. That the operator was refused says nothing about an identity, and is counted where it says
+    /// something else.
     pub(in crate::broker) fn note_refused(
         &self,
         caller: &Caller,

@@ -56,15 +56,16 @@ impl Directory {
     }
 }
 
-/// The owners of `all` for whom somebody could answer: who reviews, is not the initiator, and is not blocked.
+/// The owners of `all` for whom somebody could answer: who reviews, is not the initiator, and is not blocked. Whoever is merely named as
+/// initiator, by a word that nobody verified, is not passed over for it: it is waited until the question is escalated.
 pub(in crate::broker) fn answerable<'a>(
     state: &'a State,
     directory: &'a Directory,
-    initiator: &'a InitiatorName,
+    verified_initiator: Option<&'a InitiatorName>,
     all: impl IntoIterator<Item = &'a str>,
 ) -> impl Iterator<Item = &'a str> {
     let could = move |person: &InitiatorName| {
-        person != initiator && !state.blocks.contains_key(&Target::Initiator(person.clone()))
+        Some(person) != verified_initiator && !state.blocks.contains_key(&Target::Initiator(person.clone()))
     };
     all.into_iter().filter(move |owner| directory.who_answer_for(owner).any(could))
 }
@@ -80,7 +81,7 @@ pub(in crate::broker) fn wanted<'a>(
     let owners = approval.owners.iter().filter(move |_| open).map(String::as_str);
     let said = |owner: &str| approval.votes.iter().any(|(voter, ..)| directory.is_of(voter, owner));
     let (spoken, rest): (Vec<_>, Vec<_>) = owners.partition(|owner| said(owner));
-    spoken.into_iter().chain(answerable(state, directory, &approval.initiator, rest))
+    spoken.into_iter().chain(answerable(state, directory, approval.verified_initiator(), rest))
 }
 
 /// Those of them for whom none of these persons answers.
@@ -132,6 +133,10 @@ pub(in crate::broker) fn shown(
     let all: Vec<&str> = approval.owners.iter().map(String::as_str).collect();
     let wanted: BTreeSet<&str> = wanted(state, directory, approval).collect();
     let absent: Vec<&str> = all.iter().copied().filter(|owner| !wanted.contains(owner)).collect();
+    let voters: BTreeSet<&InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter).collect();
+    let missing = missing(state, directory, approval, &voters);
+    let others: BTreeSet<&str> = answerable(state, directory, Some(&approval.initiator), missing.clone()).collect();
+    let named: Vec<&str> = missing.into_iter().filter(|owner| !others.contains(owner)).collect();
     let note = match route {
         v1::ApprovalRoute::Reviewers if approval.outcome == Outcome::StepUp => {
             "The initiator did not confirm it in time: whoever reviews answers instead.".to_owned()
@@ -142,6 +147,10 @@ pub(in crate::broker) fn shown(
         v1::ApprovalRoute::Reviewers if !absent.is_empty() => {
             format!("Nobody can answer for {}: whoever reviews may.", list(&absent))
         }
+        _ if !named.is_empty() => format!(
+            "For {} nobody else answers than who is named as the initiator, which nobody verified: it waits to be escalated.",
+            list(&named)
+        ),
         _ if !absent.is_empty() => format!("Nobody can answer for {}.", list(&absent)),
         _ => String::new(),
     };

@@ -7,15 +7,15 @@ use crate::broker::ask::WithdrawApproval;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::no_context;
-use crate::broker::grants::AskedOfPeople;
 use crate::broker::record::{event, family_stream};
 use crate::broker::state::{State, Task};
-use crate::broker::words::{self, AmendWords, Context};
+use crate::broker::words::{self, AmendWords, Context, TaskWords};
 use crate::broker::{Broker, ending};
 use crate::intent::compare;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::Verdict;
-use crate::model::facts::AmendFacts;
+use crate::model::ceiling::Ceiling;
+use crate::model::facts::{AmendFacts, Facts};
 use crate::model::id::{ApprovalId, GrantId, TaskId};
 use crate::model::person::Right;
 use crate::model::reason::ReasonCode;
@@ -31,8 +31,8 @@ struct Extension {
     at: u64,
     /// What the task had before; `None` when the words were erased, and with them those of the task.
     before: Option<AmendFacts>,
-    /// True when it was about the ceiling.
-    of_ceiling: bool,
+    /// The ceiling that it put in place; `None` when it was about the deadline alone, or changed nothing of the ceiling.
+    asked: Option<Ceiling>,
 }
 
 impl Broker {
@@ -145,8 +145,8 @@ impl Broker {
         if before.deadline > before.deadline_before && before.deadline_before < task.deadline {
             payload.deadline_ms = before.deadline_before.as_millis();
         }
-        let Some(words) = task.words.as_ref().filter(|_| extension.of_ceiling) else { return Ok(payload) };
-        if let Some(left) = left_of(words, before) {
+        let (Some(words), Some(asked)) = (&task.words, &extension.asked) else { return Ok(payload) };
+        if let Some(left) = left_of(words, before, asked, task.parent.is_none()) {
             let context = Context { kind: "taken-back", id: &id.to_string() };
             payload.sealed = words::seal(&self.0.sealer, task.root, context, &left)?;
         }
@@ -158,17 +158,26 @@ impl Broker {
         let standing = self.0.known.look().approvals.find(id).map(|approval| approval.standing);
         let Some(ApprovalStanding::Extended(at)) = standing else { return Ok(None) };
         if self.0.sealer.is_erased(root) {
-            return Ok(Some(Extension { at, before: None, of_ceiling: false }));
+            return Ok(Some(Extension { at, before: None, asked: None }));
         }
-        let recorded = self.reading(move |this| this.asked_of_people(at, root)).await?;
-        let asked = match recorded {
-            AskedOfPeople::Amendment(words) => words.facts.registration,
-            AskedOfPeople::Credential(_) => None,
-        };
-        let known = asked.and_then(|asked| Some((asked.amends?, asked.ceiling)));
+        let (facts, of_ceiling) = self.reading(move |this| this.amendment_at(at, root)).await?;
+        let known = facts.registration.and_then(|asked| Some((asked.amends?, asked.ceiling)));
         let (before, ceiling) = known.ok_or_else(|| BrokerError::internal(NoAmendmentError(at)))?;
-        let of_ceiling = ceiling != before.ceiling_before || !before.declared_before;
-        Ok(Some(Extension { at, before: Some(before), of_ceiling }))
+        let whole = before.declared_before && before.grounds_before.is_none();
+        let changes = |asked: &Ceiling| before.ceiling_before.as_ref() != Some(asked) || !whole;
+        let asked = ceiling.filter(|asked| of_ceiling && changes(asked));
+        Ok(Some(Extension { at, before: Some(before), asked }))
+    }
+
+    /// What an amendment was decided by, and whether a ceiling came with it: the facts name one either way.
+    fn amendment_at(&self, at: u64, root: TaskId) -> Result<(Facts, bool), BrokerError> {
+        let recorded = self.0.journal.read(at).map_err(BrokerError::unavailable)?;
+        let Some(Payload::TaskAmended(pb::TaskAmended { decision: Some(decision), sealed, .. })) =
+            recorded.event.payload
+        else {
+            return Err(BrokerError::internal(NoAmendmentError(at)));
+        };
+        Ok((self.decision_words(root, &decision)?.facts, !sealed.is_empty()))
     }
 
     fn may_withdraw(&self, state: &State, caller: &Caller, task: &Task) -> Result<(), BrokerError> {
@@ -184,17 +193,30 @@ impl Broker {
     }
 }
 
-/// What is left of the task's ceiling; `None` when that is all of it. Without a ceiling before, what there is now still bounds, and
-/// declares nothing: no value that it lists is ground any more.
-fn left_of(words: &words::TaskWords, before: &AmendFacts) -> Option<AmendWords> {
+/// What is left of the task's ceiling, and of that what is ground; `None` when nothing changes. All that limits the task now goes on doing
+/// so, whoever added it since; what was no ground before the extension, or without a ceiling before all of it, is none any more.
+fn left_of(words: &TaskWords, before: &AmendFacts, asked: &Ceiling, is_root: bool) -> Option<AmendWords> {
     let now = words.ceiling.as_ref()?;
-    let left = match &before.ceiling_before {
-        Some(before) => compare::taken_back(now, before),
-        None => now.clone(),
+    let (ceiling, ground) = match &before.ceiling_before {
+        None => (now.clone(), None),
+        Some(had) => {
+            let left = compare::taken_back(now, had);
+            let ground_before = before.grounds_before.as_ref().unwrap_or(had);
+            let ground = words.declared().filter(|_| before.declared_before);
+            let ground = ground.map(|ground| compare::still_ground(&left, ground, ground_before));
+            (left, ground)
+        }
     };
-    let by_orchestrator = words.by_orchestrator && before.declared_before && before.ceiling_before.is_some();
-    let changes = left != *now || by_orchestrator != words.by_orchestrator;
-    changes.then_some(AmendWords { ceiling: left, by_orchestrator })
+    let by_orchestrator = ground.is_some();
+    // Only a root's ceiling was ground.
+    let named = [Some(asked), words.declared()].into_iter().flatten().filter(|_| is_root);
+    let named_no_more = compare::named_no_more(named.clone(), ground.as_ref());
+    let patterns_no_more = compare::patterns_no_more(named, ground.as_ref());
+    let grounds = ground.filter(|ground| !compare::grounds(&ceiling, Some(ground)).is_empty());
+    let changes = ceiling != *now || by_orchestrator != words.by_orchestrator || grounds != words.grounds;
+    let left = AmendWords { ceiling, by_orchestrator, grounds, named_no_more, patterns_no_more };
+    let gone = !left.named_no_more.is_empty() || !left.patterns_no_more.is_empty();
+    (changes || gone).then_some(left)
 }
 
 /// The record holds something else at that position.

@@ -15,6 +15,7 @@ use crate::model::decision::Decision;
 use crate::model::facts::{Facts, Question};
 use crate::model::id::TaskId;
 use crate::model::json::Json;
+use crate::model::pattern::SinkPattern;
 use crate::model::task::AgentProfile;
 use crate::seal::error::SealError;
 use crate::seal::sealer::Sealer;
@@ -27,6 +28,9 @@ pub(in crate::broker) struct TaskWords {
     /// True when an orchestrator wrote the ceiling. One that an agent wrote takes away and declares nothing.
     #[serde(default)]
     pub(in crate::broker) by_orchestrator: bool,
+    /// What of the ceiling is ground, where that is less than all of it: what was taken back in part.
+    #[serde(default)]
+    pub(in crate::broker) grounds: Option<Ceiling>,
     pub(in crate::broker) profile: AgentProfile,
 }
 
@@ -39,15 +43,17 @@ pub(in crate::broker) fn root_intent(root: Option<&Arc<TaskWords>>) -> &Intent {
 }
 
 impl TaskWords {
-    /// The ceiling, as far as it is more than an agent's own word.
+    /// The ceiling, as far as it is more than an agent's own word, and more than what is left of an extension.
     pub(in crate::broker) fn declared(&self) -> Option<&Ceiling> {
-        self.ceiling.as_ref().filter(|_| self.by_orchestrator)
+        let ceiling = self.ceiling.as_ref().filter(|_| self.by_orchestrator)?;
+        Some(self.grounds.as_ref().unwrap_or(ceiling))
     }
 
     /// Puts another ceiling in the place of this one, with who wrote it.
     pub(in crate::broker) fn amend(&mut self, amended: AmendWords) {
         self.ceiling = Some(amended.ceiling);
         self.by_orchestrator = amended.by_orchestrator;
+        self.grounds = amended.grounds;
     }
 }
 
@@ -71,6 +77,15 @@ pub(in crate::broker) struct AmendWords {
     /// True when an orchestrator wrote it.
     #[serde(default)]
     pub(in crate::broker) by_orchestrator: bool,
+    /// What of it is ground, where that is less than all of it.
+    #[serde(default)]
+    pub(in crate::broker) grounds: Option<Ceiling>,
+    /// Values that were ground before and are none any more.
+    #[serde(default)]
+    pub(in crate::broker) named_no_more: Vec<String>,
+    /// Patterns of which what they let in was ground before and is none any more.
+    #[serde(default)]
+    pub(in crate::broker) patterns_no_more: Vec<SinkPattern>,
 }
 
 /// A reported call.

@@ -208,3 +208,26 @@ pub(in crate::cli) fn settled(decision: &v1::Decision, out: Output) -> Exit {
 pub(in crate::cli) fn decided(decision: Option<v1::Decision>) -> Result<v1::Decision, CliError> {
     decision.ok_or_else(|| CliError::remote("the broker's answer holds no decision", "it is of another version"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_ceiling_is_taken_with_its_patterns_and_refused_with_what_is_wrong() {
+        let given = |json: &str| CeilingArguments { ceiling: Some(json.to_owned()), tools: Vec::new() }.wire();
+        let whole = r#"{"data_classes":["internal"],"tools":[{"tool":"mail.send","resource_patterns":["outbox/*"],
+            "sinks":[{"sink":"to","patterns":[{"domain":"*.acme.test"},{"account_set":"team"}]}]}]}"#;
+        let wire = given(whole).unwrap().unwrap();
+        assert_eq!(wire.data_classes, ["internal"]);
+        assert_eq!(wire.tools[0].resource_patterns, ["outbox/*"]);
+        let patterns: Vec<_> = wire.tools[0].sinks[0].patterns.iter().map(shown::pattern_in_words).collect();
+        assert_eq!(patterns, [("domain", "*.acme.test"), ("account_set", "team")]);
+        for wrong in [r#"{"domain":"*acme.test"}"#, r#"{"regex":".*"}"#, r#""*.acme.test""#] {
+            let json = format!(r#"{{"tools":[{{"tool":"t","sinks":[{{"sink":"to","patterns":[{wrong}]}}]}}]}}"#);
+            assert!(given(&json).is_err(), "{wrong}");
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub struct ApprovalSettings {
     pub escalate_step_up: bool,
     /// Persons and groups whom notices of it name.
     pub escalate_to: Vec<Owner>,
-    /// Most requests of one agent that wait at a time.
+    /// Most requests of one agent, and amendments by one orchestrator, that wait at a time.
     pub pending_per_agent_max: u32,
     /// Most requests on behalf of one initiator that wait at a time.
     pub pending_per_initiator_max: u32,

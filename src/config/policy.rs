@@ -1,7 +1,7 @@
 //! What it takes to put a policy bundle in force: whose signatures it must have, and how many persons. What policy says is in the
 //! bundle and not here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +79,17 @@ pub(super) fn policy(check: &mut Check, written: WrittenPolicy, people: Option<&
     let signing_keys: Vec<SigningKeySettings> =
         signing_keys.into_iter().filter_map(|written| signing_key(check, written)).collect();
     let names: BTreeSet<&str> = signing_keys.iter().map(|key| key.name.as_str()).collect();
+    let mut alike: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names.iter().copied() {
+        if let Some(first) = alike.insert(as_heard(name), name) {
+            // Signers are counted by name: two keys of one person would make two of them.
+            let first = told(first).escape_debug().to_string();
+            check.problem(
+                &format!("policy.signing_keys `{}`", told(name).escape_debug()),
+                format!("differs from `{first}` by case or blanks alone: a signer has one name"),
+            );
+        }
+    }
     let required = signatures_required.unwrap_or(u32::from(!names.is_empty()));
     match (required, names.len()) {
         (0, 1..) => {
@@ -111,9 +122,17 @@ pub(super) fn policy(check: &mut Check, written: WrittenPolicy, people: Option<&
     }
 }
 
+/// The name without what is not heard of it.
+fn as_heard(name: &str) -> String {
+    name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
+fn told(name: &str) -> String {
+    name.chars().take(TOLD_CHARS_MAX).collect()
+}
+
 fn signing_key(check: &mut Check, written: WrittenKey) -> Option<SigningKeySettings> {
-    let told = written.name.chars().take(TOLD_CHARS_MAX).collect::<String>();
-    let setting = format!("policy.signing_keys `{told}`");
+    let setting = format!("policy.signing_keys `{}`", told(&written.name));
     let key = match (written.public_key, written.public_key_file) {
         (Some(text), None) => PublicKeySource::Text(text),
         (None, Some(file)) => PublicKeySource::File(file),

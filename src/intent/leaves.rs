@@ -24,6 +24,10 @@ pub(super) enum Standing {
     Unproven,
     /// Merely what the agent itself had sent.
     Echo,
+    /// What was a field, or told what was done, before it was taken back that the call was allowed.
+    TakenBack,
+    /// What was an argument then: as if it had not been kept, because only the agent has said it.
+    Unsaid,
 }
 
 impl Standing {
@@ -33,7 +37,16 @@ impl Standing {
             Self::Field => true,
             Self::Done => matches!(kind, SinkKind::Id | SinkKind::Amount | SinkKind::Other),
             Self::Argument(own) => own == kind,
-            Self::Outsider | Self::Unproven | Self::Echo => false,
+            Self::Outsider | Self::Unproven | Self::Echo | Self::TakenBack | Self::Unsaid => false,
+        }
+    }
+
+    /// What is left of it when it is taken back that the call was allowed.
+    const fn taken_back(self) -> Self {
+        match self {
+            Self::Field | Self::Done => Self::TakenBack,
+            Self::Argument(_) => Self::Unsaid,
+            Self::Outsider | Self::Unproven | Self::Echo | Self::TakenBack | Self::Unsaid => self,
         }
     }
 }
@@ -102,6 +115,27 @@ impl Leaves {
         Adding { leaves: self, known, paths, tool_of }
     }
 
+    /// What was sent, and ground then, by the calls from `first` on.
+    pub(super) fn arguments_since(&self, first: u16) -> impl Iterator<Item = (SinkKind, &str)> {
+        let since = (0..self.marks.len()).filter(move |i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
+        since.filter_map(move |i| self.leaf(i)).filter_map(|leaf| match leaf.standing {
+            Standing::Argument(kind) => Some((kind, leaf.text)),
+            _ => None,
+        })
+    }
+
+    /// Makes what was kept of the calls from `first` on ground for nothing; gives the amounts that were sent by them.
+    pub(super) fn take_back(&mut self, first: u16) -> Vec<String> {
+        let since = (0..self.marks.len()).filter(|i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
+        let leaves = since.filter_map(|i| self.leaf(i));
+        let amounts = leaves.filter(|leaf| leaf.standing == Standing::Argument(SinkKind::Amount));
+        let amounts = amounts.map(|leaf| leaf.text.to_owned()).collect();
+        for mark in self.marks.iter_mut().filter(|mark| mark.call >= first) {
+            mark.standing = mark.standing.taken_back();
+        }
+        amounts
+    }
+
     /// Gives back what growing left unused, all but an eighth.
     pub(super) fn tighten(&mut self) {
         self.text.shrink_to(self.text.len() + self.text.len() / 8);
@@ -133,7 +167,7 @@ impl Leaves {
     }
 
     fn leaf(&self, index: usize) -> Option<Leaf<'_>> {
-        let mark = self.marks.get(index)?;
+        let mark = self.marks.get(index).filter(|mark| mark.standing != Standing::Unsaid)?;
         let start = usize::try_from(mark.start).ok()?;
         let rest = match self.marks.get(index + 1) {
             Some(next) => self.text.get(start..usize::try_from(next.start).ok()?)?,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::digest::of_names;
 use crate::model::id::{Audience, DecisionId, GlassId, GrantId, InitiatorName, RequestId, TaskId, ToolName};
 use crate::model::spiffe_id::SpiffeId;
+use crate::pb::journal::approval_answered::Verdict;
 use crate::pb::journal::event::Payload;
 use crate::pb::journal::grant_reconsidered::Effect;
 use crate::pb::journal::{CredentialDecided, Decision, Event, Revoked, TaskDecided};
@@ -96,10 +97,16 @@ impl GuardKey {
         Self::of(INITIATOR_DUTY, &[initiator.as_str(), tool.as_str()])
     }
 
-    /// What waits for a person of an agent, in whatever task.
+    /// What waits for a person for which this agent asks, or this orchestrator, in whatever task.
     #[must_use]
-    pub fn agent_pending(agent: &SpiffeId) -> Self {
-        Self::of(AGENT_PENDING, &[agent.as_str()])
+    pub fn pending_of(asker: &SpiffeId) -> Self {
+        Self::of(PENDING_OF, &[asker.as_str()])
+    }
+
+    /// That people denied anything, of whatever task: for what is granted unasked because policy only observes.
+    #[must_use]
+    pub fn denials() -> Self {
+        Self::of(DENIALS, &[])
     }
 
     /// What was opened by break-glass: opened, used, closed, reviewed.
@@ -199,7 +206,8 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::TaskAmended(amended)) => {
             out.request(&amended.task_id, &amended.request_id, amended.decision.as_ref());
             if amended.asked_people.is_some() {
-                out.asked_people(&amended.agent, &amended.initiator);
+                let actor = event.actor.as_ref().map(|actor| actor.id.as_str()).unwrap_or_default();
+                out.asked_people(actor, &amended.initiator);
             }
             if amended.applied {
                 out.task(&amended.task_id);
@@ -223,7 +231,13 @@ pub fn touches(event: &Event) -> Vec<Touch> {
         Some(Payload::Revoked(Revoked { target_kind, target, .. })) => out.target(target_kind, target),
         Some(Payload::BlockLifted(lifted)) => out.target(&lifted.target_kind, &lifted.target),
         // A family is told of it like of anything else that its next answer may rest on.
-        Some(Payload::ApprovalAnswered(_) | Payload::ApprovalEscalated(_)) => out.usage(),
+        Some(Payload::ApprovalAnswered(answered)) => {
+            out.usage();
+            if answered.verdict() == Verdict::Denied {
+                out.bump(GuardKey::denials(), Life::Lasting);
+            }
+        }
+        Some(Payload::ApprovalEscalated(_)) => out.usage(),
         Some(Payload::ApprovalWithdrawn(withdrawn)) => {
             out.usage();
             if !withdrawn.grant_id.is_empty() {
@@ -359,9 +373,9 @@ impl Touches<'_> {
     }
 
     // Who asks the same at the same time finds it, and nobody is asked for more than may be at a time.
-    fn asked_people(&mut self, agent: &str, initiator: &str) {
+    fn asked_people(&mut self, asker: &str, initiator: &str) {
         self.usage();
-        self.bump(GuardKey::of(AGENT_PENDING, &[agent]), Life::Passing);
+        self.bump(GuardKey::of(PENDING_OF, &[asker]), Life::Passing);
         self.bump(GuardKey::of(INITIATOR_PENDING, &[initiator]), Life::Passing);
     }
 
@@ -405,12 +419,13 @@ const REQUEST: u8 = 9;
 const AGENT_DUTY: u8 = 10;
 const INITIATOR_DUTY: u8 = 11;
 const REPORT: u8 = 12;
-const AGENT_PENDING: u8 = 13;
+const PENDING_OF: u8 = 13;
 const INITIATOR_PENDING: u8 = 14;
 const GLASS: u8 = 16;
 const DRIFT_REFERENCE: u8 = 17;
 const POLICY_PROPOSALS: u8 = 18;
 const LABELS: u8 = 19;
+const DENIALS: u8 = 20;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The private key of a person who signs policy bundles: a file of that person's own, and no key of the broker's.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,15 @@ impl AuthorKey {
     /// # Errors
     /// When a file is there already or cannot be written.
     pub fn create(path: &Path, algorithm: SigningAlgorithm) -> Result<(Self, PathBuf), AuthorKeyError> {
+        Self::create_with(path, algorithm, |file, text| file.write_all(text).and_then(|()| file.sync_all()))
+    }
+
+    /// The same; `write` writes the public key.
+    fn create_with(
+        path: &Path,
+        algorithm: SigningAlgorithm,
+        write: impl FnOnce(&mut File, &[u8]) -> std::io::Result<()>,
+    ) -> Result<(Self, PathBuf), AuthorKeyError> {
         if !ALGORITHMS.contains(&algorithm) {
             return Err(AuthorKeyError::Algorithm(algorithm));
         }
@@ -64,14 +73,16 @@ impl AuthorKey {
         public.push(PUBLIC_SUFFIX);
         let public = PathBuf::from(public);
         let failed = |cause| AuthorKeyError::Public { path: public.clone(), cause };
-        // Begun first: a private key is not left behind for want of a public one.
         let mut file = OpenOptions::new().write(true).create_new(true).open(&public).map_err(failed)?;
-        if let Err(error) = secret_file::create(path, pem::encode(&pkcs8).as_bytes()) {
-            drop(std::fs::remove_file(&public));
-            return Err(error.into());
-        }
+        // Whole before the private one is begun: neither is left behind for want of the other.
         let text = key.public().to_json().to_text() + "\n";
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        let made = write(&mut file, text.as_bytes())
+            .map_err(failed)
+            .and_then(|()| secret_file::create(path, pem::encode(&pkcs8).as_bytes()).map_err(Into::into));
+        if let Err(error) = made {
+            drop(std::fs::remove_file(&public));
+            return Err(error);
+        }
         Ok((key, public))
     }
 

@@ -353,6 +353,9 @@ pub struct AmendFacts {
     /// True when an orchestrator wrote that.
     #[serde(default)]
     pub declared_before: bool,
+    /// What of it is ground, where that is less than all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds_before: Option<Ceiling>,
     /// The deadline that it has.
     pub deadline_before: Timestamp,
     /// The deadline that it gets.

@@ -38,6 +38,10 @@ impl BundleFiles {
         let (mut kept, mut problems, mut bytes) = (BTreeMap::new(), Vec::new(), 0_usize);
         let mut manifest = None;
         for (path, content) in files {
+            if problems.len() >= BUNDLE_FILES_MAX {
+                // More is of no use to anybody, and there may be any number.
+                break;
+            }
             if path == MANIFEST {
                 if content.len() > MANIFEST_BYTES_MAX {
                     problems.push(Problem::new(&path, format!("more than {MANIFEST_BYTES_MAX} bytes")));
@@ -83,6 +87,14 @@ impl BundleFiles {
     #[must_use]
     pub fn manifest(&self) -> Option<&[u8]> {
         self.manifest.as_deref()
+    }
+
+    /// The first that is no file of a bundle, or that [`BundleFiles::read_dir`] would pass over: what comes from elsewhere is not
+    /// written to a folder with it.
+    #[must_use]
+    pub fn stranger(&self) -> Option<&str> {
+        let is_hidden = |path: &str| path.split('/').any(|part| part.starts_with('.'));
+        self.files.keys().map(String::as_str).find(|path| is_hidden(path) || !belongs(path))
     }
 
     /// Every file, and the manifest last.
@@ -370,10 +382,7 @@ fn tell<T>(path: &str, result: Result<T, Vec<String>>, problems: &mut Vec<Proble
 fn texts<'a>(files: &'a BundleFiles, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, &'a str> {
     let mut out = BTreeMap::new();
     for (path, content) in files.iter() {
-        let known = [SCHEMA, CATALOGUE, IDENTITIES, RISK, OBSERVE].contains(&path)
-            || path.ends_with(POLICIES_SUFFIX)
-            || is_test(path)
-            || path.ends_with(NOTES_SUFFIX);
+        let known = belongs(path);
         match std::str::from_utf8(content) {
             Ok(_) if !known => problems.push(Problem::new(path, "no file of this name belongs to a policy bundle")),
             Ok(text) => drop(out.insert(path, text)),
@@ -384,6 +393,14 @@ fn texts<'a>(files: &'a BundleFiles, problems: &mut Vec<Problem>) -> BTreeMap<&'
         problems.push(Problem::new("", "no `.cedar` file: without a permit everything would be denied"));
     }
     out
+}
+
+/// True for the path of a file that a bundle has something to say with.
+fn belongs(path: &str) -> bool {
+    [SCHEMA, CATALOGUE, IDENTITIES, RISK, OBSERVE].contains(&path)
+        || path.ends_with(POLICIES_SUFFIX)
+        || is_test(path)
+        || path.ends_with(NOTES_SUFFIX)
 }
 
 fn is_test(path: &str) -> bool {

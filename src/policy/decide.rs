@@ -184,7 +184,8 @@ pub(in crate::policy) fn enter(
             RuleEffect::Forbid { reason, outcome, approvals } => {
                 sheet.forbid_lives(*ttl);
                 let keeps_entry = ttl.is_some();
-                let shortens_to = ttl.filter(|_| outcome == Outcome::Narrowed);
+                // A task has no token whose life could be cut: there the rule means what any other does.
+                let shortens_to = ttl.filter(|_| outcome == Outcome::Narrowed && entry.is_some());
                 // Of a task there is no part to leave out.
                 let outcome = if entry.is_none() { outcome.max(Outcome::StepUp) } else { outcome };
                 let policy = Some(id.clone());

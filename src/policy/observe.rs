@@ -17,6 +17,9 @@ use crate::model::time::Timestamp;
 /// The longest time that a bundle may only observe, from its activation.
 const OBSERVE_MAX: Duration = Duration::from_secs(OBSERVE_SECONDS_MAX);
 
+/// Whom a bundle observes that names nobody.
+const UNNAMED: [IdentityClass; 2] = [IdentityClass::ServiceAccount, IdentityClass::AiAgent];
+
 /// For whom a bundle only observes, and until when. One that exists keeps the rules of [`Observe::parse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observe {
@@ -28,7 +31,8 @@ impl Observe {
     /// Reads `observe.toml`.
     ///
     /// Rules: `until` is there, with its offset; `classes`, where they are named, are some of those that policy decides about, each
-    /// once. Without them it is about all of those.
+    /// once. Without them it is about agents and services: what an orchestrator registers or widens outlasts the end, so that one is
+    /// observed only where it is named.
     ///
     /// # Errors
     /// Every problem, one sentence each.
@@ -39,7 +43,7 @@ impl Observe {
             vec![format!("line {line}: {}", e.message().replace('\n', " "))]
         })?;
         let mut problems = Vec::new();
-        let classes = file.classes.map_or_else(|| asking().collect(), |names| read_classes(&names, &mut problems));
+        let classes = file.classes.map_or_else(|| UNNAMED.into(), |names| read_classes(&names, &mut problems));
         match file.until.map(|until| read_time(&until)) {
             Some(Ok(until)) if problems.is_empty() => return Ok(Self { until, classes }),
             Some(Ok(_)) => {}
@@ -108,7 +112,7 @@ fn read_classes(names: &[String], problems: &mut Vec<String>) -> BTreeSet<Identi
         }
     }
     if names.is_empty() {
-        problems.push("`classes` is empty: without it, all are observed".to_owned());
+        problems.push("`classes` is empty: without it, agents and services are observed".to_owned());
     }
     classes
 }

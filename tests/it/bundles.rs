@@ -186,6 +186,16 @@ async fn without_keys_nothing_is_verified_and_a_manifest_only_says_who_answers()
     // What a manifest says of another revision it does not say of this one.
     let done = operator.activate_policy(activation(&signed(&noted("again"), 9, &[&eve]), 4)).await.unwrap();
     assert_eq!((done.revision, done.owner.as_str()), (4, ""));
+    let other = with(&noted("more"), MANIFEST, signed(&noted("else"), 5, &[&eve]).manifest().unwrap());
+    operator.activate_policy(activation(&other, 5)).await.unwrap();
+    // So one that is about something else is not kept for others to find beside it.
+    let events = broker.record.of_kind("policy_activated").await.into_iter();
+    let kept = events.filter_map(|event| match event.payload {
+        Payload::PolicyActivated(event) => Some((event.revision, !event.manifest.is_empty())),
+        _ => None,
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), [(1, false), (2, false), (3, true), (4, false), (5, false)]);
+    assert!(active(&operator).await.bundle.unwrap().files.iter().all(|file| file.path != MANIFEST));
 }
 
 #[tokio::test]

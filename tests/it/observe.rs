@@ -3,6 +3,8 @@
 
 mod ends;
 mod holds;
+mod live;
+mod refused;
 
 use std::time::Duration;
 
@@ -184,7 +186,7 @@ async fn a_verifier_a_search_and_an_explanation_say_that_it_was_only_observed() 
     assert_eq!(shown, (&json!("denied"), &json!(true), &json!("granted")));
     assert!(whole["facts"]["observing"].is_number(), "until when, for whoever decides again: {whole}");
     let (_, loud) = told(&["policy", "active"]).await;
-    assert!(loud.contains("OBSERVES ONLY") && loud.contains("service_account, ai_agent, orchestrator"), "{loud}");
+    assert!(loud.contains("OBSERVES ONLY") && loud.contains("from service_account, ai_agent is granted"), "{loud}");
 
     let folder = tempfile::tempdir().unwrap();
     let (token, jwks) = (folder.path().join("token"), folder.path().join("jwks.json"));

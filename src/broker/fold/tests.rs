@@ -69,8 +69,13 @@ impl World {
         if parent.is_none() {
             self.means.sealer.create(id).unwrap();
         }
-        let words =
-            TaskWords { intent: "tidy up".into(), ceiling: None, by_orchestrator: true, profile: Default::default() };
+        let words = TaskWords {
+            intent: "tidy up".into(),
+            ceiling: None,
+            by_orchestrator: true,
+            grounds: None,
+            profile: Default::default(),
+        };
         let context = Context { kind: "task", id: &id.to_string() };
         let registered = pb::RegisteredTask {
             task_id: id.to_string(),

@@ -89,6 +89,22 @@ fn an_owner_is_wanted_for_whom_somebody_reviews_who_is_not_the_initiator_and_is_
 }
 
 #[test]
+fn who_is_merely_named_as_initiator_takes_no_owner_out_of_the_question_and_answers_nothing() {
+    let state = State::default();
+    let word = Some("spiffe://td.test/orchestrator".parse().unwrap());
+    let approval = Approval { on_the_word_of: word, ..asked(1, &["group:desk", "group:support", "group:legal"], &[]) };
+    assert_eq!(wanted_of(&state, &approval), ["group:desk", "group:support"]);
+    let desk = Approval { owners: ["group:desk".to_owned()].into(), ..approval };
+    let none: [&str; 0] = [];
+    assert_eq!(places(&desk), none, "Ann, who is named, is the only one there");
+    let (route, note) = shown(&state, &directory(), &desk);
+    assert_eq!((route, note.contains("`group:desk` nobody else")), (v1::ApprovalRoute::Owners, true), "{note}");
+    let escalated = Escalated { at: NOW, position: 2, as_review: false };
+    assert_eq!(places(&Approval { escalated: Some(escalated), ..desk.clone() }), ["rae", "sam"]);
+    assert_eq!(places(&Approval { on_the_word_of: None, ..desk }), ["rae", "sam"], "where somebody verified it");
+}
+
+#[test]
 fn the_places_that_are_left_are_kept_for_the_owners() {
     let finance = ["group:finance"];
     for (name, approval, expected) in [

@@ -59,7 +59,8 @@ impl<'a> Scoring<'a> {
 }
 
 impl Broker {
-    /// Adds to the facts what inline scorers say of what is asked. What was decided without them stands when it is a denial already.
+    /// Adds to the facts what inline scorers say of what is asked. What was decided without them stands when it is a denial already, and
+    /// is not granted all the same because policy only observes.
     pub(in crate::broker) async fn with_scores(
         &self,
         asking: &Asking<'_>,
@@ -68,7 +69,8 @@ impl Broker {
         decision: &Decision,
         scoring: &mut Scoring<'_>,
     ) -> Result<Scored, BrokerError> {
-        if self.0.scorers.is_empty() || decision.outcome == Outcome::Denied {
+        let denied = decision.outcome == Outcome::Denied && !decision.grants();
+        if self.0.scorers.is_empty() || denied {
             return Ok(Scored::Nothing);
         }
         let effects = effects(view, facts.entries.iter().map(|entry| &entry.tool));

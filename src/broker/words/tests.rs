@@ -41,3 +41,19 @@ fn words_that_do_not_read_back_are_not_recorded() {
     let unread = seal_derived(&sealer, COMMON, context, &sound).unwrap();
     assert_eq!(open::<Amounts>(&sealer, COMMON, context, &unread).unwrap(), sound, "nor does it matter who looked");
 }
+
+#[test]
+fn ceilings_that_were_recorded_without_what_of_them_is_ground_are_ground() {
+    let amended: AmendWords = serde_json::from_str(r#"{"ceiling":{"tools":[]},"by_orchestrator":true}"#).unwrap();
+    assert!(amended.by_orchestrator && amended.grounds.is_none() && amended.named_no_more.is_empty());
+    let profile = serde_json::to_string(&AgentProfile::default()).unwrap();
+    let words =
+        format!(r#"{{"intent":"tidy up","ceiling":{{"tools":[]}},"by_orchestrator":true,"profile":{profile}}}"#);
+    let mut words: TaskWords = serde_json::from_str(&words).unwrap();
+    assert_eq!(words.declared(), words.ceiling.as_ref());
+    let less = Ceiling::default();
+    words.amend(AmendWords { grounds: Some(less.clone()), ..amended });
+    assert_eq!(words.declared(), Some(&less));
+    words.by_orchestrator = false;
+    assert_eq!(words.declared(), None, "what an agent wrote declares nothing");
+}

@@ -70,6 +70,10 @@ pub(in crate::cli) fn files(bundle: v1::PolicyBundle) -> Result<BundleFiles, Cli
 fn save(folder: &Path, bundle: v1::PolicyBundle) -> Result<(), CliError> {
     let unwritable = |error| CliError::because(format!("`{}` cannot be written", folder.display()), error);
     let files = files(bundle)?;
+    if let Some(path) = files.stranger() {
+        let path = path.escape_debug();
+        return Err(CliError::local(format!("nothing was written: `{path}` is no file of a policy bundle")));
+    }
     std::fs::create_dir(folder).map_err(unwritable)?;
     for (path, content) in files.iter_with_manifest() {
         // INVARIANT: `BundleFiles` holds only relative paths of plain names.
@@ -80,4 +84,31 @@ fn save(folder: &Path, bundle: v1::PolicyBundle) -> Result<(), CliError> {
         std::fs::write(path, content).map_err(unwritable)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    fn bundle(paths: &[&str]) -> v1::PolicyBundle {
+        let file = |path: &&str| v1::PolicyFile { path: (*path).to_owned(), content: b"x".to_vec().into() };
+        v1::PolicyBundle { files: paths.iter().map(file).collect() }
+    }
+
+    #[test]
+    fn only_files_of_a_bundle_are_written_whatever_a_broker_sends() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("saved");
+        for hostile in [".git/hooks/post-checkout", ".bashrc", "Makefile", "../x.cedar"] {
+            save(&to, bundle(&["10-a.cedar", hostile])).unwrap_err();
+            assert!(!to.exists(), "{hostile}: nothing is written");
+        }
+        save(&to, bundle(&["10-a.cedar", "tests/a.toml", "bundle.sig"])).unwrap();
+        assert_eq!(
+            BundleFiles::read_dir(&to).unwrap(),
+            files(bundle(&["10-a.cedar", "tests/a.toml", "bundle.sig"])).unwrap()
+        );
+    }
 }

@@ -113,7 +113,7 @@ fn pattern(pattern: &v1::SinkPattern) -> Value {
 }
 
 /// What kind of pattern it is, and its text.
-fn pattern_in_words(pattern: &v1::SinkPattern) -> (&'static str, &str) {
+pub(in crate::cli) fn pattern_in_words(pattern: &v1::SinkPattern) -> (&'static str, &str) {
     use v1::sink_pattern::Pattern;
     match &pattern.pattern {
         Some(Pattern::Domain(text)) => ("domain", text),

@@ -75,6 +75,10 @@ fn what_cannot_be_meant_is_refused() {
         (twice, "above the number of signers, 1"),
         ("[[policy.signing_keys]]\nname = \"ada\"\n".to_owned(), "policy.signing_keys `ada`: needs either"),
         (format!("{KEY}public_key = '{{}}'\n"), "policy.signing_keys `ada`: needs either"),
+        (
+            format!("{KEY}{}", KEY.replace("\"ada\"", "\"Ada \"")),
+            "policy.signing_keys `ada`: differs from `Ada ` by case or blanks alone",
+        ),
         ("[policy]\nactivation_persons = 3\n".to_owned(), "not between `1` and `2`"),
         ("[policy]\nactivation_persons = 2\n".to_owned(), "takes the people's door"),
         (one, "there are 1"),

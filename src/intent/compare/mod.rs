@@ -1,10 +1,20 @@
 //! Ceilings against ceilings: whether a sub-task's goes beyond its parent's, whether an amended one grows, and what is left of one
 //! when what it gained is taken back.
 
+mod added;
+mod allowed;
+
+use std::collections::BTreeSet;
+
+pub use added::{Added, added};
+use allowed::{Allowed, More};
+
 use super::spelling;
 use crate::catalogue::tool::Catalogue;
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
-use crate::model::pattern::{Pattern, ResourcePattern, SinkPattern};
+use crate::model::decimal::Decimal;
+use crate::model::id::DataClass;
+use crate::model::pattern::{Pattern, SinkPattern};
 use crate::model::sink::SinkKind;
 
 /// As [`beyond`], with values that the catalogue's kinds of sinks take for the same taken for the same.
@@ -15,7 +25,8 @@ pub fn beyond_by_keys(asked: Option<&Ceiling>, bound: Option<&Ceiling>, catalogu
 }
 
 /// The ceiling with its values in the form in which they are compared.
-fn keyed(ceiling: &Ceiling, catalogue: &Catalogue) -> Ceiling {
+#[must_use]
+pub fn keyed(ceiling: &Ceiling, catalogue: &Catalogue) -> Ceiling {
     let mut keyed = ceiling.clone();
     for tool in &mut keyed.tools {
         let known = catalogue.tool(&tool.tool);
@@ -38,14 +49,10 @@ pub fn beyond(asked: Option<&Ceiling>, bound: Option<&Ceiling>) -> Vec<String> {
     if exceeds(asked.ttl_max, bound.ttl_max) {
         out.push(format!("tokens may live {}", shown(asked.ttl_max)));
     }
-    // What reaches no tool touches nothing.
-    let limited = !bound.data_classes.is_empty() && !asked.tools.is_empty();
-    if limited && asked.data_classes.is_empty() {
-        out.push("touches data of any class".to_owned());
-    } else if limited {
-        let more = asked.data_classes.iter().filter(|class| !bound.data_classes.contains(class));
-        out.extend(more.map(|class| format!("touches data of class `{class}`")));
-    }
+    out.extend(classes_beyond(asked, bound).into_iter().map(|class| match class {
+        None => "touches data of any class".to_owned(),
+        Some(class) => format!("touches data of class `{class}`"),
+    }));
     for tool in &asked.tools {
         match bound.tool(&tool.tool) {
             None => out.push(format!("reaches `{}`", tool.tool)),
@@ -76,8 +83,8 @@ pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> Vec<String> {
     out
 }
 
-/// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not, and grounds nothing
-/// that `before` does not. Where that is not to be had by a list, because an empty one allows everything, the tool is left out.
+/// What is left of `now` when what it has beyond `before` is taken back: it allows nothing that either does not. Where that is not to be
+/// had by a list, because an empty one allows everything, the tool is left out. Which of it is ground says [`still_ground`].
 #[must_use]
 pub fn taken_back(now: &Ceiling, before: &Ceiling) -> Ceiling {
     let tools = now.tools.iter().filter_map(|tool| tool_taken_back(tool, before.tool(&tool.tool)?));
@@ -92,98 +99,82 @@ fn tool_taken_back(now: &ToolCeiling, before: &ToolCeiling) -> Option<ToolCeilin
     let only_before = before.sinks.iter().filter(|sink| now.sink(&sink.sink).is_none());
     let names = now.sinks.iter().chain(only_before).map(|sink| sink.sink.as_str());
     let sinks = names.map(|name| sink_taken_back(name, now.sink(name), before.sink(name)));
-    let says_something =
-        |sink: &SinkCeiling| sink.limits_values() || sink.per_call_max.is_some() || sink.total_max.is_some();
     let (resources, resource_patterns) = Allowed::resources(now).in_both(&Allowed::resources(before))?;
     Some(ToolCeiling {
         tool: now.tool.clone(),
         actions: in_both(&now.actions, &before.actions)?,
         resources,
         resource_patterns,
-        sinks: sinks.collect::<Option<Vec<_>>>()?.into_iter().filter(says_something).collect(),
+        sinks: sinks.collect::<Option<Vec<_>>>()?,
         calls_max: least(now.calls_max, before.calls_max),
     })
 }
 
-/// What limited nothing before was no ground before, and so a list or a cap of a call that came with what is taken back goes with it.
+/// Whoever limited it, and when: to lift a limit is no part of taking something back.
 fn sink_taken_back(name: &str, now: Option<&SinkCeiling>, before: Option<&SinkCeiling>) -> Option<SinkCeiling> {
-    let total_max = least(now.and_then(|now| now.total_max), before.and_then(|before| before.total_max));
-    let ((values, patterns), per_call_max) = match before {
-        None => ((Vec::new(), Vec::new()), None),
-        Some(before) if !before.limits_values() => ((Vec::new(), Vec::new()), before.per_call_max),
-        Some(before) => (Allowed::values(now).in_both(&Allowed::values(Some(before)))?, before.per_call_max),
+    let (values, patterns) = Allowed::values(now).in_both(&Allowed::values(before))?;
+    let cap = |of: fn(&SinkCeiling) -> Option<Decimal>| least(now.and_then(of), before.and_then(of));
+    Some(SinkCeiling {
+        sink: name.to_owned(),
+        values,
+        patterns,
+        per_call_max: cap(|sink| sink.per_call_max),
+        total_max: cap(|sink| sink.total_max),
+    })
+}
+
+/// Of what is left, what is ground: what was ground before and is so now. Other lists and caps merely bound. `now` and `before` are
+/// what was ground then, which may be less than the ceilings were.
+#[must_use]
+pub fn still_ground(left: &Ceiling, now: &Ceiling, before: &Ceiling) -> Ceiling {
+    let of_sink = |tool: &ToolCeiling, sink: &SinkCeiling| {
+        let then = |of: &Ceiling| of.tool(&tool.tool).and_then(|limits| limits.sink(&sink.sink)).cloned();
+        let (now, before) = (then(now)?, then(before)?);
+        let (was, is) = (Allowed::values(Some(&before)), Allowed::values(Some(&now)));
+        let listed = |value: &&String| is.lets(value) && was.lets(value);
+        let values: Vec<String> = sink.values.iter().filter(listed).cloned().collect();
+        let held = |pattern: &&SinkPattern| is.has(pattern) && was.has(pattern);
+        let patterns: Vec<SinkPattern> = sink.patterns.iter().filter(held).cloned().collect();
+        let capped = now.per_call_max.is_some() && before.per_call_max.is_some();
+        let per_call_max = sink.per_call_max.filter(|_| capped);
+        let ground = SinkCeiling { sink: sink.sink.clone(), values, patterns, per_call_max, total_max: None };
+        (ground.limits_values() || per_call_max.is_some()).then_some(ground)
     };
-    let per_call_max = per_call_max.and_then(|most| least(now.and_then(|now| now.per_call_max), Some(most)));
-    Some(SinkCeiling { sink: name.to_owned(), values, patterns, per_call_max, total_max })
+    let of_tool = |tool: &ToolCeiling| {
+        let sinks: Vec<SinkCeiling> = tool.sinks.iter().filter_map(|sink| of_sink(tool, sink)).collect();
+        (!sinks.is_empty()).then(|| ToolCeiling { sinks, ..ToolCeiling::of(tool.tool.clone()) })
+    };
+    Ceiling { tools: left.tools.iter().filter_map(of_tool).collect(), ..Ceiling::default() }
 }
 
-/// What a ceiling allows of something: texts as they stand, and those of patterns. Where there is neither, everything.
-struct Allowed<'a, P> {
-    values: &'a [String],
-    patterns: &'a [P],
+/// The values that these ceilings name and `left` does not, for whichever sink.
+#[must_use]
+pub fn named_no_more<'a>(named: impl IntoIterator<Item = &'a Ceiling>, left: Option<&Ceiling>) -> Vec<String> {
+    let still: BTreeSet<&str> = left.into_iter().flat_map(names).collect();
+    let gone: BTreeSet<&str> = named.into_iter().flat_map(names).filter(|value| !still.contains(value)).collect();
+    gone.into_iter().map(str::to_owned).collect()
 }
 
-impl<'a> Allowed<'a, SinkPattern> {
-    fn values(limits: Option<&'a SinkCeiling>) -> Self {
-        let (values, patterns) =
-            limits.map_or((&[][..], &[][..]), |limits| (limits.values.as_slice(), limits.patterns.as_slice()));
-        Self { values, patterns }
+/// The patterns that these ceilings name and `left` does not, for whichever sink.
+#[must_use]
+pub fn patterns_no_more<'a>(named: impl IntoIterator<Item = &'a Ceiling>, left: Option<&Ceiling>) -> Vec<SinkPattern> {
+    let still: Vec<&SinkPattern> = left.into_iter().flat_map(patterns).collect();
+    let mut gone: Vec<SinkPattern> = Vec::new();
+    for pattern in named.into_iter().flat_map(patterns) {
+        if !still.contains(&pattern) && !gone.contains(pattern) {
+            gone.push(pattern.clone());
+        }
     }
+    gone
 }
 
-impl<'a> Allowed<'a, ResourcePattern> {
-    fn resources(limits: &'a ToolCeiling) -> Self {
-        Self { values: &limits.resources, patterns: &limits.resource_patterns }
-    }
+fn patterns(ceiling: &Ceiling) -> impl Iterator<Item = &SinkPattern> {
+    ceiling.tools.iter().flat_map(|tool| &tool.sinks).flat_map(|sink| &sink.patterns)
 }
 
-impl<P: Pattern> Allowed<'_, P> {
-    fn is_everything(&self) -> bool {
-        self.values.is_empty() && self.patterns.is_empty()
-    }
-
-    fn lets(&self, value: &str) -> bool {
-        self.values.iter().any(|own| own == value) || self.patterns.iter().any(|pattern| pattern.lets(value))
-    }
-
-    /// True when a pattern surely lets in no more. That two patterns together let in what a third does is not looked for.
-    fn has(&self, pattern: &P) -> bool {
-        pattern.only().is_some_and(|value| self.lets(&value)) || self.patterns.iter().any(|own| pattern.is_within(own))
-    }
-
-    /// What it allows beyond `bound`, in words; `noun` is what single texts are called.
-    fn beyond(&self, bound: &Self, noun: &str) -> Vec<String> {
-        if bound.is_everything() {
-            return Vec::new();
-        }
-        if self.is_everything() {
-            return vec![format!("{noun} of any kind")];
-        }
-        let values = self.values.iter().filter(|value| !bound.lets(value)).map(|value| format!("{noun} `{value}`"));
-        let patterns = self.patterns.iter().filter(|pattern| !bound.has(pattern));
-        values.chain(patterns.map(|pattern| format!("{} `{pattern}`", pattern.noun()))).collect()
-    }
-
-    /// What both allow; `None` is nothing.
-    fn in_both(&self, other: &Self) -> Option<(Vec<String>, Vec<P>)> {
-        if self.is_everything() {
-            return Some((other.values.to_vec(), other.patterns.to_vec()));
-        }
-        if other.is_everything() {
-            return Some((self.values.to_vec(), self.patterns.to_vec()));
-        }
-        let mut values: Vec<String> = self.values.iter().filter(|value| other.lets(value)).cloned().collect();
-        let others = other.values.iter().filter(|value| self.lets(value) && !self.values.contains(value));
-        values.extend(others.cloned());
-        // Of two patterns one holds the other, or they have nothing in common that could be shown.
-        let mut patterns: Vec<P> = self.patterns.iter().filter(|pattern| other.has(pattern)).cloned().collect();
-        for pattern in other.patterns.iter().filter(|pattern| self.has(pattern)) {
-            if !patterns.contains(pattern) {
-                patterns.push(pattern.clone());
-            }
-        }
-        (!values.is_empty() || !patterns.is_empty()).then_some((values, patterns))
-    }
+fn names(ceiling: &Ceiling) -> impl Iterator<Item = &str> {
+    let sinks = ceiling.tools.iter().flat_map(|tool| &tool.sinks);
+    sinks.flat_map(|sink| &sink.values).map(String::as_str)
 }
 
 /// What both lists allow; an empty list allows everything, and `None` is nothing.
@@ -207,21 +198,31 @@ fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 
 fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {
     let tool = &asked.tool;
-    let [own, limits]: [Allowed<'_, ResourcePattern>; 2] =
-        [asked, bound].map(|of| Allowed { values: &of.actions, patterns: &[] });
-    let more = own.beyond(&limits, "action");
-    let resources = Allowed::resources(asked).beyond(&Allowed::resources(bound), "resource");
-    out.extend(more.into_iter().chain(resources).map(|what| format!("allows `{tool}` the {what}")));
+    let told = |what: &str, more: Option<&str>| match more {
+        None => format!("allows `{tool}` the {what} of any kind"),
+        Some(more) => format!("allows `{tool}` the {what} `{more}`"),
+    };
+    out.extend(more_in(&asked.actions, &bound.actions).into_iter().map(|more| told("action", more)));
+    out.extend(Allowed::resources(asked).more_than(&Allowed::resources(bound)).into_iter().map(|more| match more {
+        More::Any => told("resource", None),
+        More::Value(value) => told("resource", Some(value)),
+        More::Pattern(pattern) => told(pattern.noun(), Some(&pattern.to_string())),
+    }));
     if exceeds(asked.calls_max, bound.calls_max) {
         out.push(format!("allows `{tool}` {} calls", shown(asked.calls_max)));
     }
     for limits in &bound.sinks {
         // A sink that is not named is not limited.
-        let free = SinkCeiling { sink: limits.sink.clone(), ..SinkCeiling::default() };
+        let free = unlimited(&limits.sink);
         let own = asked.sink(&limits.sink).unwrap_or(&free);
         let sink = &limits.sink;
-        let more = Allowed::values(Some(own)).beyond(&Allowed::values(Some(limits)), "value");
-        out.extend(more.into_iter().map(|what| format!("allows `{sink}` of `{tool}` the {what}")));
+        let told = |what: &str| format!("allows `{sink}` of `{tool}` the {what}");
+        let more = Allowed::values(Some(own)).more_than(&Allowed::values(Some(limits)));
+        out.extend(more.into_iter().map(|more| match more {
+            More::Any => told("value of any kind"),
+            More::Value(value) => told(&format!("value `{value}`")),
+            More::Pattern(pattern) => told(&format!("{} `{pattern}`", pattern.noun())),
+        }));
         if exceeds(own.per_call_max, limits.per_call_max) {
             out.push(format!("allows `{sink}` of `{tool}` {} in one call", shown(own.per_call_max)));
         }
@@ -229,6 +230,32 @@ fn of_tool(asked: &ToolCeiling, bound: &ToolCeiling, out: &mut Vec<String>) {
             out.push(format!("allows `{sink}` of `{tool}` {} in total", shown(own.total_max)));
         }
     }
+}
+
+fn unlimited(sink: &str) -> SinkCeiling {
+    SinkCeiling { sink: sink.to_owned(), ..SinkCeiling::default() }
+}
+
+/// The classes of data that `asked` touches and `bound` does not; `None` is any. What reaches no tool touches nothing.
+fn classes_beyond<'a>(asked: &'a Ceiling, bound: &Ceiling) -> Vec<Option<&'a DataClass>> {
+    if bound.data_classes.is_empty() || asked.tools.is_empty() {
+        return Vec::new();
+    }
+    if asked.data_classes.is_empty() {
+        return vec![None];
+    }
+    asked.data_classes.iter().filter(|class| !bound.data_classes.contains(class)).map(Some).collect()
+}
+
+/// What a list has that the other does not; `None` is anything. An empty list allows everything.
+fn more_in<'a>(asked: &'a [String], bound: &[String]) -> Vec<Option<&'a str>> {
+    if bound.is_empty() {
+        return Vec::new();
+    }
+    if asked.is_empty() {
+        return vec![None];
+    }
+    asked.iter().filter(|a| !bound.contains(a)).map(|a| Some(a.as_str())).collect()
 }
 
 /// An absent limit is no limit.

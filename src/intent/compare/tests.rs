@@ -7,8 +7,11 @@ use crate::intent::ceiling::{fit, with_accounts};
 use crate::intent::usage::Usage;
 use crate::model::access::Access;
 use crate::model::ceiling::CeilingFit;
-use crate::model::id::DataClass;
+use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
+use crate::model::pattern::ResourcePattern;
+use crate::model::sink::SinkKind;
+use crate::model::time::Ttl;
 
 fn ceiling(json: &str) -> Ceiling {
     serde_json::from_str(json).unwrap()
@@ -98,11 +101,24 @@ fn any_tool() -> impl Strategy<Value = ToolCeiling> {
 }
 
 fn any_ceiling() -> impl Strategy<Value = Ceiling> {
+    let life = prop::option::of(60_u64..63).prop_map(|secs| secs.map(|secs| Ttl::from_secs(secs).unwrap()));
     let classes = some_of(["pii", "internal"].iter().map(|class| class.parse::<DataClass>().unwrap()).collect());
-    (prop::collection::vec(any_tool(), 0..2), classes).prop_map(|(mut tools, data_classes)| {
+    (prop::collection::vec(any_tool(), 0..3), life, classes).prop_map(|(mut tools, ttl_max, data_classes)| {
         tools.sort_by(|a, b| a.tool.cmp(&b.tool));
         tools.dedup_by(|a, b| a.tool == b.tool);
-        Ceiling { tools, data_classes, ..Ceiling::default() }
+        Ceiling { tools, ttl_max, data_classes }
+    })
+}
+
+/// True when every value and every amount that `ground` grounds `of` does as well.
+fn grounds_no_more(ground: &Ceiling, of: &Ceiling) -> bool {
+    let sinks = ground.tools.iter().flat_map(|tool| tool.sinks.iter().map(move |sink| (&tool.tool, sink)));
+    sinks.filter(|(_, sink)| sink.limits_values() || sink.per_call_max.is_some()).all(|(tool, sink)| {
+        let Some(of) = of.tool(tool).and_then(|limits| limits.sink(&sink.sink)) else { return false };
+        let all = Allowed::values(Some(of));
+        sink.values.iter().all(|value| all.lets(value))
+            && sink.patterns.iter().all(|pattern| all.has(pattern))
+            && sink.per_call_max.is_none_or(|most| of.per_call_max.is_some_and(|of| most <= of))
     })
 }
 
@@ -173,17 +189,42 @@ proptest! {
     fn what_is_left_of_what_is_taken_back_is_no_more_than_there_was(now in any_ceiling(), before in any_ceiling()) {
         let left = taken_back(&now, &before);
         prop_assert_eq!(beyond(Some(&left), Some(&before)), Vec::<String>::new());
-        prop_assert_eq!(grounds(&left, Some(&before)), Vec::<String>::new());
-        // Of tools, actions, resources and calls nothing comes back that was taken away since.
-        let without_sinks = |ceiling: &Ceiling| {
-            let tools = ceiling.tools.iter().map(|tool| ToolCeiling { sinks: Vec::new(), ..tool.clone() });
-            Ceiling { tools: tools.collect(), ..ceiling.clone() }
-        };
-        prop_assert_eq!(beyond(Some(&without_sinks(&left)), Some(&without_sinks(&now))), Vec::<String>::new());
+        prop_assert_eq!(beyond(Some(&left), Some(&now)), Vec::<String>::new(), "nothing that was limited since");
         // What was within it stays as it was.
-        if beyond(Some(&now), Some(&before)).is_empty() && grounds(&now, Some(&before)).is_empty() {
+        if beyond(Some(&now), Some(&before)).is_empty() {
             prop_assert_eq!(beyond(Some(&now), Some(&left)), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_grounds_only_what_was_ground_before_and_is_so_now(
+        now in any_ceiling(), before in any_ceiling(), earlier in any_ceiling()
+    ) {
+        let left = taken_back(&now, &before);
+        let ground = still_ground(&left, &now, &before);
+        for of in [&left, &now, &before] {
+            prop_assert!(grounds_no_more(&ground, of), "{:?}", ground);
+        }
+        // Once more, of what is less than the ceiling already.
+        let less = taken_back(&left, &earlier);
+        let ground_less = still_ground(&less, &ground, &earlier);
+        for of in [&less, &ground, &earlier] {
+            prop_assert!(grounds_no_more(&ground_less, of), "{:?}", ground_less);
+        }
+        // What nothing was taken from grounds what it did.
+        prop_assert!(grounds_no_more(&now, &still_ground(&now, &now, &now)));
+    }
+
+    #[test]
+    fn what_adds_nothing_in_words_adds_nothing_that_is_known_again(
+        asked in any_ceiling(), own in prop::option::of(any_ceiling()), of_root in any::<bool>()
+    ) {
+        let declared = of_root.then_some(own.as_ref());
+        let known = added(Added { asked: &asked, own: own.as_ref(), ground: declared }, |_, _| SinkKind::Other);
+        let mut told = beyond(Some(&asked), own.as_ref());
+        told.extend(declared.map(|declared| grounds(&asked, declared)).into_iter().flatten());
+        let declares = declared == Some(None) && !asked.tools.is_empty();
+        prop_assert_eq!(known.is_empty(), told.is_empty() && !declares);
     }
 }
 
@@ -275,12 +316,65 @@ fn what_is_taken_back_leaves_what_both_allow() {
     );
     let left = ceiling(
         r#"{"ttl_max":120,"tools":[{"tool":"pay","actions":["b"],"calls_max":3,"sinks":[
-        {"sink":"to","values":["y"]},{"sink":"amount","per_call_max":"50","total_max":"100"}]},
-        {"tool":"read","resources":["r"]}]}"#,
+        {"sink":"to","values":["y"]},{"sink":"amount","per_call_max":"50","total_max":"100"},
+        {"sink":"memo","values":["m"]}]},{"tool":"read","resources":["r"]}]}"#,
     );
-    assert_eq!(taken_back(&now, &before), left, "the memo was no ground before");
+    assert_eq!(taken_back(&now, &before), left, "whoever limited the memo");
+    let ground = ceiling(
+        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["y"]},{"sink":"amount","per_call_max":"50"}]}]}"#,
+    );
+    assert_eq!(still_ground(&left, &now, &before), ground, "the memo was no ground before");
+    let (z, none): (_, [String; 0]) = (named_no_more([&now], Some(&ground)), []);
+    assert_eq!((z, named_no_more([&left], None).len()), (vec!["m".to_owned(), "z".to_owned()], 2));
+    assert_eq!(named_no_more([&ground], Some(&ground)), none);
+    let sets = ceiling(
+        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","patterns":[{"domain":"x.test"},{"domain":"*.x.test"}]}]}]}"#,
+    );
+    let one = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"cc","patterns":[{"domain":"x.test"}]}]}]}"#);
+    let gone: Vec<String> = patterns_no_more([&sets, &sets], Some(&one)).iter().map(ToString::to_string).collect();
+    assert_eq!(gone, ["*.x.test"]);
     // An empty list would allow everything.
     let elsewhere = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["z"]}]},{"tool":"read"}]}"#);
     let tools: Vec<_> = taken_back(&elsewhere, &before).tools.into_iter().map(|tool| tool.tool.to_string()).collect();
     assert_eq!(tools, ["read"]);
+}
+
+#[test]
+fn what_is_added_is_known_again_however_it_is_spelled() {
+    let own = ceiling(
+        r#"{"tools":[{"tool":"pay","calls_max":1,"sinks":[{"sink":"to","values":["ann@corp.test"]},
+        {"sink":"amount","per_call_max":"50"}]}]}"#,
+    );
+    let known = |text: &str, own: Option<&Ceiling>| {
+        let kind = |_: &ToolName, sink: &str| if sink == "to" { SinkKind::Address } else { SinkKind::Amount };
+        added(Added { asked: &ceiling(text), own, ground: Some(own) }, kind)
+    };
+    let asks = |to: &str, most: u32, calls: u32| {
+        format!(
+            r#"{{"tools":[{{"tool":"pay","calls_max":{calls},"sinks":[{{"sink":"to","values":["ann@corp.test","{to}"]}},
+            {{"sink":"amount","per_call_max":"{most}"}}]}}]}}"#
+        )
+    };
+    let known_of = |text: String| known(&text, Some(&own));
+    let first = known_of(asks("eve@evil.test", 60, 2));
+    assert_eq!(first.len(), 3, "{first:?}");
+    assert_eq!(known_of(asks(" eve@EVIL.test", 61, 3)), first, "the same with other letters and other numbers");
+    assert!(known_of(asks("Eve@evil.test", 50, 1)).is_disjoint(&first), "local parts are told apart");
+    // A first ceiling is what it names.
+    let names = |to: &str| {
+        let text =
+            format!(r#"{{"tools":[{{"tool":"mail","sinks":[{{"sink":"to","values":["{to}"]}}]}},{{"tool":"read"}}]}}"#);
+        known(&text, None)
+    };
+    let (eve, bob) = (names("eve@evil.test"), names("bob@corp.test"));
+    let both: Vec<_> = eve.intersection(&bob).collect();
+    assert_eq!(both, [&["declares".to_owned(), "read".to_owned()]]);
+    assert_eq!((eve.len(), bob.len()), (2, 2));
+    assert!(known(r#"{"tools":[{"tool":"mail"}]}"#, None).is_disjoint(&eve), "naming nobody is something else");
+    let of = |pattern: &str| {
+        let patterns = r#"{"tools":[{"tool":"mail","sinks":[{"sink":"to","patterns":[{"domain":"P"}]}]}]}"#;
+        known(&patterns.replace('P', pattern), None)
+    };
+    assert_eq!(of("*.EVIL.test"), of("*.evil.test"));
+    assert!(of("evil.test").is_disjoint(&of("*.evil.test")) && of("evil.test").is_disjoint(&eve));
 }

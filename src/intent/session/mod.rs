@@ -17,6 +17,7 @@ use crate::model::facts::SessionFacts;
 use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
+use crate::model::pattern::{Pattern as _, SinkPattern};
 use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
 
@@ -126,6 +127,37 @@ impl Session {
     pub fn grant(&mut self, spec: Option<&Tool>, sent: &Sent) {
         self.taint(spec, false);
         self.overflowed |= !self.sent.merge(sent);
+    }
+
+    /// Takes in that something was taken back that calls could rely on which were reported after `position`. They were made, so what
+    /// came back stays known, but neither that nor what they said is ground any more; reported anew, it is judged anew. `named` are
+    /// values that were ground until now and are so no longer: a result that repeats one grounds nothing.
+    pub fn take_back(&mut self, position: u64, named: &[String], intent: &Intent) {
+        let first = self.calls.iter().position(|call| call.position > position);
+        let amounts = match first.and_then(|first| u16::try_from(first).ok()) {
+            Some(first) => self.leaves.take_back(first),
+            None => Vec::new(),
+        };
+        let mut sent = Sent::default();
+        named.iter().chain(&amounts).for_each(|value| sent.add(value, intent.own_words()));
+        sent.settle();
+        self.overflowed |= !self.sent.merge(&sent);
+    }
+
+    /// What was sent, and ground then, by calls that were reported after `position`, as far as one of these patterns lets it in. Of a set
+    /// of accounts nobody knows any more who was in it: any account may have been.
+    #[must_use]
+    pub fn sent_in(&self, position: u64, patterns: &[SinkPattern]) -> Vec<String> {
+        let first = self.calls.iter().position(|call| call.position > position);
+        let Some(first) = first.and_then(|first| u16::try_from(first).ok()) else { return Vec::new() };
+        let in_one = |kind: SinkKind, text: &str| {
+            patterns.iter().any(|pattern| match pattern {
+                SinkPattern::AccountSet(_) => pattern.suits(kind),
+                pattern => pattern.lets(text),
+            })
+        };
+        let sent = self.leaves.arguments_since(first).filter(|(kind, text)| in_one(*kind, text));
+        sent.map(|(_, text)| text.to_owned()).collect()
     }
 
     /// True when [`Session::grant`] would change nothing.

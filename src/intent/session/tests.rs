@@ -212,3 +212,68 @@ fn a_session_survives_a_snapshot() {
     let bytes = postcard::to_stdvec(&s).unwrap();
     assert_eq!(postcard::from_bytes::<Session>(&bytes).unwrap(), s);
 }
+
+#[test]
+fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew_when_it_is_reported_again() {
+    let sink = |name: &str, kind| SinkSpec { name: name.to_owned(), kind };
+    let mail = Tool {
+        effect: Effect::Send,
+        sinks: vec![sink("to", SinkKind::Address), sink("amount", SinkKind::Amount)],
+        ..tool("mail", OutsiderFields::None, &[])
+    };
+    let book = tool("book", OutsiderFields::None, &[]);
+    let names_eve: Ceiling = serde_json::from_str(
+        r#"{"tools":[{"tool":"mail","sinks":[{"sink":"to","values":["eve@evil.test"]},{"sink":"amount","per_call_max":"900"}]}]}"#,
+    )
+    .unwrap();
+    let reported =
+        |s: &mut Session, spec: &Tool, position: u64, arguments: &str, result: &str, declared: &[&Ceiling]| {
+            let (arguments, result) = (json(arguments), json(result));
+            let (reporter, failed) = (Reporter::Audience, false);
+            let (tool, spec) = (&spec.name, Some(spec));
+            let call = ReportedCall { tool, spec, arguments: &arguments, result: &result, reporter, position, failed };
+            s.report(&call, &"".into(), declared);
+        };
+    let grounded = |s: &Session, kind: SinkKind, value: &str| {
+        let name = if kind == SinkKind::Amount { "amount" } else { "to" };
+        let ground = Ground { intent: &"".into(), declared: &[], session: s };
+        trace::ground(&sink(name, kind), value, &mail.name, &ground).map(|(provenance, _)| provenance)
+    };
+    let address = |s: &Session, value: &str| grounded(s, SinkKind::Address, value);
+    let mut s = Session::new();
+    reported(&mut s, &book, 3, "{}", r#"{"contact":"ann@corp.test"}"#, &[]);
+    let sent = r#"{"to":"eve@evil.test","amount":777}"#;
+    reported(&mut s, &mail, 6, sent, r#"{"done_for":"T-77"}"#, &[&names_eve]);
+    reported(&mut s, &book, 7, "{}", r#"{"contact":"bob@corp.test"}"#, &[]);
+    assert_eq!(address(&s, "eve@evil.test"), Some(Provenance::Argument));
+    assert_eq!(grounded(&s, SinkKind::Amount, "777"), Some(Provenance::Argument));
+    let sent_in = |position: u64, pattern: &str| s.sent_in(position, &[serde_json::from_str(pattern).unwrap()]);
+    let none: [String; 0] = [];
+    for pattern in [r#"{"domain":"evil.test"}"#, r#"{"account_set":"whoever"}"#] {
+        assert_eq!(sent_in(5, pattern), ["eve@evil.test"], "{pattern}");
+        assert_eq!(sent_in(6, pattern), none, "{pattern}");
+    }
+    assert_eq!(sent_in(5, r#"{"domain":"corp.test"}"#), none);
+    let mut undone = s.clone();
+    undone.take_back(5, &["eve@evil.test".to_owned()], &"".into());
+    for (value, left) in [("ann@corp.test", Some(Provenance::Field)), ("bob@corp.test", None), ("eve@evil.test", None)]
+    {
+        assert_eq!(address(&undone, value), left, "{value}");
+    }
+    assert_eq!(grounded(&undone, SinkKind::Amount, "777"), None);
+    assert_eq!((undone.facts().calls, undone.facts().overflowed), (3, false));
+    let seen = |s: &Session, value: &str| {
+        let ground = Ground { intent: &"".into(), declared: &[], session: s };
+        trace::sink(&mail.sinks[0], value.to_owned(), &mail.name, &ground).provenance
+    };
+    assert_eq!(seen(&undone, "eve@evil.test"), Provenance::None, "as if nobody had said it");
+    assert_eq!(seen(&undone, "bob@corp.test"), Provenance::Text, "what came back was seen");
+
+    // Read again, a field is ground again, and what the agent was allowed to say is its own word.
+    reported(&mut undone, &book, 9, "{}", r#"{"contact":"bob@corp.test","last":"eve@evil.test","amount":"777"}"#, &[]);
+    assert_eq!(address(&undone, "bob@corp.test"), Some(Provenance::Field));
+    assert_eq!(address(&undone, "eve@evil.test"), None);
+    assert_eq!(grounded(&undone, SinkKind::Amount, "777"), None);
+    s.take_back(7, &[], &"".into());
+    assert_eq!(address(&s, "bob@corp.test"), Some(Provenance::Field), "nothing was reported since");
+}

@@ -113,7 +113,7 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
         first = first.or(Some(leaf));
     }
     let leaf = first?;
-    let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done);
+    let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done | Standing::TakenBack);
     Some(DictatedFacts { name: name.to_owned(), evidence: evidence(&leaf, ground.session), by_outsiders })
 }
 

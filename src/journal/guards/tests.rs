@@ -43,6 +43,10 @@ fn report() -> GuardKey {
     GuardKey::report(&TASK.parse().unwrap(), "spiffe://td/orchestrator", &"r1".parse().unwrap())
 }
 
+fn answered(verdict: Verdict) -> Payload {
+    Payload::ApprovalAnswered(ApprovalAnswered { verdict: verdict.into(), ..ApprovalAnswered::default() })
+}
+
 fn credential(outcome: Outcome, granted: bool) -> Payload {
     let grant = Grant { grant_id: GRANT.into(), tools: vec!["pay".into()], ..Grant::default() };
     Payload::CredentialDecided(CredentialDecided {
@@ -131,9 +135,10 @@ fn each_event_touches_what_decisions_rely_on() {
     let reviewed = BreakGlassReviewed { glass_id, task_id, ..Default::default() };
     let taken_back = ExtensionTakenBack { task_id: TASK.into(), ..Default::default() };
     let pending = [
-        GuardKey::agent_pending(&"spiffe://td/agent".parse().unwrap()),
+        GuardKey::pending_of(&"spiffe://td/agent".parse().unwrap()),
         GuardKey::initiator_pending(&"ann".parse().unwrap()),
     ];
+    let asked_amendment = vec![usage(), GuardKey::pending_of(&"spiffe://td/orchestrator".parse().unwrap()), pending[1]];
     let (drift, class) = (GuardKey::drift_reference("ai_agent"), || "ai_agent".to_owned());
     let set = DriftReferenceSet { class: class(), ..Default::default() };
     let found = DriftDetected { class: class(), ..Default::default() };
@@ -148,7 +153,9 @@ fn each_event_touches_what_decisions_rely_on() {
         ("an amendment", amended(Outcome::Granted, true), vec![request(TASK), task(), usage()]),
         ("a refused amendment", amended(Outcome::Denied, false), vec![request(TASK)]),
         ("an amendment under review", amended(Outcome::Review, false), vec![]),
-        ("an amendment that people are asked about", asked_about_an_amendment(), vec![usage(), pending[0], pending[1]]),
+        ("an amendment that people are asked about", asked_about_an_amendment(), asked_amendment),
+        ("an answer of people", answered(Verdict::Approved), vec![usage()]),
+        ("a denial by people", answered(Verdict::Denied), vec![usage(), GuardKey::denials()]),
         ("an extension taken back", Payload::ExtensionTakenBack(taken_back), vec![task(), usage()]),
         ("a pause", Payload::TaskPaused(paused), vec![task()]),
         ("a resumption", Payload::TaskResumed(TaskResumed { task_id: TASK.into() }), vec![task()]),

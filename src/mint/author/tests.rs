@@ -27,6 +27,23 @@ fn a_key_is_made_once_for_its_owner_alone_and_read_again() {
 }
 
 #[test]
+fn nothing_is_left_half_when_a_file_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let full = |file: &mut File, text: &[u8]| -> std::io::Result<()> {
+        file.write_all(&text[..8])?;
+        Err(std::io::ErrorKind::StorageFull.into())
+    };
+    let failed = AuthorKey::create_with(&path, SigningAlgorithm::Ed25519, full).unwrap_err();
+    assert!(matches!(failed, AuthorKeyError::Public { .. }), "{failed:?}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    // So the next try is none over something.
+    let (made, _) = AuthorKey::create(&path, SigningAlgorithm::Ed25519).unwrap();
+    assert_eq!(AuthorKey::read(&path).unwrap().id(), made.id());
+}
+
+#[test]
 fn a_key_that_others_may_read_or_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");

@@ -232,6 +232,27 @@ fn a_bundle_stays_in_its_folder_and_within_its_limits() {
 }
 
 #[test]
+fn what_is_wrong_with_paths_is_told_in_short_however_long_and_many_they_are() {
+    let long = "\u{1f600}".repeat(1 << 18);
+    let many = (0..2000).map(|n| (format!("../{n}{long}").chars().take(1000).collect(), Vec::new()));
+    let all = [("/".to_owned() + &long, Vec::new())].into_iter().chain(many);
+    let error = BundleFiles::new(all).unwrap_err();
+    assert!(error.to_string().len() < 1000, "{}", error.to_string().len());
+    let problems = error.problems();
+    assert_eq!(problems.len(), BUNDLE_FILES_MAX);
+    assert!(problems.iter().all(|problem| problem.path.len() < 600 && problem.path.ends_with('…')));
+}
+
+#[test]
+fn files_that_are_none_of_a_bundle_are_found() {
+    assert_eq!(shipped().stranger(), None);
+    for path in [".git/hooks/post-checkout", ".x.cedar", "tests/.x.toml", "a/.b/c.cedar", "Makefile", "x.cedar.sh"] {
+        let files = BundleFiles::new([(path.to_owned(), Vec::new()), ("z.cedar".to_owned(), Vec::new())]).unwrap();
+        assert_eq!(files.stranger(), Some(path));
+    }
+}
+
+#[test]
 fn the_digest_tells_every_change() {
     let digest = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(p, c)| ((*p).to_owned(), c.as_bytes().to_vec()));

@@ -7,10 +7,16 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 #[test]
 fn an_end_and_the_classes_that_policy_decides_about_are_read() {
-    let all = Observe::parse("until = 2027-01-15T09:00:00+01:00\n").unwrap();
-    assert_eq!(all.until(), NOW, "in whatever offset it is written");
-    let classes: Vec<&str> = all.classes().map(IdentityClass::as_str).collect();
-    assert_eq!(classes, ["service_account", "ai_agent", "orchestrator"]);
+    let usual = Observe::parse("until = 2027-01-15T09:00:00+01:00\n").unwrap();
+    assert_eq!(usual.until(), NOW, "in whatever offset it is written");
+    let classes: Vec<&str> = usual.classes().map(IdentityClass::as_str).collect();
+    assert_eq!(
+        classes,
+        ["service_account", "ai_agent"],
+        "who is not named and whose registrations outlast the end is not"
+    );
+    let named = Observe::parse("until = 2027-01-15T08:00:00Z\nclasses = [\"orchestrator\"]").unwrap();
+    assert!(named.covers(IdentityClass::Orchestrator) && !named.covers(IdentityClass::AiAgent));
     let one = Observe::parse("until = 2027-01-15T08:00:00.25Z\nclasses = [\"ai_agent\"]").unwrap();
     assert_eq!(one.until(), Timestamp::from_millis(NOW.as_millis() + 250));
     assert!(one.covers(IdentityClass::AiAgent) && !one.covers(IdentityClass::ServiceAccount));

@@ -1,6 +1,9 @@
 //! Amendments to more wait for people as requests do: what they are shown, what their answer is good for, and what becomes of a task
 //! whose extension is taken back.
 
+mod denied;
+mod left;
+mod races;
 mod undone;
 
 use carnet::audit::export::ExportWriter;
@@ -9,10 +12,12 @@ use carnet::audit::verify::verify;
 use carnet::model::facts::Facts;
 use carnet::pb::journal as pb;
 use carnet::pb::v1::target::Target;
-use carnet::policy::bundle::PolicyBundle;
+use carnet::policy::bundle::{BundleFiles, PolicyBundle};
 use carnet::policy::decide::decide;
 
-use super::super::support::ask::{ORCHESTRATOR, access, audience_of, ceiling, lifting, revocation};
+use super::super::support::ask::{
+    AGENT, ORCHESTRATOR, SECOND_AGENT, access, audience_of, ceiling, lifting, revocation,
+};
 use super::super::support::caller::unique;
 use super::super::support::pki::id;
 use super::*;
@@ -67,6 +72,24 @@ async fn denied(orchestrator: &Caller, request: v1::AmendTaskRequest) -> Vec<Str
     let decision = orchestrator.amend_task(request).await.unwrap().decision.unwrap();
     assert_eq!(decision.outcome(), Outcome::Denied, "{decision:?}");
     codes(&decision)
+}
+
+/// The same ceiling, with what it says of a sink of one of its tools.
+fn limiting(mut of: v1::Ceiling, tool: &str, sink: v1::SinkCeiling) -> v1::Ceiling {
+    of.tools.iter_mut().find(|limits| limits.tool == tool).unwrap().sinks.push(sink);
+    of
+}
+
+fn values(sink: &str, values: &[&str]) -> v1::SinkCeiling {
+    let values = values.iter().map(ToString::to_string).collect();
+    v1::SinkCeiling { sink: sink.to_owned(), values, ..v1::SinkCeiling::default() }
+}
+
+/// What the task's ceiling lists for a sink of a tool.
+fn listed_for(task: &v1::Task, tool: &str, sink: &str) -> Vec<String> {
+    let limits = task.ceiling.iter().flat_map(|ceiling| &ceiling.tools).find(|limits| limits.tool == tool);
+    let sinks = limits.into_iter().flat_map(|limits| &limits.sinks);
+    sinks.filter(|limits| limits.sink == sink).flat_map(|limits| limits.values.clone()).collect()
 }
 
 fn tools(task: &v1::Task) -> Vec<&str> {
@@ -341,8 +364,8 @@ async fn what_was_approved_outlives_a_restart() {
     world.broker.agent().await.granted(task.writing()).await;
 }
 
-#[tokio::test]
-async fn the_initiator_confirms_a_step_up_and_nobody_else() {
+/// The shipped bundle, in which the initiator confirms what is amended to more.
+fn confirmed() -> BundleFiles {
     let policy = policy_with(|path, text| match path {
         "60-tasks.cedar" => text.replace(
             "@reason(\"WIDENING_NEEDS_APPROVAL\")\n@outcome(\"review\")",
@@ -351,7 +374,37 @@ async fn the_initiator_confirms_a_step_up_and_nobody_else() {
         _ => text,
     });
     assert_ne!(policy, shipped_policy());
-    let world = World::set_up(|_| {}, Setup { policy, ..Setup::default() }).await;
+    policy
+}
+
+#[tokio::test]
+async fn reviewers_answer_for_an_initiator_who_confirms_no_amendment_in_time() {
+    let after = Duration::from_secs(30);
+    let approvals =
+        ApprovalSettings { escalate_step_up: true, escalate_after: Some(after), ..ApprovalSettings::default() };
+    let world = World::set_up(|_| {}, Setup { policy: confirmed(), approvals, ..Setup::default() }).await;
+    let (orchestrator, agent, task) = world.under(&["tickets.read"]).await;
+    let more = to_tools(&task, &["tickets.read", "files.write"]);
+    let decision = asked(&orchestrator, more.clone()).await;
+    assert_eq!(decision.outcome(), Outcome::StepUp);
+    assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INITIATOR"));
+    world.broker.advance(after);
+    world.broker.sweep().await;
+    let again = asked(&orchestrator, anew(&more)).await;
+    assert_eq!(again.approval_id, decision.approval_id, "the same question");
+    assert_eq!(refused(&world.ann().await, &decision).await, not_permitted("NOT_INDEPENDENT"), "a review");
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Approved);
+    let (granted, _) = amended(&orchestrator, more).await;
+    assert_eq!(granted.approval_id, decision.approval_id);
+    agent.granted(task.writing()).await;
+    // It is taken back like any other.
+    world.rae().await.withdraw_approval(back(&decision)).await.unwrap();
+    assert_eq!(tools(&orchestrator.task(&task.id, "").await.unwrap()), ["tickets.read"]);
+}
+
+#[tokio::test]
+async fn the_initiator_confirms_a_step_up_and_nobody_else() {
+    let world = World::set_up(|_| {}, Setup { policy: confirmed(), ..Setup::default() }).await;
     let (orchestrator, _, task) = world.under(&["tickets.read"]).await;
     let before = world.ann().await;
     let more = to_tools(&task, &["tickets.read", "files.write"]);
@@ -391,6 +444,32 @@ async fn who_answers_for_the_agent_or_for_who_asks_is_not_enough_alone() {
 }
 
 #[tokio::test]
+async fn who_answers_for_an_agent_below_is_not_enough_alone_while_that_works() {
+    let owned = format!("\n[[identity]]\npattern = \"{}\"\nclass = \"ai_agent\"\n", id(SECOND_AGENT));
+    let policy = policy_with(|path, text| match path {
+        "identities.toml" => format!("{text}{owned}owner = \"rae@example.org\"\n"),
+        _ => text,
+    });
+    let world = World::set_up(|_| {}, Setup { policy, ..Setup::default() }).await;
+    let (orchestrator, _, task) = world.under(&["tickets.read"]).await;
+    let below = |parent: &OpenTask, agent: &str| v1::RegisterTaskRequest {
+        parent_task_id: parent.id.clone(),
+        initiator: String::new(),
+        agent: id(agent).to_string(),
+        ..world.broker.task(INTENT)
+    };
+    // Two steps down: what the root may, it may.
+    let middle = orchestrator.open(below(&task, AGENT)).await;
+    let helping = orchestrator.open(below(&middle, SECOND_AGENT)).await;
+    let decision = asked(&orchestrator, to_tools(&task, &["tickets.read", "files.write"])).await;
+    assert_eq!(approve(&world.rae().await, &decision).await.state(), ApprovalState::Pending);
+    assert_eq!(approve(&world.sam().await, &decision).await.state(), ApprovalState::Approved);
+    orchestrator.complete_task(helping.complete()).await.unwrap();
+    let next = asked(&orchestrator, to_tools(&task, &["tickets.read", "tickets.search"])).await;
+    assert_eq!(approve(&world.rae().await, &next).await.state(), ApprovalState::Approved, "it is over");
+}
+
+#[tokio::test]
 async fn no_more_amendments_wait_than_may_and_a_block_of_who_asks_closes_them() {
     let settings = ApprovalSettings { pending_per_agent_max: 1, ..ApprovalSettings::default() };
     let world = World::asking(settings).await;
@@ -399,7 +478,12 @@ async fn no_more_amendments_wait_than_may_and_a_block_of_who_asks_closes_them() 
     let decision = asked(&orchestrator, more.clone()).await;
     let refused = orchestrator.amend_task(to_tools(&task, &["tickets.search"])).await.unwrap_err();
     assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "TOO_MANY_PENDING"));
-    assert_eq!(agent.request_credential(to_eve(&task)).await.unwrap_err().reason, "TOO_MANY_PENDING", "one queue");
+    // The places of the agent are its own, whoever orchestrates its tasks.
+    let waits = pending(&agent, to_eve(&task)).await;
+    let two = json!({ "to": ["mallory@evil.test"], "subject": "s", "body": "b" });
+    let refused = agent.request_credential(task.step("mail.send", &two)).await.unwrap_err();
+    assert_eq!(refused.reason, "TOO_MANY_PENDING");
+    answer(&world.rae().await, &waits, Verdict::Deny).await.unwrap();
     approve(&world.rae().await, &decision).await;
     let operator = world.broker.operator().await;
     let blocked = Target::Agent(id(ORCHESTRATOR).to_string());

@@ -1,11 +1,14 @@
 //! Reviews for owners of tools: who may answer, what happens where there is no such person, and that who is blocked has said nothing.
 
+use std::sync::Arc;
+
 use carnet::pb::v1::ApprovalRoute;
 use carnet::pb::v1::target::Target;
 use carnet::policy::bundle::BundleFiles;
 
 use super::*;
 use crate::support::ask::{lifting, revocation};
+use crate::support::gate::Gate;
 
 const RAE: &str = "rae@example.org";
 /// Who owns the tool that sends mail, as the shipped catalogue has it.
@@ -212,28 +215,56 @@ async fn what_somebody_said_who_is_blocked_before_it_is_used_does_not_count() {
     assert_eq!(shown(&sam, &next).await.state(), ApprovalState::Used);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_and_the_use_of_what_was_approved_come_one_after_the_other() {
-    let world = World::new().await;
+    let gate = Arc::new(Gate::default());
+    let world = World::set_up(|_| {}, Setup { journal: Gate::journal(&gate), ..Setup::default() }).await;
     let (agent, task) = world.anns().await;
     let (agent, ann) = (agent.unchecked(), world.ann().await.unchecked());
-    for _ in 0..8 {
+    for block_first in [true, false] {
         let decision = pending(&agent, to_eve(&task)).await;
         approve(&world.rae().await, &decision).await;
         let (user, request) = (agent.clone(), to_eve(&task));
-        let used = tokio::spawn(async move { user.request_credential(request).await.unwrap().grant.is_some() });
-        ann.revoke(revocation(Target::Initiator(RAE.to_owned()))).await.unwrap();
-        let used = used.await.unwrap();
-        let record = world.broker.record.all().await;
-        let blocked = record.iter().rposition(|event| matches!(event.payload, Payload::Revoked(_))).unwrap();
-        let granted = record.iter().rposition(|event| match &event.payload {
+        let uses = async move { user.request_credential(request).await.unwrap().grant.is_some() };
+        let (blocker, target) = (ann.clone(), Target::Initiator(RAE.to_owned()));
+        let blocks = async move { blocker.revoke(revocation(target)).await.is_ok() };
+        let (orchestrator, filler) =
+            (world.broker.orchestrator().await.unchecked(), world.broker.task("hold the writer"));
+        let filler = async move { orchestrator.register_task(filler).await };
+        let (blocked, used) = if block_first {
+            gate.in_order(&world.broker, filler, (blocks, uses)).await
+        } else {
+            let (used, blocked) = gate.in_order(&world.broker, filler, (uses, blocks)).await;
+            (blocked, used)
+        };
+        assert_eq!((blocked, used), (true, !block_first));
+        let granted = world.broker.record.all().await.into_iter().any(|event| match &event.payload {
             Payload::CredentialDecided(e) => {
                 e.grant.as_ref().is_some_and(|grant| grant.approval_id == decision.approval_id)
             }
             _ => false,
         });
-        assert_eq!(granted.is_some(), used);
-        assert!(granted.is_none_or(|granted| granted < blocked), "used after the block");
+        assert_eq!(granted, used);
         ann.lift_block(lifting(Target::Initiator(RAE.to_owned()))).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_is_named_as_initiator_unverified_takes_no_owner_out_of_the_question() {
+    let world = world(routed(1), &[RAE]).await;
+    let named = v1::RegisterTaskRequest { initiator: RAE.to_owned(), ..world.broker.task(INTENT) };
+    let task = world.broker.orchestrator().await.open(named).await;
+    let agent = world.broker.agent().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    assert_eq!(asked_people(&world).await[0].owners_absent, Vec::<String>::new());
+    let sam = world.corp("1006").await;
+    let approval = shown(&sam, &decision).await;
+    assert_eq!((approval.route(), approval.may_approve), (ApprovalRoute::Owners, false));
+    assert!(approval.route_note.contains("`group:workplace` nobody else answers"), "{}", approval.route_note);
+    assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
+    assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INDEPENDENT"), "who is named");
+    world.broker.advance(ApprovalSettings::default().escalate_after.unwrap());
+    world.broker.sweep().await;
+    assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INDEPENDENT"));
+    assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
 }

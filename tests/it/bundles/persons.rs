@@ -200,6 +200,15 @@ async fn who_is_no_person_or_may_not_or_logged_in_long_ago_is_not_the_second() {
         told(operator.activate_policy(activation(&files, 2)).await.unwrap_err()),
         (Code::PermissionDenied, "TWO_PERSONS_NEEDED".to_owned())
     );
+    // Whoever has the socket tried to do it alone: that is on record.
+    world.broker.sweep().await;
+    let refused = world.broker.record.of_kind("refused").await.into_iter();
+    let mut alone = refused.filter_map(|event| match event.payload {
+        Payload::Refused(refused) if refused.code == "TWO_PERSONS_NEEDED" => Some(refused),
+        _ => None,
+    });
+    let refused = alone.next().unwrap();
+    assert_eq!((refused.subject.starts_with("uid:"), refused.rpc.as_str()), (true, "ActivatePolicy"));
     let bob = person(&world, BOB).await;
     assert_eq!(told(bob.activate_policy(activation(&files, 2)).await.unwrap_err()).1, "RIGHT_MISSING");
     let stale = FRESH_WITHIN + Duration::from_secs(1);

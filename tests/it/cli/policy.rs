@@ -53,7 +53,7 @@ fn a_bundle_that_only_observes_says_so_and_its_tests_tell_what_policy_answers() 
     assert_eq!(json(&["policy", "test", text(&path)], 0)["failed"], 0, "denied is denied");
     let output = ends(&["policy", "check", text(&path)], 0);
     let loud = String::from_utf8(output.stderr).unwrap();
-    assert!(loud.contains("OBSERVES ONLY") && loud.contains("service_account, ai_agent, orchestrator"), "{loud}");
+    assert!(loud.contains("OBSERVES ONLY") && loud.contains("from service_account, ai_agent is granted"), "{loud}");
     let checked = json(&["policy", "check", text(&path)], 0);
     assert_eq!(checked["observing"]["over"], false);
     std::fs::write(&observe, "until = 2020-01-01T00:00:00Z\nclasses = [\"ai_agent\"]\n").unwrap();

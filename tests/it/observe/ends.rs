@@ -1,6 +1,7 @@
 //! When observing ends: by its date, by another bundle, and at the latest so long after its activation. What it let live is decided
 //! again then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::clock::Clock;
@@ -16,7 +17,8 @@ use super::{LASTS, broker_observing, enforcing, observed, observing, task_for, w
 use crate::support::ask::{AGENT, Granted, RESOURCE_SERVER};
 use crate::support::broker::{Setup, TestBroker};
 use crate::support::caller::Caller;
-use crate::support::pki::soon;
+use crate::support::gate::Gate;
+use crate::support::pki::{eventually, soon};
 
 const SHORTLY: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -213,21 +215,75 @@ async fn an_end_that_is_missing_or_too_far_away_is_refused() {
     assert_eq!(agent.withheld(task.writing()).await.0, Outcome::Denied);
 }
 
-#[tokio::test]
-async fn a_request_that_is_on_its_way_when_observing_ends_is_decided_again() {
-    // Its end is on record before the append, so that nothing is granted that was decided before it.
+/// A broker that observes for a short while still, with a gate before its journal.
+async fn gated() -> (TestBroker, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
     let clock = Clock::manual(Clock::system().now());
     let policy = observing(clock.now().after(LASTS), "");
-    let broker = TestBroker::with(Setup { policy, clock: Some(clock), ..Setup::default() }).await;
-    let (agent, task) = task_for(&broker, AGENT).await;
+    let setup = Setup { policy, clock: Some(clock), journal: Gate::journal(&gate), ..Setup::default() };
+    let broker = TestBroker::with(setup).await;
+    broker.advance(LASTS - SHORTLY);
+    (broker, gate)
+}
+
+async fn waiting(broker: &TestBroker, wanted: u64) {
+    let broker = broker.running().broker().clone();
+    eventually(move || broker.figures().waiting >= wanted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_on_its_way_when_observing_ends_is_decided_again() {
+    let (broker, gate) = gated().await;
+    let (agent, filler) = task_for(&broker, AGENT).await;
+    let (_, task) = task_for(&broker, AGENT).await;
     let agent = agent.unchecked();
-    let (asked, _) = tokio::join!(agent.request_credential(task.writing()), async {
-        broker.advance(LASTS);
-        broker.sweep().await;
-    });
-    let asked = asked.unwrap();
+    let ask = |request: v1::RequestCredentialRequest| {
+        let agent = agent.clone();
+        tokio::spawn(async move { agent.request_credential(request).await })
+    };
+    broker.sweep().await;
+    gate.close();
+    let filler = ask(filler.step("files.list", &json!({})));
+    eventually(|| gate.holds()).await;
+    // The broker's own sweep comes to its end, and waits with it to be written.
+    broker.advance(SHORTLY);
+    waiting(&broker, 1).await;
+    // By a clock that is a little behind, it is not over yet: so the request is decided before its end, and written after.
+    broker.set_back(Duration::from_secs(1));
+    let asked = ask(task.writing());
+    waiting(&broker, 2).await;
+    gate.open();
+    Granted::of(soon(filler).await.unwrap().unwrap());
+    let asked = soon(asked).await.unwrap().unwrap();
+    assert!(asked.token.is_empty() && asked.grant.is_none(), "{asked:?}");
+    assert_eq!(asked.decision.unwrap().outcome(), Outcome::Denied);
     let events = broker.record.all().await;
     let ended = events.iter().find(|e| matches!(e.payload, Payload::ObservingEnded(_))).unwrap().position;
-    assert!(asked.token.is_empty() || asked.position < ended, "{asked:?}");
-    assert_eq!(agent.withheld(task.writing()).await.0, Outcome::Denied);
+    assert!(ended < asked.position, "the end was first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_granted_and_written_only_when_observing_is_over_lets_no_token_go() {
+    let (broker, gate) = gated().await;
+    let (agent, task) = task_for(&broker, AGENT).await;
+    let agent = agent.unchecked();
+    let request = task.writing();
+    gate.close();
+    let asked = {
+        let (agent, request) = (agent.clone(), request.clone());
+        tokio::spawn(async move { agent.request_credential(request).await })
+    };
+    eventually(|| gate.holds()).await;
+    broker.advance(SHORTLY);
+    gate.open();
+    // Suspended until it is decided again, which revokes it.
+    let gone = ["GRANT_SUSPENDED", "GRANT_REVOKED"];
+    let refused = soon(asked).await.unwrap().unwrap_err();
+    assert!(gone.contains(&refused.reason.as_str()), "{refused:?}");
+    let granted = broker.record.of_kind("credential_decided").await;
+    let Payload::CredentialDecided(decided) = &granted.last().unwrap().payload else { panic!("{granted:?}") };
+    assert!(decided.grant.is_some(), "it was decided while policy only observed");
+    // Nor with a second try.
+    let refused = agent.request_credential(request).await.unwrap_err();
+    assert!(gone.contains(&refused.reason.as_str()), "{refused:?}");
 }

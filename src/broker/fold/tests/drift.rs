@@ -19,7 +19,13 @@ fn root(n: u64) -> TaskId {
 fn begin(world: &mut World, n: u64) {
     let id = root(n);
     world.means.sealer.create(id).unwrap();
-    let words = TaskWords { intent: "i".into(), ceiling: None, by_orchestrator: true, profile: Default::default() };
+    let words = TaskWords {
+        intent: "i".into(),
+        ceiling: None,
+        by_orchestrator: true,
+        grounds: None,
+        profile: Default::default(),
+    };
     let context = Context { kind: "task", id: &id.to_string() };
     let registered = pb::RegisteredTask {
         task_id: id.to_string(),

@@ -176,6 +176,10 @@ fn observed(world: &mut World) {
     world.event(10, Payload::ObservingEnded(pb::ObservingEnded { policy_revision: 1, ..Default::default() }));
 }
 
+fn words(ceiling: Ceiling, by_orchestrator: bool) -> AmendWords {
+    AmendWords { ceiling, by_orchestrator, grounds: None, named_no_more: Vec::new(), patterns_no_more: Vec::new() }
+}
+
 fn amend(world: &mut World, at_s: u64, of: TaskId) {
     let ceiling = Ceiling { ttl_max: Some(crate::model::time::Ttl::from_secs(60).unwrap()), ..Ceiling::default() };
     let context = Context { kind: "amend", id: "amend-1" };
@@ -185,7 +189,7 @@ fn amend(world: &mut World, at_s: u64, of: TaskId) {
         decision: Some(decision(v1::Outcome::Granted)),
         applied: true,
         deadline_ms: START + 1_800_000,
-        sealed: seal(&world.means.sealer, task(1), context, &AmendWords { ceiling, by_orchestrator: true }).unwrap(),
+        sealed: seal(&world.means.sealer, task(1), context, &words(ceiling, true)).unwrap(),
         ..Default::default()
     };
     world.event(at_s, Payload::TaskAmended(amended));
@@ -238,7 +242,9 @@ fn extended(world: &mut World, at_s: u64, of: TaskId) {
     let id = approval(11).to_string();
     let withdrawn = pb::ApprovalWithdrawn { approval_id: id.clone(), task_id: of.to_string(), ..Default::default() };
     world.event(at_s, Payload::ApprovalWithdrawn(withdrawn));
-    let left = AmendWords { ceiling: Ceiling::default(), by_orchestrator: false };
+    call(world, at_s, "c-2", r#"{"title":"under the extension"}"#);
+    let (grounds, named_no_more) = (Some(Ceiling::default()), vec!["under the extension".to_owned()]);
+    let left = AmendWords { grounds, named_no_more, ..words(Ceiling::default(), false) };
     let context = Context { kind: "taken-back", id: &id };
     let taken_back = pb::ExtensionTakenBack {
         task_id: of.to_string(),

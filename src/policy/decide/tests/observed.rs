@@ -20,7 +20,7 @@ fn observing(classes: &str, changes: &[(&str, &str)]) -> PolicyBundle {
 
 fn all() -> &'static PolicyBundle {
     static BUNDLE: OnceLock<PolicyBundle> = OnceLock::new();
-    BUNDLE.get_or_init(|| observing("", &[]))
+    BUNDLE.get_or_init(|| observing("classes = [\"service_account\", \"ai_agent\", \"orchestrator\"]", &[]))
 }
 
 /// The facts as the broker has them when the bundle was activated a while ago.
@@ -186,11 +186,9 @@ fn it_ends_by_the_bundle_and_by_its_activation() {
     assert!(!decide(shipped(), &denied).grants(), "facts alone lift nothing");
 }
 
-#[test]
-fn what_a_person_refused_stays_refused_and_what_was_approved_is_not_used() {
-    let mut asked = observed(facts(&["mail.send"]));
-    asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::None)];
-    let answered = |verdict| ApprovalFacts {
+/// What people said.
+fn answered(verdict: Verdict) -> ApprovalFacts {
+    ApprovalFacts {
         id: ApprovalId::new(Timestamp::EPOCH, [1; 10]),
         verdict,
         by: Vec::new(),
@@ -199,7 +197,13 @@ fn what_a_person_refused_stays_refused_and_what_was_approved_is_not_used() {
         cures: Vec::new(),
         until: Timestamp::MAX,
         used: false,
-    };
+    }
+}
+
+#[test]
+fn what_a_person_refused_stays_refused_and_what_was_approved_is_not_used() {
+    let mut asked = observed(facts(&["mail.send"]));
+    asked.entries[0].sinks = vec![sink("mail.send", "to", Provenance::None)];
     assert!(decide(all(), &asked).observed_only());
     let refused = Facts { approval: Some(answered(Verdict::Denied)), ..asked.clone() };
     let decision = decide(all(), &refused);
@@ -210,6 +214,57 @@ fn what_a_person_refused_stays_refused_and_what_was_approved_is_not_used() {
     assert!(!decide(&denies, &refused).grants());
     let unanswered = Facts { approval: Some(answered(Verdict::Unanswered)), ..asked };
     assert!(decide(all(), &unanswered).observed_only(), "nobody's word");
+}
+
+#[test]
+fn of_several_entries_what_a_person_refused_is_granted_in_no_part_whatever_policy_would_do() {
+    for outcome in ["narrowed", "step_up", "review", "denied"] {
+        let bundle = observing("", &[("x.cedar", &rule(outcome))]);
+        let both = observed(facts(&["mail.search", "mail.read"]));
+        assert!(decide(&bundle, &both).observed_only(), "{outcome}");
+        let refused = Facts { approval: Some(answered(Verdict::Denied)), ..both };
+        let decision = decide(&bundle, &refused);
+        assert_eq!((decision.outcome, decision.instead), (Outcome::Denied, None), "{outcome}");
+        assert!(codes(&decision).contains(&"APPROVAL_DENIED"), "{outcome}");
+        assert!(decision.entries.iter().all(|entry| !entry.included), "{outcome}");
+        // Where nothing is lifted, nobody's word is in the way.
+        let clear = Facts { approval: refused.approval.clone(), ..observed(facts(&["mail.search"])) };
+        assert_eq!(decide(&bundle, &clear).in_force(), Outcome::Granted, "{outcome}");
+    }
+}
+
+#[test]
+fn a_rule_that_shortens_lives_asks_about_a_task_and_is_lifted_where_it_is_observed() {
+    let asked = || {
+        let mut asked = observed(facts(&["mail.send"]));
+        asked.entries.clear();
+        asked.audience = None;
+        asked.question = Question::Register;
+        asked.principal.class = IdentityClass::Orchestrator;
+        asked.registration = Some(RegistrationFacts {
+            agent_class: Some(IdentityClass::AiAgent),
+            ceiling: None,
+            audiences: Vec::new(),
+            life_s: 600,
+            widens: false,
+            first_ceiling: false,
+            beyond_parent: Vec::new(),
+            amends: None,
+        });
+        asked
+    };
+    // Of a task there is no token whose life could be cut, be that shorter than any or not.
+    for ttl in ["60s", "900s"] {
+        let short = format!(
+            "@id(\"x\") @reason(\"HIGH_PRIVILEGE\") @outcome(\"narrowed\") @ttl(\"{ttl}\") forbid (principal, action == \
+             Carnet::Action::\"register_task\", resource);"
+        );
+        let decision = decide(&load(&[("x.cedar", &short)]), &asked());
+        assert!(decision.outcome.waits_for_people(), "{ttl}: {}", decision.outcome);
+        assert_eq!(codes(&decision), ["HIGH_PRIVILEGE"], "{ttl}");
+        let watched = decide(&observing("classes = [\"orchestrator\"]", &[("x.cedar", &short)]), &asked());
+        assert_eq!((watched.outcome, watched.in_force()), (decision.outcome, Outcome::Granted), "{ttl}");
+    }
 }
 
 #[test]
@@ -254,6 +309,14 @@ proptest! {
         prop_assert_eq!(&watched.enforced(), &enforced);
         prop_assert!(!watched.observed_only() || (watched.grants() && watched.in_force() <= enforced.outcome));
         prop_assert!(f.principal.class.is_decided_about() || !watched.observed_only());
+    }
+
+    #[test]
+    fn what_a_person_refused_is_granted_only_where_policy_grants_it_by_itself(f in any_facts()) {
+        let refused = Facts { approval: Some(answered(Verdict::Denied)), ..f };
+        let watched = decide(all(), &observed(refused.clone()));
+        prop_assert!(!watched.observed_only());
+        prop_assert!(!watched.grants() || watched == decide(shipped(), &refused));
     }
 
     #[test]

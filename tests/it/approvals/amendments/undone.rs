@@ -75,6 +75,12 @@ async fn what_is_taken_back_afterwards_leaves_nothing_that_only_the_extension_al
     assert_ne!(asked(&orchestrator, anew(&more)).await.approval_id, decision.approval_id);
 }
 
+/// A mail of which Eve gets a copy.
+fn copied_to_eve(task: &OpenTask) -> v1::RequestCredentialRequest {
+    let mail = json!({ "to": ["eve@evil.test"], "cc": ["eve@evil.test"], "subject": "s", "body": "b" });
+    task.step("mail.send", &mail)
+}
+
 #[tokio::test]
 async fn a_ceiling_that_is_taken_back_grounds_nothing_any_more() {
     let world = World::new().await;
@@ -96,12 +102,17 @@ async fn a_ceiling_that_is_taken_back_grounds_nothing_any_more() {
     approve(&rae, &decision).await;
     amended(&orchestrator, more).await;
     let granted = agent.granted(to_eve(&task)).await;
-    rae.withdraw_approval(back(&decision)).await.unwrap();
     let server = world.broker.resource_server().await;
+    // A call that was reported makes ground of what it carried, also for what the ceiling does not name it for.
+    let mail = json!({ "to": ["eve@evil.test"], "subject": "T-1000", "body": "It is solved." });
+    server.report_tool_call(task.report(granted.id(), "mail.send", &mail, &json!({ "id": "m-1" }))).await.unwrap();
+    assert_eq!(pending(&agent, copied_to_eve(&task)).await.outcome(), Outcome::StepUp, "the intent names another");
+    rae.withdraw_approval(back(&decision)).await.unwrap();
     assert_eq!(server.standing(granted.id()).await.unwrap(), GrantState::Revoked);
     let now = orchestrator.task(&task.id, "").await.unwrap();
     assert_eq!(tools(&now), ["mail.send"], "it bounds what it bounded");
     assert_eq!(pending(&agent, to_eve(&task)).await.outcome(), Outcome::Review, "nobody has named her");
+    assert_eq!(pending(&agent, copied_to_eve(&task)).await.outcome(), Outcome::Review, "for whatever");
     assert_eq!(agent.withheld(task.reading()).await.0, Outcome::StepUp, "beyond it");
 }
 
