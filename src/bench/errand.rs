@@ -52,7 +52,7 @@ impl Errand {
             ),
             initiator: "user:bench@example.com".to_owned(),
             agent: agent.to_owned(),
-            ceiling: Some(v1::Ceiling { tools, ttl_max: None }),
+            ceiling: Some(v1::Ceiling { tools, ..v1::Ceiling::default() }),
             deadline: Some(prost_types::Timestamp { seconds: now_s + TASK_SECONDS, nanos: 0 }),
             agent_profile: Some(self.profile.clone()),
             ..v1::RegisterTaskRequest::default()

@@ -120,9 +120,14 @@ impl Broker {
         let sealed = self.seal_decision(view.root, id, &words)?;
         let mut decided = Decided::new(id, &words.decision, Vec::new());
         let by_orchestrator = asker.class == IdentityClass::Orchestrator;
-        let (grounds, named_no_more) = (None, Vec::new());
-        let amended =
-            ask.ceiling.clone().map(|ceiling| AmendWords { ceiling, by_orchestrator, grounds, named_no_more });
+        let (grounds, named_no_more, patterns_no_more) = (None, Vec::new(), Vec::new());
+        let amended = ask.ceiling.clone().map(|ceiling| AmendWords {
+            ceiling,
+            by_orchestrator,
+            grounds,
+            named_no_more,
+            patterns_no_more,
+        });
         let ceiling = match &amended {
             Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };
@@ -180,11 +185,11 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
     let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
     facts.principal.profile_changes.clear();
-    let words = view.words.first();
+    let (words, catalogue) = (view.words.first(), view.bundle.catalogue());
     let own = words.and_then(|w| w.ceiling.as_ref());
     let (deadline, above) = view.deadlines;
     let longer = ask.deadline.is_some_and(|d| d > deadline);
-    let mut adds = ask.ceiling.as_ref().map(|c| compare::beyond(Some(c), own)).unwrap_or_default();
+    let mut adds = ask.ceiling.as_ref().map(|c| compare::beyond_by_keys(Some(c), own, catalogue)).unwrap_or_default();
     let wider = !adds.is_empty();
     // Only the root's ceiling grounds values. What is declared when the work has begun may be what somebody has read.
     let declared = view.declared().first().copied();
@@ -195,13 +200,13 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     adds.extend(first.iter().flat_map(|c| &c.tools).map(|tool| format!("declares `{}`", tool.tool)));
     adds.extend(names);
     let takes = match (own, &ask.ceiling) {
-        (Some(own), Some(_)) => compare::beyond(Some(own), ask.ceiling.as_ref()),
+        (Some(own), Some(_)) => compare::beyond_by_keys(Some(own), ask.ceiling.as_ref(), catalogue),
         _ => Vec::new(),
     };
     let mut beyond = Vec::new();
     if ask.ceiling.is_some() {
         for above in view.words.iter().skip(1).filter_map(|w| w.ceiling.as_ref()) {
-            beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
+            beyond.extend(compare::beyond_by_keys(ask.ceiling.as_ref(), Some(above), catalogue));
         }
     }
     if longer && above.is_some() && ask.deadline > above {

@@ -19,6 +19,7 @@ use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::decision::Decision;
 use crate::model::facts::Facts;
 use crate::model::id::ToolName;
+use crate::model::pattern::SinkPattern;
 use crate::model::sink::SinkKind;
 use crate::model::time::Timestamp;
 use crate::pb::v1;
@@ -162,7 +163,12 @@ fn added_by(bundle: Option<&PolicyBundle>, facts: &Facts) -> BTreeSet<Vec<String
         let spec = bundle.and_then(|bundle| bundle.catalogue().tool(tool)?.sink(sink));
         spec.map_or(SinkKind::Other, |spec| spec.kind)
     };
-    compare::added(compare::Added { asked, own, ground }, kind)
+    let keyed = |ceiling: &Ceiling| match bundle {
+        Some(bundle) => compare::keyed(ceiling, bundle.catalogue()),
+        None => ceiling.clone(),
+    };
+    let (asked, own) = (keyed(asked), own.map(keyed));
+    compare::added(compare::Added { asked: &asked, own: own.as_ref(), ground }, kind)
 }
 
 /// The first of many, and how many more there are.
@@ -209,6 +215,7 @@ pub fn wire_ceiling(ceiling: &Ceiling) -> v1::Ceiling {
         values: s.values.clone(),
         per_call_max: s.per_call_max.map(|a| a.to_string()).unwrap_or_default(),
         total_max: s.total_max.map(|a| a.to_string()).unwrap_or_default(),
+        patterns: s.patterns.iter().map(wire_pattern).collect(),
     };
     let tool = |t: &ToolCeiling| v1::ToolCeiling {
         tool: t.tool.to_string(),
@@ -216,10 +223,24 @@ pub fn wire_ceiling(ceiling: &Ceiling) -> v1::Ceiling {
         resources: t.resources.clone(),
         sinks: t.sinks.iter().map(sink).collect(),
         calls_max: t.calls_max,
+        resource_patterns: t.resource_patterns.iter().map(ToString::to_string).collect(),
     };
     let seconds = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX);
     v1::Ceiling {
         tools: ceiling.tools.iter().map(tool).collect(),
         ttl_max: ceiling.ttl_max.map(|ttl| prost_types::Duration { seconds: seconds(ttl.as_secs()), nanos: 0 }),
+        data_classes: ceiling.data_classes.iter().map(ToString::to_string).collect(),
     }
+}
+
+fn wire_pattern(pattern: &SinkPattern) -> v1::SinkPattern {
+    use v1::sink_pattern::Pattern;
+    let text = pattern.to_string();
+    let pattern = match pattern {
+        SinkPattern::Domain(_) => Pattern::Domain(text),
+        SinkPattern::Host(_) => Pattern::Host(text),
+        SinkPattern::PathPrefix(_) => Pattern::PathPrefix(text),
+        SinkPattern::AccountSet(_) => Pattern::AccountSet(text),
+    };
+    v1::SinkPattern { pattern: Some(pattern) }
 }

@@ -129,7 +129,7 @@ mod tests {
     fn an_approval_leaves_out_what_is_least_needed_until_it_fits() {
         let words = || (0..257).map(|_| "v".repeat(4200)).collect::<Vec<_>>();
         let resources = |bytes: usize| v1::ToolCeiling { resources: vec!["r".repeat(bytes)], ..Default::default() };
-        let ceiling = || Some(v1::Ceiling { tools: vec![resources(1 << 20)], ttl_max: None });
+        let ceiling = || Some(v1::Ceiling { tools: vec![resources(1 << 20)], ..Default::default() });
         let amendment = v1::Amendment {
             ceiling_before: ceiling(),
             ceiling: ceiling(),

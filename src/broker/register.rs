@@ -372,7 +372,7 @@ impl Look {
         // A sub-task that declares no ceiling works under those above it, and so is not beyond them.
         if ask.ceiling.is_some() {
             for above in parent.ceilings() {
-                beyond.extend(compare::beyond(ask.ceiling.as_ref(), Some(above)));
+                beyond.extend(compare::beyond_by_keys(ask.ceiling.as_ref(), Some(above), self.bundle.catalogue()));
             }
         }
         beyond.sort();

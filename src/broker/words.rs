@@ -16,6 +16,7 @@ use crate::model::digested::DigestedCall;
 use crate::model::facts::{Facts, Question};
 use crate::model::id::TaskId;
 use crate::model::json::Json;
+use crate::model::pattern::SinkPattern;
 use crate::model::task::AgentProfile;
 use crate::seal::error::SealError;
 use crate::seal::sealer::Sealer;
@@ -94,6 +95,9 @@ pub(in crate::broker) struct AmendWords {
     /// Values that were ground before and are none any more.
     #[serde(default)]
     pub(in crate::broker) named_no_more: Vec<String>,
+    /// Patterns of which what they let in was ground before and is none any more.
+    #[serde(default)]
+    pub(in crate::broker) patterns_no_more: Vec<SinkPattern>,
 }
 
 /// A reported call.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::broker::amend_asking::wire_ceiling;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::given;
 use crate::cli::output::paint::{Paint, Tone, tone_of};
@@ -139,7 +140,7 @@ impl ContextArguments {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ceiling")]
 pub(in crate::cli) struct CeilingArguments {
-    /// The most that any grant may cover, as JSON: in place, `@file` or `@-`.
+    /// The most that any grant may cover, as JSON (docs/ceilings.md): in place, `@file` or `@-`.
     #[arg(long, value_name = "JSON")]
     ceiling: Option<String>,
     /// A tool of the ceiling, with the number of its grants if that is to be limited; may be repeated.
@@ -172,29 +173,7 @@ impl CeilingArguments {
             };
             Ok(v1::ToolCeiling { tool: tool.to_owned(), calls_max: calls, ..v1::ToolCeiling::default() })
         });
-        Ok(Some(v1::Ceiling { tools: tools.collect::<Result<_, CliError>>()?, ttl_max: None }))
-    }
-}
-
-fn wire_ceiling(ceiling: &crate::model::ceiling::Ceiling) -> v1::Ceiling {
-    let decimal =
-        |amount: &Option<crate::model::decimal::Decimal>| amount.as_ref().map(ToString::to_string).unwrap_or_default();
-    let sink = |sink: &crate::model::ceiling::SinkCeiling| v1::SinkCeiling {
-        sink: sink.sink.clone(),
-        values: sink.values.clone(),
-        per_call_max: decimal(&sink.per_call_max),
-        total_max: decimal(&sink.total_max),
-    };
-    let tool = |tool: &crate::model::ceiling::ToolCeiling| v1::ToolCeiling {
-        tool: tool.tool.to_string(),
-        actions: tool.actions.clone(),
-        resources: tool.resources.clone(),
-        sinks: tool.sinks.iter().map(sink).collect(),
-        calls_max: tool.calls_max,
-    };
-    v1::Ceiling {
-        tools: ceiling.tools.iter().map(tool).collect(),
-        ttl_max: ceiling.ttl_max.map(|ttl| given::wire_span(std::time::Duration::from_secs(ttl.as_secs()))),
+        Ok(Some(v1::Ceiling { tools: tools.collect::<Result<_, CliError>>()?, ..v1::Ceiling::default() }))
     }
 }
 
@@ -228,4 +207,27 @@ pub(in crate::cli) fn settled(decision: &v1::Decision, out: Output) -> Exit {
 /// When the broker left it out.
 pub(in crate::cli) fn decided(decision: Option<v1::Decision>) -> Result<v1::Decision, CliError> {
     decision.ok_or_else(|| CliError::remote("the broker's answer holds no decision", "it is of another version"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_ceiling_is_taken_with_its_patterns_and_refused_with_what_is_wrong() {
+        let given = |json: &str| CeilingArguments { ceiling: Some(json.to_owned()), tools: Vec::new() }.wire();
+        let whole = r#"{"data_classes":["internal"],"tools":[{"tool":"mail.send","resource_patterns":["outbox/*"],
+            "sinks":[{"sink":"to","patterns":[{"domain":"*.acme.test"},{"account_set":"team"}]}]}]}"#;
+        let wire = given(whole).unwrap().unwrap();
+        assert_eq!(wire.data_classes, ["internal"]);
+        assert_eq!(wire.tools[0].resource_patterns, ["outbox/*"]);
+        let patterns: Vec<_> = wire.tools[0].sinks[0].patterns.iter().map(shown::pattern_in_words).collect();
+        assert_eq!(patterns, [("domain", "*.acme.test"), ("account_set", "team")]);
+        for wrong in [r#"{"domain":"*acme.test"}"#, r#"{"regex":".*"}"#, r#""*.acme.test""#] {
+            let json = format!(r#"{{"tools":[{{"tool":"t","sinks":[{{"sink":"to","patterns":[{wrong}]}}]}}]}}"#);
+            assert!(given(&json).is_err(), "{wrong}");
+        }
+    }
 }

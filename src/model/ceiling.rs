@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::decimal::Decimal;
-use super::id::ToolName;
+use super::id::{DataClass, ToolName};
+use super::pattern::{ResourcePattern, SinkPattern};
 use super::time::Ttl;
+
+// What is empty is not written, so that the hash of a ceiling stays what it was before these members came.
 
 /// The most that any grant of a task may cover. A member that is absent sets no limit of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +18,10 @@ pub struct Ceiling {
     /// Longest life of any token.
     #[serde(default)]
     pub ttl_max: Option<Ttl>,
+    /// The only classes of data that may be touched, by what the catalogue says of the tool and by what the request says; empty
+    /// sets no limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_classes: Vec<DataClass>,
 }
 
 /// What a ceiling allows of one tool.
@@ -26,9 +33,12 @@ pub struct ToolCeiling {
     /// Allowed actions; empty allows all that the catalogue lists.
     #[serde(default)]
     pub actions: Vec<String>,
-    /// Allowed resources, exact; empty allows any.
+    /// Allowed resources, exact. Where neither these nor patterns are given, any is allowed.
     #[serde(default)]
     pub resources: Vec<String>,
+    /// Allowed resources by pattern.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource_patterns: Vec<ResourcePattern>,
     /// Limits on the values of its sinks.
     #[serde(default)]
     pub sinks: Vec<SinkCeiling>,
@@ -38,14 +48,17 @@ pub struct ToolCeiling {
 }
 
 /// What a ceiling allows of one sink.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkCeiling {
     /// The sink, as the catalogue names it.
     pub sink: String,
-    /// Allowed values in canonical form; empty sets no limit.
+    /// Allowed values in canonical form. Where neither these nor patterns are given, any is allowed.
     #[serde(default)]
     pub values: Vec<String>,
+    /// Allowed values by pattern.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<SinkPattern>,
     /// For amounts: the most that one call may carry.
     #[serde(default)]
     pub per_call_max: Option<Decimal>,
@@ -63,10 +76,37 @@ impl Ceiling {
 }
 
 impl ToolCeiling {
+    /// That tool, without a limit.
+    #[must_use]
+    pub const fn of(tool: ToolName) -> Self {
+        Self {
+            tool,
+            actions: Vec::new(),
+            resources: Vec::new(),
+            resource_patterns: Vec::new(),
+            sinks: Vec::new(),
+            calls_max: None,
+        }
+    }
+
     /// What it says of that sink.
     #[must_use]
     pub fn sink(&self, name: &str) -> Option<&SinkCeiling> {
         self.sinks.iter().find(|s| s.sink == name)
+    }
+
+    /// True when not every resource is allowed.
+    #[must_use]
+    pub fn limits_resources(&self) -> bool {
+        !self.resources.is_empty() || !self.resource_patterns.is_empty()
+    }
+}
+
+impl SinkCeiling {
+    /// True when not every value is allowed. Caps of amounts are no part of it.
+    #[must_use]
+    pub fn limits_values(&self) -> bool {
+        !self.values.is_empty() || !self.patterns.is_empty()
     }
 }
 
@@ -103,6 +143,11 @@ pub enum Breach {
         asked: Decimal,
         /// What is left.
         left: Decimal,
+    },
+    /// It touches a class of data that is not listed.
+    DataClass {
+        /// The class.
+        class: DataClass,
     },
     /// The call budget is used up.
     Calls {

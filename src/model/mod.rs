@@ -18,6 +18,7 @@ pub mod json;
 pub mod label;
 pub mod limits;
 pub mod notice;
+pub mod pattern;
 pub mod person;
 pub mod provenance;
 pub mod reason;

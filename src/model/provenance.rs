@@ -12,7 +12,7 @@ use super::id::ToolName;
 pub enum Provenance {
     /// It stands in the intent.
     Intent,
-    /// The ceiling lists it.
+    /// The ceiling lists it, or holds a pattern that lets it in.
     Ceiling,
     /// It is a whole field of an earlier result that the audience or gateway reported and that outsiders can't write.
     Field,

@@ -8,6 +8,7 @@ use crate::model::decision::Outcome::{Denied, Narrowed};
 use crate::model::facts::{EntryFacts, FACTS_VERSION, Facts, Question, RegistrationFacts};
 use crate::model::glass::names_break_glass;
 use crate::model::identity::{Authentication, IdentityClass};
+use crate::model::pattern::{Pattern as _, SinkPattern};
 use crate::model::reason::ReasonCode;
 use crate::model::sink::SinkKind;
 use crate::model::task::TaskState;
@@ -66,7 +67,30 @@ pub(in crate::policy) fn registration(asked: &RegistrationFacts, catalogue: &Cat
         let detail = format!("a total of {}, which the catalogue does not call an amount", uncounted.join(", "));
         out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, detail));
     }
+    let useless: Vec<_> = asked.ceiling.iter().flat_map(|c| patterns_of_nothing(c, catalogue)).collect();
+    if !useless.is_empty() {
+        out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, useless.join(", ")));
+    }
     out
+}
+
+/// Patterns that no value of their sink can be in, and sets that nobody names: who declares them means something else.
+fn patterns_of_nothing<'a>(ceiling: &'a Ceiling, catalogue: &'a Catalogue) -> impl Iterator<Item = String> + 'a {
+    let sinks = ceiling.tools.iter().flat_map(|tool| tool.sinks.iter().map(move |sink| (&tool.tool, sink)));
+    let patterns = sinks.flat_map(|(tool, sink)| sink.patterns.iter().map(move |pattern| (tool, &sink.sink, pattern)));
+    patterns.filter_map(|(tool, sink, pattern)| {
+        let kind = catalogue.tool(tool).and_then(|t| t.sink(sink)).map_or(SinkKind::Other, |s| s.kind);
+        match pattern {
+            _ if !pattern.suits(kind) => {
+                let noun = pattern.noun();
+                Some(format!("a pattern of kind {noun} for `{sink}` of `{tool}`, which the catalogue calls {kind}"))
+            }
+            SinkPattern::AccountSet(set) if catalogue.account_set(set).is_none() => {
+                Some(format!("account set `{set}`, which the catalogue does not have"))
+            }
+            _ => None,
+        }
+    })
 }
 
 /// Sinks with a cap on their total that nobody adds up: a limit that would never be reached.
@@ -139,7 +163,11 @@ fn trim(breach: &Breach, actions: &mut Vec<String>, resources: &mut Vec<String>)
         Breach::Resource { resource } => resources.retain(|r| r != resource),
         // Nothing is named that could be taken away.
         Breach::AnyResource => return false,
-        Breach::Tool | Breach::SinkValue { .. } | Breach::Amount { .. } | Breach::Calls { .. } => return false,
+        Breach::Tool
+        | Breach::SinkValue { .. }
+        | Breach::Amount { .. }
+        | Breach::DataClass { .. }
+        | Breach::Calls { .. } => return false,
     }
     true
 }
@@ -153,6 +181,7 @@ fn what(breach: &Breach) -> String {
         Breach::AnyResource => "no resource is named, and only some are listed".to_owned(),
         Breach::SinkValue { sink, .. } => format!("a value of `{sink}` is not listed"),
         Breach::Amount { sink, .. } => format!("`{sink}` is above its cap"),
+        Breach::DataClass { .. } => "it touches a class of data that is not listed".to_owned(),
         Breach::Calls { calls_max } => format!("all {calls_max} calls are used"),
     }
 }

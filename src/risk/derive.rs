@@ -178,7 +178,7 @@ pub fn sink_in_words(sink: &SinkFacts) -> String {
     let name = &sink.name;
     match (sink.provenance, &sink.evidence) {
         (Provenance::Intent, _) => format!("`{name}` stands in the intent"),
-        (Provenance::Ceiling, _) => format!("`{name}` is listed in the ceiling"),
+        (Provenance::Ceiling, _) => format!("`{name}` is listed in the ceiling, or of a pattern there"),
         (Provenance::Field, Some(e)) if sink.beside_intent => {
             format!("`{name}` is {}, but the intent names another one", field(e))
         }

@@ -150,7 +150,7 @@ async fn a_malformed_registration_is_refused() {
     let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
     let ceiling = |sink: v1::SinkCeiling| {
         let tool = v1::ToolCeiling { tool: "payments.pay".to_owned(), sinks: vec![sink], ..v1::ToolCeiling::default() };
-        Some(v1::Ceiling { tools: vec![tool], ttl_max: None })
+        Some(v1::Ceiling { tools: vec![tool], ..v1::Ceiling::default() })
     };
     let amount = move |text: &str| {
         let sink = "amount".to_owned();
@@ -183,7 +183,7 @@ async fn a_malformed_registration_is_refused() {
         .row("an amount without end", INVALID, move |r| r.ceiling = amount("1e400"))
         .row("a tool that stands twice", INVALID, |r| {
             let tool = v1::ToolCeiling { tool: "mail.send".to_owned(), ..v1::ToolCeiling::default() };
-            r.ceiling = Some(v1::Ceiling { tools: vec![tool.clone(), tool], ttl_max: None });
+            r.ceiling = Some(v1::Ceiling { tools: vec![tool.clone(), tool], ..v1::Ceiling::default() });
         });
     for (name, reason, change) in rows.0 {
         let mut registration = broker.task("Read ticket T-1000.");

@@ -113,7 +113,7 @@ async fn a_ceiling_that_an_agent_wrote_for_itself_grounds_nothing() {
         [("above it tools alone", Some(ceiling(&["tickets.read", "mail.send"]))), ("above it nothing", None)]
     {
         let parent = orchestrator.open(RegisterTaskRequest { ceiling: above, ..broker.task(INTENT) }).await;
-        let own = Ceiling { tools: vec![own.clone()], ttl_max: None };
+        let own = Ceiling { tools: vec![own.clone()], ..Ceiling::default() };
         let registration =
             RegisterTaskRequest { agent: id(AGENT).to_string(), ceiling: Some(own), ..below(&broker, &parent) };
         let child = agent.open(registration).await;
@@ -324,7 +324,7 @@ async fn a_first_ceiling_by_amendment_is_asked_about_where_it_makes_ground_or_de
     let sink = SinkCeiling { sink: "to".into(), values: vec!["eve@evil.test".into()], ..SinkCeiling::default() };
     let grounds = Ceiling {
         tools: vec![ToolCeiling { tool: "mail.send".into(), sinks: vec![sink], ..ToolCeiling::default() }],
-        ttl_max: None,
+        ..Ceiling::default()
     };
     let rows = [
         ("it lists tools", ceiling(&["tickets.read", "mail.send"]), Outcome::Granted, vec![]),
@@ -401,7 +401,7 @@ async fn no_ceiling_below_the_root_grounds_anything_whoever_wrote_it() {
             calls_max,
             ..ToolCeiling::default()
         }],
-        ttl_max: None,
+        ..Ceiling::default()
     };
     let parent = orchestrator.open(broker.task(INTENT)).await;
     let own =

@@ -136,7 +136,7 @@ fn ceiling(folder: &Folder, task: &str, mode: CeilingMode) -> Option<Ceiling> {
         calls_max: (mode == CeilingMode::Budgets).then_some(*calls),
         ..ToolCeiling::default()
     };
-    Some(Ceiling { tools: scope.iter().map(tool).collect(), ttl_max: None })
+    Some(Ceiling { tools: scope.iter().map(tool).collect(), ..Ceiling::default() })
 }
 
 fn predictions(folder: &Folder, files: &BundleFiles, suite: &str, mode: CeilingMode) -> BTreeMap<String, Prediction> {

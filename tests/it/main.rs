@@ -17,6 +17,7 @@ mod bearer;
 mod behaviour;
 mod break_glass;
 mod bundles;
+mod ceilings;
 mod cli;
 mod clock;
 mod contract;

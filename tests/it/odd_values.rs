@@ -75,7 +75,7 @@ fn purse(per_call_max: &str, total_max: &str) -> v1::Ceiling {
         sinks: vec![v1::SinkCeiling { values: TEXTS.map(str::to_owned).to_vec(), ..sink("a.b.\"c\"") }],
         ..v1::ToolCeiling::default()
     };
-    v1::Ceiling { tools: vec![pay, odd], ttl_max: None }
+    v1::Ceiling { tools: vec![pay, odd], ..v1::Ceiling::default() }
 }
 
 const PAYEE: &str = "DE89370400440532013000";

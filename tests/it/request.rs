@@ -111,7 +111,7 @@ async fn a_budget_of_calls_and_amounts_is_drawn_on_by_every_grant() {
         total_max: "40.00".to_owned(),
         ..carnet::pb::v1::SinkCeiling::default()
     }];
-    registration.ceiling = Some(carnet::pb::v1::Ceiling { tools: vec![pay], ttl_max: None });
+    registration.ceiling = Some(carnet::pb::v1::Ceiling { tools: vec![pay], ..carnet::pb::v1::Ceiling::default() });
     let task = orchestrator.open(registration).await;
     let pay = |amount: &str| {
         let json = format!(r#"{{"payee":"DE89370400440532013000","amount":{amount}}}"#);

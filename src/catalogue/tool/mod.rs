@@ -9,7 +9,11 @@ use super::{CatalogueError, Problems};
 use crate::model::access::Effect;
 use crate::model::glass::names_break_glass;
 use crate::model::id::{Audience, DataClass, Owner, ToolName};
-use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
+use crate::model::limits::{
+    ACCOUNT_SETS_MAX, CATALOGUE_TOOLS_MAX, CEILING_VALUES_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX,
+    SINK_VALUE_BYTES_MAX, TOOL_LIST_MAX,
+};
+use crate::model::pattern::AccountSet;
 use crate::model::sink::{SinkKind, SinkSpec, alike};
 
 /// Longest window of a conflict, in seconds: 30 days, as long as a task may live.
@@ -24,6 +28,7 @@ pub struct Catalogue {
     tools: BTreeMap<ToolName, Tool>,
     ordinary: BTreeSet<DataClass>,
     declared: BTreeSet<DataClass>,
+    account_sets: BTreeMap<AccountSet, Vec<String>>,
 }
 
 /// One tool.
@@ -166,6 +171,7 @@ impl Catalogue {
                 declared.insert(parsed);
             }
         }
+        let account_sets = account_sets(file.account_sets, &mut problems);
         let mut tools = Vec::new();
         for (name, tool) in file.tools {
             for class in &tool.data_classes {
@@ -175,7 +181,7 @@ impl Catalogue {
                 tools.push(tool.into_tool(parsed, &ordinary, &mut problems));
             }
         }
-        Self::build(tools, ordinary, declared, problems)
+        Ok(Self { account_sets, ..Self::build(tools, ordinary, declared, problems)? })
     }
 
     /// A catalogue of these tools, by the same rules; `conflicts` are made to stand at both tools.
@@ -210,6 +216,12 @@ impl Catalogue {
         class.parse::<DataClass>().is_ok_and(|class| self.declared.contains(&class))
     }
 
+    /// The accounts of that set; `None` when there is no such set.
+    #[must_use]
+    pub fn account_set(&self, name: &AccountSet) -> Option<&[String]> {
+        self.account_sets.get(name).map(Vec::as_slice)
+    }
+
     fn build(
         tools: Vec<Tool>,
         ordinary: BTreeSet<DataClass>,
@@ -226,8 +238,31 @@ impl Catalogue {
             }
         }
         close_conflicts(&mut by_name, &mut problems);
-        problems.finish(Self { tools: by_name, ordinary, declared })
+        problems.finish(Self { tools: by_name, ordinary, declared, account_sets: BTreeMap::new() })
     }
+}
+
+fn account_sets(file: BTreeMap<String, Vec<String>>, problems: &mut Problems) -> BTreeMap<AccountSet, Vec<String>> {
+    let many = file.len() > ACCOUNT_SETS_MAX;
+    problems.check("", !many, format!("more than {ACCOUNT_SETS_MAX} account sets"));
+    let mut sets = BTreeMap::new();
+    for (name, accounts) in file {
+        let many = accounts.len() > CEILING_VALUES_MAX;
+        problems.check(&name, !many, format!("more than {CEILING_VALUES_MAX} accounts in one set"));
+        let is_account = |text: &String| {
+            (1..=SINK_VALUE_BYTES_MAX).contains(&text.len())
+                && text.trim() == text
+                && !text.contains('*')
+                && !text.chars().any(char::is_control)
+        };
+        for account in accounts.iter().filter(|account| !is_account(account)) {
+            problems.add(&name, format!("`{}` is no account as it stands in a call", account.escape_debug()));
+        }
+        if let Some(parsed) = problems.parse(&name, "account set", &name) {
+            sets.insert(parsed, accounts);
+        }
+    }
+    sets
 }
 
 fn check_tool(tool: &Tool, problems: &mut Problems) {
@@ -311,6 +346,8 @@ fn close_conflicts(tools: &mut BTreeMap<ToolName, Tool>, problems: &mut Problems
 struct CatalogueText {
     #[serde(default)]
     data_classes: BTreeMap<String, Sensitivity>,
+    #[serde(default)]
+    account_sets: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     tools: BTreeMap<String, ToolText>,
 }

@@ -150,3 +150,24 @@ fn no_tool_and_no_action_is_named_like_break_glass() {
     }
     assert!(of("windows.break_glass_report", "").is_ok());
 }
+
+#[test]
+fn a_set_of_accounts_is_known_by_its_name() {
+    let text = format!("{GOOD}\n[account_sets]\nsuppliers = [\"DE89370400440532013000\"]\nnobody = []\n");
+    let c = Catalogue::parse(&text).unwrap();
+    let set = |name: &str| c.account_set(&name.parse().unwrap()).map(<[String]>::len);
+    assert_eq!((set("suppliers"), set("nobody"), set("payees")), (Some(1), Some(0), None));
+    for bad in [
+        "\"a b\" = []",
+        "s = [\"\"]",
+        "s = [\" DE89\"]",
+        "s = [\"DE*\"]",
+        "s = [\"a\\nb\"]",
+        "s = \"DE89\"",
+        &format!("s = [{}]", "\"x\",".repeat(CEILING_VALUES_MAX + 1)),
+    ] {
+        assert!(Catalogue::parse(&format!("[account_sets]\n{bad}\n")).is_err(), "{bad}");
+    }
+    let many: String = (0..=ACCOUNT_SETS_MAX).map(|n| format!("s{n} = []\n")).collect();
+    assert!(Catalogue::parse(&format!("[account_sets]\n{many}")).is_err());
+}

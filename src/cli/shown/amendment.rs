@@ -2,7 +2,7 @@
 
 use crate::cli::output::value::Value;
 use crate::cli::shown::record::Page;
-use crate::cli::shown::{ceiling, time};
+use crate::cli::shown::{ceiling, pattern_in_words, time};
 use crate::pb::v1;
 
 /// All of it, in order.
@@ -50,11 +50,14 @@ fn deadline(amendment: &v1::Amendment) -> String {
 }
 
 /// A ceiling, one tool a line.
-fn in_words(ceiling: Option<&v1::Ceiling>) -> String {
+pub(in crate::cli) fn in_words(ceiling: Option<&v1::Ceiling>) -> String {
     let Some(ceiling) = ceiling else { return "no ceiling".to_owned() };
     let mut lines: Vec<String> = ceiling.tools.iter().map(tool).collect();
     if lines.is_empty() {
         lines.push("no tool".to_owned());
+    }
+    if !ceiling.data_classes.is_empty() {
+        lines.push(format!("no data but of the classes {}", ceiling.data_classes.join(", ")));
     }
     lines.extend(ceiling.ttl_max.map(|span| format!("no token lives longer than {} s", span.seconds)));
     lines.join("\n")
@@ -68,9 +71,15 @@ fn tool(tool: &v1::ToolCeiling) -> String {
         }
     };
     list("actions", &tool.actions);
-    list("resources", &tool.resources);
+    let resources = [tool.resources.as_slice(), tool.resource_patterns.as_slice()].concat();
+    list("resources", &resources);
     for sink in &tool.sinks {
-        list(&format!("`{}` is", sink.sink), &sink.values);
+        let patterns = sink.patterns.iter().map(|pattern| {
+            let (kind, text) = pattern_in_words(pattern);
+            format!("{} {text}", kind.replace('_', " "))
+        });
+        let allowed: Vec<String> = sink.values.iter().cloned().chain(patterns).collect();
+        list(&format!("`{}` is", sink.sink), &allowed);
         let caps = [("in one call", &sink.per_call_max), ("in total", &sink.total_max)];
         for (of, most) in caps.into_iter().filter(|(_, most)| !most.is_empty()) {
             list(&format!("`{}`", sink.sink), &[format!("up to {most} {of}")]);
@@ -87,7 +96,7 @@ mod tests {
 
     fn of_tools(tools: &[&str]) -> Option<v1::Ceiling> {
         let tool = |name: &&str| v1::ToolCeiling { tool: (*name).to_owned(), ..v1::ToolCeiling::default() };
-        Some(v1::Ceiling { tools: tools.iter().map(tool).collect(), ttl_max: None })
+        Some(v1::Ceiling { tools: tools.iter().map(tool).collect(), ..v1::Ceiling::default() })
     }
 
     #[test]
@@ -101,7 +110,13 @@ mod tests {
                 values: Vec::new(),
                 per_call_max: "50".to_owned(),
                 total_max: "80".to_owned(),
+                patterns: Vec::new(),
             }];
+            pay.resource_patterns = vec!["ledgers/2026/*".to_owned()];
+            let domain = v1::sink_pattern::Pattern::Domain("*.acme.test".to_owned());
+            let patterns = vec![v1::SinkPattern { pattern: Some(domain) }];
+            let payee = v1::SinkCeiling { sink: "payee".to_owned(), patterns, ..v1::SinkCeiling::default() };
+            pay.sinks.push(payee);
         }
         let amendment = v1::Amendment {
             asked_by: "spiffe://dev.carnet.test/orchestrator/desk".to_owned(),
@@ -120,7 +135,8 @@ mod tests {
             "takes away   reaches `mail.send`",
             "deadline     1970-01-01T00:01:00Z instead of 1970-01-01T00:00:00Z",
             "before       tickets.read\n             mail.send",
-            "payments.pay: `amount` up to 50 in one call; `amount` up to 80 in total; 2 calls",
+            "payments.pay: resources ledgers/2026/*; `amount` up to 50 in one call; `amount` up to 80 in total; \
+             `payee` is domain *.acme.test; 2 calls",
         ] {
             assert!(page.text.contains(part), "{part}: {}", page.text);
         }

@@ -1,7 +1,9 @@
 //! A decision that was made here, over facts of a file or of a test, and one policy: as values, and as a reviewer reads them.
 
+use crate::broker::amend_asking::wire_ceiling;
 use crate::cli::output::paint::{Paint, tone_of};
 use crate::cli::output::value::Value;
+use crate::cli::shown::amendment;
 use crate::cli::shown::record::Page;
 use crate::model::decision::{Decision, Outcome, Reason};
 use crate::model::facts::{EntryFacts, Facts, Question};
@@ -174,11 +176,9 @@ fn known(page: &mut Page, facts: &Facts) {
         asked(page, number, entry);
     }
     if let Some(asked) = &facts.registration {
-        let tools =
-            asked.ceiling.as_ref().map(|c| c.tools.iter().map(|t| t.tool.as_str()).collect::<Vec<_>>().join(", "));
         let class = asked.agent_class.map_or("unknown", |class| class.as_str());
         page.line("asks for", &format!("{} s for an agent of class {class}", asked.life_s));
-        page.line("ceiling", &tools.unwrap_or_else(|| "none".to_owned()));
+        page.line("ceiling", &amendment::in_words(asked.ceiling.as_ref().map(wire_ceiling).as_ref()));
         for what in asked.amends.iter().flat_map(|amends| &amends.adds) {
             page.line("adds", what);
         }

@@ -85,6 +85,7 @@ fn ceiling(ceiling: &v1::Ceiling) -> Value {
         Value::Fields(vec![
             ("sink", sink.sink.as_str().into()),
             ("values", sink.values.iter().map(String::as_str).collect()),
+            ("patterns", sink.patterns.iter().map(pattern).collect()),
             ("per_call_max", Value::text_if_any(&sink.per_call_max)),
             ("total_max", Value::text_if_any(&sink.total_max)),
         ])
@@ -94,14 +95,34 @@ fn ceiling(ceiling: &v1::Ceiling) -> Value {
             ("tool", tool.tool.as_str().into()),
             ("actions", tool.actions.iter().map(String::as_str).collect()),
             ("resources", tool.resources.iter().map(String::as_str).collect()),
+            ("resource_patterns", tool.resource_patterns.iter().map(String::as_str).collect()),
             ("calls_max", tool.calls_max.into()),
             ("sinks", tool.sinks.iter().map(sink).collect()),
         ])
     };
     Value::Fields(vec![
         ("ttl_max_s", ceiling.ttl_max.map(|span| u64::try_from(span.seconds).unwrap_or(0)).into()),
+        ("data_classes", ceiling.data_classes.iter().map(String::as_str).collect()),
         ("tools", ceiling.tools.iter().map(tool).collect()),
     ])
+}
+
+/// A pattern of a ceiling, in the form in which `--ceiling` takes it.
+fn pattern(pattern: &v1::SinkPattern) -> Value {
+    let (kind, text) = pattern_in_words(pattern);
+    Value::Fields(vec![(kind, text.into())])
+}
+
+/// What kind of pattern it is, and its text.
+pub(in crate::cli) fn pattern_in_words(pattern: &v1::SinkPattern) -> (&'static str, &str) {
+    use v1::sink_pattern::Pattern;
+    match &pattern.pattern {
+        Some(Pattern::Domain(text)) => ("domain", text),
+        Some(Pattern::Host(text)) => ("host", text),
+        Some(Pattern::PathPrefix(text)) => ("path_prefix", text),
+        Some(Pattern::AccountSet(text)) => ("account_set", text),
+        None => ("nothing", ""),
+    }
 }
 
 /// A grant.

@@ -100,7 +100,7 @@ impl<'b> Cast<'b> {
             intent: intent.to_owned(),
             initiator_token: self.people.token(&ADA, INITIATING)?,
             agent: agent.id.clone(),
-            ceiling: Some(v1::Ceiling { tools: tools.collect(), ttl_max: None }),
+            ceiling: Some(v1::Ceiling { tools: tools.collect(), ..v1::Ceiling::default() }),
             deadline: Some(prost_types::Timestamp { seconds: i64::try_from(deadline).unwrap_or(i64::MAX), nanos: 0 }),
             ..Default::default()
         };

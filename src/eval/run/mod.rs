@@ -315,10 +315,10 @@ fn ceiling(folder: &Folder, task: &str, mode: CeilingMode) -> Result<Option<Ceil
     let tool = |(name, calls): (&String, &u32)| {
         let tool = name.parse().map_err(|_| EvalError::Missing { what: "the tool", name: name.clone() })?;
         let calls_max = (mode == CeilingMode::Budgets).then_some(*calls);
-        Ok(ToolCeiling { tool, actions: Vec::new(), resources: Vec::new(), sinks: Vec::new(), calls_max })
+        Ok(ToolCeiling { calls_max, ..ToolCeiling::of(tool) })
     };
     let tools = scope.iter().map(tool).collect::<Result<_, EvalError>>()?;
-    Ok(Some(Ceiling { tools, ttl_max: None }))
+    Ok(Some(Ceiling { tools, ..Ceiling::default() }))
 }
 
 /// What is the same for every request of a suite.

@@ -1,6 +1,7 @@
 //! Accesses and ceilings.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use crate::broker::error::BrokerError;
 use crate::grpc::codec::field;
@@ -12,6 +13,7 @@ use crate::model::limits::{
     ACCESS_ENTRIES_MAX, ACCESS_LIST_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, CEILING_VALUES_MAX, NAME_BYTES_MAX,
     REFERENCE_BYTES_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX,
 };
+use crate::model::pattern::{PatternError, SinkPattern, looks_like_one};
 use crate::pb::v1;
 
 /// What one request asks for: at least one entry.
@@ -51,17 +53,28 @@ pub(in crate::grpc) fn ceiling(ceiling: v1::Ceiling) -> Result<Ceiling, BrokerEr
     let ttl_max = field::ttl("ceiling.ttl_max", ceiling.ttl_max)?;
     let tools = ceiling.tools.into_iter().map(tool_ceiling).collect::<Result<Vec<_>, _>>()?;
     distinct("ceiling.tools", tools.iter().map(|t| t.tool.as_str()))?;
-    Ok(Ceiling { tools, ttl_max })
+    let data_classes = field::ids("ceiling.data_classes", &ceiling.data_classes, CEILING_VALUES_MAX)?;
+    Ok(Ceiling { tools, ttl_max, data_classes })
 }
 
 fn tool_ceiling(tool: v1::ToolCeiling) -> Result<ToolCeiling, BrokerError> {
     field::counted("ceiling.tools.sinks", tool.sinks.len(), SINK_VALUES_MAX)?;
     let sinks = tool.sinks.into_iter().map(sink_ceiling).collect::<Result<Vec<_>, _>>()?;
     distinct("ceiling.tools.sinks", sinks.iter().map(|s| s.sink.as_str()))?;
+    let resources = field::lines("ceiling.tools.resources", tool.resources, CEILING_VALUES_MAX, REFERENCE_BYTES_MAX)?;
+    // What a request names is compared with these as they stand.
+    if resources.iter().any(|resource| resource.contains('*')) {
+        let hint = "holds a `*`, and these are compared as they stand: patterns go into `resource_patterns`";
+        return Err(BrokerError::invalid("ceiling.tools.resources", hint));
+    }
+    let patterns = tool.resource_patterns;
+    field::counted("ceiling.tools.resource_patterns", patterns.len(), CEILING_VALUES_MAX)?;
+    let pattern = |text: String| pattern("ceiling.tools.resource_patterns", &text);
     Ok(ToolCeiling {
         tool: field::id("ceiling.tools.tool", &tool.tool)?,
         actions: field::lines("ceiling.tools.actions", tool.actions, ACCESS_LIST_MAX, NAME_BYTES_MAX)?,
-        resources: field::lines("ceiling.tools.resources", tool.resources, CEILING_VALUES_MAX, REFERENCE_BYTES_MAX)?,
+        resources,
+        resource_patterns: patterns.into_iter().map(pattern).collect::<Result<_, _>>()?,
         sinks,
         calls_max: tool.calls_max,
     })
@@ -75,6 +88,7 @@ fn sink_ceiling(sink: v1::SinkCeiling) -> Result<SinkCeiling, BrokerError> {
     Ok(SinkCeiling {
         sink: name,
         values: values(sink.values)?,
+        patterns: sink_patterns(sink.patterns)?,
         per_call_max: field::amount("ceiling.tools.sinks.per_call_max", &sink.per_call_max)?,
         total_max: field::amount("ceiling.tools.sinks.total_max", &sink.total_max)?,
     })
@@ -84,7 +98,30 @@ fn sink_ceiling(sink: v1::SinkCeiling) -> Result<SinkCeiling, BrokerError> {
 fn values(values: Vec<String>) -> Result<Vec<String>, BrokerError> {
     const FIELD: &str = "ceiling.tools.sinks.values";
     field::counted(FIELD, values.len(), CEILING_VALUES_MAX)?;
+    if values.iter().any(|value| looks_like_one(value)) {
+        let hint = "holds what is written like a pattern, and these are compared as they stand: patterns go into `patterns`, \
+                    for example {\"domain\": \"*.acme.test\"}";
+        return Err(BrokerError::invalid(FIELD, hint));
+    }
     values.into_iter().map(|value| field::words(FIELD, value, SINK_VALUE_BYTES_MAX)).collect()
+}
+
+fn sink_patterns(patterns: Vec<v1::SinkPattern>) -> Result<Vec<SinkPattern>, BrokerError> {
+    const FIELD: &str = "ceiling.tools.sinks.patterns";
+    use v1::sink_pattern::Pattern;
+    field::counted(FIELD, patterns.len(), CEILING_VALUES_MAX)?;
+    let one = |given: v1::SinkPattern| match given.pattern {
+        Some(Pattern::Domain(text)) => pattern(FIELD, &text).map(SinkPattern::Domain),
+        Some(Pattern::Host(text)) => pattern(FIELD, &text).map(SinkPattern::Host),
+        Some(Pattern::PathPrefix(text)) => pattern(FIELD, &text).map(SinkPattern::PathPrefix),
+        Some(Pattern::AccountSet(text)) => pattern(FIELD, &text).map(SinkPattern::AccountSet),
+        None => Err(BrokerError::invalid(FIELD, "holds an empty entry")),
+    };
+    patterns.into_iter().map(one).collect()
+}
+
+fn pattern<T: FromStr<Err = PatternError>>(field: &'static str, text: &str) -> Result<T, BrokerError> {
+    text.parse().map_err(|e: PatternError| BrokerError::invalid(field, e.to_string()))
 }
 
 /// Refuses a name that stands twice: the strictest of two limits would not be the one that counts.

@@ -129,16 +129,73 @@ fn bad_registrations_are_refused_by_field() {
         change(&mut request);
         assert_eq!(refused(ask::register(request)), (code, field));
     }
-    let twice = v1::Ceiling { tools: vec![tool(), tool()], ttl_max: None };
+    let twice = v1::Ceiling { tools: vec![tool(), tool()], ..v1::Ceiling::default() };
     assert_eq!(refused(access::ceiling(twice)), (InvalidArgument, "ceiling.tools"));
-    let many = v1::Ceiling { tools: vec![tool(); CEILING_TOOLS_MAX + 1], ttl_max: None };
+    let many = v1::Ceiling { tools: vec![tool(); CEILING_TOOLS_MAX + 1], ..v1::Ceiling::default() };
     assert_eq!(refused(access::ceiling(many)), (LimitExceeded, "ceiling.tools"));
     for amount in ["-1", "NaN", "1e999999999", "0x1", &"9".repeat(200)] {
         let sink = v1::SinkCeiling { sink: "amount".into(), total_max: amount.into(), ..v1::SinkCeiling::default() };
         let tool = v1::ToolCeiling { sinks: vec![sink], ..tool() };
-        let ceiling = v1::Ceiling { tools: vec![tool], ttl_max: None };
+        let ceiling = v1::Ceiling { tools: vec![tool], ..v1::Ceiling::default() };
         assert_eq!(refused(access::ceiling(ceiling)).1, "ceiling.tools.sinks.total_max", "{amount}");
     }
+}
+
+fn patterns() -> Vec<v1::SinkPattern> {
+    use v1::sink_pattern::Pattern;
+    let all = [
+        Pattern::Domain("*.acme.test".into()),
+        Pattern::Host("api.acme.test:8443".into()),
+        Pattern::PathPrefix("/home/ann".into()),
+        Pattern::AccountSet("payroll".into()),
+    ];
+    all.into_iter().map(|pattern| v1::SinkPattern { pattern: Some(pattern) }).collect()
+}
+
+#[test]
+fn what_is_no_pattern_or_is_one_in_the_wrong_place_is_refused_by_field() {
+    use v1::sink_pattern::Pattern;
+    let of_tool = |tool: v1::ToolCeiling| {
+        access::ceiling(v1::Ceiling {
+            tools: vec![v1::ToolCeiling { tool: "send".into(), ..tool }],
+            ..v1::Ceiling::default()
+        })
+    };
+    let of_sink = |sink: v1::SinkCeiling| {
+        of_tool(v1::ToolCeiling {
+            sinks: vec![v1::SinkCeiling { sink: "to".into(), ..sink }],
+            ..v1::ToolCeiling::default()
+        })
+    };
+    for value in ["*@acme.test", "*.acme.test", "*", "docs/**"] {
+        let sink = v1::SinkCeiling { values: vec![value.into()], ..v1::SinkCeiling::default() };
+        let BrokerError::Invalid { field, problem, .. } = of_sink(sink).unwrap_err() else { panic!("{value}") };
+        assert_eq!(field, "ceiling.tools.sinks.values", "{value}");
+        assert!(problem.contains("`patterns`"), "{problem}");
+    }
+    let listed = v1::SinkCeiling { values: vec!["SELECT * FROM t".into()], ..v1::SinkCeiling::default() };
+    assert!(of_sink(listed).is_ok(), "what a call may carry may be listed");
+    let tool = v1::ToolCeiling { resources: vec!["projects/alpha/*".into()], ..v1::ToolCeiling::default() };
+    let BrokerError::Invalid { field, problem, .. } = of_tool(tool).unwrap_err() else { panic!("a resource") };
+    assert_eq!(field, "ceiling.tools.resources");
+    assert!(problem.contains("`resource_patterns`"), "{problem}");
+    for bad in ["*", "a/*/b", "a/../**"] {
+        let tool = v1::ToolCeiling { resource_patterns: vec![bad.into()], ..v1::ToolCeiling::default() };
+        assert_eq!(refused(of_tool(tool)).1, "ceiling.tools.resource_patterns", "{bad}");
+    }
+    for bad in [
+        None,
+        Some(Pattern::Domain("*acme.test".into())),
+        Some(Pattern::Host("https://acme.test".into())),
+        Some(Pattern::PathPrefix("/a/../b".into())),
+        Some(Pattern::AccountSet(String::new())),
+    ] {
+        let patterns = vec![v1::SinkPattern { pattern: bad.clone() }];
+        let sink = v1::SinkCeiling { patterns, ..v1::SinkCeiling::default() };
+        assert_eq!(refused(of_sink(sink)).1, "ceiling.tools.sinks.patterns", "{bad:?}");
+    }
+    let classes = v1::Ceiling { data_classes: vec![String::new()], ..v1::Ceiling::default() };
+    assert_eq!(refused(access::ceiling(classes)).1, "ceiling.data_classes");
 }
 
 #[test]
@@ -153,10 +210,13 @@ fn a_ceiling_is_shown_as_it_was_given() {
                 values: vec!["10".into()],
                 per_call_max: "100".into(),
                 total_max: "250.5".into(),
+                patterns: patterns(),
             }],
             calls_max: Some(3),
+            resource_patterns: vec!["a/*".into(), "a/b/**".into()],
         }],
         ttl_max: Some(seconds(120)),
+        data_classes: vec!["internal".into()],
     };
     assert_eq!(crate::broker::amend_asking::wire_ceiling(&access::ceiling(given.clone()).unwrap()), given);
 }

@@ -1,9 +1,13 @@
 //! How an access stands to the ceilings that hold for it: its task's own, and those of the tasks above.
 
-use crate::catalogue::tool::Tool;
+use std::borrow::Cow;
+
+use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit, SinkCeiling, ToolCeiling};
 use crate::model::decimal::Decimal;
+use crate::model::id::DataClass;
+use crate::model::pattern::{Pattern as _, SinkPattern};
 use crate::model::sink::{SinkError, SinkKind, SinkSpec};
 
 use super::spelling;
@@ -25,6 +29,7 @@ pub fn fit(
 ) -> Result<CeilingFit, SinkError> {
     let mut breaches = Vec::new();
     for ceiling in bounds {
+        of_classes(access, tool, &ceiling.data_classes, &mut breaches);
         match ceiling.tool(&access.tool) {
             None => breaches.push(Breach::Tool),
             Some(limits) => of_tool(access, tool, limits, usage, calls_before, &mut breaches)?,
@@ -43,6 +48,47 @@ pub fn fit(
     })
 }
 
+/// These ceilings, with the accounts of the sets that they name as the catalogue has them: what was a pattern is then a list as well.
+/// A set that the catalogue does not know has none.
+#[must_use]
+pub fn with_accounts<'a>(ceilings: &[&'a Ceiling], catalogue: &Catalogue) -> Vec<Cow<'a, Ceiling>> {
+    let is_set = |pattern: &SinkPattern| matches!(pattern, SinkPattern::AccountSet(_));
+    let names_one = |ceiling: &Ceiling| {
+        ceiling.tools.iter().flat_map(|tool| &tool.sinks).any(|sink| sink.patterns.iter().any(is_set))
+    };
+    let whole = |ceiling: &&'a Ceiling| {
+        if !names_one(ceiling) {
+            return Cow::Borrowed(*ceiling);
+        }
+        let mut whole = Ceiling::clone(ceiling);
+        for sink in whole.tools.iter_mut().flat_map(|tool| &mut tool.sinks) {
+            let sets = sink.patterns.iter().filter_map(|pattern| match pattern {
+                SinkPattern::AccountSet(set) => catalogue.account_set(set),
+                _ => None,
+            });
+            sink.values.extend(sets.flatten().cloned());
+        }
+        Cow::Owned(whole)
+    };
+    ceilings.iter().map(whole).collect()
+}
+
+/// True when a sink's limits name that value, by itself or by a pattern.
+pub(super) fn names(limits: &SinkCeiling, kind: SinkKind, value: &str) -> bool {
+    let own = spelling::key(kind, value);
+    limits.values.iter().any(|listed| spelling::key(kind, listed) == own)
+        || limits.patterns.iter().any(|pattern| pattern.lets(value))
+}
+
+fn of_classes(access: &Access, tool: Option<&Tool>, allowed: &[DataClass], breaches: &mut Vec<Breach>) {
+    if allowed.is_empty() {
+        return;
+    }
+    let touched = tool.into_iter().flat_map(|tool| &tool.data_classes).chain(&access.data_classes);
+    let beyond = touched.filter(|class| !allowed.contains(class));
+    breaches.extend(beyond.map(|class| Breach::DataClass { class: class.clone() }));
+}
+
 fn of_tool(
     access: &Access,
     tool: Option<&Tool>,
@@ -58,8 +104,9 @@ fn of_tool(
         let beyond = asked.iter().filter(|a| !limits.actions.contains(a));
         breaches.extend(beyond.map(|a| Breach::Action { action: a.clone() }));
     }
-    if !limits.resources.is_empty() {
-        let beyond = access.resources.iter().filter(|r| !limits.resources.contains(r));
+    if limits.limits_resources() {
+        let allowed = |r: &String| limits.resources.contains(r) || limits.resource_patterns.iter().any(|p| p.lets(r));
+        let beyond = access.resources.iter().filter(|r| !allowed(r));
         breaches.extend(beyond.map(|r| Breach::Resource { resource: r.clone() }));
         if access.resources.is_empty() {
             breaches.push(Breach::AnyResource);
@@ -89,9 +136,8 @@ fn of_sink(
     let known = tool.and_then(|t| t.sink(&limits.sink));
     let kind = known.map_or(if has_caps { SinkKind::Amount } else { SinkKind::Other }, |sink| sink.kind);
     let values = known.unwrap_or(&plain).values(&access.arguments)?;
-    if !limits.values.is_empty() {
-        let listed = |v: &String| limits.values.iter().any(|l| spelling::key(kind, l) == spelling::key(kind, v));
-        let beyond = values.iter().filter(|v| !listed(v));
+    if limits.limits_values() {
+        let beyond = values.iter().filter(|v| !names(limits, kind, v));
         breaches.extend(beyond.map(|v| Breach::SinkValue { sink: limits.sink.clone(), value: v.clone() }));
     }
     if !has_caps {

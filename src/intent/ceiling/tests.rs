@@ -162,3 +162,60 @@ fn a_ceiling_that_declares_nothing_bounds_all_the_same() {
     assert_eq!(of("bob@acme.test"), CeilingFit::Undeclared);
     assert!(matches!(of("eve@evil.test"), CeilingFit::Outside { .. }));
 }
+
+#[test]
+fn patterns_let_in_what_is_in_them_beside_what_is_listed() {
+    let c = ceiling(
+        r#"{"tools":[{"tool":"pay","resources":["r/1"],"resource_patterns":["q/*"],"sinks":[
+        {"sink":"to","values":["ann@other.test"],"patterns":[{"domain":"*.acme.test"}]}]}]}"#,
+    );
+    let rows = [
+        ("of the domain", r#"{"to":"bob@EU.acme.test"}"#, "q/7", true),
+        ("listed", r#"{"to":"ann@OTHER.test"}"#, "r/1", true),
+        ("one of two", r#"{"to":["ann@other.test","bob@acme.test"]}"#, "q/7", false),
+        ("a look-alike", r#"{"to":"bob@eu.evil-acme.test"}"#, "q/7", false),
+        ("a look-alike of the resource", "{}", "q-evil/7", false),
+        ("above the resource", "{}", "q/../r", false),
+    ];
+    for (name, arguments, resource, within) in rows {
+        assert_eq!(judge(arguments, &[], &[resource], &[&c], 0).is_empty(), within, "{name}");
+    }
+    assert_eq!(judge("{}", &[], &[], &[&c], 0), [Breach::AnyResource]);
+}
+
+#[test]
+fn data_of_other_classes_is_outside_whoever_says_so() {
+    let c = ceiling(r#"{"data_classes":["internal"],"tools":[{"tool":"pay"}]}"#);
+    let classed = |of_tool: &[&str], of_request: &[&str]| {
+        let classes = |list: &[&str]| list.iter().map(|class| class.parse().unwrap()).collect();
+        let tool = Tool { data_classes: classes(of_tool), ..tool() };
+        let access = Access {
+            tool: tool.name.clone(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            arguments: Json::Object(Vec::new()),
+            data_classes: classes(of_request),
+        };
+        fit(&access, Some(&tool), &[&c], true, &Usage::default(), 0).unwrap()
+    };
+    let pii = || CeilingFit::Outside { breaches: vec![Breach::DataClass { class: "pii".parse().unwrap() }] };
+    assert_eq!(classed(&["internal"], &["internal"]), CeilingFit::Within);
+    assert_eq!(classed(&["internal", "pii"], &["pii"]), pii());
+    assert_eq!(classed(&["internal"], &["pii"]), pii());
+}
+
+#[test]
+fn a_set_of_accounts_is_what_the_catalogue_says_it_is() {
+    let c = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","patterns":[{"account_set":"team"}]}]}]}"#);
+    let with = |sets: &str| {
+        let catalogue = Catalogue::parse(sets).unwrap();
+        let whole = with_accounts(&[&c], &catalogue);
+        ["ann@acme.test", "bob@acme.test", "team"]
+            .map(|to| judge(&format!(r#"{{"to":"{to}"}}"#), &[], &[], &[whole[0].as_ref()], 0).is_empty())
+    };
+    assert_eq!(with("[account_sets]\nteam = [\"ann@ACME.test\"]\n"), [true, false, false]);
+    assert_eq!(with("[account_sets]\nteam = []\n"), [false; 3], "an empty set is no leave for all");
+    assert_eq!(with("[account_sets]\nother = [\"bob@acme.test\"]\n"), [false; 3], "nor is one that there is not");
+    let plain = ceiling(LIMITS);
+    assert!(matches!(with_accounts(&[&plain], &Catalogue::default())[0], Cow::Borrowed(_)));
+}

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{exceeds, more_in, unlimited};
+use super::{Allowed, More, classes_beyond, exceeds, more_in, unlimited};
 use crate::intent::spelling;
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::id::ToolName;
+use crate::model::pattern::{Pattern, SinkPattern};
 use crate::model::sink::SinkKind;
 
 /// What is asked, and what there is.
@@ -28,6 +29,9 @@ pub fn added(what: Added<'_>, kind: impl Fn(&ToolName, &str) -> SinkKind) -> BTr
     if let Some(own) = what.own {
         if exceeds(what.asked.ttl_max, own.ttl_max) {
             out.add(&["life"]);
+        }
+        for class in classes_beyond(what.asked, own) {
+            out.add(&["class", class.map_or("", |class| class.as_str())]);
         }
         for tool in &what.asked.tools {
             match own.tool(&tool.tool) {
@@ -57,16 +61,23 @@ impl<K: Fn(&ToolName, &str) -> SinkKind> Adding<K> {
         self.add(&["value", tool.as_str(), sink, &value]);
     }
 
+    fn pattern(&mut self, tool: &ToolName, sink: &str, pattern: &SinkPattern) {
+        self.add(&["pattern", tool.as_str(), sink, pattern.noun(), &pattern.to_string()]);
+    }
+
     fn beyond(&mut self, asked: &ToolCeiling, bound: &ToolCeiling) {
         let tool = asked.tool.as_str();
-        for (what, a, b) in
-            [("action", &asked.actions, &bound.actions), ("resource", &asked.resources, &bound.resources)]
-        {
-            for more in more_in(a, b) {
-                match more {
-                    None => self.add(&["any", what, tool]),
-                    Some(more) => self.add(&[what, tool, more]),
-                }
+        for more in more_in(&asked.actions, &bound.actions) {
+            match more {
+                None => self.add(&["any", "action", tool]),
+                Some(more) => self.add(&["action", tool, more]),
+            }
+        }
+        for more in Allowed::resources(asked).more_than(&Allowed::resources(bound)) {
+            match more {
+                More::Any => self.add(&["any", "resource", tool]),
+                More::Value(value) => self.add(&["resource", tool, value]),
+                More::Pattern(pattern) => self.add(&["resources", tool, &pattern.to_string()]),
             }
         }
         if exceeds(asked.calls_max, bound.calls_max) {
@@ -75,10 +86,11 @@ impl<K: Fn(&ToolName, &str) -> SinkKind> Adding<K> {
         for limits in &bound.sinks {
             let free = unlimited(&limits.sink);
             let own = asked.sink(&limits.sink).unwrap_or(&free);
-            for more in more_in(&own.values, &limits.values) {
+            for more in Allowed::values(Some(own)).more_than(&Allowed::values(Some(limits))) {
                 match more {
-                    None => self.add(&["any value", tool, &limits.sink]),
-                    Some(more) => self.value(&asked.tool, &limits.sink, more),
+                    More::Any => self.add(&["any value", tool, &limits.sink]),
+                    More::Value(value) => self.value(&asked.tool, &limits.sink, value),
+                    More::Pattern(pattern) => self.pattern(&asked.tool, &limits.sink, pattern),
                 }
             }
             if exceeds(own.per_call_max, limits.per_call_max) {
@@ -94,14 +106,15 @@ impl<K: Fn(&ToolName, &str) -> SinkKind> Adding<K> {
         let was = declared.and_then(|declared| declared.tool(&asked.tool));
         for own in &asked.sinks {
             let was = was.and_then(|was| was.sink(&own.sink));
-            if was.is_none_or(|was| was.values.is_empty()) {
+            if was.is_none_or(|was| !was.limits_values()) {
                 own.values.iter().for_each(|value| self.value(&asked.tool, &own.sink, value));
+                own.patterns.iter().for_each(|pattern| self.pattern(&asked.tool, &own.sink, pattern));
             }
             if was.and_then(|was| was.per_call_max).is_none() && own.per_call_max.is_some() {
                 self.add(&["one call", asked.tool.as_str(), &own.sink]);
             }
         }
-        let names = |sink: &SinkCeiling| !sink.values.is_empty() || sink.per_call_max.is_some();
+        let names = |sink: &SinkCeiling| sink.limits_values() || sink.per_call_max.is_some();
         if declared.is_none() && !asked.sinks.iter().any(names) {
             self.add(&["declares", asked.tool.as_str()]);
         }

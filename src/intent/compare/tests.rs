@@ -3,7 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::id::ToolName;
+use crate::intent::ceiling::{fit, with_accounts};
+use crate::intent::usage::Usage;
+use crate::model::access::Access;
+use crate::model::ceiling::CeilingFit;
+use crate::model::id::{DataClass, ToolName};
+use crate::model::json::Json;
+use crate::model::pattern::ResourcePattern;
 use crate::model::sink::SinkKind;
 use crate::model::time::Ttl;
 
@@ -75,39 +81,111 @@ fn the_tools_of_which_more_is_asked_are_told() {
     assert_eq!(of(BOUND, None), ["pay", "read"], "without a ceiling before, all of it is new ground");
 }
 
+/// Values and patterns of which some hold others.
+const NAMES: [&str; 5] = ["x@a.test", "x@b.a.test", "x@c.b.a.test", "x@evil-a.test", "a"];
+const SETS: [&str; 5] = [
+    r#"{"domain":"*.a.test"}"#,
+    r#"{"domain":"a.test"}"#,
+    r#"{"domain":"*.b.a.test"}"#,
+    r#"{"path_prefix":"a"}"#,
+    r#"{"account_set":"s"}"#,
+];
+const PLACES: [&str; 5] = ["p/a", "p/b", "p/a/b", "p/a/../b", "p-evil/a"];
+const REACHES: [&str; 5] = ["p/a", "p/*", "p/**", "p/a/*", "p/a/**"];
+
+fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(prop::sample::select(all), 0..3)
+}
+
 fn any_tool() -> impl Strategy<Value = ToolCeiling> {
-    let list =
-        || prop::collection::vec(prop::sample::select(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]), 0..3);
+    let texts = |all: &[&str]| some_of(all.iter().map(|text| (*text).to_owned()).collect());
     let cap = || prop::option::of(1_u32..4);
-    let sink = (list(), cap(), cap()).prop_map(|(values, one, all)| SinkCeiling {
+    let patterns =
+        || some_of(SETS.iter().map(|text| serde_json::from_str(text).unwrap()).collect::<Vec<SinkPattern>>());
+    let sink = (texts(&NAMES), patterns(), cap(), cap()).prop_map(|(values, patterns, one, all)| SinkCeiling {
         sink: "s".to_owned(),
         values,
+        patterns,
         per_call_max: one.map(|n| n.to_string().parse().unwrap()),
         total_max: all.map(|n| n.to_string().parse().unwrap()),
     });
     let name = prop::sample::select(vec!["t", "u"]);
-    (name, list(), list(), prop::option::of(sink), cap()).prop_map(|(tool, actions, resources, sink, calls_max)| {
-        ToolCeiling { tool: tool.parse().unwrap(), actions, resources, sinks: sink.into_iter().collect(), calls_max }
-    })
+    let places =
+        (texts(&PLACES), some_of(REACHES.iter().map(|text| text.parse::<ResourcePattern>().unwrap()).collect()));
+    (name, texts(&["a", "b", "c"]), places, prop::option::of(sink), cap()).prop_map(
+        |(tool, actions, (resources, resource_patterns), sink, calls_max)| ToolCeiling {
+            actions,
+            resources,
+            resource_patterns,
+            sinks: sink.into_iter().collect(),
+            calls_max,
+            ..ToolCeiling::of(tool.parse().unwrap())
+        },
+    )
 }
 
 fn any_ceiling() -> impl Strategy<Value = Ceiling> {
     let life = prop::option::of(60_u64..63).prop_map(|secs| secs.map(|secs| Ttl::from_secs(secs).unwrap()));
-    (prop::collection::vec(any_tool(), 0..3), life).prop_map(|(mut tools, ttl_max)| {
+    let classes = some_of(["pii", "internal"].iter().map(|class| class.parse::<DataClass>().unwrap()).collect());
+    (prop::collection::vec(any_tool(), 0..3), life, classes).prop_map(|(mut tools, ttl_max, data_classes)| {
         tools.sort_by(|a, b| a.tool.cmp(&b.tool));
         tools.dedup_by(|a, b| a.tool == b.tool);
-        Ceiling { tools, ttl_max }
+        Ceiling { tools, ttl_max, data_classes }
     })
 }
 
 /// True when every value and every amount that `ground` grounds `of` does as well.
 fn grounds_no_more(ground: &Ceiling, of: &Ceiling) -> bool {
     let sinks = ground.tools.iter().flat_map(|tool| tool.sinks.iter().map(move |sink| (&tool.tool, sink)));
-    sinks.filter(|(_, sink)| !sink.values.is_empty() || sink.per_call_max.is_some()).all(|(tool, sink)| {
+    sinks.filter(|(_, sink)| sink.limits_values() || sink.per_call_max.is_some()).all(|(tool, sink)| {
         let Some(of) = of.tool(tool).and_then(|limits| limits.sink(&sink.sink)) else { return false };
-        sink.values.iter().all(|value| of.values.contains(value))
+        let all = Allowed::values(Some(of));
+        sink.values.iter().all(|value| all.lets(value))
+            && sink.patterns.iter().all(|pattern| all.has(pattern))
             && sink.per_call_max.is_none_or(|most| of.per_call_max.is_some_and(|of| most <= of))
     })
+}
+
+/// A catalogue in which `s` of both tools is an address.
+fn catalogue() -> Catalogue {
+    let tool = |name: &str| {
+        format!(
+            "[tools.{name}]\ndescription = \"d\"\neffect = \"send\"\nprivilege = 1\nactions = [\"a\", \"b\", \"c\"]\n\
+             sinks = {{ s = \"address\" }}\n"
+        )
+    };
+    Catalogue::parse(&format!("[account_sets]\ns = [\"x@a.test\"]\n{}{}", tool("t"), tool("u"))).unwrap()
+}
+
+/// Whether a ceiling lets in that access.
+fn lets_in(ceiling: &Ceiling, access: &Access) -> bool {
+    let catalogue = catalogue();
+    let whole = with_accounts(&[ceiling], &catalogue);
+    let bounds: Vec<&Ceiling> = whole.iter().map(AsRef::as_ref).collect();
+    fit(access, catalogue.tool(&access.tool), &bounds, true, &Usage::default(), 2).unwrap() == CeilingFit::Within
+}
+
+fn any_access() -> impl Strategy<Value = Access> {
+    let texts = |all: &'static [&'static str]| prop::sample::select(all.to_vec());
+    let resources = prop::option::of(texts(&PLACES));
+    let class = prop::option::of(texts(&["pii", "internal", "other"]));
+    (texts(&["t", "u"]), texts(&["a", "b"]), resources, texts(&NAMES), class).prop_map(
+        |(tool, action, resource, value, class)| Access {
+            tool: tool.parse().unwrap(),
+            actions: vec![action.to_owned()],
+            resources: resource.into_iter().map(str::to_owned).collect(),
+            arguments: Json::parse(&format!(r#"{{"s":"{value}"}}"#), 1000).unwrap(),
+            data_classes: class.into_iter().map(|class| class.parse().unwrap()).collect(),
+        },
+    )
+}
+
+/// Without caps of amounts, which would make values numbers.
+fn uncapped(mut ceiling: Ceiling) -> Ceiling {
+    for sink in ceiling.tools.iter_mut().flat_map(|tool| &mut tool.sinks) {
+        (sink.per_call_max, sink.total_max) = (None, None);
+    }
+    ceiling
 }
 
 proptest! {
@@ -117,6 +195,18 @@ proptest! {
             prop_assert_eq!(beyond(Some(&a), Some(&c)), Vec::<String>::new());
         }
         prop_assert!(beyond(Some(&a), Some(&a)).is_empty());
+    }
+
+    #[test]
+    fn what_the_smaller_lets_in_the_larger_lets_in(a in any_ceiling(), b in any_ceiling(), access in any_access()) {
+        let (a, b) = (uncapped(a), uncapped(b));
+        let left = taken_back(&a, &b);
+        prop_assert!(!lets_in(&left, &access) || lets_in(&b, &access), "taken back: {left:?}");
+        for (small, large) in [(&a, &b), (&left, &b)] {
+            if beyond_by_keys(Some(small), Some(large), &catalogue()).is_empty() {
+                prop_assert!(!lets_in(small, &access) || lets_in(large, &access), "{small:?} {large:?}");
+            }
+        }
     }
 
     #[test]
@@ -163,12 +253,75 @@ proptest! {
 }
 
 #[test]
+fn patterns_are_held_against_patterns() {
+    let of = |to: &str| ceiling(&format!(r#"{{"tools":[{{"tool":"mail","sinks":[{{"sink":"to",{to}}}]}}]}}"#));
+    let rows = [
+        (r#""patterns":[{"domain":"*.eu.acme.test"}]"#, r#""patterns":[{"domain":"*.acme.test"}]"#, ""),
+        (r#""values":["b@eu.acme.test"]"#, r#""patterns":[{"domain":"*.acme.test"}]"#, ""),
+        (
+            r#""patterns":[{"domain":"*.acme.test"}]"#,
+            r#""patterns":[{"domain":"*.eu.acme.test"}]"#,
+            "allows `to` of `mail` the domain `*.acme.test`",
+        ),
+        (
+            r#""patterns":[{"domain":"acme.test"}]"#,
+            r#""values":["b@acme.test"]"#,
+            "allows `to` of `mail` the domain `acme.test`",
+        ),
+        (
+            r#""values":["b@evil-acme.test"]"#,
+            r#""patterns":[{"domain":"*.acme.test"}]"#,
+            "allows `to` of `mail` the value `b@evil-acme.test`",
+        ),
+        (
+            r#""values":["b@acme.test"]"#,
+            r#""patterns":[{"account_set":"team"}]"#,
+            "allows `to` of `mail` the value `b@acme.test`",
+        ),
+        (
+            r#""per_call_max":"1""#,
+            r#""patterns":[{"domain":"acme.test"}]"#,
+            "allows `to` of `mail` the value of any kind",
+        ),
+    ];
+    for (asked, bound, expected) in rows {
+        let ways = beyond(Some(&of(asked)), Some(&of(bound)));
+        assert_eq!(ways.join("; "), expected, "{asked} {bound}");
+    }
+    let of = |rest: &str| ceiling(&format!(r#"{{"data_classes":["a","b"],"tools":[{{"tool":"read",{rest}}}]}}"#));
+    let bound = of(r#""resources":["q"],"resource_patterns":["p/**"]"#);
+    assert_eq!(
+        beyond(Some(&of(r#""resources":["p/1","q"],"resource_patterns":["p/a/*","q"]"#)), Some(&bound)),
+        [""; 0]
+    );
+    let more = of(r#""resources":["p-evil/1"],"resource_patterns":["x/**"]"#);
+    let told = ["allows `read` the resource `p-evil/1`", "allows `read` the resources `x/**`"];
+    assert_eq!(beyond(Some(&more), Some(&bound)), told);
+    let classes = |list: &str| Ceiling { data_classes: serde_json::from_str(list).unwrap(), ..bound.clone() };
+    assert_eq!(beyond(Some(&classes(r#"["a","c"]"#)), Some(&bound)), ["touches data of class `c`"]);
+    assert_eq!(beyond(Some(&classes("[]")), Some(&bound)), ["touches data of any class"]);
+    let left = taken_back(&classes(r#"["c"]"#), &bound);
+    assert!(left.tools.is_empty(), "nothing is both");
+}
+
+#[test]
+fn values_that_are_the_same_to_a_sink_are_no_more() {
+    let of = |to: &str| ceiling(&format!(r#"{{"tools":[{{"tool":"t","sinks":[{{"sink":"s","values":[{to}]}}]}}]}}"#));
+    let (two, one) = (of(r#""bob@ACME.test","al@acme.test""#), of(r#"" bob@acme.test""#));
+    assert_eq!(beyond_by_keys(Some(&one), Some(&two), &catalogue()), [""; 0]);
+    assert_eq!(beyond_by_keys(Some(&two), Some(&one), &catalogue()), ["allows `s` of `t` the value `al@acme.test`"]);
+    let other = of(r#""BOB@acme.test""#);
+    assert_eq!(beyond_by_keys(Some(&other), Some(&two), &catalogue()).len(), 1, "local parts may differ by case");
+}
+
+#[test]
 fn what_a_ceiling_grounds_is_values_and_amounts_of_one_call() {
     let declared = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"memo","values":["m"]}]}]}"#);
     for (sink, expected) in [
         (r#"{"sink":"amount","total_max":"100"}"#, false),
         (r#"{"sink":"amount","per_call_max":"50","total_max":"100"}"#, true),
         (r#"{"sink":"to","values":["x"]}"#, true),
+        (r#"{"sink":"to","patterns":[{"domain":"x.test"}]}"#, true),
         (r#"{"sink":"memo","values":["m"],"total_max":"1"}"#, false),
         (r#"{"sink":"memo","values":["m"],"per_call_max":"1"}"#, true),
     ] {
@@ -198,6 +351,12 @@ fn what_is_taken_back_leaves_what_both_allow() {
     let (z, none): (_, [String; 0]) = (named_no_more([&now], Some(&ground)), []);
     assert_eq!((z, named_no_more([&left], None).len()), (vec!["m".to_owned(), "z".to_owned()], 2));
     assert_eq!(named_no_more([&ground], Some(&ground)), none);
+    let sets = ceiling(
+        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","patterns":[{"domain":"x.test"},{"domain":"*.x.test"}]}]}]}"#,
+    );
+    let one = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"cc","patterns":[{"domain":"x.test"}]}]}]}"#);
+    let gone: Vec<String> = patterns_no_more([&sets, &sets], Some(&one)).iter().map(ToString::to_string).collect();
+    assert_eq!(gone, ["*.x.test"]);
     // An empty list would allow everything.
     let elsewhere = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["z"]}]},{"tool":"read"}]}"#);
     let tools: Vec<_> = taken_back(&elsewhere, &before).tools.into_iter().map(|tool| tool.tool.to_string()).collect();
@@ -236,4 +395,10 @@ fn what_is_added_is_known_again_however_it_is_spelled() {
     assert_eq!(both, [&["declares".to_owned(), "read".to_owned()]]);
     assert_eq!((eve.len(), bob.len()), (2, 2));
     assert!(known(r#"{"tools":[{"tool":"mail"}]}"#, None).is_disjoint(&eve), "naming nobody is something else");
+    let of = |pattern: &str| {
+        let patterns = r#"{"tools":[{"tool":"mail","sinks":[{"sink":"to","patterns":[{"domain":"P"}]}]}]}"#;
+        known(&patterns.replace('P', pattern), None)
+    };
+    assert_eq!(of("*.EVIL.test"), of("*.evil.test"));
+    assert!(of("evil.test").is_disjoint(&of("*.evil.test")) && of("evil.test").is_disjoint(&eve));
 }

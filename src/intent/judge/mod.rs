@@ -90,6 +90,10 @@ pub fn entries(
     asked: Asked,
 ) -> Result<Vec<EntryFacts>, SinkError> {
     let reading = grounds.intent.reading();
+    let [bounds, declared] = [grounds.bounds, grounds.declared].map(|list| ceiling::with_accounts(list, catalogue));
+    let (bounds, declared): (Vec<&Ceiling>, Vec<&Ceiling>) =
+        (bounds.iter().map(AsRef::as_ref).collect(), declared.iter().map(AsRef::as_ref).collect());
+    let grounds = &Grounds { bounds: &bounds, declared: &declared, ..*grounds };
     let mut usage = grounds.usage.clone();
     if asked == Asked::Live {
         for access in accesses {

@@ -1,5 +1,7 @@
 //! Whole requests: budgets over entries, conflicts, live grants.
 
+mod patterns;
+
 use super::*;
 use crate::catalogue::tool::{Conflict, ConflictScope, OutsiderFields};
 use crate::intent::session::{ReportedCall, Reporter};

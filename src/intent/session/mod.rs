@@ -18,6 +18,7 @@ use crate::model::facts::{LetInBy, SessionFacts};
 use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
+use crate::model::pattern::{Pattern as _, SinkPattern};
 use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
 use crate::model::spiffe_id::SpiffeId;
@@ -202,6 +203,22 @@ impl Session {
         named.iter().chain(&amounts).for_each(|value| sent.add(value, intent.own_words()));
         sent.settle();
         self.overflowed |= !self.sent.merge(&sent);
+    }
+
+    /// What was sent, and ground then, by calls that were reported after `position`, as far as one of these patterns lets it in. Of a set
+    /// of accounts nobody knows any more who was in it: any account may have been.
+    #[must_use]
+    pub fn sent_in(&self, position: u64, patterns: &[SinkPattern]) -> Vec<String> {
+        let first = self.calls.iter().position(|call| call.position > position);
+        let Some(first) = first.and_then(|first| u16::try_from(first).ok()) else { return Vec::new() };
+        let in_one = |kind: SinkKind, text: &str| {
+            patterns.iter().any(|pattern| match pattern {
+                SinkPattern::AccountSet(_) => pattern.suits(kind),
+                pattern => pattern.lets(text),
+            })
+        };
+        let sent = self.leaves.arguments_since(first).filter(|(kind, text)| in_one(*kind, text));
+        sent.map(|(_, text)| text.to_owned()).collect()
     }
 
     /// True when [`Session::grant`] would change nothing.

@@ -298,6 +298,13 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     reported(&mut s, &book, 7, "{}", r#"{"contact":"bob@corp.test"}"#, &[]);
     assert_eq!(address(&s, "eve@evil.test"), Some(Provenance::Argument));
     assert_eq!(grounded(&s, SinkKind::Amount, "777"), Some(Provenance::Argument));
+    let sent_in = |position: u64, pattern: &str| s.sent_in(position, &[serde_json::from_str(pattern).unwrap()]);
+    let none: [String; 0] = [];
+    for pattern in [r#"{"domain":"evil.test"}"#, r#"{"account_set":"whoever"}"#] {
+        assert_eq!(sent_in(5, pattern), ["eve@evil.test"], "{pattern}");
+        assert_eq!(sent_in(6, pattern), none, "{pattern}");
+    }
+    assert_eq!(sent_in(5, r#"{"domain":"corp.test"}"#), none);
     let mut undone = s.clone();
     undone.take_back(5, &["eve@evil.test".to_owned()], &"".into());
     for (value, left) in [("ann@corp.test", Some(Provenance::Field)), ("bob@corp.test", None), ("eve@evil.test", None)]

@@ -1,6 +1,6 @@
 //! Spellings: which texts name the same thing, and where a value stands in prose.
 
-// Two spellings are merged only where every target treats them as the same:
+// docs/ceilings.md tells this to those who declare ceilings. Two spellings are merged only where every target treats them as the same:
 // * an amount is its decimal number (`12.50`, `12.5`, `1.25e1`), and in prose it may carry thousands separators (`3,000`),
 //   because that is how people write numbers and no tool takes it for another number;
 // * an address is compared without white space around it and with its domain in lower case (RFC 5321 §2.4: domains are not

@@ -206,7 +206,7 @@ fn evidence(leaf: &Leaf<'_>, session: &Session, seen: Option<Seen>) -> Evidence 
 
 fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bool {
     let Some(limits) = ceiling.tool(tool).and_then(|t| t.sink(&sink.name)) else { return false };
-    if limits.values.iter().any(|v| spelling::key(sink.kind, v) == spelling::key(sink.kind, value)) {
+    if super::ceiling::names(limits, sink.kind, value) {
         return true;
     }
     // A declared cap is the orchestrator's word for every amount below it.

@@ -50,7 +50,7 @@ async fn tools_tasks_blocks_handles_and_ceilings_hold() {
     assert_eq!((outcome, codes.contains(&"CEILING_EXCEEDED".to_owned())), (Outcome::Denied, true), "{codes:?}");
     let once = v1::Ceiling {
         tools: vec![v1::ToolCeiling { tool: "files.write".to_owned(), calls_max: Some(1), ..Default::default() }],
-        ttl_max: None,
+        ..v1::Ceiling::default()
     };
     let once = orchestrator.open(v1::RegisterTaskRequest { ceiling: Some(once), ..broker.task(INTENT) }).await;
     observed(&agent, once.writing()).await;

@@ -173,7 +173,7 @@ pub fn lifting(target: Named) -> v1::LiftBlockRequest {
 /// A ceiling of these tools, without further limits.
 pub fn ceiling(tools: &[&str]) -> v1::Ceiling {
     let tool = |name: &&str| v1::ToolCeiling { tool: (*name).to_owned(), ..v1::ToolCeiling::default() };
-    v1::Ceiling { tools: tools.iter().map(tool).collect(), ttl_max: None }
+    v1::Ceiling { tools: tools.iter().map(tool).collect(), ..v1::Ceiling::default() }
 }
 
 impl Caller {

@@ -164,7 +164,8 @@ impl Offer {
 
     pub fn ceiling(&self) -> Option<Ceiling> {
         let tools = self.tools.as_ref()?.iter().map(|(tool, bounds)| bounds.ceiling(tool)).collect();
-        Some(Ceiling { tools, ttl_max: self.ttl_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 }) })
+        let ttl_max = self.ttl_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+        Some(Ceiling { tools, ttl_max, ..Ceiling::default() })
     }
 
     pub fn registration(&self, broker: &TestBroker, agent: &str, intent: &str) -> RegisterTaskRequest {
