@@ -120,6 +120,11 @@ pub(super) struct Leaf<'a> {
 /// Stands between values: no value is found across it.
 const SEPARATOR: char = '\u{1e}';
 
+/// What is kept free when it grows: a small part of what there is, and at least as much as a small result takes.
+const SLACK_PART: usize = 32;
+const SLACK_BYTES_MIN: usize = 512;
+const SLACK_MARKS_MIN: usize = 16;
+
 /// Adds the values of one report.
 pub(super) struct Adding<'a> {
     leaves: &'a mut Leaves,
@@ -181,11 +186,22 @@ impl Leaves {
         amounts
     }
 
-    /// Gives back what growing left unused, all but an eighth.
+    /// Gives back what growing left unused, all but a small part.
     pub(super) fn tighten(&mut self) {
-        self.text.shrink_to(self.text.len() + self.text.len() / 8);
-        self.marks.shrink_to(self.marks.len() + self.marks.len() / 8);
+        self.text.shrink_to(self.text.len() + self.text.len() / SLACK_PART);
+        self.marks.shrink_to(self.marks.len() + self.marks.len() / SLACK_PART);
         self.paths.shrink_to_fit();
+    }
+
+    /// Grows by little: who doubles what it holds gives nothing back by shrinking, because allocators leave a block as it is that is
+    /// half full.
+    fn make_room(&mut self, bytes: usize) {
+        if self.text.capacity() - self.text.len() < bytes {
+            self.text.reserve_exact(bytes.max(self.text.len() / SLACK_PART).max(SLACK_BYTES_MIN));
+        }
+        if self.marks.len() == self.marks.capacity() {
+            self.marks.reserve_exact((self.marks.len() / SLACK_PART).max(SLACK_MARKS_MIN));
+        }
     }
 
     /// Every whole value that is the same as `value`, in the order of reports.
@@ -265,6 +281,7 @@ impl Adding<'_> {
             return false;
         }
         let Some(path) = self.path(path) else { return false };
+        self.leaves.make_room(text.len() + SEPARATOR.len_utf8());
         self.leaves.text.push_str(text);
         self.leaves.text.push(SEPARATOR);
         self.leaves.marks.push(Mark { fingerprint, start, call, path, standing });

@@ -207,7 +207,9 @@ async fn a_review_that_would_be_for_others_is_counted_beside_the_flips() {
     let broker = TestBroker::with(Setup { policy, ..Setup::default() }).await;
     let task = history(&broker).await;
     let mail = json!({ "to": ["mallory@elsewhere.test"], "subject": "T-1000", "body": "It is solved." });
-    broker.agent().await.request_credential(task.step("mail.send", &mail)).await.unwrap();
+    let agent = broker.agent().await;
+    agent.granted(task.writing()).await;
+    agent.request_credential(task.step("mail.send", &mail)).await.unwrap();
     assert_eq!(found(&broker, &path, &["--since", "1h"]).await["rerouted"], 0, "the bundle that decided");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policy");
     let back = found(&broker, &shipped, &["--since", "1h"]).await;
