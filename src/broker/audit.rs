@@ -21,7 +21,7 @@ use crate::model::access::Access;
 use crate::model::decision::Decision;
 use crate::model::facts::{EntryFacts, Facts};
 use crate::model::id::{DecisionId, TaskId};
-use crate::model::provenance::Evidence;
+use crate::model::provenance::{Evidence, Seen};
 use crate::pb::journal as pb;
 use crate::pb::journal::event::Payload;
 use crate::pb::v1;
@@ -397,6 +397,7 @@ fn evidence(said: &pb::PersonEvidence) -> v1::PersonEvidence {
 fn in_words(evidence: &Evidence) -> String {
     let field = if evidence.field.is_empty() { String::new() } else { format!("`{}` of ", evidence.field) };
     match evidence.call {
+        None if evidence.seen == Some(Seen::Refused) => "named in the intent as what shall not be".to_owned(),
         Some(call) => format!("{field}call {} of {}", call.saturating_add(1), evidence.tool_in_words()),
         None => format!("`{}`", evidence.field),
     }

@@ -276,25 +276,27 @@ fn mail_to_bob() -> v1::Access {
 async fn one_request_is_no_way_round_what_two_would_be_asked() {
     let broker = TestBroker::start().await;
     let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
-    let (mail, search) = (audience_of("mail.send"), access("mail.search", &json!({})));
-    for both in [vec![search.clone(), mail_to_bob()], vec![mail_to_bob(), search.clone()]] {
+    let tickets = audience_of("tickets.read");
+    let read = access("tickets.read", &json!({ "ticket_id": "T-1000" }));
+    let answer = access("tickets.comment", &json!({ "ticket_id": "T-1000", "body": "It is solved." }));
+    for both in [vec![read.clone(), answer.clone()], vec![answer.clone(), read.clone()]] {
         let task = orchestrator.open(broker.task(INTENT)).await;
-        let (outcome, reasons) = agent.withheld(task.steps(&mail, both)).await;
-        assert_eq!((outcome, reasons), (Outcome::Review, vec!["TAINTED_EXIT".to_owned()]));
-        // By itself each is nothing, one after the other they are the same.
-        agent.granted(task.steps(&mail, vec![search.clone()])).await;
-        let (outcome, reasons) = agent.withheld(task.steps(&mail, vec![mail_to_bob()])).await;
-        assert_eq!((outcome, reasons), (Outcome::Review, vec!["TAINTED_EXIT".to_owned()]));
+        let (outcome, reasons) = agent.withheld(task.steps(&tickets, both)).await;
+        assert_eq!((outcome, reasons.contains(&"TAINTED_EXIT".to_owned())), (Outcome::Review, true), "{reasons:?}");
+        // One after the other they are the same.
+        agent.granted(task.steps(&tickets, vec![read.clone()])).await;
+        let one_by_one = agent.withheld(task.steps(&tickets, vec![answer.clone()])).await;
+        assert_eq!((outcome, reasons), one_by_one);
     }
-    let only_send = v1::Ceiling {
-        tools: vec![v1::ToolCeiling { tool: "mail.send".to_owned(), ..v1::ToolCeiling::default() }],
-        ..v1::Ceiling::default()
-    };
-    let task = orchestrator.open(v1::RegisterTaskRequest { ceiling: Some(only_send), ..broker.task(INTENT) }).await;
-    let left = agent.granted(task.steps(&mail, vec![search, mail_to_bob()])).await;
-    assert_eq!(left.grant.access.len(), 1, "what is left out lets nothing in");
+    let task = orchestrator.open(broker.task(INTENT)).await;
+    agent.granted(task.steps(&tickets, vec![answer.clone()])).await;
+    let tool = v1::ToolCeiling { tool: "tickets.comment".to_owned(), ..v1::ToolCeiling::default() };
+    let only_answer = v1::Ceiling { tools: vec![tool], ..v1::Ceiling::default() };
+    let task = orchestrator.open(v1::RegisterTaskRequest { ceiling: Some(only_answer), ..broker.task(INTENT) }).await;
+    let left = agent.granted(task.steps(&tickets, vec![read, answer.clone()])).await;
+    assert_eq!(left.decision.outcome(), Outcome::Narrowed, "what is left out lets nothing in");
     agent.renew_credential(task.renewal(left.id())).await.unwrap();
-    agent.granted(task.sending()).await;
+    agent.granted(task.steps(&tickets, vec![answer])).await;
 }
 
 #[tokio::test]
@@ -330,9 +332,10 @@ async fn data_that_an_agent_names_counts_as_read() {
             continue;
         }
         let record = broker.operator().await.decision(&answer.decision_id).await.unwrap();
-        let told = &record.reasons[0].message;
-        assert!(told.contains("from `files.read` (granted)"), "{told}");
-        assert!(!told.contains("nobody-declared"), "what an agent makes up is not told on: {told}");
+        let told: Vec<&str> = record.reasons.iter().map(|reason| reason.message.as_str()).collect();
+        assert!(told.iter().any(|words| words.contains("from `files.read` (granted)")), "{told:?}");
+        let told_on = told.iter().any(|words| words.contains("nobody-declared"));
+        assert!(!told_on, "what an agent makes up is not told on: {told:?}");
     }
 }
 

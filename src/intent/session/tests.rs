@@ -288,7 +288,8 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     let grounded = |s: &Session, kind: SinkKind, value: &str| {
         let name = if kind == SinkKind::Amount { "amount" } else { "to" };
         let ground = Ground { intent: &"".into(), declared: &[], session: s };
-        trace::ground(&sink(name, kind), value, &mail.name, &ground).map(|(provenance, _)| provenance)
+        trace::ground(&sink(name, kind), value, By::new(&mail.name, Some(&mail)), &ground)
+            .map(|(provenance, _)| provenance)
     };
     let address = |s: &Session, value: &str| grounded(s, SinkKind::Address, value);
     let mut s = Session::new();
@@ -315,7 +316,7 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     assert_eq!((undone.facts().calls, undone.facts().overflowed), (3, false));
     let seen = |s: &Session, value: &str| {
         let ground = Ground { intent: &"".into(), declared: &[], session: s };
-        trace::sink(&mail.sinks[0], value.to_owned(), &mail.name, &ground).provenance
+        trace::sink(&mail.sinks[0], value.to_owned(), By::new(&mail.name, Some(&mail)), &ground).provenance
     };
     assert_eq!(seen(&undone, "eve@evil.test"), Provenance::None, "as if nobody had said it");
     assert_eq!(seen(&undone, "bob@corp.test"), Provenance::Text, "what came back was seen");

@@ -67,6 +67,7 @@ fn said(reported: &ToolName, reporter: Reporter) -> (Provenance, String) {
         usage: &Usage::default(),
         past: &[],
         now: Timestamp::EPOCH,
+        agent: None,
     };
     let found = entries(&[access], &catalogue, &grounds, Asked::New).unwrap().remove(0);
     let sink = found.sinks.first().unwrap();

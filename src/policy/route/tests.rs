@@ -85,6 +85,7 @@ forbid (principal, action == Carnet::Action::"amend_task", resource) when { cont
             amends: Some(AmendFacts {
                 ceiling_before: None,
                 declared_before: true,
+                grounds_before: None,
                 deadline_before: Timestamp::from_secs(1),
                 deadline: Timestamp::from_secs(2),
                 adds: Vec::new(),

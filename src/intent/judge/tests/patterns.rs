@@ -28,8 +28,16 @@ fn judged(session: &Session, tool: &str, name: &str, value: &str) -> (bool, Prov
     let (catalogue, ceiling) = (Catalogue::parse(TOOLS).unwrap(), ceiling(CEILING));
     let bounds = [&ceiling];
     let (intent, usage) = ("Do it".into(), Usage::default());
-    let grounds =
-        Grounds { intent: &intent, bounds: &bounds, declared: &bounds, session, usage: &usage, past: &[], now: NOW };
+    let grounds = Grounds {
+        intent: &intent,
+        bounds: &bounds,
+        declared: &bounds,
+        session,
+        usage: &usage,
+        past: &[],
+        now: NOW,
+        agent: None,
+    };
     let arguments = serde_json::json!({ name: value }).to_string();
     let found = entries(&[access(tool, &arguments)], &catalogue, &grounds, Asked::New).unwrap();
     (found[0].ceiling == CeilingFit::Within, found[0].sinks[0].provenance)

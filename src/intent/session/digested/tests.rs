@@ -116,7 +116,7 @@ impl Family {
         let (catalogue, name) = (catalogue(), tool.parse().unwrap());
         let spec = catalogue.tool(&name);
         let sent = self.0.sent(&name, spec, &json(arguments), &INTENT.into(), &[]);
-        self.0.grant(spec, &sent);
+        self.0.grant(spec, &[], &sent, 0);
         self
     }
 
@@ -136,6 +136,7 @@ impl Family {
             usage: &Usage::default(),
             past: &[],
             now: Timestamp::from_secs(1_000_000),
+            agent: None,
         };
         entries(&[access], &catalogue(), &grounds, Asked::New).unwrap().remove(0)
     }
