@@ -13,8 +13,7 @@ fn long(count: usize) -> Vec<String> {
 
 fn mail_to(values: Vec<String>) -> v1::Ceiling {
     let mut ceiling = ceiling(&["mail.send"]);
-    let (sink, no) = ("to".to_owned(), String::new);
-    ceiling.tools[0].sinks = vec![v1::SinkCeiling { sink, values, per_call_max: no(), total_max: no() }];
+    ceiling.tools[0].sinks = vec![v1::SinkCeiling { sink: "to".to_owned(), values, ..Default::default() }];
     ceiling
 }
 

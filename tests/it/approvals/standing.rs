@@ -37,7 +37,7 @@ fn renewal(task: &OpenTask, grant: &str, model: &str) -> v1::RenewCredentialRequ
 #[tokio::test]
 async fn what_waits_is_over_when_another_bundle_comes_into_force() {
     let settings = ApprovalSettings { pending_per_agent_max: 2, ..ApprovalSettings::default() };
-    let world = World::asking(settings).await;
+    let mut world = World::asking(settings).await;
     let (agent, task) = world.anns().await;
     let mail = |to: &str| task.step("mail.send", &json!({ "to": [to], "subject": "T-1000", "body": "It is solved." }));
     let (waits, approved) = (pending(&agent, mail("eve@evil.test")).await, pending(&agent, mail("m@evil.test")).await);
@@ -98,7 +98,7 @@ async fn the_denial_of_an_amount_is_one_of_larger_amounts_too() {
 
 #[tokio::test]
 async fn what_an_agent_shows_first_of_its_make_up_counts_as_registered() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (agent, task) = world.anns().await;
     let (registered, changed) = (made_of("m-1", task.reading()), made_of("m-2", task.reading()));
     let granted = agent.granted(registered.clone()).await;

@@ -162,6 +162,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::TrustRestored(_) => "trust_restored",
         Payload::ApprovalAnswered(_) => "approval_answered",
         Payload::ApprovalWithdrawn(_) => "approval_withdrawn",
+        Payload::BreakGlassReviewOverdue(_) => "break_glass_review_overdue",
         Payload::ApprovalEscalated(_) => "approval_escalated",
         Payload::ExtensionTakenBack(_) => "extension_taken_back",
         Payload::BreakGlassOpened(_) => "break_glass_opened",
