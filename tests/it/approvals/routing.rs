@@ -254,7 +254,10 @@ async fn a_block_and_the_use_of_what_was_approved_come_one_after_the_other() {
 
 #[tokio::test]
 async fn who_is_named_as_initiator_unverified_takes_no_owner_out_of_the_question() {
-    let world = world(routed(1), &[RAE]).await;
+    let after = Duration::from_secs(30);
+    let approvals = ApprovalSettings { escalate_after: Some(after), ..ApprovalSettings::default() };
+    let setup = Setup { policy: routed(1), groups: vec![(OWNER, vec![RAE])], approvals, ..Setup::default() };
+    let world = World::set_up(|_| {}, setup).await;
     let named = v1::RegisterTaskRequest { initiator: RAE.to_owned(), ..world.broker.task(INTENT) };
     let task = world.broker.orchestrator().await.open(named).await;
     let agent = world.broker.agent().await;
@@ -266,7 +269,7 @@ async fn who_is_named_as_initiator_unverified_takes_no_owner_out_of_the_question
     assert!(approval.route_note.contains("`group:workplace` nobody else answers"), "{}", approval.route_note);
     assert_eq!(refused(&sam, &decision).await, not_permitted("NOT_OWNER"));
     assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INDEPENDENT"), "who is named");
-    world.broker.advance(ApprovalSettings::default().escalate_after.unwrap());
+    world.broker.advance(after);
     world.broker.sweep().await;
     assert_eq!(refused(&world.rae().await, &decision).await, not_permitted("NOT_INDEPENDENT"));
     assert_eq!(approve(&world.corp("1006").await, &decision).await.state(), ApprovalState::Approved);
