@@ -3,7 +3,7 @@
 
 use super::super::digests::Told;
 use super::super::leaves::{Leaf, Standing};
-use super::super::{spelling, walk};
+use super::super::{spelling, told, walk};
 use super::{ReportedCall, Reporter, SESSION_BYTES_MAX, Session};
 use crate::catalogue::tool::Tool;
 use crate::intent::task::Intent;
@@ -53,7 +53,8 @@ impl Session {
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
             let standing = call.proven().map_or_else(|doubted| doubted, |spec| standing(spec, path, unread));
-            Told { field, path, call: index, standing }
+            // As for values: who is not believed names no field.
+            Told { field, path: told::field(call, call.reporter.is_believed(), path), call: index, standing }
         });
         let calls = &self.calls;
         let tool_of = |call: u16| calls.get(usize::from(call)).map_or(u16::MAX, |c| c.tool);
