@@ -26,7 +26,8 @@ data_classes = ["plain"]
 "#;
 
 fn named(classes: &[&str]) -> Vec<DataClass> {
-    classes.iter().map(|class| class.parse().unwrap()).collect()
+    // As records of earlier versions hold them: at the doors a class is no sentence any more.
+    classes.iter().map(|class| DataClass::try_from((*class).to_owned()).unwrap()).collect()
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn what_is_no_case_is_refused() {
 
 #[test]
 fn a_policy_that_no_case_reaches_is_named() {
-    let rule = "@id(\"lonely\") @reason(\"FORBIDDEN\") forbid (principal, action, resource == Carnet::Tool::\"calendar.list\");";
+    let rule =
+        "@id(\"lonely\") @reason(\"FORBIDDEN\") forbid (principal, action, resource == Carnet::Tool::\"files.list\");";
     let report = load(&[("x.cedar", rule)]).run_tests();
     let names: Vec<_> = report.never_fired().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["lonely"]);

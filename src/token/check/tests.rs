@@ -20,7 +20,8 @@ fn here() -> Audience {
 
 fn grant(tool: &str, arguments: &str) -> Detail {
     let access = Access {
-        tool: tool.parse().unwrap(),
+        // Records of earlier versions hold names of every kind.
+        tool: crate::model::id::ToolName::try_from(tool.to_owned()).unwrap(),
         actions: vec![],
         resources: vec![],
         arguments: Json::parse(arguments, 1 << 16).unwrap(),
