@@ -32,7 +32,8 @@ fn json(arguments: &[&str], code: i32) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", told(&output)))
 }
 
-const LONELY: &str = "@id(\"lonely\")\n@reason(\"FORBIDDEN\")\nforbid (principal, action, resource == Carnet::Tool::\"calendar.list\");\n";
+const LONELY: &str =
+    "@id(\"lonely\")\n@reason(\"FORBIDDEN\")\nforbid (principal, action, resource == Carnet::Tool::\"files.list\");\n";
 
 #[test]
 fn every_policy_of_the_shipped_bundle_fires_in_its_tests() {
