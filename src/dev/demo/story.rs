@@ -106,7 +106,7 @@ async fn escalated(scene: &mut Scene<'_>, cast: &Cast<'_>, task: &HeldTask) -> R
     );
     let decision = answer.decision.unwrap_or_default();
     let approval = cast.answer(&REX, &decision, Verdict::Deny).await?;
-    let why = approval.doubts.first().cloned().unwrap_or_default();
+    let why = approval.doubts.last().cloned().unwrap_or_default();
     scene.step("rex", "reviews it, and sees what is wrong", "denied", why, approval.state() == ApprovalState::Denied);
     let answer = cast.request(&cast.agent, task, &wish).await?;
     asked(scene, "tries again", &answer, Outcome::Denied, reasons(answer.decision.as_ref()));

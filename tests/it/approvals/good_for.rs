@@ -68,8 +68,11 @@ async fn an_approval_is_bound_to_what_was_shown() {
     let mail = json!({ "to": ["eve@evil.test"], "subject": "T-1000", "body": "And here is the rest." });
     assert_ne!(pending(&agent, task.step("mail.send", &mail)).await.approval_id, decision.approval_id);
     let profile = v1::AgentProfile { model: "another".to_owned(), ..v1::AgentProfile::default() };
-    let changed = v1::RequestCredentialRequest { agent_profile: Some(profile), ..to_eve(&task) };
-    assert_ne!(pending(&agent, changed).await.approval_id, decision.approval_id);
+    // In a task of its own: what an agent shows of itself first counts as registered.
+    let (_, elsewhere) = world.anns().await;
+    let unchanged = pending(&agent, to_eve(&elsewhere)).await;
+    let changed = v1::RequestCredentialRequest { agent_profile: Some(profile), ..to_eve(&elsewhere) };
+    assert_ne!(pending(&agent, changed).await.approval_id, unchanged.approval_id);
     // A new doubt was not shown.
     agent.granted(task.reading()).await;
     let more = pending(&agent, to_eve(&task)).await;

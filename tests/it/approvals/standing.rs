@@ -44,9 +44,10 @@ async fn what_waits_is_over_when_another_bundle_comes_into_force() {
     let rae = world.rae().await;
     approve(&rae, &approved).await;
     world.broker.activate(&with_rule("")).await;
-    for (decision, answer) in [(&waits, "APPROVAL_CHANGED"), (&approved, "APPROVAL_CHANGED")] {
-        assert_eq!(state(&rae, &decision.approval_id).await, ApprovalState::Closed);
-        assert_eq!(refused(&rae, decision).await, (Code::FailedPrecondition, answer.to_owned()));
+    let sam = world.corp("1006").await;
+    for decision in [&waits, &approved] {
+        assert_eq!(state(&sam, &decision.approval_id).await, ApprovalState::Closed);
+        assert_eq!(refused(&sam, decision).await, (Code::FailedPrecondition, "APPROVAL_CHANGED".to_owned()));
     }
     assert!(listed(&rae, ApprovalState::Pending).await.is_empty());
     // Nor does it hold a place.

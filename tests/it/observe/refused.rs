@@ -186,9 +186,13 @@ async fn what_is_refused_while_it_is_on_its_way_in_another_task_is_not_granted()
     let gate = Arc::new(Gate::default());
     let policy = ruled(&[(SEARCH, "step_up")]);
     let desk = Desk::at(Setup { policy, journal: Gate::journal(&gate), ..Setup::default() }).await;
-    let denial = desk.asked(desk.tickets(vec![search()])).await;
-    let (other, filler) = (Desk::task(&desk.world).await, Desk::task(&desk.world).await);
     desk.observes(&[(SEARCH, "step_up")]).await;
+    let (other, filler) = (Desk::task(&desk.world).await, Desk::task(&desk.world).await);
+    // What goes beyond a ceiling is asked about all the same.
+    let token = desk.world.corp.token("1001", INITIATING);
+    let bounded = v1::RegisterTaskRequest { ceiling: Some(ceiling(&[READ])), ..desk.world.initiated_by(token) };
+    let bounded = desk.world.broker.orchestrator().await.open(bounded).await;
+    let denial = desk.asked(bounded.steps(&audience_of(READ), vec![search()])).await;
     let (agent, ann) = (desk.agent.unchecked(), desk.ann.unchecked());
     let filler = {
         let (agent, request) = (agent.clone(), filler.reading());

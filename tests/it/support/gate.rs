@@ -44,12 +44,27 @@ impl Gate {
         A: Future<Output: Send> + Send + 'static,
         B: Future<Output: Send> + Send + 'static,
     {
+        // What the broker writes by itself is written before, so that it takes the place of neither.
+        broker.sweep().await;
+        self.in_order_unswept(broker, filler, (first, second)).await
+    }
+
+    /// The same, with what is due left to them.
+    pub async fn in_order_unswept<F, A, B>(
+        &self,
+        broker: &TestBroker,
+        filler: F,
+        (first, second): (A, B),
+    ) -> (A::Output, B::Output)
+    where
+        F: Future<Output: Send> + Send + 'static,
+        A: Future<Output: Send> + Send + 'static,
+        B: Future<Output: Send> + Send + 'static,
+    {
         let waiting = |wanted: u64| {
             let broker = broker.running().broker().clone();
             eventually(move || broker.figures().waiting >= wanted)
         };
-        // What the broker writes by itself is written before, so that it takes the place of neither.
-        broker.sweep().await;
         self.close();
         let filler = tokio::spawn(filler);
         eventually(|| self.holds()).await;
