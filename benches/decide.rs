@@ -106,6 +106,7 @@ fn facts(tool: &str, sinks: &[(&str, SinkKind)], audience: &str) -> Facts {
         observed: Timestamp::from_secs(1_793_577_000),
     };
     Facts {
+        approving: None,
         version: FACTS_VERSION,
         question: Question::Request,
         now: Timestamp::from_secs(1_793_577_600),

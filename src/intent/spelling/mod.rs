@@ -129,7 +129,7 @@ pub(crate) fn hint(kind: SinkKind, value: &str) -> Option<&str> {
             // Thousands may be set apart.
             let digits = value.trim_start_matches('-');
             let whole = digits.find('.').unwrap_or(digits.len());
-            let first = if whole > 3 && whole % 3 != 0 { whole % 3 } else { whole.min(3) };
+            let first = if whole > 3 && !whole.is_multiple_of(3) { whole % 3 } else { whole.min(3) };
             digits.get(..first)
         }
         SinkKind::Address => value.rsplit_once('@').map(|(local, _)| local),

@@ -21,7 +21,7 @@ fn here() -> Audience {
 fn grant(tool: &str, arguments: &str) -> Detail {
     let access = Access {
         // Records of earlier versions hold names of every kind.
-        tool: crate::model::id::ToolName::try_from(tool.to_owned()).unwrap(),
+        tool: ToolName::try_from(tool.to_owned()).unwrap(),
         actions: vec![],
         resources: vec![],
         arguments: Json::parse(arguments, 1 << 16).unwrap(),
