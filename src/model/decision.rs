@@ -81,8 +81,11 @@ impl Reason {
         let sentence = self.code.for_reviewer();
         match self.code {
             _ if self.detail.is_empty() => sentence.to_owned(),
-            // What is said of sinks is the whole of it.
-            ReasonCode::SinkInText | ReasonCode::SinkUnseen | ReasonCode::SinkNotNamed => format!("{}.", self.detail),
+            // What is said of values is the whole of it.
+            ReasonCode::SinkInText
+            | ReasonCode::SinkUnseen
+            | ReasonCode::SinkNotNamed
+            | ReasonCode::ContentDictated => format!("{}.", self.detail),
             _ => format!("{}: {}.", sentence.trim_end_matches('.'), self.detail),
         }
     }

@@ -83,7 +83,7 @@ reasons! {
     /// The intent names another value of that kind.
     SinkNotNamed = 306, "SINK_NOT_NAMED", "A value that decides where this goes needs to be confirmed.", "The intent itself names an address or a URL, and the value of the sink is another one.";
     /// What is to be written or sent was dictated by something that the agent read.
-    ContentDictated = 307, "CONTENT_DICTATED", "The content or the object of this step needs to be confirmed.", "A long argument stands word for word in what outsiders can write, or they name the object there, or either may be so where a digest alone was reported, and the intent does not ask to take it from there.";
+    ContentDictated = 307, "CONTENT_DICTATED", "The content or the object of this step needs to be confirmed.", "What is to be written or sent, or the object of it, stands in what outsiders can write, or may stand there where a digest alone was reported.";
 
     // --- risk: 400..
     /// The band asks for a person.

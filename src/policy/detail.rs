@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::tool::Tool;
-use crate::model::facts::{DictatedFacts, EntryFacts, Facts, SessionFacts, SinkFacts};
+use crate::model::facts::{EntryFacts, Facts, SessionFacts, SinkFacts};
 use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
-use crate::risk::derive::{let_in_in_words, sink_in_words};
+use crate::risk::derive::{dictated_in_words, let_in_in_words, sink_in_words};
 
 /// What a policy's reason is about, where the facts of an entry say it.
 pub(in crate::policy) fn of_entry(
@@ -19,11 +19,7 @@ pub(in crate::policy) fn of_entry(
         ReasonCode::SinkInText => sinks(entry, |s| s.provenance == Provenance::Text),
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
-        ReasonCode::ContentDictated => {
-            let possibly = |d: &DictatedFacts| if d.evidence.is_unsearched() { "possibly " } else { "" };
-            let told = |d: &DictatedFacts| format!("`{}` {}from {}", d.name, possibly(d), d.evidence.tool_in_words());
-            join(entry.dictated.iter().map(told))
-        }
+        ReasonCode::ContentDictated => join(entry.dictated.iter().map(dictated_in_words)),
         ReasonCode::TaintedExit => join(let_in_in_words(session).into_iter()),
         ReasonCode::IntentMismatch => tool.effect.to_string(),
         ReasonCode::DutyConflict => join(entry.conflicts.iter().map(|c| format!("`{}` by this {}", c.with, c.within))),

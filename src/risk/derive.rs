@@ -230,10 +230,11 @@ fn no_ground(e: &Evidence) -> String {
 /// One sentence about content that was dictated, or an object that outsiders pointed at.
 #[must_use]
 pub fn dictated_in_words(dictated: &DictatedFacts) -> String {
-    let DictatedFacts { name, evidence, .. } = dictated;
-    match evidence.is_unsearched() {
-        true => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(evidence)),
-        false => format!("`{name}` stands word for word in {}", place(evidence)),
+    let DictatedFacts { name, evidence, by_outsiders } = dictated;
+    match (evidence.is_unsearched(), by_outsiders) {
+        (true, _) => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(evidence)),
+        (false, true) => format!("`{name}` stands word for word in {}, which outsiders can write", place(evidence)),
+        (false, false) => format!("`{name}` stands word for word in {}", place(evidence)),
     }
 }
 
