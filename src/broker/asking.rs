@@ -1,6 +1,7 @@
 //! When policy does not decide alone: what people said of the same request before, and otherwise that they are asked about it.
 //! The same request, however often it is tried and under whichever id, is one question.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::broker::Broker;
@@ -47,13 +48,13 @@ enum Parts {
 }
 
 impl Parts {
-    fn of(self, entry: &EntryFacts) -> Vec<[&str; 2]> {
-        let resources = entry.resources.iter().map(|resource| ["resource", resource.as_str()]);
+    fn of(self, entry: &EntryFacts) -> Vec<[Cow<'_, str>; 2]> {
+        let resources = entry.resources.iter().map(|resource| ["resource".into(), resource.into()]);
         let is_place = |kind: SinkKind| !matches!(kind, SinkKind::Amount | SinkKind::Other);
         let sinks = entry.sinks.iter().filter(|sink| is_place(sink.kind));
         // Whoever was refused in `to` is not to be had in `cc`.
-        let sinks = sinks.map(|sink| [sink.kind.as_str(), sink.value.as_str()]);
-        let mut parts: Vec<[&str; 2]> = resources.chain(sinks).collect();
+        let sinks = sinks.map(|sink| [sink.kind.as_str().into(), spelling::key(sink.kind, &sink.value)]);
+        let mut parts: Vec<[Cow<'_, str>; 2]> = resources.chain(sinks).collect();
         let whole = parts.is_empty();
         match self {
             Self::Remembered => {
@@ -70,9 +71,9 @@ impl Parts {
 }
 
 /// No place was named.
-const WHOLE: [&str; 2] = ["whole", ""];
+const WHOLE: [Cow<'_, str>; 2] = [Cow::Borrowed("whole"), Cow::Borrowed("")];
 /// Whatever was named.
-const SOME: [&str; 2] = ["some", ""];
+const SOME: [Cow<'_, str>; 2] = [Cow::Borrowed("some"), Cow::Borrowed("")];
 
 fn who(agent: &SpiffeId, audience: &Audience) -> [String; 2] {
     [agent.as_str().to_owned(), audience.to_string()]
@@ -175,12 +176,13 @@ impl Broker {
         &self,
         (agent, audience): (&SpiffeId, &Audience),
         facts: &'f Facts,
-        parts: impl Fn(&'f EntryFacts) -> Vec<[&'f str; 2]>,
+        parts: impl Fn(&'f EntryFacts) -> Vec<[Cow<'f, str>; 2]>,
     ) -> Result<BTreeSet<Covers>, BrokerError> {
         let who = who(agent, audience);
         let mut digests = BTreeSet::new();
         for entry in &facts.entries {
             for part in parts(entry) {
+                let part = part.iter().map(AsRef::as_ref);
                 let names = who.iter().map(String::as_str).chain([entry.tool.as_str()]).chain(part);
                 let parts: Vec<&[u8]> = std::iter::once(&b"denied-part"[..]).chain(names.map(str::as_bytes)).collect();
                 digests.insert(self.keyed(COMMON, asked_digest(&parts))?);

@@ -38,7 +38,7 @@ impl Shape {
         let size = if amount.is_negative() { Decimal::ZERO.checked_sub(amount).unwrap_or(amount) } else { amount };
         match self.amounts.iter_mut().find(|(known, _)| *known == sink) {
             // More than can be added up is not less than it was.
-            Some((_, sum)) => *sum = sum.checked_add(size).unwrap_or(*sum),
+            Some((_, sum)) => *sum = sum.checked_add(size).unwrap_or(size.max(*sum)),
             None => self.amounts.push((sink, size)),
         }
     }

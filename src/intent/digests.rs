@@ -38,6 +38,11 @@ pub(super) struct Told<'a> {
     pub(super) standing: Standing,
 }
 
+/// By what a digest is named among what was sent.
+pub(super) fn name(hmac: &[u8; DIGEST_BYTES]) -> u64 {
+    hmac.iter().take(size_of::<u64>()).fold(0, |name, byte| name << 8 | u64::from(*byte))
+}
+
 impl Digests {
     pub(super) const fn is_empty(&self) -> bool {
         self.marks.is_empty()
@@ -99,6 +104,13 @@ impl Digests {
         true
     }
 
+    /// Makes what the calls from `first` on told ground for nothing.
+    pub(super) fn take_back(&mut self, first: u16) {
+        for mark in self.marks.iter_mut().filter(|mark| mark.call >= first) {
+            mark.standing = mark.standing.taken_back();
+        }
+    }
+
     /// Every whole value that is the value (canonical) of a sink of that kind, in the order of reports.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> Vec<Leaf<'a>> {
         let Some(key) = &self.key else { return Vec::new() };
@@ -138,7 +150,6 @@ impl Digests {
 
     fn leaf<'a>(&'a self, mark: &Mark, text: &'a str) -> Option<Leaf<'a>> {
         let path = self.paths.get(usize::from(mark.path))?;
-        let name = mark.hmac.first_chunk().copied().map(u64::from_be_bytes);
-        Some(Leaf { text, path, call: mark.call, standing: mark.standing, digest: name })
+        Some(Leaf { text, path, call: mark.call, standing: mark.standing, digest: Some(name(&mark.hmac)) })
     }
 }

@@ -57,7 +57,7 @@ impl Standing {
     }
 
     /// What is left of it when it is taken back that the call was allowed.
-    const fn taken_back(self) -> Self {
+    pub(super) const fn taken_back(self) -> Self {
         match self {
             Self::Field | Self::Done => Self::TakenBack,
             Self::Argument(_) => Self::Unsaid,
@@ -183,6 +183,7 @@ impl Leaves {
         for mark in self.marks.iter_mut().filter(|mark| mark.call >= first) {
             mark.standing = mark.standing.taken_back();
         }
+        self.digests.take_back(first);
         amounts
     }
 

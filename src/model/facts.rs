@@ -252,6 +252,9 @@ pub struct DictatedFacts {
     /// True when outsiders can write what it stands in.
     #[serde(default)]
     pub by_outsiders: bool,
+    /// True of a sink, which the catalogue names; names of other arguments are the agent's own words.
+    #[serde(default)]
+    pub is_sink: bool,
 }
 
 /// Whether the intent's words imply an effect of this kind.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::bundle::PolicyBundle;
 use super::combine::{Finding, Sheet};
+use crate::catalogue::tool::Tool;
 use crate::model::approval::{ApprovalFacts, Cure, Verdict};
 use crate::model::decision::Outcome;
 use crate::model::facts::Facts;
@@ -55,7 +56,8 @@ fn cured(
         return None;
     }
     let all = sheet.findings.clone();
-    // A tool's own classes, and those that the request named, are known to who approves its use, and are carried as soon as it was granted.
+    // What a tool reads, and the classes that the request named, are known to who approves its use, and are carried as soon as it was
+    // granted. What else is carried came from somewhere else.
     let catalogue = bundle.catalogue();
     let tools = facts.entries.iter().filter_map(|entry| catalogue.tool(&entry.tool));
     let named: Vec<DataClass> = facts
@@ -63,7 +65,7 @@ fn cured(
         .iter()
         .flat_map(|entry| catalogue.carries_named(catalogue.tool(&entry.tool), &entry.data_classes))
         .collect();
-    let known: BTreeSet<&str> = tools.flat_map(|tool| &tool.sensitive).chain(&named).map(DataClass::as_str).collect();
+    let known: BTreeSet<&str> = tools.flat_map(Tool::carries).chain(&named).map(DataClass::as_str).collect();
     let shown = |f: &Finding| approval.cures(&Cure::new(f.code, f.entry, f.policy.clone(), &f.detail), &known);
     sheet.findings.retain(|f| !f.outcome.waits_for_people() || !shown(f));
     if sheet.leaves_nothing() {

@@ -19,7 +19,10 @@ pub(in crate::policy) fn of_entry(
         ReasonCode::SinkInText => sinks(entry, |s| s.provenance == Provenance::Text),
         ReasonCode::SinkUnseen => sinks(entry, |s| s.provenance == Provenance::None),
         ReasonCode::SinkNotNamed => sinks(entry, |s| s.beside_intent),
-        ReasonCode::ContentDictated => join(entry.dictated.iter().map(dictated_in_words)),
+        ReasonCode::ContentDictated => {
+            let phrases: BTreeSet<String> = entry.dictated.iter().map(dictated_in_words).collect();
+            join(phrases.into_iter())
+        }
         ReasonCode::TaintedExit => join(let_in_in_words(session).into_iter()),
         ReasonCode::IntentMismatch => tool.effect.to_string(),
         ReasonCode::DutyConflict => join(entry.conflicts.iter().map(|c| format!("`{}` by this {}", c.with, c.within))),

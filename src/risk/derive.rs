@@ -230,11 +230,12 @@ fn no_ground(e: &Evidence) -> String {
 /// One sentence about content that was dictated, or an object that outsiders pointed at.
 #[must_use]
 pub fn dictated_in_words(dictated: &DictatedFacts) -> String {
-    let DictatedFacts { name, evidence, by_outsiders } = dictated;
+    let DictatedFacts { name, evidence, by_outsiders, is_sink } = dictated;
+    let name = if *is_sink { format!("`{name}`") } else { "an argument".to_owned() };
     match (evidence.is_unsearched(), by_outsiders) {
-        (true, _) => format!("`{name}` may stand in {}, {DIGEST_ALONE}", place(evidence)),
-        (false, true) => format!("`{name}` stands word for word in {}, which outsiders can write", place(evidence)),
-        (false, false) => format!("`{name}` stands word for word in {}", place(evidence)),
+        (true, _) => format!("{name} may stand in {}, {DIGEST_ALONE}", place(evidence)),
+        (false, true) => format!("{name} stands word for word in {}, which outsiders can write", place(evidence)),
+        (false, false) => format!("{name} stands word for word in {}", place(evidence)),
     }
 }
 

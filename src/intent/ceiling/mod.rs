@@ -1,13 +1,14 @@
 //! How an access stands to the ceilings that hold for it: its task's own, and those of the tasks above.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit, SinkCeiling, ToolCeiling};
 use crate::model::decimal::Decimal;
 use crate::model::id::DataClass;
-use crate::model::pattern::{Pattern as _, SinkPattern};
+use crate::model::pattern::{AccountSet, Pattern as _, SinkPattern};
 use crate::model::sink::{SinkError, SinkKind, SinkSpec};
 
 use super::spelling;
@@ -48,6 +49,9 @@ pub fn fit(
     })
 }
 
+/// Most accounts of sets that one ceiling names, all its sinks together: a bound on work. Those beyond are let in by no set.
+const ACCOUNTS_MAX: usize = 1 << 16;
+
 /// These ceilings, with the accounts of the sets that they name as the catalogue has them: what was a pattern is then a list as well.
 /// A set that the catalogue does not know has none.
 #[must_use]
@@ -61,12 +65,17 @@ pub fn with_accounts<'a>(ceilings: &[&'a Ceiling], catalogue: &Catalogue) -> Vec
             return Cow::Borrowed(*ceiling);
         }
         let mut whole = Ceiling::clone(ceiling);
+        let mut left = ACCOUNTS_MAX;
         for sink in whole.tools.iter_mut().flat_map(|tool| &mut tool.sinks) {
-            let sets = sink.patterns.iter().filter_map(|pattern| match pattern {
-                SinkPattern::AccountSet(set) => catalogue.account_set(set),
+            let named = |pattern: &'_ SinkPattern| match pattern {
+                SinkPattern::AccountSet(set) => Some(set.clone()),
                 _ => None,
-            });
-            sink.values.extend(sets.flatten().cloned());
+            };
+            let sets: BTreeSet<AccountSet> = sink.patterns.iter().filter_map(named).collect();
+            let accounts = sets.iter().filter_map(|set| catalogue.account_set(set)).flatten();
+            let before = sink.values.len();
+            sink.values.extend(accounts.take(left).cloned());
+            left = left.saturating_sub(sink.values.len() - before);
         }
         Cow::Owned(whole)
     };
@@ -75,9 +84,13 @@ pub fn with_accounts<'a>(ceilings: &[&'a Ceiling], catalogue: &Catalogue) -> Vec
 
 /// True when a sink's limits name that value, by itself or by a pattern.
 pub(super) fn names(limits: &SinkCeiling, kind: SinkKind, value: &str) -> bool {
+    lists(limits, kind, value) || limits.patterns.iter().any(|pattern| pattern.lets(value))
+}
+
+/// True when they name it by itself.
+pub(super) fn lists(limits: &SinkCeiling, kind: SinkKind, value: &str) -> bool {
     let own = spelling::key(kind, value);
     limits.values.iter().any(|listed| spelling::key(kind, listed) == own)
-        || limits.patterns.iter().any(|pattern| pattern.lets(value))
 }
 
 fn of_classes(access: &Access, tool: Option<&Tool>, allowed: &[DataClass], breaches: &mut Vec<Breach>) {

@@ -1,7 +1,7 @@
 //! Calls of which values were told by their digests, because content must not leave a site. A whole value is found again by its
 //! digest; where a text would have to be searched, the answer is that it may stand there.
 
-use super::super::digests::Told;
+use super::super::digests::{self, Told};
 use super::super::leaves::{Leaf, Standing};
 use super::super::{spelling, told, walk};
 use super::{ReportedCall, Reporter, SESSION_BYTES_MAX, Session};
@@ -49,10 +49,18 @@ impl Session {
         if self.calls.len() == before {
             return;
         }
-        let unread = self.sent_unread;
+        let (unread, sent) = (self.sent_unread, &self.sent);
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
-            let standing = call.proven().map_or_else(|doubted| doubted, |spec| standing(spec, path, unread));
+            let standing = match call.proven() {
+                Err(doubted) => doubted,
+                // What the agent has sent since it knew it comes back as no more than that; where it stood before, it is what it was.
+                Ok(spec) if sent.knew(digests::name(&field.hmac)) => match standing(spec, path, unread) {
+                    Standing::Field | Standing::Done => Standing::Echo,
+                    other => other,
+                },
+                Ok(spec) => standing(spec, path, unread),
+            };
             // As for values: who is not believed names no field.
             Told { field, path: told::field(call, call.reporter.is_believed(), path), call: index, standing }
         });

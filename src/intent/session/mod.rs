@@ -407,7 +407,12 @@ fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>
     for sink in spec.map_or(&[][..], |s| s.sinks.as_slice()) {
         // What can't be read was refused, or is judged as no sink below.
         for value in sink.values(arguments).unwrap_or_default() {
-            if out.grounded.len() < SINK_VALUES_MAX && trace::ground(sink, &value, by, ground).is_some() {
+            let known = trace::ground(sink, &value, by, ground);
+            // What a pattern lets in the agent chose by itself: to have said it makes it ground for nothing.
+            let known = known.filter(|(from, _)| {
+                *from != Provenance::Ceiling || trace::is_listed(sink, &value, by.tool, ground.declared)
+            });
+            if out.grounded.len() < SINK_VALUES_MAX && known.is_some() {
                 out.grounded.push((sink.clone(), value));
             } else {
                 out.sent.add(&value, ground.intent.own_words());
@@ -424,10 +429,12 @@ fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>
         let other = SinkSpec { name: path.to_owned(), kind: SinkKind::Other };
         // Beyond what a request may be judged for, nothing is ground.
         let value = other.canonical_text(text).ok().filter(|_| looked_at <= SINK_VALUES_MAX);
-        match value.and_then(|value| trace::ground(&other, &value, by, ground)) {
-            Some((Provenance::Intent | Provenance::Ceiling, _)) => {}
-            Some(_) => out.sent.add_whole(text),
-            None => out.sent.add(text, ground.intent.own_words()),
+        let listed = |value: &str| trace::is_listed(&other, value, by.tool, ground.declared);
+        let known = value.and_then(|value| Some((trace::ground(&other, &value, by, ground)?.0, listed(&value))));
+        match known {
+            Some((Provenance::Intent, _) | (Provenance::Ceiling, true)) => {}
+            Some((Provenance::Field | Provenance::Argument, _)) => out.sent.add_whole(text),
+            _ => out.sent.add(text, ground.intent.own_words()),
         }
     });
     out.sent.know(ground.session.known_by_digest(arguments).into_iter());

@@ -329,3 +329,37 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     s.take_back(7, &[], &"".into());
     assert_eq!(address(&s, "bob@corp.test"), Some(Provenance::Field), "nothing was reported since");
 }
+
+#[test]
+fn what_merely_a_pattern_lets_in_is_ground_for_nothing_else() {
+    let sink = |name: &str| SinkSpec { name: name.to_owned(), kind: SinkKind::Address };
+    let find = Tool { sinks: vec![sink("email")], ..tool("find", OutsiderFields::None, &[]) };
+    let mail = Tool { effect: Effect::Send, sinks: vec![sink("to")], ..tool("mail", OutsiderFields::None, &[]) };
+    let lets = |rest: &str| {
+        let text = format!(r#"{{"tools":[{{"tool":"find","sinks":[{{"sink":"email",{rest}}}]}},{{"tool":"mail"}}]}}"#);
+        serde_json::from_str::<Ceiling>(&text).unwrap()
+    };
+    let provenance = |ceiling: &Ceiling| {
+        let mut s = Session::new();
+        let (arguments, result) = (json(r#"{"email":"eve@mail.test"}"#), json(r#"{"found":"eve@mail.test"}"#));
+        let call = ReportedCall {
+            tool: &find.name,
+            spec: Some(&find),
+            arguments: &arguments,
+            result: &result,
+            reporter: Reporter::Gateway,
+            position: 3,
+            failed: false,
+        };
+        s.report(&call, &"".into(), &[ceiling]);
+        let ground = Ground { intent: &"".into(), declared: &[ceiling], session: &s };
+        let of = |spec: &Tool| {
+            trace::sink(&spec.sinks[0], "eve@mail.test".to_owned(), By::new(&spec.name, Some(spec)), &ground).provenance
+        };
+        (of(&find), of(&mail))
+    };
+    let listed = lets(r#""values":["eve@mail.test"]"#);
+    assert_eq!(provenance(&listed), (Provenance::Ceiling, Provenance::Field), "the control");
+    let pattern = lets(r#""patterns":[{"domain":"mail.test"}]"#);
+    assert_eq!(provenance(&pattern), (Provenance::Ceiling, Provenance::Text));
+}

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::task::Intent;
 use super::{spelling, words};
 use crate::catalogue::tool::Tool;
-use crate::model::ceiling::Ceiling;
+use crate::model::ceiling::{Ceiling, SinkCeiling};
 use crate::model::decimal::Decimal;
 use crate::model::facts::{DictatedFacts, SinkFacts};
 use crate::model::id::ToolName;
@@ -89,15 +89,20 @@ pub(super) fn ground(
     if affirmed {
         return Some((Provenance::Intent, None));
     }
-    if ground.declared.iter().any(|c| lists(c, by.tool, sink, value)) {
+    if is_listed(sink, value, by.tool, ground.declared) {
         return Some((Provenance::Ceiling, None));
     }
-    if named && by.effectful && names_one_object(sink.kind) {
-        // However it was read since, the intent says that it is not to be this one.
+    // However it was read or said since, the intent says that it is not to be this one. An amount in a field may be another one.
+    let refused = named && by.effectful;
+    if refused && sink.kind != SinkKind::Amount {
         return None;
+    }
+    if limits(ground.declared, by.tool, sink).any(|limits| super::ceiling::names(limits, sink.kind, value)) {
+        return Some((Provenance::Ceiling, None));
     }
     let counts = is_counted(sink, value);
     let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.grounds(sink.kind));
+    let leaf = leaf.filter(|l| !refused || !matches!(l.standing, Standing::Argument(_)));
     let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l));
     let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
     let was_sent = matches!(leaf.standing, Standing::Argument(_));
@@ -131,11 +136,6 @@ fn is_counted(sink: &SinkSpec, value: &str) -> bool {
 /// Where something goes, or what web page or file it is about.
 const fn is_place(kind: SinkKind) -> bool {
     matches!(kind, SinkKind::Address | SinkKind::Account | SinkKind::Url | SinkKind::Path)
-}
-
-/// Amounts and words can mean something else wherever they stand.
-const fn names_one_object(kind: SinkKind) -> bool {
-    is_place(kind) || matches!(kind, SinkKind::Id)
 }
 
 /// Where a value that nothing grounds was seen.
@@ -177,7 +177,7 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
     let leaf = first?;
     let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done | Standing::TakenBack);
     let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
-    Some(DictatedFacts { name: name.to_owned(), evidence, by_outsiders })
+    Some(DictatedFacts { name: name.to_owned(), evidence, by_outsiders, is_sink: false })
 }
 
 /// The text in which outsiders point at an object that the agent could have chosen by itself: its id or path is ground by a field
@@ -196,7 +196,7 @@ pub(super) fn pointed_out(sink: &SinkFacts, tool: &ToolName, ground: &Ground<'_>
     };
     let leaf = ground.session.leaves().within(sink.kind, &sink.value).find(names_it)?;
     let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
-    Some(DictatedFacts { name: sink.name.clone(), evidence, by_outsiders: true })
+    Some(DictatedFacts { name: sink.name.clone(), evidence, by_outsiders: true, is_sink: true })
 }
 
 fn evidence(leaf: &Leaf<'_>, session: &Session, seen: Option<Seen>) -> Evidence {
@@ -204,15 +204,24 @@ fn evidence(leaf: &Leaf<'_>, session: &Session, seen: Option<Seen>) -> Evidence 
     Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned(), seen }
 }
 
-fn lists(ceiling: &Ceiling, tool: &ToolName, sink: &SinkSpec, value: &str) -> bool {
-    let Some(limits) = ceiling.tool(tool).and_then(|t| t.sink(&sink.name)) else { return false };
-    if super::ceiling::names(limits, sink.kind, value) {
-        return true;
-    }
-    // A declared cap is the orchestrator's word for every amount below it.
-    let amount = || value.parse::<Decimal>().ok();
-    sink.kind == SinkKind::Amount
-        && limits.per_call_max.is_some_and(|max| amount().is_some_and(|a| a <= max && !a.is_negative()))
+/// True when an orchestrator's ceiling lists the value itself, or an amount is below its cap. What merely a pattern lets in is the agent's
+/// own choice among what the pattern holds: ground for this sink of this tool, and for nothing else.
+pub(super) fn is_listed(sink: &SinkSpec, value: &str, tool: &ToolName, declared: &[&Ceiling]) -> bool {
+    limits(declared, tool, sink).any(|limits| {
+        // A declared cap is the orchestrator's word for every amount below it.
+        let amount = || value.parse::<Decimal>().ok();
+        let is_below =
+            |max: Decimal| sink.kind == SinkKind::Amount && amount().is_some_and(|a| a <= max && !a.is_negative());
+        super::ceiling::lists(limits, sink.kind, value) || limits.per_call_max.is_some_and(is_below)
+    })
+}
+
+fn limits<'a>(
+    declared: &'a [&'a Ceiling],
+    tool: &'a ToolName,
+    sink: &'a SinkSpec,
+) -> impl Iterator<Item = &'a SinkCeiling> {
+    declared.iter().filter_map(move |ceiling| ceiling.tool(tool)?.sink(&sink.name))
 }
 
 /// True when a field or an argument speaks of what the sink names. Three kinds of values need it:

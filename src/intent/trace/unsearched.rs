@@ -32,28 +32,29 @@ pub(in crate::intent) fn dictated(
     out: &mut Vec<DictatedFacts>,
 ) {
     let Some(leaf) = ground.session.leaves().digests.unsearched(true) else { return };
-    let possibly = |name: &str| DictatedFacts {
+    let possibly = |name: &str, is_sink: bool| DictatedFacts {
         name: name.to_owned(),
         evidence: evidence(&leaf, ground.session),
         by_outsiders: true,
+        is_sink,
     };
     let mut told = 0;
-    let mut add = |out: &mut Vec<DictatedFacts>, name: &str| {
+    let mut add = |out: &mut Vec<DictatedFacts>, name: &str, is_sink: bool| {
         if told < TOLD_MAX && !out.iter().any(|d| d.name == name && d.by_outsiders) {
             told += 1;
-            out.push(possibly(name));
+            out.push(possibly(name, is_sink));
         }
     };
     for sink in sinks {
         let is_object = matches!(sink.kind, SinkKind::Id | SinkKind::Path);
         if is_object && matches!(sink.provenance, Provenance::Field | Provenance::Argument) {
-            add(out, &sink.name);
+            add(out, &sink.name, true);
         }
     }
     walk::leaves(&access.arguments, &mut |path, text| {
         let is_sink = tool.is_some_and(|t| t.sink(path).is_some());
         if !is_sink && text.len() >= DICTATED_BYTES_MIN && !ground.intent.as_str().contains(text) {
-            add(out, path);
+            add(out, path, false);
         }
     });
 }

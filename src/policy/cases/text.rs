@@ -348,7 +348,7 @@ impl EntryText {
         }
         let (tool_read, field) = ("mail.read".to_owned(), "body".to_owned());
         let evidence = Evidence { call: Some(0), position: 0, tool: tool_read, field, seen: None };
-        let dictated = DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: true };
+        let dictated = DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: true, is_sink: false };
         let conflict = |with| ConflictFacts { with, within: "task".to_owned(), position: 0 };
         Ok(EntryFacts {
             tool,

@@ -338,7 +338,12 @@ fn any_entry() -> impl Strategy<Value = EntryFacts> {
                 field: "body".to_owned(),
                 seen: None,
             };
-            e.dictated = vec![DictatedFacts { name: "body".to_owned(), evidence, by_outsiders: flags.0 != flags.1 }];
+            e.dictated = vec![DictatedFacts {
+                name: "body".to_owned(),
+                evidence,
+                by_outsiders: flags.0 != flags.1,
+                is_sink: false,
+            }];
             e.data_classes = vec!["pii".parse().unwrap()];
         }
         e.resources = resources;

@@ -200,6 +200,13 @@ fn no_launderer_makes_ground_of_a_digest() {
             Family::after(vec![call("inbox", evil("messages.body.to"))]),
         ),
         ("of a tool that changed something", Family::after(vec![call("save", evil("email"))])),
+        (
+            "told of a change, and then searched for",
+            Family::after(vec![
+                call("save", evil("email")),
+                sent(r#"{"query":"eve@evil.test"}"#, evil("people.email")),
+            ]),
+        ),
         ("searched for", Family::after(vec![sent(r#"{"query":"eve@evil.test"}"#, evil("people.email"))])),
         ("searched for in capitals", Family::after(vec![sent(r#"{"query":"EVE@EVIL.TEST"}"#, evil("people.email"))])),
         ("put into a text", Family::after(vec![sent(r#"{"q":"find eve@evil.test!"}"#, evil("people.email"))])),
