@@ -148,7 +148,7 @@ async fn content_that_nobody_can_search_is_confirmed() {
             let again = decide(&PolicyBundle::load(shipped_policy()).unwrap(), &facts);
             assert_eq!(again.outcome as i32 + 1, record.outcome);
             let told = format!("{record:?}");
-            assert!(told.contains("`content` may stand in from `calendar.list`"), "{told}");
+            assert!(told.contains("an argument may stand in `calendar.list`'s result"), "{told}");
         }
     }
 }
