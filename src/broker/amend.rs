@@ -196,6 +196,8 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let of_root = ask.ceiling.as_ref().filter(|_| view.parent.is_none());
     let first = of_root.filter(|_| declared.is_none());
     let names = of_root.map(|c| compare::grounds(c, declared)).unwrap_or_default();
+    // Below the root nothing that is named becomes ground.
+    let ground = if view.parent.is_none() { declared } else { own };
     let grounded = !names.is_empty() || first.is_some_and(|_| asker.class != IdentityClass::Orchestrator);
     adds.extend(first.iter().flat_map(|c| &c.tools).map(|tool| format!("declares `{}`", tool.tool)));
     adds.extend(names);
@@ -220,7 +222,7 @@ fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
         deadline: ask.deadline.unwrap_or(deadline),
         adds: in_short(adds),
         takes: in_short(takes),
-        gains: ask.ceiling.iter().flat_map(|c| compare::gaining(c, own.filter(|_| first.is_none()))).collect(),
+        gains: ask.ceiling.iter().flat_map(|c| compare::gaining(c, own.filter(|_| first.is_none()), ground)).collect(),
     };
     facts.registration = Some(RegistrationFacts {
         agent_class: view.bundle.identities().identify(&view.agent).map(|i| i.class),

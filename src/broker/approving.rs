@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::broker::approvals::{About, Approval};
 use crate::broker::approve::agent_owners;
-use crate::broker::routing::Directory;
+use crate::broker::routing::{Directory, approvers};
 use crate::broker::state::State;
 use crate::model::approval::ApprovingFacts;
 use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts};
@@ -43,7 +43,7 @@ fn facts(
     let identity = bundle.identities().identify(&approval.agent);
     let agent_owners = agent_owners(state, approval)?;
     let answers_for_agents = |person: &InitiatorName| agent_owners.iter().any(|owner| directory.is_of(person, owner));
-    let votes: BTreeSet<InitiatorName> = approval.votes.iter().map(|(voter, ..)| voter.clone()).collect();
+    let votes: BTreeSet<InitiatorName> = approvers(directory, approval).cloned().collect();
     let independent = !votes.iter().chain([person]).all(answers_for_agents);
     let approving = ApprovingFacts {
         by: person.clone(),

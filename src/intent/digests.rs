@@ -121,7 +121,7 @@ impl Digests {
     }
 
     /// Every whole value that one of these texts is, whatever it is taken for.
-    pub(super) fn any<'a>(&'a self, texts: &[&'a str]) -> Vec<Leaf<'a>> {
+    pub(super) fn any<'a>(&'a self, texts: impl Iterator<Item = &'a str>) -> Vec<Leaf<'a>> {
         let Some(key) = &self.key else { return Vec::new() };
         let mut marks: HashMap<&[u8; DIGEST_BYTES], Vec<&Mark>> = HashMap::with_capacity(self.marks.len());
         for mark in &self.marks {

@@ -230,15 +230,17 @@ impl Leaves {
                 .marks
                 .partition_point(|m| usize::try_from(m.start).is_ok_and(|start| start <= at))
                 .checked_sub(1)?;
-            let leaf = self.leaf(index)?;
-            left = left.checked_sub(leaf.text.len())?;
-            // What a text calls money is a question of ground.
-            let says = match kind {
-                SinkKind::Amount => spelling::quantity_stands_in(leaf.text, value),
-                _ => spelling::stands_in(leaf.text, kind, value),
-            };
-            if says {
-                return Some(leaf);
+            // What was taken back is passed over: it hides nothing that came later.
+            if let Some(leaf) = self.leaf(index) {
+                left = left.checked_sub(leaf.text.len())?;
+                // What a text calls money is a question of ground.
+                let says = match kind {
+                    SinkKind::Amount => spelling::quantity_stands_in(leaf.text, value),
+                    _ => spelling::stands_in(leaf.text, kind, value),
+                };
+                if says {
+                    return Some(leaf);
+                }
             }
             next = usize::try_from(self.marks.get(index + 1)?.start).ok()?;
         }

@@ -84,9 +84,9 @@ pub fn grounds(asked: &Ceiling, declared: Option<&Ceiling>) -> Vec<String> {
 }
 
 /// The tools of which `asked` says more than `before`, or of which it makes ground that nothing was before; all of them where there was
-/// no ceiling, or where tokens may live longer or data of more classes is touched.
+/// no ceiling, or where tokens may live longer or data of more classes is touched. `ground` is what of it was ground before.
 #[must_use]
-pub fn gaining(asked: &Ceiling, before: Option<&Ceiling>) -> Vec<ToolName> {
+pub fn gaining(asked: &Ceiling, before: Option<&Ceiling>, ground: Option<&Ceiling>) -> Vec<ToolName> {
     let of_all = |before: &Ceiling| exceeds(asked.ttl_max, before.ttl_max) || !classes_beyond(asked, before).is_empty();
     let more_of_all = before.is_none_or(of_all);
     let gains = move |tool: &&ToolCeiling| {
@@ -94,7 +94,7 @@ pub fn gaining(asked: &Ceiling, before: Option<&Ceiling>) -> Vec<ToolName> {
         let mut more = Vec::new();
         of_tool(tool, limits, &mut more);
         let alone = Ceiling { tools: vec![(*tool).clone()], ..Ceiling::default() };
-        more_of_all || !more.is_empty() || !grounds(&alone, before).is_empty()
+        more_of_all || !more.is_empty() || !grounds(&alone, ground).is_empty()
     };
     asked.tools.iter().filter(gains).map(|tool| tool.tool.clone()).collect()
 }

@@ -61,7 +61,7 @@ fn every_way_of_being_more_is_told() {
 fn the_tools_of_which_more_is_asked_are_told() {
     let bound = ceiling(BOUND);
     let of = |text: &str, before: Option<&Ceiling>| {
-        gaining(&ceiling(text), before).iter().map(ToString::to_string).collect::<Vec<_>>()
+        gaining(&ceiling(text), before, before).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let none: [&str; 0] = [];
     for (name, text, expected) in [

@@ -1,6 +1,8 @@
 //! Calls of which values were told by their digests, because content must not leave a site. A whole value is found again by its
 //! digest; where a text would have to be searched, the answer is that it may stand there.
 
+use std::collections::BTreeSet;
+
 use super::super::digests::{self, Told};
 use super::super::leaves::{Leaf, Standing};
 use super::super::{spelling, told, walk};
@@ -12,7 +14,7 @@ use crate::model::digested::{DigestKey, DigestedField};
 use crate::model::json::Json;
 use crate::model::spiffe_id::SpiffeId;
 
-/// Most words of what is sent that are looked for among digests: a bound on work. Others count as the agent's own.
+/// Most different words of what is sent that are looked for among digests: a bound on work. Others count as the agent's own.
 const WORDS_MAX: usize = 1024;
 
 /// What of a call was told by digests.
@@ -52,15 +54,8 @@ impl Session {
         let (unread, sent) = (self.sent_unread, &self.sent);
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
-            let standing = match call.proven() {
-                Err(doubted) => doubted,
-                // What the agent has sent since it knew it comes back as no more than that; where it stood before, it is what it was.
-                Ok(spec) if sent.knew(digests::name(&field.hmac)) => match standing(spec, path, unread) {
-                    Standing::Field | Standing::Done => Standing::Echo,
-                    other => other,
-                },
-                Ok(spec) => standing(spec, path, unread),
-            };
+            // What the agent has sent since it knew it comes back as no more than that; where it stood before, it is what it was.
+            let standing = call.standing(path, || unread || sent.knew(digests::name(&field.hmac)));
             // As for values: who is not believed names no field.
             Told { field, path: told::field(call, call.reporter.is_believed(), path), call: index, standing }
         });
@@ -82,12 +77,15 @@ impl Session {
         if self.leaves.digests.is_empty() {
             return Vec::new();
         }
-        let mut words = Vec::new();
+        let mut words = BTreeSet::new();
         walk::leaves(arguments, &mut |_, text| {
-            let left = WORDS_MAX - words.len();
-            words.extend(std::iter::once(text).chain(spelling::tokens(text)).take(left));
+            for word in std::iter::once(text).chain(spelling::tokens(text)) {
+                if words.len() < WORDS_MAX {
+                    words.insert(word);
+                }
+            }
         });
-        let found = self.leaves.digests.any(&words);
+        let found = self.leaves.digests.any(words.into_iter());
         let is_ground = |leaf: &&Leaf<'_>| matches!(leaf.standing, Standing::Field | Standing::Done);
         found
             .iter()
@@ -95,19 +93,6 @@ impl Session {
             .filter(|leaf| !self.is_sent_digest(leaf))
             .filter_map(|leaf| leaf.digest)
             .collect()
-    }
-}
-
-/// As for values that are told as they are.
-fn standing(spec: &Tool, path: &str, unread: bool) -> Standing {
-    if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
-        Standing::Outsider
-    } else if unread {
-        Standing::Echo
-    } else if spec.effect.is_effectful() {
-        Standing::Done
-    } else {
-        Standing::Field
     }
 }
 

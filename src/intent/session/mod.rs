@@ -77,15 +77,21 @@ pub struct ReportedCall<'a> {
     pub failed: bool,
 }
 
-impl<'a> ReportedCall<'a> {
-    /// What the catalogue says of the tool, where the result can be ground; as what it stands where it cannot.
-    fn proven(&self) -> Result<&'a Tool, Standing> {
+impl ReportedCall<'_> {
+    /// As what a value of the result stands that came at that path; `is_echo` when it may be no more than what the agent had sent.
+    fn standing(&self, path: &str, is_echo: impl FnOnce() -> bool) -> Standing {
         match self.spec {
-            None => Err(Standing::UnknownTool),
-            Some(_) if self.failed => Err(Standing::Failed),
-            Some(_) if self.reporter == Reporter::Agent => Err(Standing::Said),
-            Some(_) if !self.reporter.is_believed() => Err(Standing::Ungranted),
-            Some(spec) => Ok(spec),
+            None => Standing::UnknownTool,
+            Some(_) if self.failed => Standing::Failed,
+            Some(_) if self.reporter == Reporter::Agent => Standing::Said,
+            Some(_) if !self.reporter.is_believed() => Standing::Ungranted,
+            // A bare value of such a tool has no field that could be told apart.
+            Some(spec) if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() => {
+                Standing::Outsider
+            }
+            Some(_) if is_echo() => Standing::Echo,
+            Some(spec) if spec.effect.is_effectful() => Standing::Done,
+            Some(_) => Standing::Field,
         }
     }
 }
@@ -358,23 +364,8 @@ impl Session {
         for (sink, value) in spoken.grounded.iter().filter(|_| believed) {
             fits &= adding.keep(&sink.name, value, index, Standing::Argument(sink.kind), SESSION_BYTES_MAX);
         }
-        let proven = call.proven();
         walk::leaves(call.result, &mut |path, text| {
-            let standing = match proven {
-                Ok(spec) => {
-                    // A bare value of such a tool has no field that could be told apart.
-                    if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() {
-                        Standing::Outsider
-                    } else if sent_unread || sent.is_echoed_by(text) {
-                        Standing::Echo
-                    } else if spec.effect.is_effectful() {
-                        Standing::Done
-                    } else {
-                        Standing::Field
-                    }
-                }
-                Err(doubted) => doubted,
-            };
+            let standing = call.standing(path, || sent_unread || sent.is_echoed_by(text));
             let path = told::field(call, believed, path);
             fits = fits && adding.keep(path, text, index, standing, SESSION_BYTES_MAX);
         });
@@ -407,12 +398,7 @@ fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>
     for sink in spec.map_or(&[][..], |s| s.sinks.as_slice()) {
         // What can't be read was refused, or is judged as no sink below.
         for value in sink.values(arguments).unwrap_or_default() {
-            let known = trace::ground(sink, &value, by, ground);
-            // What a pattern lets in the agent chose by itself: to have said it makes it ground for nothing.
-            let known = known.filter(|(from, _)| {
-                *from != Provenance::Ceiling || trace::is_listed(sink, &value, by.tool, ground.declared)
-            });
-            if out.grounded.len() < SINK_VALUES_MAX && known.is_some() {
+            if out.grounded.len() < SINK_VALUES_MAX && trace::lasting(sink, &value, by, ground).is_some() {
                 out.grounded.push((sink.clone(), value));
             } else {
                 out.sent.add(&value, ground.intent.own_words());
@@ -429,12 +415,10 @@ fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>
         let other = SinkSpec { name: path.to_owned(), kind: SinkKind::Other };
         // Beyond what a request may be judged for, nothing is ground.
         let value = other.canonical_text(text).ok().filter(|_| looked_at <= SINK_VALUES_MAX);
-        let listed = |value: &str| trace::is_listed(&other, value, by.tool, ground.declared);
-        let known = value.and_then(|value| Some((trace::ground(&other, &value, by, ground)?.0, listed(&value))));
-        match known {
-            Some((Provenance::Intent, _) | (Provenance::Ceiling, true)) => {}
-            Some((Provenance::Field | Provenance::Argument, _)) => out.sent.add_whole(text),
-            _ => out.sent.add(text, ground.intent.own_words()),
+        match value.and_then(|value| trace::lasting(&other, &value, by, ground)) {
+            Some(Provenance::Intent | Provenance::Ceiling) => {}
+            Some(_) => out.sent.add_whole(text),
+            None => out.sent.add(text, ground.intent.own_words()),
         }
     });
     out.sent.know(ground.session.known_by_digest(arguments).into_iter());

@@ -80,6 +80,22 @@ pub(super) fn ground(
     by: By<'_>,
     ground: &Ground<'_>,
 ) -> Option<(Provenance, Option<Evidence>)> {
+    grounded(sink, value, by, ground, true)
+}
+
+/// What grounds it so that to have said it makes it ground for other sinks and tools, too. What merely a pattern lets in is the agent's own
+/// choice among what the pattern holds: ground for this sink of this tool, and for nothing else.
+pub(super) fn lasting(sink: &SinkSpec, value: &str, by: By<'_>, ground: &Ground<'_>) -> Option<Provenance> {
+    grounded(sink, value, by, ground, false).map(|(provenance, _)| provenance)
+}
+
+fn grounded(
+    sink: &SinkSpec,
+    value: &str,
+    by: By<'_>,
+    ground: &Ground<'_>,
+    patterns_count: bool,
+) -> Option<(Provenance, Option<Evidence>)> {
     // Most values need none.
     let nouns = LazyCell::new(|| nouns(&sink.name, by.tool));
     let named = names(ground.intent.as_str(), sink, value, &nouns);
@@ -97,7 +113,8 @@ pub(super) fn ground(
     if refused && sink.kind != SinkKind::Amount {
         return None;
     }
-    if limits(ground.declared, by.tool, sink).any(|limits| super::ceiling::names(limits, sink.kind, value)) {
+    let is_let_in = || limits(ground.declared, by.tool, sink).any(|l| super::ceiling::names(l, sink.kind, value));
+    if patterns_count && is_let_in() {
         return Some((Provenance::Ceiling, None));
     }
     let counts = is_counted(sink, value);
@@ -144,7 +161,9 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     let whole = leaves.whole(sink.kind, value).next().map(|leaf| (leaf, true));
     let within = || Some((leaves.within(sink.kind, value).next()?, false));
     let said = || Some((leaves.saying(sink.kind, value)?, false));
-    match whole.or_else(within).or_else(said) {
+    // Told as something else by whoever told a digest alone, it stands there all the same.
+    let told = || Some((leaves.digests.any(std::iter::once(value)).into_iter().next()?, true));
+    match whole.or_else(within).or_else(said).or_else(told) {
         Some((leaf, whole)) => (Provenance::Text, Some(evidence(&leaf, session, Some(leaf.standing.seen(whole))))),
         None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
     }
@@ -204,9 +223,8 @@ fn evidence(leaf: &Leaf<'_>, session: &Session, seen: Option<Seen>) -> Evidence 
     Evidence { call: Some(u32::from(leaf.call)), position, tool, field: leaf.path.to_owned(), seen }
 }
 
-/// True when an orchestrator's ceiling lists the value itself, or an amount is below its cap. What merely a pattern lets in is the agent's
-/// own choice among what the pattern holds: ground for this sink of this tool, and for nothing else.
-pub(super) fn is_listed(sink: &SinkSpec, value: &str, tool: &ToolName, declared: &[&Ceiling]) -> bool {
+/// True when an orchestrator's ceiling lists the value itself, or an amount is below its cap.
+fn is_listed(sink: &SinkSpec, value: &str, tool: &ToolName, declared: &[&Ceiling]) -> bool {
     limits(declared, tool, sink).any(|limits| {
         // A declared cap is the orchestrator's word for every amount below it.
         let amount = || value.parse::<Decimal>().ok();
