@@ -252,7 +252,11 @@ pub(in crate::broker) enum Looked {
     New(Expect, Arc<Vec<Signal>>),
 }
 
-pub(in crate::broker) fn look(state: &State, task: TaskId, report: (GuardKey, &str)) -> Result<(TaskId, Looked), BrokerError> {
+pub(in crate::broker) fn look(
+    state: &State,
+    task: TaskId,
+    report: (GuardKey, &str),
+) -> Result<(TaskId, Looked), BrokerError> {
     let hidden = || BrokerError::NotFound { what: "task" };
     let root = state.tasks.get(&task).ok_or_else(hidden)?.root;
     let family = state.families.get(&root).ok_or_else(hidden)?;

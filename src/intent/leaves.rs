@@ -190,9 +190,8 @@ impl Leaves {
         let (mut numbers, mut taken) = (self.numbers(), HashMap::new());
         for chunk in self.chunks.iter_mut().filter(|chunk| chunk.marks().iter().any(|mark| mark.call >= first)) {
             for mark in Arc::make_mut(chunk).marks_mut().iter_mut().filter(|mark| mark.call >= first) {
-                mark.place = *taken.entry(mark.place).or_insert_with(|| {
-                    taken_back(&mut self.places, &mut numbers, mark.place)
-                });
+                mark.place =
+                    *taken.entry(mark.place).or_insert_with(|| taken_back(&mut self.places, &mut numbers, mark.place));
             }
         }
         self.digests.take_back(first);
@@ -223,8 +222,7 @@ impl Leaves {
     /// Every value within which `value` stands on its own, in the order of reports.
     pub(super) fn within<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
         self.chunks.iter().flat_map(move |chunk| {
-            spelling::find_alone(chunk.text(), kind, value)
-                .filter_map(move |at| self.leaf(chunk, chunk.index_at(at)?))
+            spelling::find_alone(chunk.text(), kind, value).filter_map(move |at| self.leaf(chunk, chunk.index_at(at)?))
         })
     }
 
@@ -251,9 +249,7 @@ impl Leaves {
 
     /// Every value that holds `text` as it stands.
     pub(super) fn holding<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
-        self.chunks
-            .iter()
-            .flat_map(move |chunk| chunk.holding(text).filter_map(move |index| self.leaf(chunk, index)))
+        self.chunks.iter().flat_map(move |chunk| chunk.holding(text).filter_map(move |index| self.leaf(chunk, index)))
     }
 
     fn numbers(&self) -> HashMap<Place, u16> {
@@ -326,9 +322,10 @@ impl Adding<'_> {
 impl Leaves {
     /// Adds a value to the last chunk, or to a new one where that is full.
     fn push(&mut self, mark: Mark, text: &str) -> At {
-        if self.chunks.last().is_none_or(|last| last.is_full()) {
-            if let Some(full) = self.chunks.last_mut().and_then(Arc::get_mut) {
-                full.close();
+        if self.chunks.last().is_none_or(|last| !last.has_room(text)) {
+            // Where somebody reads it still, the copy is what has no room to spare.
+            if let Some(full) = self.chunks.last_mut() {
+                Arc::make_mut(full).close();
             }
             self.chunks.push(Arc::default());
         }
