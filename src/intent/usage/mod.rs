@@ -18,7 +18,8 @@ use crate::model::sink::{SinkError, SinkKind};
 /// What a task family was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    tools: BTreeMap<ToolName, ToolUsage>,
+    // Boxed: a map has room for many more tools than most tasks use.
+    tools: BTreeMap<ToolName, Box<ToolUsage>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,8 +105,10 @@ pub fn amounts(access: &Access, tool: &Tool) -> Result<Amounts, SinkError> {
 impl Usage {
     /// Takes in one granted access: a use of its tool, and its amounts. `position` is that of the event that granted it.
     pub fn reserve(&mut self, tool: &ToolName, amounts: &[(String, Decimal)], position: u64) {
-        let usage =
-            self.tools.entry(tool.clone()).or_insert_with(|| ToolUsage { first: position, ..ToolUsage::default() });
+        let usage = self
+            .tools
+            .entry(tool.clone())
+            .or_insert_with(|| Box::new(ToolUsage { first: position, ..ToolUsage::default() }));
         usage.grants = usage.grants.saturating_add(1);
         for (sink, amount) in amounts {
             let total = usage.totals.entry(sink.clone()).or_default();
