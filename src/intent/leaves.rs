@@ -165,15 +165,6 @@ impl Leaves {
         Adding { leaves: self, known, paths, tool_of }
     }
 
-    /// What was sent, and ground then, by the calls from `first` on.
-    pub(super) fn arguments_since(&self, first: u16) -> impl Iterator<Item = (SinkKind, &str)> {
-        let since = (0..self.marks.len()).filter(move |i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
-        since.filter_map(move |i| self.leaf(i)).filter_map(|leaf| match leaf.standing {
-            Standing::Argument(kind) => Some((kind, leaf.text)),
-            _ => None,
-        })
-    }
-
     /// Makes what was kept of the calls from `first` on ground for nothing; gives the amounts that were sent by them.
     pub(super) fn take_back(&mut self, first: u16) -> Vec<String> {
         let since = (0..self.marks.len()).filter(|i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
