@@ -116,7 +116,8 @@ fn what_merely_a_pattern_or_a_set_lets_in_is_said_without_ground() {
 #[test]
 fn what_is_listed_and_said_is_ground_wherever_it_is_such_a_thing() {
     let session = said_and_read("act", "payee", "LISTED-1");
-    assert_eq!(judged(&session, "close", "payee", "LISTED-1").1, Provenance::Argument);
+    let found = judged(&session, "close", "payee", "LISTED-1").1;
+    assert_eq!(found, Provenance::Field, "what repeats it is no echo of something without ground");
 }
 
 #[test]
