@@ -21,10 +21,10 @@ pub(in crate::broker) const REPORT_RETENTION: Duration = Duration::from_secs(900
 /// Reports of a family by one reporter that are known again at a time; its oldest gives way.
 const REPORTS_MAX: usize = 4096;
 /// What is kept free when they grow: a part of what there is, and at least so many.
-const REPORTS_SLACK_PART: usize = 4;
+const REPORTS_SLACK_PART: usize = 8;
 const REPORTS_SLACK_MIN: usize = 4;
 /// Bytes of a keyed digest that are kept: it tells a retry from something else that its reporter says under the same id.
-const ASKED_BYTES: usize = 16;
+const ASKED_BYTES: usize = 8;
 /// Most words of signals that the facts of a family hold, in bytes. Those of later signals stand in their events alone.
 const SIGNAL_WORDS_BYTES_MAX: usize = 128 << 10;
 

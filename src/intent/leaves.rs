@@ -315,9 +315,10 @@ impl Adding<'_> {
 impl Leaves {
     /// Adds a value to the last chunk, or to a new one where that is full.
     fn push(&mut self, mark: Mark, text: &str) -> At {
-        if self.chunks.last().is_none_or(|last| last.is_full()) {
-            if let Some(full) = self.chunks.last_mut().and_then(Arc::get_mut) {
-                full.close();
+        if self.chunks.last().is_none_or(|last| !last.has_room(text)) {
+            // Where somebody reads it still, the copy is what has no room to spare.
+            if let Some(full) = self.chunks.last_mut() {
+                Arc::make_mut(full).close();
             }
             self.chunks.push(Arc::default());
         }

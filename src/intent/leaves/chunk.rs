@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::intent::spelling;
 
-/// Values of about this many bytes; one that is longer stands alone or last.
+/// Most bytes of values in one: a size that allocators have. A value that is longer stands alone.
 const CHUNK_BYTES: usize = 8 << 10;
 /// Stands between values: no value is found across it.
 pub(super) const SEPARATOR: char = '\u{1e}';
@@ -25,7 +25,7 @@ pub(super) struct Chunk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub(super) fingerprint: u16,
-    /// Always below the size at which a chunk is full.
+    /// Always below the size of a chunk: what has no room begins another.
     pub(super) start: u16,
     pub(super) call: u16,
     pub(super) place: u16,
@@ -54,8 +54,8 @@ impl Chunk {
         self.text.len()
     }
 
-    pub(super) const fn is_full(&self) -> bool {
-        self.text.len() >= CHUNK_BYTES
+    pub(super) const fn has_room(&self, text: &str) -> bool {
+        self.text.is_empty() || self.text.len() + text.len() + SEPARATOR.len_utf8() <= CHUNK_BYTES
     }
 
     /// Bytes of memory that it holds.
@@ -90,7 +90,7 @@ impl Chunk {
         })
     }
 
-    /// Adds a value; its start is set here. Gives its index. Not for a chunk that is full.
+    /// Adds a value; its start is set here. Gives its index. Not for a chunk that has no room for it.
     pub(super) fn push(&mut self, mark: Mark, text: &str) -> usize {
         self.make_room(text.len() + SEPARATOR.len_utf8());
         let start = u16::try_from(self.text.len()).unwrap_or(u16::MAX);
