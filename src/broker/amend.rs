@@ -120,14 +120,9 @@ impl Broker {
         let sealed = self.seal_decision(view.root, id, &words)?;
         let mut decided = Decided::new(id, &words.decision, Vec::new());
         let by_orchestrator = asker.class == IdentityClass::Orchestrator;
-        let (grounds, named_no_more, patterns_no_more) = (None, Vec::new(), Vec::new());
-        let amended = ask.ceiling.clone().map(|ceiling| AmendWords {
-            ceiling,
-            by_orchestrator,
-            grounds,
-            named_no_more,
-            patterns_no_more,
-        });
+        let amended = ask.ceiling.clone();
+        let amended =
+            amended.map(|ceiling| AmendWords { ceiling, by_orchestrator, grounds: None, named_no_more: Vec::new() });
         let ceiling = match &amended {
             Some(words) => {
                 let context = Context { kind: "amend", id: ask.request_id.as_str() };

@@ -1,7 +1,5 @@
 //! Amendments that policy does not decide alone: by what they are known again, and how those who are asked are shown them.
 
-use std::collections::BTreeSet;
-
 use crate::broker::Broker;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
@@ -13,14 +11,12 @@ use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
 use crate::broker::register::ceiling_bytes;
 use crate::broker::summary::timestamp;
-use crate::intent::compare;
+use crate::intent::compare::{self, Form, Things, holding};
 use crate::model::approval::{ApprovalFacts, Verdict};
 use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::decision::Decision;
 use crate::model::facts::Facts;
-use crate::model::id::ToolName;
 use crate::model::pattern::SinkPattern;
-use crate::model::sink::SinkKind;
 use crate::model::time::Timestamp;
 use crate::pb::v1;
 use crate::policy::bundle::PolicyBundle;
@@ -34,6 +30,10 @@ const LISTED_MAX: usize = 8;
 
 /// Things that an amendment adds by each of which it is known again.
 const SHAPES_MAX: usize = 1024;
+/// Wider things, such as a domain for an address, that are looked for among what was denied.
+const WIDER_LOOKED_FOR_MAX: usize = 8192;
+/// Wider things than what is denied that are remembered: those that would hold it.
+const WIDER_REMEMBERED_MAX: usize = 1024;
 
 /// Whose shapes they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +98,9 @@ impl Broker {
     }
 
     /// How what an amendment adds is known again when it was denied: each thing by itself, by what it comes to, whatever else is asked
-    /// for with it, by the same orchestrator for the same agent in every task. That a task is to live longer is known again in that task.
-    /// What adds more than is looked through is held to be among whatever was denied.
+    /// for with it, by the same orchestrator for the same agent in every task; and also as what is within it, an address in a domain, or
+    /// holds it. That a task is to live longer is known again in that task. What adds more than is looked through is held to be among
+    /// whatever was denied.
     pub(in crate::broker) fn amendment_shapes(
         &self,
         bundle: Option<&PolicyBundle>,
@@ -111,11 +112,36 @@ impl Broker {
         let amends = facts.registration.as_ref().and_then(|asked| asked.amends.as_ref());
         let added = added_by(bundle, facts);
         let mut shapes = Vec::new();
-        for what in added.iter().take(SHAPES_MAX) {
-            let parts: Vec<&str> = std::iter::once("adds").chain(what.iter().map(String::as_str)).collect();
-            shapes.push(shape(&parts)?);
+        let named = |how: &'static str, what: &[String]| {
+            let parts: Vec<&str> = std::iter::once(how).chain(what.iter().map(String::as_str)).collect();
+            shape(&parts)
+        };
+        for what in added.keys().take(SHAPES_MAX) {
+            shapes.push(named("adds", what)?);
         }
-        if added.len() > SHAPES_MAX || side == Side::Denied && !added.is_empty() {
+        let catalogue = bundle.map(PolicyBundle::catalogue);
+        let mut wider = added.iter().take(SHAPES_MAX).flat_map(|(what, form)| holding(what, form, catalogue));
+        let mut too_many = added.len() > SHAPES_MAX;
+        match side {
+            Side::Denied => {
+                for what in wider.take(WIDER_REMEMBERED_MAX) {
+                    shapes.push(named("would hold", &what)?);
+                }
+            }
+            Side::Asked => {
+                for what in wider.by_ref().take(WIDER_LOOKED_FOR_MAX) {
+                    // Who was refused all values may ask for one: that is what names it.
+                    if what.first().is_none_or(|how| !how.starts_with("any")) {
+                        shapes.push(named("adds", &what)?);
+                    }
+                }
+                too_many |= wider.next().is_some();
+                for (what, _) in added.iter().take(SHAPES_MAX).filter(|(_, form)| holds_others(form)) {
+                    shapes.push(named("would hold", what)?);
+                }
+            }
+        }
+        if too_many || side == Side::Denied && !added.is_empty() {
             shapes.push(shape(&["more"])?);
         }
         if added.is_empty() || amends.is_some_and(|amends| amends.deadline > amends.deadline_before) {
@@ -152,23 +178,24 @@ impl Broker {
 }
 
 /// What the ceiling of an amendment adds; nothing where only a deadline is asked for.
-fn added_by(bundle: Option<&PolicyBundle>, facts: &Facts) -> BTreeSet<Vec<String>> {
+fn added_by(bundle: Option<&PolicyBundle>, facts: &Facts) -> Things {
     let asked = facts.registration.as_ref();
     let known = asked.and_then(|asked| Some((asked.ceiling.as_ref()?, asked.amends.as_ref()?)));
-    let Some((asked, amends)) = known.filter(|(_, amends)| !amends.adds.is_empty()) else { return BTreeSet::new() };
+    let Some((asked, amends)) = known.filter(|(_, amends)| !amends.adds.is_empty()) else { return Things::new() };
     let own = amends.ceiling_before.as_ref();
     let ground = amends.grounds_before.as_ref().or(own).filter(|_| amends.declared_before);
     let ground = (facts.task.id == facts.task.root).then_some(ground);
-    let kind = |tool: &ToolName, sink: &str| {
-        let spec = bundle.and_then(|bundle| bundle.catalogue().tool(tool)?.sink(sink));
-        spec.map_or(SinkKind::Other, |spec| spec.kind)
-    };
     let keyed = |ceiling: &Ceiling| match bundle {
         Some(bundle) => compare::keyed(ceiling, bundle.catalogue()),
         None => ceiling.clone(),
     };
     let (asked, own) = (keyed(asked), own.map(keyed));
-    compare::added(compare::Added { asked: &asked, own: own.as_ref(), ground }, kind)
+    compare::added(compare::Added { asked: &asked, own: own.as_ref(), ground })
+}
+
+/// True for what may hold what was denied.
+const fn holds_others(form: &Form) -> bool {
+    matches!(form, Form::Values(_) | Form::Resources(_) | Form::Any)
 }
 
 /// The first of many, and how many more there are.

@@ -10,7 +10,6 @@ use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
 use crate::broker::state::{ActivePolicy, State};
 use crate::broker::words::{CallWords, TaskWords, root_intent};
-use crate::intent::ceiling::with_accounts;
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
 use crate::intent::session::digested::Digested;
 use crate::intent::session::{ReportedCall, Reporter, Session};
@@ -450,9 +449,6 @@ pub(in crate::broker) fn remember(
         position,
         failed: event.failed,
     };
-    let named = bundle.map(|bundle| with_accounts(declared, bundle.catalogue()));
-    let whole: Option<Vec<&Ceiling>> = named.as_ref().map(|named| named.iter().map(AsRef::as_ref).collect());
-    let declared = whole.as_deref().unwrap_or(declared);
     let session = Arc::make_mut(session);
     match key {
         None => session.report_by(&call, Some(agent), intent, declared),

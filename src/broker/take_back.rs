@@ -214,13 +214,11 @@ fn left_of(words: &TaskWords, before: &AmendFacts, asked: &Ceiling, is_root: boo
     let by_orchestrator = ground.is_some();
     // Only a root's ceiling was ground.
     let named = [Some(asked), words.declared()].into_iter().flatten().filter(|_| is_root);
-    let named_no_more = compare::named_no_more(named.clone(), ground.as_ref());
-    let patterns_no_more = compare::patterns_no_more(named, ground.as_ref());
+    let named_no_more = compare::named_no_more(named, ground.as_ref());
     let grounds = ground.filter(|ground| !compare::grounds(&ceiling, Some(ground)).is_empty());
     let changes = ceiling != *now || by_orchestrator != words.by_orchestrator || grounds != words.grounds;
-    let left = AmendWords { ceiling, by_orchestrator, grounds, named_no_more, patterns_no_more };
-    let gone = !left.named_no_more.is_empty() || !left.patterns_no_more.is_empty();
-    (changes || gone).then_some(left)
+    let gone = !named_no_more.is_empty();
+    (changes || gone).then_some(AmendWords { ceiling, by_orchestrator, grounds, named_no_more })
 }
 
 /// The record holds something else at that position.

@@ -16,7 +16,6 @@ use crate::model::digested::DigestedCall;
 use crate::model::facts::{Facts, Question};
 use crate::model::id::TaskId;
 use crate::model::json::Json;
-use crate::model::pattern::SinkPattern;
 use crate::model::task::AgentProfile;
 use crate::seal::error::SealError;
 use crate::seal::sealer::Sealer;
@@ -92,12 +91,10 @@ pub(in crate::broker) struct AmendWords {
     /// What of it is ground, where that is less than all of it.
     #[serde(default)]
     pub(in crate::broker) grounds: Option<Ceiling>,
-    /// Values that were ground before and are none any more.
+    /// Values that were ground before and are none any more. What merely a pattern let in was ground for nothing but itself; records of
+    /// before may name patterns as well.
     #[serde(default)]
     pub(in crate::broker) named_no_more: Vec<String>,
-    /// Patterns of which what they let in was ground before and is none any more.
-    #[serde(default)]
-    pub(in crate::broker) patterns_no_more: Vec<SinkPattern>,
 }
 
 /// A reported call.

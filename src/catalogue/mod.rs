@@ -1,6 +1,7 @@
 //! Tools, effects, identity classes and owners, as loaded from a policy bundle. Knows nothing of tasks, requests or
 //! decisions.
 
+mod accounts;
 mod carries;
 pub mod identities;
 pub mod network;

@@ -175,18 +175,11 @@ impl Leaves {
         Adding { leaves: self, bytes, known, places, tool_of }
     }
 
-    /// What was sent, and ground then, by the calls from `first` on.
-    pub(super) fn arguments_since(&self, first: u16) -> impl Iterator<Item = (SinkKind, &str)> {
-        self.all().filter(move |leaf| leaf.call >= first).filter_map(|leaf| match leaf.standing {
-            Standing::Argument(kind) => Some((kind, leaf.text)),
-            _ => None,
-        })
-    }
-
     /// Makes what was kept of the calls from `first` on ground for nothing; gives the amounts that were sent by them.
     pub(super) fn take_back(&mut self, first: u16) -> Vec<String> {
-        let amounts = self.arguments_since(first).filter(|(kind, _)| *kind == SinkKind::Amount);
-        let amounts = amounts.map(|(_, text)| text.to_owned()).collect();
+        let amount = Standing::Argument(SinkKind::Amount);
+        let amounts = self.all().filter(|leaf| leaf.call >= first && leaf.standing == amount);
+        let amounts = amounts.map(|leaf| leaf.text.to_owned()).collect();
         let (mut numbers, mut taken) = (self.numbers(), HashMap::new());
         for chunk in self.chunks.iter_mut().filter(|chunk| chunk.marks().iter().any(|mark| mark.call >= first)) {
             for mark in Arc::make_mut(chunk).marks_mut().iter_mut().filter(|mark| mark.call >= first) {

@@ -71,6 +71,8 @@ pub const SINK_VALUE_BYTES_MAX: usize = 4 << 10;
 pub const CEILING_TOOLS_MAX: usize = 256;
 /// Most values that a ceiling lists for one sink.
 pub const CEILING_VALUES_MAX: usize = 1024;
+/// Most patterns of a ceiling, of all its sinks and resources together: each may be held against each value, and against each other.
+pub const CEILING_PATTERNS_MAX: usize = 4096;
 /// Most sets of accounts of a catalogue.
 pub const ACCOUNT_SETS_MAX: usize = 256;
 /// Longest caller-chosen request id, prompt id or tool call id, in bytes.

@@ -6,27 +6,36 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization as _;
+
+use read::{are_plain, domain_name, is_unseen, port};
 
 use super::limits::{NAME_BYTES_MAX, REFERENCE_BYTES_MAX, SINK_VALUE_BYTES_MAX};
 use super::sink::SinkKind;
 use super::spiffe_pattern::Reach;
 
-/// Longest domain name, in bytes (RFC 1035 §2.3.4, without the root).
-const DOMAIN_BYTES_MAX: usize = 253;
-/// Longest label of a domain name, in bytes.
-const LABEL_BYTES_MAX: usize = 63;
+mod above;
+mod read;
+
+pub use read::Read;
 
 /// A set of texts.
 pub trait Pattern: Clone + PartialEq + fmt::Display {
     /// True when the text is in it.
-    fn lets(&self, text: &str) -> bool;
+    fn holds(&self, text: &Read<'_>) -> bool;
+    /// The same, of a text that is held against no other pattern.
+    fn lets(&self, text: &str) -> bool {
+        self.holds(&Read::of(text))
+    }
     /// True when everything that is in it is surely in `other` too.
     fn is_within(&self, other: &Self) -> bool;
     /// The one text that is in it, where there is only one.
     fn only(&self) -> Option<String>;
     /// What it is a pattern of, in words.
     fn noun(&self) -> &'static str;
+    /// The patterns that a text could be in, the narrowest first; sets of accounts are not among them.
+    fn around(text: &str) -> Vec<Self>;
+    /// The other patterns that it could be within, the narrowest first.
+    fn above(&self) -> Vec<Self>;
 }
 
 /// Why a text is no pattern.
@@ -64,11 +73,11 @@ impl SinkPattern {
 }
 
 impl Pattern for SinkPattern {
-    fn lets(&self, text: &str) -> bool {
+    fn holds(&self, text: &Read<'_>) -> bool {
         match self {
-            Self::Domain(domain) => domain.lets(text),
-            Self::Host(host) => host.lets(text),
-            Self::PathPrefix(prefix) => prefix.lets(text),
+            Self::Domain(domain) => text.domain().is_some_and(|name| domain.has(name)),
+            Self::Host(own) => text.host().is_some_and(|(name, port)| port == own.port && own.domain.has(name)),
+            Self::PathPrefix(prefix) => text.text() == prefix.0 || text.below(prefix.folder()).is_some(),
             Self::AccountSet(_) => false,
         }
     }
@@ -77,7 +86,10 @@ impl Pattern for SinkPattern {
         match (self, other) {
             (Self::Domain(own), Self::Domain(other)) => own.is_within(other),
             (Self::Host(own), Self::Host(other)) => own.port == other.port && own.domain.is_within(&other.domain),
-            (Self::PathPrefix(own), Self::PathPrefix(other)) => other.lets(&own.0),
+            // What is below a folder is read as one thing: each of its segments was when the pattern was.
+            (Self::PathPrefix(own), Self::PathPrefix(other)) => {
+                own == other || Read::of(&own.0).below(other.folder()).is_some()
+            }
             (Self::AccountSet(own), Self::AccountSet(other)) => own == other,
             _ => false,
         }
@@ -85,6 +97,14 @@ impl Pattern for SinkPattern {
 
     fn only(&self) -> Option<String> {
         None
+    }
+
+    fn around(text: &str) -> Vec<Self> {
+        above::of_value(text)
+    }
+
+    fn above(&self) -> Vec<Self> {
+        above::of_pattern(self)
     }
 
     fn noun(&self) -> &'static str {
@@ -117,16 +137,6 @@ pub struct DomainPattern {
 }
 
 impl DomainPattern {
-    /// Of an address its domain counts, of anything else the whole. An address is `local@domain` and nothing beside it.
-    fn lets(&self, value: &str) -> bool {
-        let domain = match value.split_once('@') {
-            Some((local, domain)) if is_plain_local(local) => domain,
-            Some(_) => return false,
-            None => value,
-        };
-        domain_name(domain).is_some_and(|name| self.has(&name))
-    }
-
     /// True when that name, in lower case, is in it.
     fn has(&self, name: &str) -> bool {
         if self.below { is_below(name, &self.name) } else { name == self.name }
@@ -143,22 +153,6 @@ impl DomainPattern {
 
 fn is_below(name: &str, above: &str) -> bool {
     name.strip_suffix(above).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
-}
-
-/// A domain name in lower case; `None` for what is none, or could be written otherwise: a dot at its end, letters beyond ASCII.
-fn domain_name(text: &str) -> Option<String> {
-    let is_label = |label: &str| {
-        (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    (text.len() <= DOMAIN_BYTES_MAX && text.split('.').all(is_label)).then(|| text.to_ascii_lowercase())
-}
-
-/// True for a local part in which nothing means anything to some mail server: no second address, no comment, no route (`a%b@c`, `b!a@c`).
-fn is_plain_local(local: &str) -> bool {
-    !local.is_empty() && local.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-'=~&".contains(&b))
 }
 
 impl FromStr for DomainPattern {
@@ -198,37 +192,6 @@ pub struct HostPattern {
     port: Option<u16>,
 }
 
-impl HostPattern {
-    fn lets(&self, value: &str) -> bool {
-        web_host(value).is_some_and(|(name, port)| port == self.port && self.domain.has(&name))
-    }
-}
-
-/// Host and port of a web address, the port only where it is not that of the scheme; `None` where readers could differ: user
-/// information, white space, a backslash, an escape or a letter beyond ASCII in the host, no scheme.
-fn web_host(url: &str) -> Option<(String, Option<u16>)> {
-    if url.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace()) {
-        return None;
-    }
-    let (scheme, rest) = url.split_once("://")?;
-    let own = match scheme.to_ascii_lowercase().as_str() {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, self::port(port)?),
-        None => (authority, own),
-    };
-    Some((domain_name(host)?, (port != own).then_some(port)))
-}
-
-fn port(text: &str) -> Option<u16> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
-    text.parse().ok().filter(|_| plain)
-}
-
 impl FromStr for HostPattern {
     type Err = PatternError;
 
@@ -263,58 +226,47 @@ impl fmt::Display for HostPattern {
 pub struct PathPrefix(String);
 
 impl PathPrefix {
-    fn lets(&self, path: &str) -> bool {
-        path == self.0 || below(path, self.0.strip_suffix('/').unwrap_or(&self.0)).is_some_and(are_plain)
+    fn folder(&self) -> &str {
+        self.0.strip_suffix('/').unwrap_or(&self.0)
     }
-}
 
-/// What of a path stands below a folder; `None` when it is elsewhere.
-fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    path.strip_prefix(folder)?.strip_prefix('/')
-}
-
-fn are_plain(segments: &str) -> bool {
-    segments.split('/').all(is_plain_segment)
-}
-
-/// True for a segment that every reader takes for the name of one thing. None is: an empty one, one of dots alone (with a parameter or a
-/// space behind them as well, `..;x`), what holds an escape, a backslash or what some reader folds into a stroke, a dot or nothing.
-fn is_plain_segment(segment: &str) -> bool {
-    let folded: Cow<'_, str> =
-        if segment.is_ascii() { Cow::Borrowed(segment) } else { Cow::Owned(segment.nfkc().collect()) };
-    let name = folded.split(';').next().unwrap_or("");
-    let dots = name.trim_matches(|c: char| c == '.' || c.is_whitespace()).is_empty();
-    !dots && !segment.chars().chain(folded.chars()).any(is_odd)
-}
-
-fn is_odd(c: char) -> bool {
-    let stroke =
-        matches!(c, '/' | '\\' | '%' | '\u{2044}' | '\u{2215}' | '\u{2216}' | '\u{29F5}' | '\u{29F8}' | '\u{29F9}');
-    let unseen = matches!(
-        c,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}'
-    );
-    stroke || unseen || c.is_control()
+    /// As it stands in a record: what was a pattern when it was written stays one.
+    fn recorded(text: &str) -> Result<Self, PatternError> {
+        let folder = seen(text);
+        if folder != "/" && !are_plain(folder.strip_prefix('/').unwrap_or(&folder)) {
+            return Err(PatternError(NOT_PLAIN));
+        }
+        if text.len() > SINK_VALUE_BYTES_MAX {
+            return Err(PatternError("is too long"));
+        }
+        if text.ends_with("/*") || text.ends_with("/**") {
+            return Err(PatternError("a folder stands without `/*`: what lies below it is meant as well"));
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 impl FromStr for PathPrefix {
     type Err = PatternError;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        if s.len() > SINK_VALUE_BYTES_MAX {
-            return Err(PatternError("is too long"));
-        }
-        if s.ends_with("/*") || s.ends_with("/**") {
-            return Err(PatternError("a folder stands without `/*`: what lies below it is meant as well"));
-        }
-        let plain = s == "/" || are_plain(s.strip_prefix('/').unwrap_or(s));
-        if plain { Ok(Self(s.to_owned())) } else { Err(PatternError(NOT_PLAIN)) }
+        let folder = Self::recorded(s)?;
+        if is_unseen_in(s) { Err(PatternError(UNSEEN)) } else { Ok(folder) }
     }
 }
 
 const NOT_PLAIN: &str =
     "holds an empty segment, `.`, `..`, a `%`, a backslash, or what some reader takes for one of them";
+
+const UNSEEN: &str = "holds a letter that nobody sees";
+
+/// With a letter in the place of what nobody sees, which records of before may hold.
+fn seen(text: &str) -> Cow<'_, str> {
+    match is_unseen_in(text) {
+        true => Cow::Owned(text.chars().map(|c| if is_unseen(c) { 'x' } else { c }).collect()),
+        false => Cow::Borrowed(text),
+    }
+}
 
 impl fmt::Display for PathPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -362,10 +314,10 @@ pub struct ResourcePattern {
 }
 
 impl Pattern for ResourcePattern {
-    fn lets(&self, text: &str) -> bool {
-        let rest = || below(text, &self.prefix).filter(|rest| are_plain(rest));
+    fn holds(&self, text: &Read<'_>) -> bool {
+        let rest = || text.below(&self.prefix);
         match self.reach {
-            Reach::Exact => text == self.prefix,
+            Reach::Exact => text.text() == self.prefix,
             Reach::OneSegment => rest().is_some_and(|rest| !rest.contains('/')),
             Reach::AnyDepth => rest().is_some(),
         }
@@ -387,12 +339,19 @@ impl Pattern for ResourcePattern {
     fn noun(&self) -> &'static str {
         "resources"
     }
+
+    fn around(text: &str) -> Vec<Self> {
+        above::of_resource(text)
+    }
+
+    fn above(&self) -> Vec<Self> {
+        above::of_resources(self)
+    }
 }
 
-impl FromStr for ResourcePattern {
-    type Err = PatternError;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
+impl ResourcePattern {
+    /// As it stands in a record: what was a pattern when it was written stays one.
+    fn recorded(s: &str) -> Result<Self, PatternError> {
         let (prefix, reach) = if let Some(prefix) = s.strip_suffix("/**") {
             (prefix, Reach::AnyDepth)
         } else if let Some(prefix) = s.strip_suffix("/*") {
@@ -410,12 +369,27 @@ impl FromStr for ResourcePattern {
             return Err(PatternError("is empty, or holds a control character"));
         }
         // The segments of what is exact are nobody's to split.
-        let (_, path) = prefix.split_once("://").unwrap_or(("", prefix));
-        if reach != Reach::Exact && !are_plain(path.strip_prefix('/').unwrap_or(path)) {
+        let path = prefix.split_once("://").map_or(prefix, |(_, path)| path);
+        if reach != Reach::Exact && !are_plain(&seen(path.strip_prefix('/').unwrap_or(path))) {
             return Err(PatternError(NOT_PLAIN));
         }
         Ok(Self { prefix: prefix.to_owned(), reach })
     }
+}
+
+impl FromStr for ResourcePattern {
+    type Err = PatternError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let pattern = Self::recorded(s)?;
+        if is_unseen_in(s) { Err(PatternError(UNSEEN)) } else { Ok(pattern) }
+    }
+}
+
+/// True when a text holds letters that nobody sees, so that it reads as another one.
+#[must_use]
+pub fn is_unseen_in(text: &str) -> bool {
+    text.chars().any(is_unseen)
 }
 
 impl fmt::Display for ResourcePattern {
@@ -430,12 +404,12 @@ impl fmt::Display for ResourcePattern {
 }
 
 macro_rules! written_as_text {
-    ($($name:ident),*) => {$(
+    ($($name:ident by $read:path),*) => {$(
         impl TryFrom<String> for $name {
             type Error = PatternError;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
+                $read(&text)
             }
         }
 
@@ -446,15 +420,35 @@ macro_rules! written_as_text {
         }
     )*};
 }
-written_as_text!(DomainPattern, HostPattern, PathPrefix, AccountSet, ResourcePattern);
+written_as_text!(
+    DomainPattern by FromStr::from_str,
+    HostPattern by FromStr::from_str,
+    PathPrefix by Self::recorded,
+    AccountSet by FromStr::from_str,
+    ResourcePattern by Self::recorded
+);
 
 /// True for a text that is surely meant as a pattern, where only texts as they stand are compared.
 #[must_use]
 pub fn looks_like_one(text: &str) -> bool {
+    let text = text.trim();
     text == "*"
         || ["*.", "*@"].iter().any(|start| text.starts_with(start))
-        || ["/*", "/**"].iter().any(|end| text.ends_with(end))
+        || ["/*", "/**", "@*"].iter().any(|end| text.ends_with(end))
         || ["@*.", "://*"].iter().any(|part| text.contains(part))
+}
+
+/// True where a `*` in a value of that kind means nothing: who writes one means a pattern.
+#[must_use]
+pub fn is_misplaced_in(kind: SinkKind, value: &str) -> bool {
+    match kind {
+        SinkKind::Address | SinkKind::Account => value.contains('*'),
+        // Behind the host and the path it may be what is searched for.
+        SinkKind::Url => value.split(['?', '#']).next().is_some_and(|url| url.contains('*')),
+        // A file may be named so, but for one that is named by nothing else.
+        SinkKind::Path => value.split('/').any(|segment| matches!(segment, "*" | "**")),
+        SinkKind::Id | SinkKind::Amount | SinkKind::Other => false,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What is checked before any policy is asked, because no policy may waive it: proof of a key, the task's standing,
 //! blocks, what the catalogue knows, and the ceiling.
 
+use std::collections::HashSet;
+
 use super::combine::{Finding, Offer};
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit};
@@ -8,7 +10,7 @@ use crate::model::decision::Outcome::{Denied, Narrowed};
 use crate::model::facts::{EntryFacts, FACTS_VERSION, Facts, Question, RegistrationFacts};
 use crate::model::glass::names_break_glass;
 use crate::model::identity::{Authentication, IdentityClass};
-use crate::model::pattern::{Pattern as _, SinkPattern};
+use crate::model::pattern::{Pattern as _, SinkPattern, is_misplaced_in};
 use crate::model::reason::ReasonCode;
 use crate::model::sink::SinkKind;
 use crate::model::task::TaskState;
@@ -57,50 +59,61 @@ pub(in crate::policy) fn registration(asked: &RegistrationFacts, catalogue: &Cat
     if !asked.beyond_parent.is_empty() {
         out.push(Finding::whole(Denied, ReasonCode::ParentExceeded, asked.beyond_parent.join(", ")));
     }
-    let named = asked.ceiling.iter().flat_map(|c| &c.tools);
-    let unknown: Vec<_> = named.filter(|t| catalogue.tool(&t.tool).is_none()).map(|t| t.tool.as_str()).collect();
+    let before = asked.amends.as_ref().and_then(|amends| amends.ceiling_before.as_ref());
+    out.extend(asked.ceiling.iter().flat_map(|ceiling| misplaced(ceiling, before, catalogue)));
+    out
+}
+
+/// What a ceiling says that the catalogue does not have, or that means nothing there: who declares it means something else. What the task
+/// had said before is no reason against amending it, to less above all: the catalogue may be another one since.
+fn misplaced(ceiling: &Ceiling, before: Option<&Ceiling>, catalogue: &Catalogue) -> Vec<Finding> {
+    let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
+    for limits in &ceiling.tools {
+        let had = before.and_then(|before| before.tool(&limits.tool));
+        let tool = catalogue.tool(&limits.tool);
+        if tool.is_none() && had.is_none() {
+            unknown.push(limits.tool.as_str());
+        }
+        for sink in &limits.sinks {
+            let had = had.and_then(|had| had.sink(&sink.sink));
+            let kind = tool.and_then(|t| t.sink(&sink.sink)).map(|spec| spec.kind);
+            let at = format!("`{}` of `{}`", sink.sink, limits.tool);
+            let uncounted = tool.is_some() && kind != Some(SinkKind::Amount);
+            if uncounted && sink.total_max.is_some() && had.is_none_or(|had| had.total_max.is_none()) {
+                wrong.push(format!("a total of {at}, which the catalogue does not call an amount"));
+            }
+            let kind = kind.unwrap_or(SinkKind::Other);
+            let had_values: HashSet<&String> = had.iter().flat_map(|had| &had.values).collect();
+            let mut news = sink.values.iter().filter(|value| !had_values.contains(value));
+            if news.any(|value| is_misplaced_in(kind, value)) {
+                let hint = "values are compared as they stand, and patterns go into `patterns`";
+                wrong.push(format!("a `*` in a value for {at}: {hint}"));
+            }
+            let news = sink.patterns.iter().filter(|pattern| had.is_none_or(|had| !had.patterns.contains(pattern)));
+            wrong.extend(news.filter_map(|pattern| of_nothing(pattern, kind, &at, catalogue)));
+        }
+    }
+    let mut out = Vec::new();
     if !unknown.is_empty() {
         out.push(Finding::whole(Denied, ReasonCode::ToolUnknown, unknown.join(", ")));
     }
-    let uncounted: Vec<_> = asked.ceiling.iter().flat_map(|c| totals_of_no_amount(c, catalogue)).collect();
-    if !uncounted.is_empty() {
-        let detail = format!("a total of {}, which the catalogue does not call an amount", uncounted.join(", "));
-        out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, detail));
-    }
-    let useless: Vec<_> = asked.ceiling.iter().flat_map(|c| patterns_of_nothing(c, catalogue)).collect();
-    if !useless.is_empty() {
-        out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, useless.join(", ")));
+    if !wrong.is_empty() {
+        out.push(Finding::whole(Denied, ReasonCode::InvalidArgument, wrong.join(", ")));
     }
     out
 }
 
-/// Patterns that no value of their sink can be in, and sets that nobody names: who declares them means something else.
-fn patterns_of_nothing<'a>(ceiling: &'a Ceiling, catalogue: &'a Catalogue) -> impl Iterator<Item = String> + 'a {
-    let sinks = ceiling.tools.iter().flat_map(|tool| tool.sinks.iter().map(move |sink| (&tool.tool, sink)));
-    let patterns = sinks.flat_map(|(tool, sink)| sink.patterns.iter().map(move |pattern| (tool, &sink.sink, pattern)));
-    patterns.filter_map(|(tool, sink, pattern)| {
-        let kind = catalogue.tool(tool).and_then(|t| t.sink(sink)).map_or(SinkKind::Other, |s| s.kind);
-        match pattern {
-            _ if !pattern.suits(kind) => {
-                let noun = pattern.noun();
-                Some(format!("a pattern of kind {noun} for `{sink}` of `{tool}`, which the catalogue calls {kind}"))
-            }
-            SinkPattern::AccountSet(set) if catalogue.account_set(set).is_none() => {
-                Some(format!("account set `{set}`, which the catalogue does not have"))
-            }
-            _ => None,
+/// What is wrong with a pattern that no value of its sink can be in, or a set that nobody names.
+fn of_nothing(pattern: &SinkPattern, kind: SinkKind, at: &str, catalogue: &Catalogue) -> Option<String> {
+    match pattern {
+        _ if !pattern.suits(kind) => {
+            Some(format!("a pattern of kind {} for {at}, which the catalogue calls {kind}", pattern.noun()))
         }
-    })
-}
-
-/// Sinks with a cap on their total that nobody adds up: a limit that would never be reached.
-fn totals_of_no_amount<'a>(ceiling: &'a Ceiling, catalogue: &'a Catalogue) -> impl Iterator<Item = String> + 'a {
-    let known = ceiling.tools.iter().filter_map(|limits| Some((limits, catalogue.tool(&limits.tool)?)));
-    known.flat_map(|(limits, tool)| {
-        let is_amount = |name: &str| tool.sink(name).is_some_and(|s| s.kind == SinkKind::Amount);
-        let capped = limits.sinks.iter().filter(|s| s.total_max.is_some());
-        capped.filter(move |s| !is_amount(&s.sink)).map(|s| format!("`{}` of `{}`", s.sink, tool.name))
-    })
+        SinkPattern::AccountSet(set) if catalogue.accounts_of(set).is_none() => {
+            Some(format!("account set `{set}`, which the catalogue does not have"))
+        }
+        _ => None,
+    }
 }
 
 /// What the catalogue says of an entry.

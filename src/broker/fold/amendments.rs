@@ -11,7 +11,6 @@ use crate::broker::words::{AmendWords, root_intent};
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
 use crate::model::id::TaskId;
-use crate::model::pattern::SinkPattern;
 use crate::model::time::Timestamp;
 use crate::pb::journal as pb;
 
@@ -59,22 +58,18 @@ impl Step<'_> {
             self.end_grant(grant, &GrantStanding::Revoked);
         }
         self.state.approvals.close_amendments(id, self.position);
-        let (named, patterns) = words
-            .as_ref()
-            .map(|words| (words.named_no_more.clone(), words.patterns_no_more.clone()))
-            .unwrap_or_default();
+        let named = words.as_ref().map(|words| words.named_no_more.clone()).unwrap_or_default();
         self.amend(id, e.deadline_ms, words);
-        self.unground(root, e.extended_at, named, &patterns);
+        self.unground(root, e.extended_at, &named);
         self.owe(root, Trigger::Amended, Some(id));
         Ok(())
     }
 
     /// What was reported since then is no ground any more. Which of it needed the extension cannot be told, here either.
-    fn unground(&mut self, root: TaskId, since: u64, mut named: Vec<String>, patterns: &[SinkPattern]) {
+    fn unground(&mut self, root: TaskId, since: u64, named: &[String]) {
         let words = self.state.tasks.get(&root).and_then(|task| task.words.clone());
         if let Some(family) = self.state.families.get_mut(&root) {
-            named.extend(family.session.sent_in(since, patterns));
-            Arc::make_mut(&mut family.session).take_back(since, &named, root_intent(words.as_ref()));
+            Arc::make_mut(&mut family.session).take_back(since, named, root_intent(words.as_ref()));
         }
     }
 

@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::accounts::AccountSets;
 use super::{CatalogueError, Problems};
 use crate::model::access::Effect;
 use crate::model::glass::names_break_glass;
 use crate::model::id::{Audience, DataClass, Owner, ToolName};
-use crate::model::limits::{
-    ACCOUNT_SETS_MAX, CATALOGUE_TOOLS_MAX, CEILING_VALUES_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX,
-    SINK_VALUE_BYTES_MAX, TOOL_LIST_MAX,
-};
+use crate::model::limits::{CATALOGUE_TOOLS_MAX, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, TOOL_LIST_MAX};
 use crate::model::pattern::AccountSet;
 use crate::model::sink::{SinkKind, SinkSpec, alike};
 
@@ -28,7 +26,7 @@ pub struct Catalogue {
     tools: BTreeMap<ToolName, Tool>,
     ordinary: BTreeSet<DataClass>,
     declared: BTreeSet<DataClass>,
-    account_sets: BTreeMap<AccountSet, Vec<String>>,
+    account_sets: AccountSets,
 }
 
 /// One tool.
@@ -171,7 +169,7 @@ impl Catalogue {
                 declared.insert(parsed);
             }
         }
-        let account_sets = account_sets(file.account_sets, &mut problems);
+        let account_sets = AccountSets::of(file.account_sets, &mut problems);
         let mut tools = Vec::new();
         for (name, tool) in file.tools {
             for class in &tool.data_classes {
@@ -216,10 +214,21 @@ impl Catalogue {
         class.parse::<DataClass>().is_ok_and(|class| self.declared.contains(&class))
     }
 
-    /// The accounts of that set; `None` when there is no such set.
+    /// How many accounts that set has; `None` when there is no such set.
     #[must_use]
-    pub fn account_set(&self, name: &AccountSet) -> Option<&[String]> {
-        self.account_sets.get(name).map(Vec::as_slice)
+    pub fn accounts_of(&self, set: &AccountSet) -> Option<usize> {
+        self.account_sets.len_of(set)
+    }
+
+    /// True when that set has an account, as values of the kind are compared; a set that there is not has none.
+    #[must_use]
+    pub fn set_has(&self, set: &AccountSet, kind: SinkKind, account: &str) -> bool {
+        self.account_sets.has(set, kind, account)
+    }
+
+    /// The sets that have it.
+    pub fn sets_with<'a>(&'a self, kind: SinkKind, account: &'a str) -> impl Iterator<Item = &'a AccountSet> + 'a {
+        self.account_sets.with(kind, account)
     }
 
     fn build(
@@ -238,31 +247,8 @@ impl Catalogue {
             }
         }
         close_conflicts(&mut by_name, &mut problems);
-        problems.finish(Self { tools: by_name, ordinary, declared, account_sets: BTreeMap::new() })
+        problems.finish(Self { tools: by_name, ordinary, declared, account_sets: AccountSets::default() })
     }
-}
-
-fn account_sets(file: BTreeMap<String, Vec<String>>, problems: &mut Problems) -> BTreeMap<AccountSet, Vec<String>> {
-    let many = file.len() > ACCOUNT_SETS_MAX;
-    problems.check("", !many, format!("more than {ACCOUNT_SETS_MAX} account sets"));
-    let mut sets = BTreeMap::new();
-    for (name, accounts) in file {
-        let many = accounts.len() > CEILING_VALUES_MAX;
-        problems.check(&name, !many, format!("more than {CEILING_VALUES_MAX} accounts in one set"));
-        let is_account = |text: &String| {
-            (1..=SINK_VALUE_BYTES_MAX).contains(&text.len())
-                && text.trim() == text
-                && !text.contains('*')
-                && !text.chars().any(char::is_control)
-        };
-        for account in accounts.iter().filter(|account| !is_account(account)) {
-            problems.add(&name, format!("`{}` is no account as it stands in a call", account.escape_debug()));
-        }
-        if let Some(parsed) = problems.parse(&name, "account set", &name) {
-            sets.insert(parsed, accounts);
-        }
-    }
-    sets
 }
 
 fn check_tool(tool: &Tool, problems: &mut Problems) {

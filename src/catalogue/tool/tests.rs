@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::*;
+use crate::model::limits::{ACCOUNT_SETS_MAX, CEILING_VALUES_MAX};
 
 const GOOD: &str = r#"
 [data_classes]
@@ -155,8 +156,11 @@ fn no_tool_and_no_action_is_named_like_break_glass() {
 fn a_set_of_accounts_is_known_by_its_name() {
     let text = format!("{GOOD}\n[account_sets]\nsuppliers = [\"DE89370400440532013000\"]\nnobody = []\n");
     let c = Catalogue::parse(&text).unwrap();
-    let set = |name: &str| c.account_set(&name.parse().unwrap()).map(<[String]>::len);
+    let set = |name: &str| c.accounts_of(&name.parse().unwrap());
     assert_eq!((set("suppliers"), set("nobody"), set("payees")), (Some(1), Some(0), None));
+    let has = |kind, account: &str| c.set_has(&"suppliers".parse().unwrap(), kind, account);
+    assert!(has(SinkKind::Account, "DE89370400440532013000"));
+    assert!(!has(SinkKind::Account, "de89370400440532013000") && !has(SinkKind::Address, "suppliers"));
     for bad in [
         "\"a b\" = []",
         "s = [\"\"]",

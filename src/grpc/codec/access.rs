@@ -1,6 +1,7 @@
 //! Accesses and ceilings.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::str::FromStr;
 
 use crate::broker::error::BrokerError;
@@ -10,10 +11,10 @@ use crate::model::ceiling::{Ceiling, SinkCeiling, ToolCeiling};
 use crate::model::id::DataClass;
 use crate::model::json::Json;
 use crate::model::limits::{
-    ACCESS_ENTRIES_MAX, ACCESS_LIST_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, CEILING_VALUES_MAX, NAME_BYTES_MAX,
-    REFERENCE_BYTES_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX,
+    ACCESS_ENTRIES_MAX, ACCESS_LIST_MAX, ARGUMENTS_BYTES_MAX, CEILING_PATTERNS_MAX, CEILING_TOOLS_MAX,
+    CEILING_VALUES_MAX, NAME_BYTES_MAX, REFERENCE_BYTES_MAX, SINK_VALUE_BYTES_MAX, SINK_VALUES_MAX,
 };
-use crate::model::pattern::{PatternError, SinkPattern, looks_like_one};
+use crate::model::pattern::{Pattern as _, PatternError, ResourcePattern, SinkPattern, is_unseen_in, looks_like_one};
 use crate::pb::v1;
 
 /// What one request asks for: at least one entry.
@@ -53,7 +54,11 @@ pub(in crate::grpc) fn ceiling(ceiling: v1::Ceiling) -> Result<Ceiling, BrokerEr
     let ttl_max = field::ttl("ceiling.ttl_max", ceiling.ttl_max)?;
     let tools = ceiling.tools.into_iter().map(tool_ceiling).collect::<Result<Vec<_>, _>>()?;
     distinct("ceiling.tools", tools.iter().map(|t| t.tool.as_str()))?;
-    let data_classes = field::ids("ceiling.data_classes", &ceiling.data_classes, CEILING_VALUES_MAX)?;
+    let data_classes: Vec<DataClass> = field::ids("ceiling.data_classes", &ceiling.data_classes, CEILING_VALUES_MAX)?;
+    distinct("ceiling.data_classes", data_classes.iter().map(DataClass::as_str))?;
+    let of_sinks = tools.iter().flat_map(|tool| &tool.sinks).map(|sink| sink.patterns.len());
+    let patterns = of_sinks.chain(tools.iter().map(|tool| tool.resource_patterns.len())).sum();
+    field::counted("ceiling.patterns", patterns, CEILING_PATTERNS_MAX)?;
     Ok(Ceiling { tools, ttl_max, data_classes })
 }
 
@@ -67,14 +72,22 @@ fn tool_ceiling(tool: v1::ToolCeiling) -> Result<ToolCeiling, BrokerError> {
         let hint = "holds a `*`, and these are compared as they stand: patterns go into `resource_patterns`";
         return Err(BrokerError::invalid("ceiling.tools.resources", hint));
     }
+    if resources.iter().any(|resource| is_unseen_in(resource)) {
+        return Err(BrokerError::invalid("ceiling.tools.resources", "holds a letter that nobody sees"));
+    }
+    distinct("ceiling.tools.resources", resources.iter().map(String::as_str))?;
     let patterns = tool.resource_patterns;
     field::counted("ceiling.tools.resource_patterns", patterns.len(), CEILING_VALUES_MAX)?;
     let pattern = |text: String| pattern("ceiling.tools.resource_patterns", &text);
+    let resource_patterns: Vec<ResourcePattern> = patterns.into_iter().map(pattern).collect::<Result<_, _>>()?;
+    distinct("ceiling.tools.resource_patterns", resource_patterns.iter().map(ToString::to_string))?;
+    let actions = field::lines("ceiling.tools.actions", tool.actions, ACCESS_LIST_MAX, NAME_BYTES_MAX)?;
+    distinct("ceiling.tools.actions", actions.iter().map(String::as_str))?;
     Ok(ToolCeiling {
         tool: field::id("ceiling.tools.tool", &tool.tool)?,
-        actions: field::lines("ceiling.tools.actions", tool.actions, ACCESS_LIST_MAX, NAME_BYTES_MAX)?,
+        actions,
         resources,
-        resource_patterns: patterns.into_iter().map(pattern).collect::<Result<_, _>>()?,
+        resource_patterns,
         sinks,
         calls_max: tool.calls_max,
     })
@@ -103,6 +116,7 @@ fn values(values: Vec<String>) -> Result<Vec<String>, BrokerError> {
                     for example {\"domain\": \"*.acme.test\"}";
         return Err(BrokerError::invalid(FIELD, hint));
     }
+    distinct(FIELD, values.iter().map(String::as_str))?;
     values.into_iter().map(|value| field::words(FIELD, value, SINK_VALUE_BYTES_MAX)).collect()
 }
 
@@ -117,15 +131,18 @@ fn sink_patterns(patterns: Vec<v1::SinkPattern>) -> Result<Vec<SinkPattern>, Bro
         Some(Pattern::AccountSet(text)) => pattern(FIELD, &text).map(SinkPattern::AccountSet),
         None => Err(BrokerError::invalid(FIELD, "holds an empty entry")),
     };
-    patterns.into_iter().map(one).collect()
+    let patterns: Vec<SinkPattern> = patterns.into_iter().map(one).collect::<Result<_, _>>()?;
+    distinct(FIELD, patterns.iter().map(|pattern| (pattern.noun(), pattern.to_string())))?;
+    Ok(patterns)
 }
 
 fn pattern<T: FromStr<Err = PatternError>>(field: &'static str, text: &str) -> Result<T, BrokerError> {
     text.parse().map_err(|e: PatternError| BrokerError::invalid(field, e.to_string()))
 }
 
-/// Refuses a name that stands twice: the strictest of two limits would not be the one that counts.
-fn distinct<'a>(field: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), BrokerError> {
+/// Refuses what stands twice. Of two limits of one name the strictest would not be the one that counts, and what is listed again is
+/// work for nothing.
+fn distinct<T: Eq + Hash>(field: &'static str, names: impl Iterator<Item = T>) -> Result<(), BrokerError> {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name) {

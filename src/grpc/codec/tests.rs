@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::{access, answer, ask, field};
 use crate::broker::error::BrokerError;
 use crate::model::limits::{
-    ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_TOOLS_MAX, INTENT_BYTES_MAX, REQUEST_ID_BYTES_MAX,
-    TASK_SECONDS_MAX,
+    ACCESS_ENTRIES_MAX, ARGUMENTS_BYTES_MAX, CEILING_PATTERNS_MAX, CEILING_TOOLS_MAX, CEILING_VALUES_MAX,
+    INTENT_BYTES_MAX, REQUEST_ID_BYTES_MAX, TASK_SECONDS_MAX,
 };
 use crate::model::reason::ReasonCode;
 use crate::model::time::Timestamp;
@@ -196,6 +196,50 @@ fn what_is_no_pattern_or_is_one_in_the_wrong_place_is_refused_by_field() {
     }
     let classes = v1::Ceiling { data_classes: vec![String::new()], ..v1::Ceiling::default() };
     assert_eq!(refused(access::ceiling(classes)).1, "ceiling.data_classes");
+    let unseen = || vec!["projects/\u{202e}alpha".to_owned()];
+    let tool = v1::ToolCeiling { resources: unseen(), ..v1::ToolCeiling::default() };
+    assert_eq!(refused(of_tool(tool)).1, "ceiling.tools.resources");
+    let tool = v1::ToolCeiling { resource_patterns: unseen(), ..v1::ToolCeiling::default() };
+    assert_eq!(refused(of_tool(tool)).1, "ceiling.tools.resource_patterns");
+}
+
+#[test]
+fn what_a_ceiling_lists_twice_or_beyond_number_is_refused() {
+    use ReasonCode::{InvalidArgument, LimitExceeded};
+    use v1::sink_pattern::Pattern;
+    let of = |tools: Vec<v1::ToolCeiling>| access::ceiling(v1::Ceiling { tools, ..v1::Ceiling::default() });
+    let tool = |name: &str| v1::ToolCeiling { tool: name.into(), ..v1::ToolCeiling::default() };
+    let twice = |text: &str| vec![text.to_owned(); 2];
+    let sink = |values: Vec<String>, patterns: Vec<v1::SinkPattern>| {
+        let sink = v1::SinkCeiling { sink: "to".into(), values, patterns, ..v1::SinkCeiling::default() };
+        of(vec![v1::ToolCeiling { sinks: vec![sink], ..tool("send") }])
+    };
+    let sets = |names: &[&str]| -> Vec<v1::SinkPattern> {
+        let set = |name: &&str| v1::SinkPattern { pattern: Some(Pattern::AccountSet((*name).into())) };
+        names.iter().map(set).collect()
+    };
+    let lists = [
+        ("ceiling.tools.sinks.values", sink(twice("a@b.test"), Vec::new())),
+        ("ceiling.tools.sinks.patterns", sink(Vec::new(), sets(&["s", "s"]))),
+        ("ceiling.tools.actions", of(vec![v1::ToolCeiling { actions: twice("a"), ..tool("t") }])),
+        ("ceiling.tools.resources", of(vec![v1::ToolCeiling { resources: twice("r"), ..tool("t") }])),
+        ("ceiling.tools.resource_patterns", of(vec![v1::ToolCeiling { resource_patterns: twice("r/*"), ..tool("t") }])),
+        (
+            "ceiling.data_classes",
+            access::ceiling(v1::Ceiling { data_classes: twice("internal"), ..v1::Ceiling::default() }),
+        ),
+    ];
+    for (field, given) in lists {
+        assert_eq!(refused(given), (InvalidArgument, field));
+    }
+    assert!(sink(Vec::new(), sets(&["s", "t"])).is_ok());
+    let many = |tools: usize| {
+        let patterns = |t: usize| (0..CEILING_VALUES_MAX).map(|n| format!("r{t}/{n}/*")).collect();
+        of((0..tools).map(|t| v1::ToolCeiling { resource_patterns: patterns(t), ..tool(&format!("t{t}")) }).collect())
+    };
+    assert!(many(CEILING_PATTERNS_MAX / CEILING_VALUES_MAX).is_ok());
+    let more = many(CEILING_PATTERNS_MAX / CEILING_VALUES_MAX + 1);
+    assert_eq!(refused(more), (LimitExceeded, "ceiling.patterns"));
 }
 
 #[test]

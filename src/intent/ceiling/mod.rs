@@ -1,14 +1,11 @@
 //! How an access stands to the ceilings that hold for it: its task's own, and those of the tasks above.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-
 use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::access::Access;
 use crate::model::ceiling::{Breach, Ceiling, CeilingFit, SinkCeiling, ToolCeiling};
 use crate::model::decimal::Decimal;
 use crate::model::id::DataClass;
-use crate::model::pattern::{AccountSet, Pattern as _, SinkPattern};
+use crate::model::pattern::{Pattern as _, Read, SinkPattern};
 use crate::model::sink::{SinkError, SinkKind, SinkSpec};
 
 use super::spelling;
@@ -16,14 +13,14 @@ use super::usage::Usage;
 
 /// How an access stands to `bounds`, the ceilings that hold: all of them have to. `declared` says whether one of them counts
 /// as declared; when none does, what keeps to them is [`CeilingFit::Undeclared`]. `calls_before` are the uses that count
-/// against call budgets, `usage` holds the totals of amounts.
+/// against call budgets, `usage` holds the totals of amounts, and the catalogue the sets of accounts.
 ///
 /// # Errors
 /// When a sink of the access holds no amount where one is due, or too much.
 pub fn fit(
     access: &Access,
     tool: Option<&Tool>,
-    bounds: &[&Ceiling],
+    (bounds, catalogue): (&[&Ceiling], &Catalogue),
     declared: bool,
     usage: &Usage,
     calls_before: u32,
@@ -33,7 +30,7 @@ pub fn fit(
         of_classes(access, tool, &ceiling.data_classes, &mut breaches);
         match ceiling.tool(&access.tool) {
             None => breaches.push(Breach::Tool),
-            Some(limits) => of_tool(access, tool, limits, usage, calls_before, &mut breaches)?,
+            Some(limits) => of_tool(access, (tool, catalogue), limits, usage, calls_before, &mut breaches)?,
         }
     }
     let mut distinct: Vec<Breach> = Vec::new();
@@ -49,42 +46,15 @@ pub fn fit(
     })
 }
 
-/// Most accounts of sets that one ceiling names, all its sinks together: a bound on work. Those beyond are let in by no set.
-const ACCOUNTS_MAX: usize = 1 << 16;
-
-/// These ceilings, with the accounts of the sets that they name as the catalogue has them: what was a pattern is then a list as well.
-/// A set that the catalogue does not know has none.
-#[must_use]
-pub fn with_accounts<'a>(ceilings: &[&'a Ceiling], catalogue: &Catalogue) -> Vec<Cow<'a, Ceiling>> {
-    let is_set = |pattern: &SinkPattern| matches!(pattern, SinkPattern::AccountSet(_));
-    let names_one = |ceiling: &Ceiling| {
-        ceiling.tools.iter().flat_map(|tool| &tool.sinks).any(|sink| sink.patterns.iter().any(is_set))
-    };
-    let whole = |ceiling: &&'a Ceiling| {
-        if !names_one(ceiling) {
-            return Cow::Borrowed(*ceiling);
-        }
-        let mut whole = Ceiling::clone(ceiling);
-        let mut left = ACCOUNTS_MAX;
-        for sink in whole.tools.iter_mut().flat_map(|tool| &mut tool.sinks) {
-            let named = |pattern: &'_ SinkPattern| match pattern {
-                SinkPattern::AccountSet(set) => Some(set.clone()),
-                _ => None,
-            };
-            let sets: BTreeSet<AccountSet> = sink.patterns.iter().filter_map(named).collect();
-            let accounts = sets.iter().filter_map(|set| catalogue.account_set(set)).flatten();
-            let before = sink.values.len();
-            sink.values.extend(accounts.take(left).cloned());
-            left = left.saturating_sub(sink.values.len() - before);
-        }
-        Cow::Owned(whole)
-    };
-    ceilings.iter().map(whole).collect()
-}
-
-/// True when a sink's limits name that value, by itself or by a pattern.
-pub(super) fn names(limits: &SinkCeiling, kind: SinkKind, value: &str) -> bool {
-    lists(limits, kind, value) || limits.patterns.iter().any(|pattern| pattern.lets(value))
+/// True when a sink's limits name that value, by itself or by a pattern. Who is in a set of accounts says the catalogue; without one
+/// nobody is.
+pub(super) fn names(limits: &SinkCeiling, kind: SinkKind, value: &str, catalogue: Option<&Catalogue>) -> bool {
+    let read = Read::of(value);
+    lists(limits, kind, value)
+        || limits.patterns.iter().any(|pattern| match pattern {
+            SinkPattern::AccountSet(set) => catalogue.is_some_and(|known| known.set_has(set, kind, value)),
+            pattern => pattern.holds(&read),
+        })
 }
 
 /// True when they name it by itself.
@@ -104,7 +74,7 @@ fn of_classes(access: &Access, tool: Option<&Tool>, allowed: &[DataClass], breac
 
 fn of_tool(
     access: &Access,
-    tool: Option<&Tool>,
+    (tool, catalogue): (Option<&Tool>, &Catalogue),
     limits: &ToolCeiling,
     usage: &Usage,
     calls_before: u32,
@@ -118,7 +88,8 @@ fn of_tool(
         breaches.extend(beyond.map(|a| Breach::Action { action: a.clone() }));
     }
     if limits.limits_resources() {
-        let allowed = |r: &String| limits.resources.contains(r) || limits.resource_patterns.iter().any(|p| p.lets(r));
+        let in_one = |read: &Read<'_>| limits.resource_patterns.iter().any(|p| p.holds(read));
+        let allowed = |r: &String| limits.resources.contains(r) || in_one(&Read::of(r));
         let beyond = access.resources.iter().filter(|r| !allowed(r));
         breaches.extend(beyond.map(|r| Breach::Resource { resource: r.clone() }));
         if access.resources.is_empty() {
@@ -126,7 +97,7 @@ fn of_tool(
         }
     }
     for sink in &limits.sinks {
-        of_sink(access, tool, sink, usage, breaches)?;
+        of_sink(access, (tool, catalogue), sink, usage, breaches)?;
     }
     if let Some(calls_max) = limits.calls_max
         && calls_before >= calls_max
@@ -138,7 +109,7 @@ fn of_tool(
 
 fn of_sink(
     access: &Access,
-    tool: Option<&Tool>,
+    (tool, catalogue): (Option<&Tool>, &Catalogue),
     limits: &SinkCeiling,
     usage: &Usage,
     breaches: &mut Vec<Breach>,
@@ -150,7 +121,7 @@ fn of_sink(
     let kind = known.map_or(if has_caps { SinkKind::Amount } else { SinkKind::Other }, |sink| sink.kind);
     let values = known.unwrap_or(&plain).values(&access.arguments)?;
     if limits.limits_values() {
-        let beyond = values.iter().filter(|v| !names(limits, kind, v));
+        let beyond = values.iter().filter(|v| !names(limits, kind, v, Some(catalogue)));
         breaches.extend(beyond.map(|v| Breach::SinkValue { sink: limits.sink.clone(), value: v.clone() }));
     }
     if !has_caps {

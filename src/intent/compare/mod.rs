@@ -6,7 +6,7 @@ mod allowed;
 
 use std::collections::BTreeSet;
 
-pub use added::{Added, added};
+pub use added::{Added, Form, Things, added, holding};
 use allowed::{Allowed, More};
 
 use super::spelling;
@@ -147,6 +147,7 @@ pub fn still_ground(left: &Ceiling, now: &Ceiling, before: &Ceiling) -> Ceiling 
         let then = |of: &Ceiling| of.tool(&tool.tool).and_then(|limits| limits.sink(&sink.sink)).cloned();
         let (now, before) = (then(now)?, then(before)?);
         let (was, is) = (Allowed::values(Some(&before)), Allowed::values(Some(&now)));
+        let (was, is) = (was.looked_up(), is.looked_up());
         let listed = |value: &&String| is.lets(value) && was.lets(value);
         let values: Vec<String> = sink.values.iter().filter(listed).cloned().collect();
         let held = |pattern: &&SinkPattern| is.has(pattern) && was.has(pattern);
@@ -169,23 +170,6 @@ pub fn named_no_more<'a>(named: impl IntoIterator<Item = &'a Ceiling>, left: Opt
     let still: BTreeSet<&str> = left.into_iter().flat_map(names).collect();
     let gone: BTreeSet<&str> = named.into_iter().flat_map(names).filter(|value| !still.contains(value)).collect();
     gone.into_iter().map(str::to_owned).collect()
-}
-
-/// The patterns that these ceilings name and `left` does not, for whichever sink.
-#[must_use]
-pub fn patterns_no_more<'a>(named: impl IntoIterator<Item = &'a Ceiling>, left: Option<&Ceiling>) -> Vec<SinkPattern> {
-    let still: Vec<&SinkPattern> = left.into_iter().flat_map(patterns).collect();
-    let mut gone: Vec<SinkPattern> = Vec::new();
-    for pattern in named.into_iter().flat_map(patterns) {
-        if !still.contains(&pattern) && !gone.contains(pattern) {
-            gone.push(pattern.clone());
-        }
-    }
-    gone
-}
-
-fn patterns(ceiling: &Ceiling) -> impl Iterator<Item = &SinkPattern> {
-    ceiling.tools.iter().flat_map(|tool| &tool.sinks).flat_map(|sink| &sink.patterns)
 }
 
 fn names(ceiling: &Ceiling) -> impl Iterator<Item = &str> {

@@ -3,14 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::intent::ceiling::{fit, with_accounts};
+use crate::intent::ceiling::fit;
 use crate::intent::usage::Usage;
 use crate::model::access::Access;
 use crate::model::ceiling::CeilingFit;
-use crate::model::id::{DataClass, ToolName};
+use crate::model::id::DataClass;
 use crate::model::json::Json;
 use crate::model::pattern::ResourcePattern;
-use crate::model::sink::SinkKind;
 use crate::model::time::Ttl;
 
 fn ceiling(json: &str) -> Ceiling {
@@ -79,10 +78,14 @@ fn the_tools_of_which_more_is_asked_are_told() {
         assert_eq!(of(&text, Some(&bound)), expected, "{name}");
     }
     assert_eq!(of(BOUND, None), ["pay", "read"], "without a ceiling before, all of it is new ground");
+    // What bounds already and is no ground is gained by naming it again.
+    let ground = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"amount","per_call_max":"50"}]}]}"#);
+    let gained: Vec<_> = gaining(&bound, Some(&bound), Some(&ground)).iter().map(ToString::to_string).collect();
+    assert_eq!(gained, ["pay"]);
 }
 
 /// Values and patterns of which some hold others.
-const NAMES: [&str; 5] = ["x@a.test", "x@b.a.test", "x@c.b.a.test", "x@evil-a.test", "a"];
+const NAMES: [&str; 6] = ["x@a.test", "x@A.test", "x@b.a.test", "x@c.b.a.test", "x@evil-a.test", "a"];
 const SETS: [&str; 5] = [
     r#"{"domain":"*.a.test"}"#,
     r#"{"domain":"a.test"}"#,
@@ -140,6 +143,7 @@ fn grounds_no_more(ground: &Ceiling, of: &Ceiling) -> bool {
     sinks.filter(|(_, sink)| sink.limits_values() || sink.per_call_max.is_some()).all(|(tool, sink)| {
         let Some(of) = of.tool(tool).and_then(|limits| limits.sink(&sink.sink)) else { return false };
         let all = Allowed::values(Some(of));
+        let all = all.looked_up();
         sink.values.iter().all(|value| all.lets(value))
             && sink.patterns.iter().all(|pattern| all.has(pattern))
             && sink.per_call_max.is_none_or(|most| of.per_call_max.is_some_and(|of| most <= of))
@@ -160,9 +164,8 @@ fn catalogue() -> Catalogue {
 /// Whether a ceiling lets in that access.
 fn lets_in(ceiling: &Ceiling, access: &Access) -> bool {
     let catalogue = catalogue();
-    let whole = with_accounts(&[ceiling], &catalogue);
-    let bounds: Vec<&Ceiling> = whole.iter().map(AsRef::as_ref).collect();
-    fit(access, catalogue.tool(&access.tool), &bounds, true, &Usage::default(), 2).unwrap() == CeilingFit::Within
+    let within = fit(access, catalogue.tool(&access.tool), (&[ceiling], &catalogue), true, &Usage::default(), 2);
+    within.unwrap() == CeilingFit::Within
 }
 
 fn any_access() -> impl Strategy<Value = Access> {
@@ -201,7 +204,7 @@ proptest! {
     fn what_the_smaller_lets_in_the_larger_lets_in(a in any_ceiling(), b in any_ceiling(), access in any_access()) {
         let (a, b) = (uncapped(a), uncapped(b));
         let left = taken_back(&a, &b);
-        prop_assert!(!lets_in(&left, &access) || lets_in(&b, &access), "taken back: {left:?}");
+        prop_assert!(!lets_in(&left, &access) || lets_in(&a, &access) && lets_in(&b, &access), "taken back: {left:?}");
         for (small, large) in [(&a, &b), (&left, &b)] {
             if beyond_by_keys(Some(small), Some(large), &catalogue()).is_empty() {
                 prop_assert!(!lets_in(small, &access) || lets_in(large, &access), "{small:?} {large:?}");
@@ -244,8 +247,10 @@ proptest! {
         asked in any_ceiling(), own in prop::option::of(any_ceiling()), of_root in any::<bool>()
     ) {
         let declared = of_root.then_some(own.as_ref());
-        let known = added(Added { asked: &asked, own: own.as_ref(), ground: declared }, |_, _| SinkKind::Other);
-        let mut told = beyond(Some(&asked), own.as_ref());
+        let by_key = |ceiling: &Ceiling| keyed(ceiling, &catalogue());
+        let (key_asked, key_own) = (by_key(&asked), own.as_ref().map(by_key));
+        let known = added(Added { asked: &key_asked, own: key_own.as_ref(), ground: declared });
+        let mut told = beyond_by_keys(Some(&asked), own.as_ref(), &catalogue());
         told.extend(declared.map(|declared| grounds(&asked, declared)).into_iter().flatten());
         let declares = declared == Some(None) && !asked.tools.is_empty();
         prop_assert_eq!(known.is_empty(), told.is_empty() && !declares);
@@ -310,6 +315,17 @@ fn values_that_are_the_same_to_a_sink_are_no_more() {
     let (two, one) = (of(r#""bob@ACME.test","al@acme.test""#), of(r#"" bob@acme.test""#));
     assert_eq!(beyond_by_keys(Some(&one), Some(&two), &catalogue()), [""; 0]);
     assert_eq!(beyond_by_keys(Some(&two), Some(&one), &catalogue()), ["allows `s` of `t` the value `al@acme.test`"]);
+    let (ports, host) = (
+        r#"{"tools":[{"tool":"u","sinks":[{"sink":"url","values":["https://h.test:443:443/x"]}]}]}"#,
+        r#"{"tools":[{"tool":"u","sinks":[{"sink":"url","patterns":[{"host":"h.test"}]}]}]}"#,
+    );
+    let urls = "[tools.u]\ndescription = \"d\"\neffect = \"send\"\nprivilege = 1\nsinks = { url = \"url\" }\n";
+    let urls = Catalogue::parse(urls).unwrap();
+    assert_eq!(
+        beyond_by_keys(Some(&ceiling(ports)), Some(&ceiling(host)), &urls).len(),
+        1,
+        "what the host does not hold"
+    );
     let other = of(r#""BOB@acme.test""#);
     assert_eq!(beyond_by_keys(Some(&other), Some(&two), &catalogue()).len(), 1, "local parts may differ by case");
 }
@@ -351,12 +367,6 @@ fn what_is_taken_back_leaves_what_both_allow() {
     let (z, none): (_, [String; 0]) = (named_no_more([&now], Some(&ground)), []);
     assert_eq!((z, named_no_more([&left], None).len()), (vec!["m".to_owned(), "z".to_owned()], 2));
     assert_eq!(named_no_more([&ground], Some(&ground)), none);
-    let sets = ceiling(
-        r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","patterns":[{"domain":"x.test"},{"domain":"*.x.test"}]}]}]}"#,
-    );
-    let one = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"cc","patterns":[{"domain":"x.test"}]}]}]}"#);
-    let gone: Vec<String> = patterns_no_more([&sets, &sets], Some(&one)).iter().map(ToString::to_string).collect();
-    assert_eq!(gone, ["*.x.test"]);
     // An empty list would allow everything.
     let elsewhere = ceiling(r#"{"tools":[{"tool":"pay","sinks":[{"sink":"to","values":["z"]}]},{"tool":"read"}]}"#);
     let tools: Vec<_> = taken_back(&elsewhere, &before).tools.into_iter().map(|tool| tool.tool.to_string()).collect();
@@ -369,9 +379,15 @@ fn what_is_added_is_known_again_however_it_is_spelled() {
         r#"{"tools":[{"tool":"pay","calls_max":1,"sinks":[{"sink":"to","values":["ann@corp.test"]},
         {"sink":"amount","per_call_max":"50"}]}]}"#,
     );
+    let kinds = Catalogue::parse(
+        "[tools.pay]\ndescription = \"d\"\neffect = \"spend\"\nprivilege = 1\nsinks = { to = \"address\", amount = \"amount\" }\n\
+         [tools.mail]\ndescription = \"d\"\neffect = \"send\"\nprivilege = 1\nsinks = { to = \"address\" }\n",
+    )
+    .unwrap();
     let known = |text: &str, own: Option<&Ceiling>| {
-        let kind = |_: &ToolName, sink: &str| if sink == "to" { SinkKind::Address } else { SinkKind::Amount };
-        added(Added { asked: &ceiling(text), own, ground: Some(own) }, kind)
+        let (asked, own) = (keyed(&ceiling(text), &kinds), own.map(|own| keyed(own, &kinds)));
+        let things = added(Added { asked: &asked, own: own.as_ref(), ground: Some(own.as_ref()) });
+        things.into_keys().collect::<BTreeSet<_>>()
     };
     let asks = |to: &str, most: u32, calls: u32| {
         format!(

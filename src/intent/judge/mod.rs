@@ -3,8 +3,8 @@
 
 // How to call it, for one request, in this order:
 // 1. `session` and `usage` are those of the task *family*: every task under one root shares them.
-// 2. `intent` is the root's; `bounds` are the ceilings of the task and of every task above it that has one, `declared` those
-//    of them that an orchestrator wrote.
+// 2. `intent` is the root's; `bounds` are the ceilings of the task and of every task above it that has one, `declared` that of
+//    the root, where an orchestrator wrote it.
 // 3. [`entries`] with [`Asked::New`]; for a live grant that is decided again, [`Asked::Live`].
 // 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
 //    `!declared.is_empty()`.
@@ -41,8 +41,8 @@ pub struct Grounds<'a> {
     pub intent: &'a Intent,
     /// The ceilings that hold: the task's own and those of the tasks above it, whoever wrote them.
     pub bounds: &'a [&'a Ceiling],
-    /// Those of them that an orchestrator wrote. Only these ground values and answer for effects: what an agent wrote for a
-    /// sub-task of its own can take away, and is no more ground than anything else that an agent says.
+    /// That of the root, where an orchestrator wrote it. Only this grounds values and answers for effects: what was written for a
+    /// sub-task, when the work had begun, can take away, and is no more ground than anything else that an agent says or has read.
     pub declared: &'a [&'a Ceiling],
     /// What the family has seen.
     pub session: &'a Session,
@@ -90,10 +90,6 @@ pub fn entries(
     asked: Asked,
 ) -> Result<Vec<EntryFacts>, SinkError> {
     let reading = grounds.intent.reading();
-    let [bounds, declared] = [grounds.bounds, grounds.declared].map(|list| ceiling::with_accounts(list, catalogue));
-    let (bounds, declared): (Vec<&Ceiling>, Vec<&Ceiling>) =
-        (bounds.iter().map(AsRef::as_ref).collect(), declared.iter().map(AsRef::as_ref).collect());
-    let grounds = &Grounds { bounds: &bounds, declared: &declared, ..*grounds };
     let mut usage = grounds.usage.clone();
     if asked == Asked::Live {
         for access in accesses {
@@ -105,7 +101,7 @@ pub fn entries(
     let mut values = 0;
     for access in accesses {
         let tool = catalogue.tool(&access.tool);
-        let entry = entry(access, tool, reading, &Grounds { usage: &usage, ..*grounds }, asked)?;
+        let entry = entry(access, (tool, catalogue), reading, &Grounds { usage: &usage, ..*grounds }, asked)?;
         values += entry.sinks.len();
         if values > SINK_VALUES_MAX {
             return Err(SinkError::TooMany);
@@ -119,12 +115,13 @@ pub fn entries(
 
 fn entry(
     access: &Access,
-    tool: Option<&Tool>,
+    (tool, catalogue): (Option<&Tool>, &Catalogue),
     reading: &Reading,
     grounds: &Grounds<'_>,
     asked: Asked,
 ) -> Result<EntryFacts, SinkError> {
-    let ground = Ground { intent: grounds.intent, declared: grounds.declared, session: grounds.session };
+    let (intent, declared, session) = (grounds.intent, grounds.declared, grounds.session);
+    let ground = Ground { intent, declared, session, catalogue: Some(catalogue) };
     let mut sinks = Vec::new();
     for sink in tool.map_or(&[][..], |t| t.sinks.as_slice()) {
         for value in sink.values(&access.arguments)? {
@@ -132,7 +129,7 @@ fn entry(
         }
     }
     let dictated = dictated(access, tool, &sinks, &ground);
-    let declared = !grounds.declared.is_empty();
+    let declares = !declared.is_empty();
     let granted = grounds.usage.grants_of(&access.tool);
     // The call that was made under a live grant may have been reported already.
     let own = u32::from(asked == Asked::Live);
@@ -142,7 +139,7 @@ fn entry(
         actions: access.actions.clone(),
         resources: access.resources.clone(),
         data_classes: access.data_classes.clone(),
-        ceiling: ceiling::fit(access, tool, grounds.bounds, declared, grounds.usage, calls_before)?,
+        ceiling: ceiling::fit(access, tool, (grounds.bounds, catalogue), declares, grounds.usage, calls_before)?,
         sinks,
         intent_fit: reading.fit(tool),
         conflicts: conflicts(tool, grounds),

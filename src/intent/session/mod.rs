@@ -18,7 +18,6 @@ use crate::model::facts::{LetInBy, SessionFacts};
 use crate::model::id::{DataClass, ToolName};
 use crate::model::json::Json;
 use crate::model::limits::SINK_VALUES_MAX;
-use crate::model::pattern::{Pattern as _, SinkPattern};
 use crate::model::provenance::Provenance;
 use crate::model::sink::{SinkKind, SinkSpec};
 use crate::model::spiffe_id::SpiffeId;
@@ -156,9 +155,9 @@ impl Session {
         self.report_by(call, None, intent, declared);
     }
 
-    /// Takes in a reported call; `agent` made it, and reported it where nobody else did. `intent` is the root's; `declared` are the
-    /// ceilings of the task that made the call and of the tasks above it, as far as an orchestrator wrote them: an argument that they
-    /// ground at this moment is ground later.
+    /// Takes in a reported call; `agent` made it, and reported it where nobody else did. `intent` and `declared` are the root's: the
+    /// ceiling as far as an orchestrator wrote it. An argument that it lists at this moment is ground later; one that merely a pattern
+    /// or a set of accounts of it lets in is not.
     pub fn report_by(
         &mut self,
         call: &ReportedCall<'_>,
@@ -180,7 +179,7 @@ impl Session {
             By::new(call.tool, call.spec),
             call.spec,
             call.arguments,
-            &Ground { intent, declared, session: self },
+            &Ground { intent, declared, session: self, catalogue: None },
         );
         let fits = self.keep(call, index, &spoken);
         self.overflowed |= !fits;
@@ -211,22 +210,6 @@ impl Session {
         self.overflowed |= !self.sent.merge(&sent);
     }
 
-    /// What was sent, and ground then, by calls that were reported after `position`, as far as one of these patterns lets it in. Of a set
-    /// of accounts nobody knows any more who was in it: any account may have been.
-    #[must_use]
-    pub fn sent_in(&self, position: u64, patterns: &[SinkPattern]) -> Vec<String> {
-        let first = self.calls.iter().position(|call| call.position > position);
-        let Some(first) = first.and_then(|first| u16::try_from(first).ok()) else { return Vec::new() };
-        let in_one = |kind: SinkKind, text: &str| {
-            patterns.iter().any(|pattern| match pattern {
-                SinkPattern::AccountSet(_) => pattern.suits(kind),
-                pattern => pattern.lets(text),
-            })
-        };
-        let sent = self.leaves.arguments_since(first).filter(|(kind, text)| in_one(*kind, text));
-        sent.map(|(_, text)| text.to_owned()).collect()
-    }
-
     /// True when [`Session::grant`] would change nothing.
     #[must_use]
     pub fn knows_grant(&self, spec: Option<&Tool>, named: &[DataClass], sent: &Sent) -> bool {
@@ -248,7 +231,7 @@ impl Session {
         intent: &Intent,
         declared: &[&Ceiling],
     ) -> Sent {
-        spoken(By::new(tool, spec), spec, arguments, &Ground { intent, declared, session: self })
+        spoken(By::new(tool, spec), spec, arguments, &Ground { intent, declared, session: self, catalogue: None })
             .sent
             .without(&self.sent)
     }
@@ -391,7 +374,7 @@ struct Spoken {
 }
 
 /// Only a sink makes ground of what it carries, because only sinks are judged. An argument that is none is left out of what
-/// was sent when the intent or a ceiling holds it, and is known whole when a field does: repeating it makes it no more than
+/// was sent when the intent holds it or a ceiling lists it, and is known whole when a field does: repeating it makes it no more than
 /// it was.
 fn spoken(by: By<'_>, spec: Option<&Tool>, arguments: &Json, ground: &Ground<'_>) -> Spoken {
     let mut out = Spoken { grounded: Vec::new(), sent: Sent::default() };

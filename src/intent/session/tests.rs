@@ -287,7 +287,7 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
         };
     let grounded = |s: &Session, kind: SinkKind, value: &str| {
         let name = if kind == SinkKind::Amount { "amount" } else { "to" };
-        let ground = Ground { intent: &"".into(), declared: &[], session: s };
+        let ground = Ground { intent: &"".into(), declared: &[], session: s, catalogue: None };
         trace::ground(&sink(name, kind), value, By::new(&mail.name, Some(&mail)), &ground)
             .map(|(provenance, _)| provenance)
     };
@@ -299,13 +299,6 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     reported(&mut s, &book, 7, "{}", r#"{"contact":"bob@corp.test"}"#, &[]);
     assert_eq!(address(&s, "eve@evil.test"), Some(Provenance::Argument));
     assert_eq!(grounded(&s, SinkKind::Amount, "777"), Some(Provenance::Argument));
-    let sent_in = |position: u64, pattern: &str| s.sent_in(position, &[serde_json::from_str(pattern).unwrap()]);
-    let none: [String; 0] = [];
-    for pattern in [r#"{"domain":"evil.test"}"#, r#"{"account_set":"whoever"}"#] {
-        assert_eq!(sent_in(5, pattern), ["eve@evil.test"], "{pattern}");
-        assert_eq!(sent_in(6, pattern), none, "{pattern}");
-    }
-    assert_eq!(sent_in(5, r#"{"domain":"corp.test"}"#), none);
     let mut undone = s.clone();
     undone.take_back(5, &["eve@evil.test".to_owned()], &"".into());
     for (value, left) in [("ann@corp.test", Some(Provenance::Field)), ("bob@corp.test", None), ("eve@evil.test", None)]
@@ -315,7 +308,7 @@ fn what_was_reported_since_is_no_ground_when_it_is_taken_back_and_is_judged_anew
     assert_eq!(grounded(&undone, SinkKind::Amount, "777"), None);
     assert_eq!((undone.facts().calls, undone.facts().overflowed), (3, false));
     let seen = |s: &Session, value: &str| {
-        let ground = Ground { intent: &"".into(), declared: &[], session: s };
+        let ground = Ground { intent: &"".into(), declared: &[], session: s, catalogue: None };
         trace::sink(&mail.sinks[0], value.to_owned(), By::new(&mail.name, Some(&mail)), &ground).provenance
     };
     assert_eq!(seen(&undone, "eve@evil.test"), Provenance::None, "as if nobody had said it");
@@ -352,7 +345,7 @@ fn what_merely_a_pattern_lets_in_is_ground_for_nothing_else() {
             failed: false,
         };
         s.report(&call, &"".into(), &[ceiling]);
-        let ground = Ground { intent: &"".into(), declared: &[ceiling], session: &s };
+        let ground = Ground { intent: &"".into(), declared: &[ceiling], session: &s, catalogue: None };
         let of = |spec: &Tool| {
             trace::sink(&spec.sinks[0], "eve@mail.test".to_owned(), By::new(&spec.name, Some(spec)), &ground).provenance
         };

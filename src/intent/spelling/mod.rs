@@ -26,12 +26,12 @@ pub(crate) const COUNTER_DIGITS_MAX: usize = 5;
 /// The form in which values of a kind are compared.
 pub(crate) fn key(kind: SinkKind, text: &str) -> Cow<'_, str> {
     match kind {
-        SinkKind::Amount => match text.trim().parse::<Decimal>() {
+        SinkKind::Amount => match text.trim_ascii().parse::<Decimal>() {
             Ok(amount) => Cow::Owned(amount.to_string()),
             Err(_) => Cow::Borrowed(text),
         },
         SinkKind::Address => {
-            let text = text.trim();
+            let text = text.trim_ascii();
             match text.rsplit_once('@') {
                 Some((local, domain)) if domain.bytes().any(|b| b.is_ascii_uppercase()) => {
                     Cow::Owned(format!("{local}@{}", domain.to_ascii_lowercase()))
@@ -56,6 +56,11 @@ fn url_key(text: &str) -> Cow<'_, str> {
     let (authority, path) = rest.split_at(end);
     // What stands before an `@` is not part of the host; a URL that has it is left as it is.
     if authority.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    // With two ports, or what looks like them, it is no URL, and left as it is as well.
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    if behind.matches(':').count() > 1 {
         return Cow::Borrowed(text);
     }
     let host = authority.to_ascii_lowercase();

@@ -21,6 +21,10 @@ fn only_spellings_that_every_target_treats_as_the_same_are_merged() {
         ("a user before the host", Url, "https://acme.test@evil.test", "https://acme.test", false),
         ("a trailing dot of the host", Url, "https://acme.test./", "https://acme.test/", false),
         ("another scheme", Url, "http://acme.test", "https://acme.test", false),
+        ("two ports", Url, "https://acme.test:443:443/", "https://acme.test:443/", false),
+        ("a default port behind brackets", Url, "https://[::1]:443/", "https://[::1]/", true),
+        ("white space around an address", Address, " bob@acme.test\n", "bob@acme.test", true),
+        ("white space beyond ASCII", Address, "\u{3000}bob@acme.test", "bob@acme.test", false),
         ("leading zeros of an id", Id, "007", "7", false),
         ("case of an id", Id, "AB1", "ab1", false),
         ("a dotted path", Path, "a/./b", "a/b", false),
@@ -31,6 +35,9 @@ fn only_spellings_that_every_target_treats_as_the_same_are_merged() {
         assert_eq!(key(kind, a) == key(kind, b), same, "{name}");
         if same {
             assert_eq!(fingerprint(a), fingerprint(b), "{name}: equal values must have equal fingerprints");
+        }
+        for text in [a, b] {
+            assert_eq!(key(kind, &key(kind, text)), key(kind, text), "{name}: a key is its own key");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::leaves::{Leaf, Standing};
 use super::session::Session;
 use super::task::Intent;
 use super::{spelling, words};
-use crate::catalogue::tool::Tool;
+use crate::catalogue::tool::{Catalogue, Tool};
 use crate::model::ceiling::{Ceiling, SinkCeiling};
 use crate::model::decimal::Decimal;
 use crate::model::facts::{DictatedFacts, SinkFacts};
@@ -25,6 +25,8 @@ pub(super) struct Ground<'a> {
     /// Ceilings that an orchestrator wrote.
     pub(super) declared: &'a [&'a Ceiling],
     pub(super) session: &'a Session,
+    /// Where it is looked up who is in the sets of accounts that the ceilings name. Without one nobody is.
+    pub(super) catalogue: Option<&'a Catalogue>,
 }
 
 /// Who uses a value.
@@ -84,7 +86,7 @@ pub(super) fn ground(
 }
 
 /// What grounds it so that to have said it makes it ground for other sinks and tools, too. What merely a pattern lets in is the agent's own
-/// choice among what the pattern holds: ground for this sink of this tool, and for nothing else.
+/// choice among what the pattern or the set of accounts holds: ground for this sink of this tool, and for nothing else.
 pub(super) fn lasting(sink: &SinkSpec, value: &str, by: By<'_>, ground: &Ground<'_>) -> Option<Provenance> {
     grounded(sink, value, by, ground, false).map(|(provenance, _)| provenance)
 }
@@ -113,7 +115,8 @@ fn grounded(
     if refused && sink.kind != SinkKind::Amount {
         return None;
     }
-    let is_let_in = || limits(ground.declared, by.tool, sink).any(|l| super::ceiling::names(l, sink.kind, value));
+    let names = |limits| super::ceiling::names(limits, sink.kind, value, ground.catalogue);
+    let is_let_in = || limits(ground.declared, by.tool, sink).any(names);
     if patterns_count && is_let_in() {
         return Some((Provenance::Ceiling, None));
     }

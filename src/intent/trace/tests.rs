@@ -71,7 +71,7 @@ impl World {
     }
 
     fn trace_under(&self, kind: SinkKind, name: &str, value: &str, ceilings: &[&Ceiling]) -> SinkFacts {
-        let ground = Ground { intent: &self.intent, declared: ceilings, session: &self.session };
+        let ground = Ground { intent: &self.intent, declared: ceilings, session: &self.session, catalogue: None };
         let spec = SinkSpec { name: name.to_owned(), kind };
         let value = spec.canonical_text(value).unwrap();
         sink(&spec, value, By { tool: &"act".parse().unwrap(), effectful: true }, &ground)
@@ -441,7 +441,7 @@ fn dictated_content_is_found_with_who_wrote_it() {
     let w = World::new("Answer the mail")
         .saw(&inbox(), "{}", &format!(r#"{{"messages":[{{"id":"m1","body":"Hello! {said}. Bye"}}]}}"#))
         .saw(&tool("get_profile", &[], &[]), "{}", r#"{"address":"1 Long Street, 12345 Old Town"}"#);
-    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session };
+    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session, catalogue: None };
     let found = dictated("text", said, &ground).unwrap();
     assert!(found.by_outsiders);
     assert_eq!(found.evidence.field, "messages.body");
@@ -451,7 +451,7 @@ fn dictated_content_is_found_with_who_wrote_it() {
     assert_eq!(dictated("text", "noon today", &ground), None, "too short to say anything");
     assert_eq!(dictated("text", "Please wire the money before noon tomorrow", &ground), None);
     let asked = World { intent: format!("Write: {said}").into(), session: w.session.clone() };
-    let ground = Ground { intent: &asked.intent, declared: &[], session: &asked.session };
+    let ground = Ground { intent: &asked.intent, declared: &[], session: &asked.session, catalogue: None };
     assert_eq!(dictated("text", said, &ground), None, "the intent itself says it");
 }
 
@@ -463,7 +463,7 @@ fn what_the_agent_said_itself_is_not_dictated() {
         &format!(r#"{{"text":"{said}"}}"#),
         &format!(r#"{{"id":"d1","text":"{said}"}}"#),
     );
-    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session };
+    let ground = Ground { intent: &w.intent, declared: &[], session: &w.session, catalogue: None };
     assert_eq!(dictated("text", said, &ground), None);
 }
 
@@ -475,7 +475,7 @@ fn an_object_that_outsiders_point_at_is_told() {
         World::new("Delete the largest file.").saw(&listing, "{}", &files)
     };
     let told = |world: &World, kind: SinkKind, value: &str| {
-        let ground = Ground { intent: &world.intent, declared: &[], session: &world.session };
+        let ground = Ground { intent: &world.intent, declared: &[], session: &world.session, catalogue: None };
         let sink = world.trace(kind, "file_id", value);
         (sink.provenance, pointed_out(&sink, &"delete_file".parse().unwrap(), &ground).map(|d| d.evidence.field))
     };

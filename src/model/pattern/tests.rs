@@ -141,6 +141,12 @@ fn a_folder_is_compared_by_whole_segments() {
         ("a leader of two dots", "/home/ann/\u{2025}/bob"),
         ("a stroke of division", "/home/ann/a\u{2215}b"),
         ("an unseen letter among dots", "/home/ann/.\u{200b}./bob"),
+        ("a filler among dots", "/home/ann/.\u{3164}./bob"),
+        ("a narrow filler among dots", "/home/ann/.\u{ffa0}./bob"),
+        ("a blank of Braille", "/home/ann/\u{2800}"),
+        ("a vowel that is none", "/home/ann/a\u{17b4}"),
+        ("a mark of a beam", "/home/ann/a\u{1d173}"),
+        ("an annotation", "/home/ann/a\u{fff9}b"),
         ("a nought", "/home/ann/a\0.txt"),
         ("another case", "/Home/ann/a"),
         ("relative", "home/ann/a"),
@@ -218,14 +224,41 @@ fn what_is_no_pattern_is_refused_with_a_hint() {
     for text in ["", "/*", "/**", "*", "a*", "a/*/b", "a/***", "a/../*", "a//*", "a/%2e/**", "a\n"] {
         assert!(text.parse::<ResourcePattern>().is_err(), "{text}");
     }
+    for unseen in ["a\u{202e}b", "a\u{3164}/b"] {
+        assert!(unseen.parse::<ResourcePattern>().is_err() && unseen.parse::<PathPrefix>().is_err(), "{unseen}");
+    }
     for text in ["", "a b", "pay/roll", "b\u{fc}cher", "*"] {
         assert!(text.parse::<AccountSet>().is_err(), "{text}");
     }
-    for text in ["*", "*.acme.test", "*@acme.test", "a/*", "a/**", "bob@*.test", "https://*.acme.test/"] {
+    for text in [
+        "*",
+        "*.acme.test",
+        " *.acme.test",
+        "*@acme.test",
+        "bob@*",
+        "a/*",
+        "a/**",
+        "bob@*.test",
+        "https://*.acme.test/",
+    ] {
         assert!(looks_like_one(text), "{text}");
     }
     for text in ["bob@acme.test", "SELECT * FROM t", "2*3", "a*b", ""] {
         assert!(!looks_like_one(text), "{text}");
+    }
+}
+
+#[test]
+fn what_was_a_pattern_when_it_was_recorded_is_read_again() {
+    for text in [r#"{"path_prefix":"/a/.\u3164."}"#, r#"{"path_prefix":"/a\u2800/b"}"#] {
+        let pattern: SinkPattern = serde_json::from_str(text).unwrap();
+        assert!(!pattern.lets("/a/b"), "{text}");
+    }
+    for text in [r#""a\u202eb""#, r#""a\u3164/**""#] {
+        assert!(serde_json::from_str::<ResourcePattern>(text).is_ok(), "{text}");
+    }
+    for text in [r#"{"path_prefix":""}"#, r#"{"path_prefix":"/a/../b"}"#, r#"{"path_prefix":"/a/*"}"#] {
+        assert!(serde_json::from_str::<SinkPattern>(text).is_err(), "{text}");
     }
 }
 
@@ -287,6 +320,10 @@ proptest! {
             prop_assert!(!own.lets(&value) || other.lets(&value), "{own} {other} {value}");
             prop_assert!(!other.is_within(&third) || own.is_within(&third), "{own} {other} {third}");
         }
+        // Whatever holds it is known without looking at all patterns that there are.
+        prop_assert!(!own.lets(&value) || SinkPattern::around(&value).contains(&own), "{own} {value}");
+        prop_assert!(own == other || !own.is_within(&other) || own.above().contains(&other), "{own} {other}");
+        prop_assert!(own.above().iter().all(|wider| own.is_within(wider)), "{own}");
     }
 
     #[test]
@@ -297,6 +334,13 @@ proptest! {
             prop_assert!(!own.lets(&value) || other.lets(&value), "{own} {other} {value}");
             prop_assert!(!other.is_within(&third) || own.is_within(&third), "{own} {other} {third}");
         }
+        if own.only().is_none() && own.lets(&value) {
+            prop_assert!(ResourcePattern::around(&value).contains(&own), "{own} {value}");
+        }
+        if own != other && own.is_within(&other) && other.only().is_none() {
+            prop_assert!(own.above().contains(&other), "{own} {other}");
+        }
+        prop_assert!(own.above().iter().all(|wider| own.is_within(wider)), "{own}");
         prop_assert_eq!(own.to_string().parse::<ResourcePattern>(), Ok(own));
     }
 }

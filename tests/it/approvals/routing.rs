@@ -367,3 +367,50 @@ async fn an_amendment_is_routed_to_the_owners_of_the_tools_that_it_adds() {
     let decision = asked(longer).await;
     assert_eq!(shown(&sam, &decision).await.route(), ApprovalRoute::Reviewers);
 }
+
+#[tokio::test]
+async fn what_merely_bounds_is_made_ground_again_by_its_owner_alone() {
+    let policy = policy_with(|path, text| match path {
+        "60-tasks.cedar" => text.replace("@id(\"widening\")", "@id(\"widening\")\n@route(\"owner\")"),
+        _ => text,
+    });
+    let world = world(policy, &[RAE]).await;
+    let orchestrator = world.broker.orchestrator().await;
+    let of = |tools: &[&str], named: &[&str]| {
+        let mut ceiling = crate::support::ask::ceiling(tools);
+        let mail = ceiling.tools.iter_mut().find(|tool| tool.tool == "mail.send").unwrap();
+        if !named.is_empty() {
+            let values = named.iter().map(ToString::to_string).collect();
+            mail.sinks.push(v1::SinkCeiling { sink: "to".to_owned(), values, ..v1::SinkCeiling::default() });
+        }
+        ceiling
+    };
+    let token = world.corp.token("1001", INITIATING);
+    let registration = v1::RegisterTaskRequest { ceiling: Some(of(&["mail.send"], &[])), ..world.initiated_by(token) };
+    let task = orchestrator.open(registration).await;
+    let asked = async |ceiling: &v1::Ceiling| {
+        let request_id = crate::support::caller::unique("amend");
+        let ceiling = Some(ceiling.clone());
+        let more = v1::AmendTaskRequest { request_id, task_id: task.id.clone(), ceiling, ..Default::default() };
+        orchestrator.amend_task(more).await.unwrap().decision.unwrap()
+    };
+    // Nobody answers for tickets here, so whoever reviews is asked.
+    let (reads, ops) = (of(&["tickets.read", "mail.send"], &[]), "ops@corp.test");
+    let first = asked(&reads).await;
+    approve(&world.corp("1006").await, &first).await;
+    assert_eq!(asked(&reads).await.outcome(), Outcome::Granted);
+    let named = of(&["tickets.read", "mail.send"], &[ops]);
+    let decision = asked(&named).await;
+    assert_eq!(refused(&world.corp("1006").await, &decision).await, not_permitted("NOT_OWNER"));
+    approve(&world.rae().await, &decision).await;
+    assert_eq!(asked(&named).await.outcome(), Outcome::Granted);
+    let reason = "by mistake".to_owned();
+    let back = v1::WithdrawApprovalRequest { approval_id: first.approval_id, reason };
+    world.rae().await.withdraw_approval(back).await.unwrap();
+    // The list bounds, and grounds nothing: the very same ceiling makes it ground.
+    let again = asked(&of(&["mail.send"], &[ops])).await;
+    let sam = world.corp("1006").await;
+    assert_eq!(shown(&sam, &again).await.owners, [OWNER.to_owned()]);
+    assert_eq!(refused(&sam, &again).await, not_permitted("NOT_OWNER"));
+    assert_eq!(approve(&world.rae().await, &again).await.state(), ApprovalState::Approved);
+}

@@ -179,7 +179,7 @@ fn observed(world: &mut World) {
 }
 
 fn words(ceiling: Ceiling, by_orchestrator: bool) -> AmendWords {
-    AmendWords { ceiling, by_orchestrator, grounds: None, named_no_more: Vec::new(), patterns_no_more: Vec::new() }
+    AmendWords { ceiling, by_orchestrator, grounds: None, named_no_more: Vec::new() }
 }
 
 fn amend(world: &mut World, at_s: u64, of: TaskId) {

@@ -1,7 +1,6 @@
 //! What patterns of a ceiling let in is within it, and grounded by it as a listed value is.
 
 use super::*;
-use crate::intent::ceiling::with_accounts;
 
 const TOOLS: &str = r#"
 [account_sets]
@@ -13,6 +12,11 @@ effect = "send"
 privilege = 1
 sinks = { to = "address", cc = "address", url = "url", path = "path", payee = "account" }
 
+[tools.look]
+description = "Looks things up"
+effect = "read"
+privilege = 1
+
 [tools.close]
 description = "Closes an account"
 effect = "write"
@@ -22,12 +26,17 @@ sinks = { payee = "account" }
 
 const CEILING: &str = r#"{"tools":[{"tool":"close"},{"tool":"act","sinks":[{"sink":"to","patterns":[{"domain":"acme.test"}]},
     {"sink":"url","patterns":[{"host":"*.acme.test"}]},{"sink":"path","patterns":[{"path_prefix":"/home/ann"}]},
-    {"sink":"payee","patterns":[{"account_set":"suppliers"}]}]}]}"#;
+    {"sink":"payee","values":["LISTED-1"],"patterns":[{"account_set":"suppliers"}]},
+    {"sink":"note","patterns":[{"path_prefix":"/"}]}]},{"tool":"look"}]}"#;
 
 fn judged(session: &Session, tool: &str, name: &str, value: &str) -> (bool, Provenance) {
+    judged_for("Do it", session, tool, name, value)
+}
+
+fn judged_for(intent: &str, session: &Session, tool: &str, name: &str, value: &str) -> (bool, Provenance) {
     let (catalogue, ceiling) = (Catalogue::parse(TOOLS).unwrap(), ceiling(CEILING));
     let bounds = [&ceiling];
-    let (intent, usage) = ("Do it".into(), Usage::default());
+    let (intent, usage) = (intent.into(), Usage::default());
     let grounds = Grounds {
         intent: &intent,
         bounds: &bounds,
@@ -60,24 +69,68 @@ fn what_a_pattern_lets_in_is_grounded_and_nothing_else_is() {
     assert_eq!(judged(&session, "close", "payee", "ACME-1"), (true, Provenance::None), "another tool");
 }
 
-#[test]
-fn what_was_sent_under_a_set_of_accounts_is_ground_like_a_listed_one() {
+/// Says that value as that argument, and has what stands last in it come back as a field of another tool.
+fn said_and_read(tool: &str, name: &str, value: &str) -> Session {
     let (catalogue, ceiling) = (Catalogue::parse(TOOLS).unwrap(), ceiling(CEILING));
-    let whole = with_accounts(&[&ceiling], &catalogue);
     let mut session = Session::new();
-    for payee in ["ACME-1", "EVIL-1"] {
-        let sent = access("act", &format!(r#"{{"payee":"{payee}"}}"#));
+    let back = value.rsplit('/').next().unwrap();
+    for (tool, position, arguments, result) in [
+        (tool, 8, serde_json::json!({ name: value }), serde_json::Value::Null),
+        ("look", 9, serde_json::json!({}), serde_json::json!({ "account": back })),
+    ] {
+        let said = access(tool, &arguments.to_string());
         let call = ReportedCall {
-            tool: &sent.tool,
-            spec: catalogue.tool(&sent.tool),
-            arguments: &sent.arguments,
-            result: &Json::Null,
+            tool: &said.tool,
+            spec: catalogue.tool(&said.tool),
+            arguments: &said.arguments,
+            result: &Json::parse(&result.to_string(), 1000).unwrap(),
             reporter: Reporter::Audience,
-            position: 8,
+            position,
             failed: false,
         };
-        session.report(&call, &"".into(), &[whole[0].as_ref()]);
+        session.report(&call, &"".into(), &[&ceiling]);
     }
-    assert_eq!(judged(&session, "close", "payee", "ACME-1").1, Provenance::Argument);
-    assert!(!judged(&session, "close", "payee", "EVIL-1").1.is_grounded());
+    session
+}
+
+#[test]
+fn what_merely_a_pattern_or_a_set_lets_in_is_said_without_ground() {
+    for (tool, said_as, value, later, used_as) in [
+        ("act", "to", "eve@acme.test", "act", "cc"),
+        ("act", "payee", "ACME-1", "close", "payee"),
+        // A path that is a name and an address as well, and an argument that is no sink.
+        ("act", "path", "/home/ann/eve@evil.test", "act", "cc"),
+        ("act", "note", "/eve@evil.test", "act", "cc"),
+    ] {
+        let session = said_and_read(tool, said_as, value);
+        let used = value.rsplit('/').next().unwrap();
+        let provenance = judged(&session, later, used_as, used).1;
+        assert!(!provenance.is_grounded(), "{said_as} {value}: {provenance:?}");
+    }
+    let read = said_and_read("act", "payee", "EVIL-1");
+    assert!(!judged(&read, "close", "payee", "EVIL-1").1.is_grounded(), "what nothing let in");
+    let control = said_and_read("look", "x", "ACME-1");
+    assert!(!judged(&control, "close", "payee", "ACME-1").1.is_grounded(), "said without a ceiling for it");
+}
+
+#[test]
+fn what_is_listed_and_said_is_ground_wherever_it_is_such_a_thing() {
+    let session = said_and_read("act", "payee", "LISTED-1");
+    let found = judged(&session, "close", "payee", "LISTED-1").1;
+    assert_eq!(found, Provenance::Field, "what repeats it is no echo of something without ground");
+}
+
+#[test]
+fn what_the_intent_forbids_by_name_is_in_no_pattern_and_no_set() {
+    let session = Session::new();
+    for (intent, name, value) in [
+        ("Tell everybody at acme, but never write to ceo@acme.test.", "to", "ceo@acme.test"),
+        ("Tidy up /home/ann, and do not touch /home/ann/keep.txt.", "path", "/home/ann/keep.txt"),
+        ("Pay the suppliers. Do not pay ACME-2.", "payee", "ACME-2"),
+    ] {
+        assert_eq!(judged_for(intent, &session, "act", name, value), (true, Provenance::None), "{intent}");
+        assert_eq!(judged_for("Do it", &session, "act", name, value), (true, Provenance::Ceiling), "{intent}");
+    }
+    let listed = judged_for("Pay them. Do not pay LISTED-1.", &session, "act", "payee", "LISTED-1");
+    assert_eq!(listed, (true, Provenance::Ceiling), "whoever lists it says so");
 }

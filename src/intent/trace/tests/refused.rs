@@ -3,7 +3,7 @@
 use super::*;
 
 fn used(world: &World, effectful: bool, kind: SinkKind, name: &str, value: &str) -> SinkFacts {
-    let ground = Ground { intent: &world.intent, declared: &[], session: &world.session };
+    let ground = Ground { intent: &world.intent, declared: &[], session: &world.session, catalogue: None };
     let spec = SinkSpec { name: name.to_owned(), kind };
     let value = spec.canonical_text(value).unwrap();
     sink(&spec, value, By { tool: &"act".parse().unwrap(), effectful }, &ground)

@@ -89,3 +89,50 @@ async fn a_first_ceiling_that_was_denied_is_what_it_names_and_not_the_tool() {
     asked(&orchestrator, to_ceiling(&other, mails(&["ops@corp.test"]))).await;
     amended(&orchestrator, to_ceiling(&other, ceiling(&["mail.send"]))).await;
 }
+
+fn mails_to_domain(domain: &str) -> v1::Ceiling {
+    let pattern = Some(v1::sink_pattern::Pattern::Domain(domain.to_owned()));
+    let to = v1::SinkCeiling { patterns: vec![v1::SinkPattern { pattern }], ..values("to", &[]) };
+    limiting(ceiling(&["mail.send"]), "mail.send", to)
+}
+
+fn files(resources: &[&str], patterns: &[&str]) -> v1::Ceiling {
+    let mut files = limiting(ceiling(&["files.write", "mail.send"]), "mail.send", values("to", &["ops@corp.test"]));
+    files.tools[0].resources = [&["mine"], resources].concat().iter().map(ToString::to_string).collect();
+    files.tools[0].resource_patterns = patterns.iter().map(ToString::to_string).collect();
+    files
+}
+
+#[tokio::test]
+async fn what_is_within_what_was_denied_was_denied_and_so_was_what_holds_it() {
+    let world = World::new().await;
+    let orchestrator = world.broker.orchestrator().await;
+    let token = world.corp.token("1001", INITIATING);
+    let registration = v1::RegisterTaskRequest { ceiling: Some(files(&[], &[])), ..world.initiated_by(token) };
+    let task = orchestrator.open(registration).await;
+    let with = |mail: v1::Ceiling| {
+        let mut with = files(&[], &[]);
+        with.tools[1] = mail.tools.into_iter().next().unwrap();
+        with
+    };
+    let (of, to) = (|domain: &str| with(mails_to_domain(domain)), |to: &str| with(mails(&[to])));
+    for (denied_first, within, beside) in [
+        (
+            of("*.evil.test"),
+            vec![of("*.a.evil.test"), of("b.evil.test"), to("eve@x.evil.test"), of("*.test")],
+            to("bob@evil.test"),
+        ),
+        (to("eve@worse.test"), vec![of("worse.test"), to("eve@WORSE.test")], to("bob@worse.test")),
+        (files(&["p/a"], &[]), vec![files(&[], &["p/a"]), files(&[], &["p/*"])], files(&["p/b"], &[])),
+        (files(&[], &["q/**"]), vec![files(&[], &["q/*"]), files(&["q/x/y"], &[])], files(&["q-2/x"], &[])),
+        (files(&[], &["r/a"]), vec![files(&["r/a"], &[])], files(&["r/a/b"], &[])),
+    ] {
+        no(&world, &asked(&orchestrator, to_ceiling(&task, denied_first.clone())).await).await;
+        for ceiling in within {
+            let codes = denied(&orchestrator, to_ceiling(&task, ceiling.clone())).await;
+            assert_eq!(codes[0], "APPROVAL_DENIED", "{ceiling:?} after {denied_first:?}");
+        }
+        // It is another question; and so that not too many wait, its answer is yes.
+        approve(&world.rae().await, &asked(&orchestrator, to_ceiling(&task, beside)).await).await;
+    }
+}

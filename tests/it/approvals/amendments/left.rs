@@ -137,3 +137,39 @@ async fn a_mere_deadline_that_is_taken_back_leaves_the_ground_of_a_ceiling_that_
     taken_back(&world, &named).await;
     assert_eq!(pending(&agent, mail(&task, EVE)).await.outcome(), Outcome::Review);
 }
+
+/// The first address of a decision's record, as what it stands.
+async fn provenance_of(world: &World, agent: &Caller, task: &OpenTask, cc: &str) -> v1::Provenance {
+    let mail = json!({ "to": [OPS], "cc": [cc], "subject": "s", "body": "b" });
+    let answer = agent.unchecked().request_credential(task.step("mail.send", &mail)).await.unwrap();
+    let record = world.broker.operator().await.decision(&answer.decision.unwrap().decision_id).await.unwrap();
+    let sinks = &record.access[0].sinks;
+    sinks.iter().find(|sink| sink.name == "cc").unwrap().provenance()
+}
+
+#[tokio::test]
+async fn what_a_pattern_let_in_is_no_ground_when_its_call_is_reported_after_the_pattern_was_taken_back() {
+    let world = World::new().await;
+    let named = |patterns: Vec<v1::sink_pattern::Pattern>| {
+        let patterns = patterns.into_iter().map(|pattern| v1::SinkPattern { pattern: Some(pattern) }).collect();
+        let to = v1::SinkCeiling { patterns, ..values("to", &[OPS]) };
+        limiting(ceiling(&["calendar.list", "mail.send"]), "mail.send", to)
+    };
+    let token = world.corp.token("1001", INITIATING);
+    let orchestrator = world.broker.orchestrator().await;
+    let registration = v1::RegisterTaskRequest { ceiling: Some(named(Vec::new())), ..world.initiated_by(token) };
+    let task = orchestrator.open(registration).await;
+    let agent = world.broker.agent().await;
+    let wider = named(vec![v1::sink_pattern::Pattern::Domain("evil.test".to_owned())]);
+    let wider = extended(&world, &orchestrator, to_ceiling(&task, wider)).await;
+    let sent = agent.granted(mail(&task, EVE)).await;
+    taken_back(&world, &wider).await;
+    let server = world.broker.resource_server().await;
+    let said = json!({ "to": [EVE], "subject": "s", "body": "b" });
+    server.report_tool_call(task.report(sent.id(), "mail.send", &said, &json!({ "id": "m" }))).await.unwrap();
+    let looked = agent.granted(task.step("calendar.list", &json!({}))).await;
+    let found = json!({ "entries": [{ "room_mailbox": EVE }, { "room_mailbox": "carol@corp.test" }] });
+    server.report_tool_call(task.report(looked.id(), "calendar.list", &json!({}), &found)).await.unwrap();
+    assert_eq!(provenance_of(&world, &agent, &task, "carol@corp.test").await, v1::Provenance::Field, "the control");
+    assert_eq!(provenance_of(&world, &agent, &task, EVE).await, v1::Provenance::Text, "she may be the echo");
+}
