@@ -32,6 +32,8 @@ pub(super) enum Standing {
     UnknownTool,
     /// Merely what the agent itself had sent.
     Echo,
+    /// Nobody can tell whether it is: something was sent of which a digest alone was told.
+    Unread,
     /// What was a field, or told what was done, before it was taken back that the call was allowed.
     TakenBack,
     /// What was an argument then: as if it had not been kept, because only the agent has said it.
@@ -51,6 +53,7 @@ impl Standing {
             | Self::Failed
             | Self::UnknownTool
             | Self::Echo
+            | Self::Unread
             | Self::TakenBack
             | Self::Unsaid => false,
         }
@@ -61,6 +64,14 @@ impl Standing {
         match self {
             Self::Field | Self::Done => Self::TakenBack,
             Self::Argument(_) => Self::Unsaid,
+            _ => self,
+        }
+    }
+
+    /// What it is where outsiders may have written some of it.
+    pub(super) const fn of_outsiders(self) -> Self {
+        match self {
+            Self::Field | Self::Done | Self::Echo | Self::Unread => Self::Outsider,
             _ => self,
         }
     }
@@ -78,6 +89,7 @@ impl Standing {
             Self::Field | Self::Done | Self::Argument(_) if whole => Seen::OtherField,
             Self::Field | Self::Done | Self::Argument(_) => Seen::Text,
             Self::Echo | Self::Unsaid => Seen::Echo,
+            Self::Unread => Seen::MaybeEcho,
             Self::TakenBack => Seen::TakenBack,
             Self::Said => Seen::Said,
             Self::Ungranted => Seen::Ungranted,
@@ -93,6 +105,7 @@ pub(super) struct Leaves {
     text: String,
     marks: Vec<Mark>,
     paths: Vec<Box<str>>,
+    path_bytes: usize,
     pub(super) digests: Digests,
 }
 
@@ -146,13 +159,13 @@ impl Leaves {
         self.text.capacity()
             + self.marks.capacity() * size_of::<Mark>()
             + self.paths.capacity() * size_of::<Box<str>>()
-            + self.paths.iter().map(|p| p.len()).sum::<usize>()
+            + self.path_bytes
             + self.digests.memory_bytes()
     }
 
     /// Bytes that are left for values that are told by digest.
     pub(super) fn digest_room(&self, bytes_max: usize) -> usize {
-        bytes_max.saturating_sub(self.text.len())
+        bytes_max.saturating_sub(self.text.len() + self.path_bytes)
     }
 
     /// Begins to add the values of one report. `tool_of` says which tool a call was of.
@@ -161,7 +174,8 @@ impl Leaves {
         for (i, mark) in self.marks.iter().enumerate() {
             known.entry(mark.fingerprint).or_default().push(u32::try_from(i).unwrap_or(u32::MAX));
         }
-        let paths = (0_u16..).zip(&self.paths).map(|(i, p)| (p.clone(), i)).collect();
+        let index = |(i, path): (usize, &Box<str>)| Some((path.clone(), u16::try_from(i).ok()?));
+        let paths = self.paths.iter().enumerate().filter_map(index).collect();
         Adding { leaves: self, known, paths, tool_of }
     }
 
@@ -205,7 +219,8 @@ impl Leaves {
         }
     }
 
-    /// Every whole value that is the same as `value`, in the order of reports.
+    /// Every whole value that is the same as `value`: those that were told in the order of reports, then those that are known by their
+    /// digests in that order.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
         let digested = self.digests.whole(kind, value);
         let wanted = spelling::fingerprint(value);
@@ -280,7 +295,9 @@ impl Adding<'_> {
         else {
             return false;
         };
-        if self.leaves.text.len() + self.leaves.digests.bytes() + text.len() + path.len() > bytes_max {
+        let kept = self.leaves.text.len() + self.leaves.path_bytes + self.leaves.digests.bytes();
+        let more = text.len() + if self.paths.contains_key(path) { 0 } else { path.len() };
+        if kept + more > bytes_max {
             return false;
         }
         let Some(path) = self.path(path) else { return false };
@@ -308,6 +325,7 @@ impl Adding<'_> {
         }
         let index = u16::try_from(self.leaves.paths.len()).ok()?;
         self.leaves.paths.push(path.into());
+        self.leaves.path_bytes += path.len();
         self.paths.insert(path.into(), index);
         Some(index)
     }
