@@ -74,8 +74,8 @@ impl Digests {
         tool_of: &dyn Fn(u16) -> u16,
         room: usize,
     ) -> bool {
-        let index = |(i, path): (usize, &Box<str>)| Some((path.clone(), u16::try_from(i).ok()?));
-        let mut paths: HashMap<Box<str>, u16> = self.paths.iter().enumerate().filter_map(index).collect();
+        let index = |(i, path): (usize, &str)| Some((path.into(), u16::try_from(i).ok()?));
+        let mut paths: HashMap<Box<str>, u16> = self.paths.iter().map(AsRef::as_ref).enumerate().filter_map(index).collect();
         let what = |mark: &Mark| (mark.hmac, mark.kind, mark.standing, mark.path, tool_of(mark.call));
         let mut known: HashSet<_> = self.marks.iter().map(what).collect();
         let mut places: HashMap<[u8; DIGEST_BYTES], usize> = HashMap::new();
@@ -95,7 +95,8 @@ impl Digests {
                 continue;
             }
             let more = size_of::<Mark>() + if index.is_none() { path.len() } else { 0 };
-            let Some(index) = index.or_else(|| u16::try_from(self.paths.len()).ok()).filter(|_| self.bytes() + more <= room)
+            let Some(index) =
+                index.or_else(|| u16::try_from(self.paths.len()).ok()).filter(|_| self.bytes() + more <= room)
             else {
                 fits = false;
                 break;
@@ -138,7 +139,10 @@ impl Digests {
     /// By what the text is named as which it is ground for anything.
     pub(super) fn ground(&self, text: &str) -> Vec<u64> {
         let is_ground = |mark: &Mark| matches!(mark.standing, Standing::Field | Standing::Done);
-        self.digests(text, |_| true).filter(|hmac| self.of(hmac).iter().any(is_ground)).map(|hmac| name(&hmac)).collect()
+        self.digests(text, |_| true)
+            .filter(|hmac| self.of(hmac).iter().any(is_ground))
+            .map(|hmac| name(&hmac))
+            .collect()
     }
 
     /// The first value within which any text could stand; with `by_outsiders`, one that outsiders could have written, or that

@@ -174,8 +174,8 @@ impl Leaves {
         for (i, mark) in self.marks.iter().enumerate() {
             known.entry(mark.fingerprint).or_default().push(u32::try_from(i).unwrap_or(u32::MAX));
         }
-        let index = |(i, path): (usize, &Box<str>)| Some((path.clone(), u16::try_from(i).ok()?));
-        let paths = self.paths.iter().enumerate().filter_map(index).collect();
+        let index = |(i, path): (usize, &str)| Some((path.into(), u16::try_from(i).ok()?));
+        let paths = self.paths.iter().map(AsRef::as_ref).enumerate().filter_map(index).collect();
         Adding { leaves: self, known, paths, tool_of }
     }
 

@@ -221,7 +221,7 @@ fn more_names_of_fields_than_can_be_numbered_overflow() {
     let listing = tool("list", OutsiderFields::None, &[]);
     let mut s = Session::new();
     let rows: Vec<String> = (0..70_000).map(|n| format!("{{\"{}\":1}}", words(n))).collect();
-    for part in rows.chunks(10_000) {
+    for part in rows.chunks(5_000) {
         report_all(&mut s, &listing, part);
     }
     assert!(s.facts().overflowed);

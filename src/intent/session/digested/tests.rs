@@ -190,46 +190,76 @@ fn no_launderer_makes_ground_of_a_digest() {
     let sent = |arguments, came| Call { arguments, ..call("contacts", came) };
     let rows = [
         ("reported by the agent", Some(Seen::Said), Family::after(vec![by(Reporter::Agent)])),
-        ("by a server that nobody was granted a call of", Some(Seen::Ungranted), Family::after(vec![by(Reporter::Server)])),
-        ("of a call that failed", Some(Seen::Failed), Family::after(vec![Call { failed: true, ..by(Reporter::Gateway) }])),
-        ("of a tool that nobody knows", Some(Seen::UnknownTool), Family::after(vec![call("odd", evil("people.email"))])),
+        (
+            "by a server that nobody was granted a call of",
+            Some(Seen::Ungranted),
+            Family::after(vec![by(Reporter::Server)]),
+        ),
+        (
+            "of a call that failed",
+            Some(Seen::Failed),
+            Family::after(vec![Call { failed: true, ..by(Reporter::Gateway) }]),
+        ),
+        (
+            "of a tool that nobody knows",
+            Some(Seen::UnknownTool),
+            Family::after(vec![call("odd", evil("people.email"))]),
+        ),
         ("who a message is from", Some(Seen::OutsiderField), Family::after(vec![call("inbox", evil("messages.from"))])),
         (
-            "where an outsider's field is told as part of itself", Some(Seen::OutsiderField),
+            "where an outsider's field is told as part of itself",
+            Some(Seen::OutsiderField),
             Family::after(vec![call("inbox", evil("messages.body.to"))]),
         ),
         ("of a tool that changed something", Some(Seen::OtherField), Family::after(vec![call("save", evil("email"))])),
         (
-            "told of a change, and then searched for", Some(Seen::OtherField),
+            "told of a change, and then searched for",
+            Some(Seen::OtherField),
             Family::after(vec![
                 call("save", evil("email")),
                 sent(r#"{"query":"eve@evil.test"}"#, evil("people.email")),
             ]),
         ),
-        ("searched for", Some(Seen::MaybeEcho), Family::after(vec![sent(r#"{"query":"eve@evil.test"}"#, evil("people.email"))])),
-        ("searched for in capitals", Some(Seen::MaybeEcho), Family::after(vec![sent(r#"{"query":"EVE@EVIL.TEST"}"#, evil("people.email"))])),
-        ("put into a text", Some(Seen::MaybeEcho), Family::after(vec![sent(r#"{"q":"find eve@evil.test!"}"#, evil("people.email"))])),
         (
-            "granted before, and never reported", Some(Seen::MaybeEcho),
+            "searched for",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"query":"eve@evil.test"}"#, evil("people.email"))]),
+        ),
+        (
+            "searched for in capitals",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"query":"EVE@EVIL.TEST"}"#, evil("people.email"))]),
+        ),
+        (
+            "put into a text",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"q":"find eve@evil.test!"}"#, evil("people.email"))]),
+        ),
+        (
+            "granted before, and never reported",
+            Some(Seen::MaybeEcho),
             Family::default()
                 .granted("save", r#"{"note":"mail eve@evil.test"}"#)
                 .then(call("contacts", evil("people.email"))),
         ),
         (
-            "sent after it came", None,
+            "sent after it came",
+            None,
             Family::default()
                 .then(call("contacts", evil("people.email")))
                 .granted("save", r#"{"note":"eve@evil.test"}"#),
         ),
         (
-            "sent by digest alone, and given back in other words", Some(Seen::MaybeEcho),
+            "sent by digest alone, and given back in other words",
+            Some(Seen::MaybeEcho),
             Family::after(vec![
                 Call { sent: vec![field("note", Kind::Text, "mailto:EVE@evil.test")], ..call("save", Vec::new()) },
                 call("contacts", evil("people.email")),
             ]),
         ),
         (
-            "sent as a sink by digest alone, of a call that no grant was judged for", Some(Seen::MaybeEcho),
+            "sent as a sink by digest alone, of a call that no grant was judged for",
+            Some(Seen::MaybeEcho),
             Family::after(vec![
                 Call {
                     sent: evil("email"),
@@ -309,7 +339,9 @@ fn what_cannot_be_searched_counts_as_possible() {
 #[test]
 fn what_outsiders_wrote_is_seen_whatever_it_was_told_as() {
     let from = |kind, value| Family::after(vec![call("inbox", vec![field("messages.from", kind, value)])]);
-    for (name, kind, value) in [("channel", Kind::Address, EVIL), ("account", Kind::Address, EVIL), ("channel", Kind::Amount, "12.5")] {
+    for (name, kind, value) in
+        [("channel", Kind::Address, EVIL), ("account", Kind::Address, EVIL), ("channel", Kind::Amount, "12.5")]
+    {
         let found = from(kind, value).sink(name, value);
         let seen = found.evidence.unwrap().seen;
         assert_eq!((found.provenance, seen), (Provenance::Text, Some(Seen::OutsiderField)), "{name} {kind:?}");
@@ -342,7 +374,8 @@ fn a_text_of_more_than_one_field_is_as_much_of_outsiders_as_any_of_them() {
 
 #[test]
 fn one_value_at_many_places_is_little_work() {
-    let places = |from: usize| (from..from + 1024).map(|n| field(&format!("rows.p{n}"), Kind::Address, "bob@acme.test"));
+    let places =
+        |from: usize| (from..from + 1024).map(|n| field(&format!("rows.p{n}"), Kind::Address, "bob@acme.test"));
     let mut family = Family::after(vec![call("contacts", places(0).take(200).collect())]);
     assert!(!family.0.facts().overflowed, "as many as any honest tool has");
     for report in 0..13 {
@@ -377,12 +410,17 @@ fn what_was_sent_unread_takes_the_ground_from_what_comes_back() {
         let read = Call { sent, granted, reporter, result: bob, ..call("contacts", Vec::new()) };
         assert_eq!(Family::after(vec![read]).from("recipient", "bob@acme.test"), expected, "{name}");
     }
-    let read = Call { sent: secret(), result: bob, arguments: r#"{"q":"carol@acme.test"}"#, ..call("contacts", Vec::new()) };
-    let echo = r#"{"people":[{"email":"carol@acme.test"}]}"#;
+    let read = Call {
+        sent: secret(),
+        result: bob,
+        arguments: r#"{"q":"carol@other.example"}"#,
+        ..call("contacts", Vec::new())
+    };
+    let echo = r#"{"people":[{"email":"carol@other.example"}]}"#;
     let family = Family::after(vec![read, Call { result: echo, ..call("contacts", Vec::new()) }]);
     let seen = |value| family.sink("recipient", value).evidence.unwrap().seen;
     // Nobody is accused of what nobody knows.
-    assert_eq!((seen("bob@acme.test"), seen("carol@acme.test")), (Some(Seen::MaybeEcho), Some(Seen::Echo)));
+    assert_eq!((seen("bob@acme.test"), seen("carol@other.example")), (Some(Seen::MaybeEcho), Some(Seen::Echo)));
     // An agent that says so of itself takes nothing from others of the family.
     let said = Call { sent: secret(), reporter: Reporter::Agent, ..call("contacts", Vec::new()) };
     let family = Family::after(vec![said, Call { result: bob, ..call("contacts", Vec::new()) }]);
