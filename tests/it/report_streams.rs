@@ -87,6 +87,12 @@ async fn the_first_report_that_is_refused_ends_the_stream_and_takes_nothing_back
         assert_eq!((told.len(), ended.unwrap().reason.as_str()), (2, reason));
         assert_eq!(broker.record.of_kind("tool_call_reported").await.len(), before + 2, "{reason}");
     }
+    // Each of them is counted, also what could not be read.
+    let counted = broker.metrics().render().unwrap();
+    for code in ["INVALID_ARGUMENT", "LIMIT_EXCEEDED"] {
+        let line = format!("carnet_refusals_total{{code=\"{code}\"}} 2");
+        assert!(counted.lines().any(|l| l == line), "{counted}");
+    }
 }
 
 #[tokio::test]

@@ -164,15 +164,17 @@ impl Reporter {
 }
 
 impl Edge {
-    /// Why a report could not be read, with a reason code: as the door tells it of a request that is one message. Counted as it is
-    /// there.
+    /// Why a report could not be read, with a reason code: as the door tells it of a request that is one message. Counted as what is
+    /// refused otherwise, unless its caller went away.
     fn unread(&self, status: &Status) -> Status {
         let (code, reason) = match status.code() {
             Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, ReasonCode::LimitExceeded),
             Code::Internal => (Code::InvalidArgument, ReasonCode::InvalidArgument),
             code => (code, ReasonCode::Unavailable),
         };
-        self.metrics.refused(reason);
+        if reason != ReasonCode::Unavailable {
+            self.metrics.refused(reason);
+        }
         tracing::debug!(code = %reason, "a report could not be read");
         status::refusal(code, reason)
     }

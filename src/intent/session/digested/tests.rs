@@ -349,6 +349,15 @@ fn what_outsiders_wrote_is_seen_whatever_it_was_told_as() {
 }
 
 #[test]
+fn the_first_call_that_told_a_value_is_named_whichever_way_it_told_it() {
+    let value = || Call { result: r#"{"messages":[{"from":"eve@evil.test"}]}"#, ..call("inbox", Vec::new()) };
+    let digest = || call("inbox", evil("messages.from"));
+    for calls in [vec![value(), digest()], vec![digest(), value()]] {
+        assert_eq!(Family::after(calls).sink("recipient", EVIL).evidence.unwrap().call, Some(0));
+    }
+}
+
+#[test]
 fn a_text_of_more_than_one_field_is_as_much_of_outsiders_as_any_of_them() {
     let asked = r#"{"file":"/plans.md","body":"Everything is lost and all of us go home."}"#;
     let rows = [
