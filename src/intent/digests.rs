@@ -75,7 +75,8 @@ impl Digests {
         room: usize,
     ) -> bool {
         let index = |(i, path): (usize, &str)| Some((path.into(), u16::try_from(i).ok()?));
-        let mut paths: HashMap<Box<str>, u16> = self.paths.iter().map(AsRef::as_ref).enumerate().filter_map(index).collect();
+        let mut paths: HashMap<Box<str>, u16> =
+            self.paths.iter().map(AsRef::as_ref).enumerate().filter_map(index).collect();
         let what = |mark: &Mark| (mark.hmac, mark.kind, mark.standing, mark.path, tool_of(mark.call));
         let mut known: HashSet<_> = self.marks.iter().map(what).collect();
         let mut places: HashMap<[u8; DIGEST_BYTES], usize> = HashMap::new();
