@@ -138,6 +138,7 @@ impl Step<'_> {
             Some(Payload::BreakGlassReviewOverdue(e)) => self.glass_overdue(e),
             Some(Payload::SignalReported(e)) => self.signal(e, actor),
             Some(Payload::ToolCallReported(e)) => self.tool_call(e, actor),
+            Some(Payload::ReportKeyGiven(e)) => self.key_given(e, actor),
             Some(Payload::PolicyActivated(e)) => {
                 self.policy_activated(e, actor.map(|a| a.id.clone()).unwrap_or_default());
                 Ok(())

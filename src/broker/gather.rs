@@ -454,7 +454,8 @@ pub(in crate::broker) fn remember(
         None => session.report_by(&call, Some(agent), intent, declared),
         Some(key) => {
             let DigestedCall { arguments, result, .. } = &words.digested;
-            let digested = Digested { key, arguments, result, granted: !event.grant_id.is_empty() };
+            let granted = !event.grant_id.is_empty() && !event.sinks_differ;
+            let digested = Digested { key, arguments, result, granted };
             session.report_digested(&call, &digested, Some(agent), intent, declared);
         }
     }

@@ -126,6 +126,7 @@ impl Broker {
             reporter: String::new(),
             failed: ask.failed,
             sealed: Bytes::new(),
+            sinks_differ: false,
         };
         let asked = call_digest(&payload, &words);
         let mut class = EntryClass::Ordinary;
@@ -152,6 +153,10 @@ impl Broker {
             };
             role.clone_into(&mut payload.reporter);
             let digest_key = self.key_of(root, &ask.digested)?;
+            // What an agent says that it sent is nothing to go by.
+            if let Some(key) = digest_key.clone().filter(|_| role != "agent") {
+                payload.sinks_differ = self.sinks_differ(root, &ask, key).await?;
+            }
             payload.sealed = self.seal_report(root, "call", key, &words)?;
             let event = event_of(root, caller, &ask.context, Payload::ToolCallReported(payload.clone()));
             let entry = Entry { events: vec![event], expects: vec![expect], class };

@@ -86,6 +86,7 @@ struct SavedFamily {
     /// `None` when it was erased.
     memory: Option<Vec<u8>>,
     reports: Reports,
+    keyed: BTreeSet<String>,
     counted: BTreeMap<IdentityClass, Added>,
     due: Option<Due>,
 }
@@ -150,8 +151,8 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
         let memory = seal(means, *root, "saved-family", &root.to_string(), &memory)?;
         let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
-        let counted = f.counted.clone();
-        Ok(SavedFamily { root: *root, key: means.sealer.place(*root), members, memory, reports, counted, due })
+        let (keyed, counted) = (f.keyed.clone(), f.counted.clone());
+        Ok(SavedFamily { root: *root, key: means.sealer.place(*root), members, memory, reports, keyed, counted, due })
     };
     // In the order of their ids, which is that of the files that hold their keys.
     let families: BTreeMap<&TaskId, &Family> = state.families.iter().collect();
@@ -198,7 +199,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
         state.by.reported.extend(family.reports.oldest().map(|oldest| (oldest, family.root)));
         state.by.due.extend(family.due.is_some().then_some(family.root));
         let (members, reports, counted, due) = (family.members, family.reports, family.counted, family.due);
-        let mut entry = Family { members, reports, counted, due, ..Family::default() };
+        let mut entry = Family { members, reports, keyed: family.keyed, counted, due, ..Family::default() };
         if let Some(memory) = memory {
             (entry.session, entry.usage, entry.signals) = (memory.session, memory.usage, memory.signals);
         }

@@ -157,6 +157,8 @@ pub(in crate::broker) struct Family {
     pub(in crate::broker) answers: usize,
     /// Reports that were counted lately.
     pub(in crate::broker) reports: Reports,
+    /// Who was given the key for digests of reported values.
+    pub(in crate::broker) keyed: BTreeSet<String>,
     /// What it added to the watch over each class.
     pub(in crate::broker) counted: BTreeMap<IdentityClass, Added>,
     /// Set while its live grants are to be decided again.

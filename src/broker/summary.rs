@@ -174,6 +174,11 @@ pub(in crate::broker) fn summary(recorded: &Recorded) -> v1::EventSummary {
             let failed = if e.failed { " failed" } else { "" };
             about(&mut out, &e.task_id, &format!("call of `{}`{failed}, as reported by its {}", e.tool, e.reporter));
         }
+        Some(Payload::ReportKeyGiven(e)) => {
+            out.tools = vec![e.tool.clone()];
+            out.grant_id.clone_from(&e.grant_id);
+            about(&mut out, &e.task_id, &format!("key for digests given to the {} of `{}`", e.reporter, e.tool));
+        }
         Some(Payload::PolicyActivated(e)) => {
             let back = e.returns_to.as_ref().map(|was| format!(", GOING BACK to revision {}", was.revision));
             let proposed =

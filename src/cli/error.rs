@@ -61,6 +61,11 @@ impl CliError {
         Self { exit: Exit::Unverified, text: text.into(), cause: Some(cause.into()) }
     }
 
+    /// The same, with more about it.
+    pub(in crate::cli) fn with(self, more: &str) -> Self {
+        Self { text: format!("{}; {more}", self.text), ..self }
+    }
+
     /// How the command ends with it.
     #[must_use]
     pub const fn exit(&self) -> Exit {

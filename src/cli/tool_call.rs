@@ -10,6 +10,7 @@ use crate::cli::given;
 use crate::cli::output::Output;
 use crate::cli::output::value::Value;
 use crate::cli::way::Way;
+use crate::model::digest::of_names;
 use crate::pb::v1::ReportToolCallRequest;
 use crate::pb::v1::signal_service_client::SignalServiceClient;
 
@@ -27,7 +28,9 @@ pub(in crate::cli) struct Args {
     #[arg(long, required_unless_present = "from")]
     tool: Option<String>,
     /// Many calls, one JSON object a line, from a file or `-`: `tool`, and where there is one `grant`, `arguments`, `result`,
-    /// `failed` and `request_id`. They are reported one after the other, and the first that is refused ends it.
+    /// `failed` and `request_id`, which is otherwise made of the task, the number of the line and what it says. They are reported
+    /// one after the other, and the first that is refused ends it; the same file can be reported again, and what is recorded is
+    /// counted once.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tool", "grant", "arguments", "result", "failed", "request_id"])]
     from: Option<String>,
     /// The grant that it was made under.
@@ -96,15 +99,21 @@ struct Line<'a> {
     request_id: Option<String>,
 }
 
-fn requests(text: &str, task: &KnownTask, context: &ContextArguments) -> Result<Vec<ReportToolCallRequest>, CliError> {
+/// The calls, each with the number of its line.
+fn requests(
+    text: &str,
+    task: &KnownTask,
+    context: &ContextArguments,
+) -> Result<Vec<(usize, ReportToolCallRequest)>, CliError> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
             let not_read = |error| CliError::because(format!("line {number} is no call"), error);
+            let own_id = || id_of(&task.id, number, line);
             let line: Line<'_> = serde_json::from_str(line).map_err(not_read)?;
             let json = |value: Option<&RawValue>| value.map(|value| value.get().to_owned()).unwrap_or_default();
-            Ok(ReportToolCallRequest {
-                request_id: given::request_id(line.request_id.as_deref())?,
+            let request = ReportToolCallRequest {
+                request_id: line.request_id.unwrap_or_else(own_id),
                 task_id: task.id.clone(),
                 task_handle: task.handle.to_string(),
                 grant_id: line.grant,
@@ -114,18 +123,25 @@ fn requests(text: &str, task: &KnownTask, context: &ContextArguments) -> Result<
                 failed: line.failed,
                 context: Some(context.wire()),
                 ..ReportToolCallRequest::default()
-            })
+            };
+            Ok((number, request))
         })
         .collect()
+}
+
+/// The id of a line that has none: the same whenever the file is reported again.
+fn id_of(task: &str, number: usize, line: &str) -> String {
+    let digest: [u8; 12] = of_names(0, &[task, &number.to_string(), line]);
+    digest.iter().fold("cli-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
 }
 
 /// Reports them in their order; tells what was recorded, also when one was refused.
 async fn many(
     client: &mut SignalServiceClient<Way>,
-    requests: Vec<ReportToolCallRequest>,
+    requests: Vec<(usize, ReportToolCallRequest)>,
     out: Output,
 ) -> Result<Exit, CliError> {
-    let count = requests.len();
+    let (numbers, requests): (Vec<usize>, Vec<_>) = requests.into_iter().unzip();
     let mut answers = client.report_tool_calls(tokio_stream::iter(requests)).await?.into_inner();
     let mut recorded = Vec::new();
     let ended = loop {
@@ -142,9 +158,7 @@ async fn many(
     };
     let done = recorded.len();
     out.rows(&["request_id", "position", "grants_suspended", "grants_revoked"], recorded)?;
-    ended?;
-    if done < count {
-        return Err(CliError::local(format!("the broker ended the stream after {done} of {count} calls")));
-    }
-    Ok(Exit::Done)
+    let Some(next) = numbers.get(done) else { return ended.map(|()| Exit::Done) };
+    let ended = ended.err().unwrap_or_else(|| CliError::local("the broker ended the stream"));
+    Err(ended.with(&format!("line {next} was not recorded as far as is known, the {done} calls before it were")))
 }

@@ -66,6 +66,8 @@ pub struct Row {
 pub enum Stream {
     /// It has no end of its own, and is ended.
     Endless,
+    /// The same, but its caller waits for an end: it is told that it did not come to it.
+    Fed,
     /// It is let come to its end.
     Finite,
 }
@@ -172,7 +174,7 @@ pub const ROWS: &[Row] = &[
     rpc("/carnet.v1.SignalService/ReportSignal", &[SCORER]),
     rpc("/carnet.v1.SignalService/ReportToolCall", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER]),
     rpc("/carnet.v1.SignalService/ReportToolCalls", &[SERVICE_ACCOUNT, AI_AGENT, RESOURCE_SERVER])
-        .streaming(Stream::Endless),
+        .streaming(Stream::Fed),
     rpc("/carnet.v1.SignalService/GetReportKey", &[RESOURCE_SERVER]),
     // Which approvals are whose, the verbs judge: a person needs no right for those of what it initiated.
     rpc("/carnet.v1.ApprovalService/ListApprovals", OVERSEERS),

@@ -224,12 +224,19 @@ impl Door {
         Some(Box::pin(async move {
             let wound_down = async {
                 match stream {
-                    Stream::Endless => line.wound_down().await,
+                    Stream::Endless => {
+                        line.wound_down().await;
+                        Status::new(Code::Ok, "")
+                    }
+                    Stream::Fed => {
+                        line.wound_down().await;
+                        status::refusal(Code::Unavailable, ReasonCode::Unavailable)
+                    }
                     Stream::Finite => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = wound_down => Status::new(Code::Ok, ""),
+                status = wound_down => status,
                 error = services.broker.outlived(&caller) => {
                     services.metrics.refused(error.code());
                     status::log(&error);
@@ -274,7 +281,7 @@ impl Door {
                         // Its messages are still to come.
                         Some(Stream::Finite) => holding(response, (open, call, lasting)),
                         // A stream that goes on for ever keeps no connection that is wound down, whether it is read or not.
-                        Some(Stream::Endless) => {
+                        Some(Stream::Endless | Stream::Fed) => {
                             call.let_go();
                             holding(response, open)
                         }

@@ -9,13 +9,19 @@ use super::leaves::{Leaf, Standing};
 use crate::model::digested::{DIGEST_BYTES, DigestKey, DigestedField, DigestedKind};
 use crate::model::sink::SinkKind;
 
+/// Most places at which one value is kept: more than any catalogue has fields for it, and a bound on the work for a value that is
+/// looked for. Beyond it nothing is forgotten silently.
+const PLACES_MAX: usize = 256;
+
 /// Every value that is known by its digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Digests {
     // Set with the first of them.
     key: Option<DigestKey>,
+    // In the order of their digests, and those of one in the order of reports.
     marks: Vec<Mark>,
     paths: Vec<Box<str>>,
+    path_bytes: usize,
     // Those that occur: a value is digested under each that it could be told under.
     kinds: BTreeSet<DigestedKind>,
 }
@@ -49,19 +55,18 @@ impl Digests {
     }
 
     /// Bytes that count against what a session keeps.
-    pub(super) fn bytes(&self) -> usize {
-        self.marks.len() * size_of::<Mark>() + self.paths.iter().map(|path| path.len()).sum::<usize>()
+    pub(super) const fn bytes(&self) -> usize {
+        self.marks.len() * size_of::<Mark>() + self.path_bytes
     }
 
     /// Bytes of memory that are held.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.marks.capacity() * size_of::<Mark>()
-            + self.paths.capacity() * size_of::<Box<str>>()
-            + self.paths.iter().map(|path| path.len()).sum::<usize>()
+        self.marks.capacity() * size_of::<Mark>() + self.paths.capacity() * size_of::<Box<str>>() + self.path_bytes
     }
 
-    /// Keeps what one report told; false when there is no room for all of it in `room` bytes. `tool_of` says which tool a call was
-    /// of: the same value in the same field of the same tool, of the same standing, says nothing new.
+    /// Keeps what one report told; false when there is no room for all of it in `room` bytes, or a value stands at too many places.
+    /// `tool_of` says which tool a call was of: the same value in the same field of the same tool, of the same standing, says
+    /// nothing new.
     pub(super) fn keep<'a>(
         &mut self,
         key: &DigestKey,
@@ -69,39 +74,50 @@ impl Digests {
         tool_of: &dyn Fn(u16) -> u16,
         room: usize,
     ) -> bool {
-        let mut known: HashSet<[u8; DIGEST_BYTES]> = self.marks.iter().map(|mark| mark.hmac).collect();
-        let mut paths: HashMap<Box<str>, u16> = (0_u16..).zip(&self.paths).map(|(i, path)| (path.clone(), i)).collect();
-        let mut bytes = self.bytes();
+        let index = |(i, path): (usize, &str)| Some((path.into(), u16::try_from(i).ok()?));
+        let mut paths: HashMap<Box<str>, u16> =
+            self.paths.iter().map(AsRef::as_ref).enumerate().filter_map(index).collect();
+        let what = |mark: &Mark| (mark.hmac, mark.kind, mark.standing, mark.path, tool_of(mark.call));
+        let mut known: HashSet<_> = self.marks.iter().map(what).collect();
+        let mut places: HashMap<[u8; DIGEST_BYTES], usize> = HashMap::new();
+        for mark in &self.marks {
+            *places.entry(mark.hmac).or_default() += 1;
+        }
+        let mut fits = true;
         for Told { field, path, call, standing } in told {
-            self.key.get_or_insert_with(|| key.clone());
+            let is_known = |path: &u16| known.contains(&(field.hmac, field.kind, standing, *path, tool_of(call)));
             let index = paths.get(path).copied();
-            let same = |mark: &Mark| {
-                mark.hmac == field.hmac
-                    && (mark.kind, mark.standing, Some(mark.path)) == (field.kind, standing, index)
-                    && tool_of(mark.call) == tool_of(call)
-            };
-            if !known.insert(field.hmac) && self.marks.iter().any(same) {
+            if index.as_ref().is_some_and(is_known) {
                 continue;
             }
-            bytes += size_of::<Mark>() + if index.is_none() { path.len() } else { 0 };
-            if bytes > room {
-                return false;
+            let places = places.entry(field.hmac).or_default();
+            if *places == PLACES_MAX {
+                fits = false;
+                continue;
             }
-            let index = match index {
-                Some(index) => index,
-                None => {
-                    let Ok(next) = u16::try_from(self.paths.len()) else { return false };
-                    self.paths.push(path.into());
-                    paths.insert(path.into(), next);
-                    next
-                }
+            let more = size_of::<Mark>() + if index.is_none() { path.len() } else { 0 };
+            let Some(index) =
+                index.or_else(|| u16::try_from(self.paths.len()).ok()).filter(|_| self.bytes() + more <= room)
+            else {
+                fits = false;
+                break;
             };
+            if usize::from(index) == self.paths.len() {
+                self.paths.push(path.into());
+                self.path_bytes += path.len();
+                paths.insert(path.into(), index);
+            }
+            let mark = Mark { hmac: field.hmac, call, path: index, kind: field.kind, standing };
+            known.insert(what(&mark));
+            *places += 1;
+            self.key.get_or_insert_with(|| key.clone());
             self.kinds.insert(field.kind);
-            self.marks.push(Mark { hmac: field.hmac, call, path: index, kind: field.kind, standing });
+            self.marks.push(mark);
         }
+        self.marks.sort_by_key(|mark| mark.hmac);
         self.marks.shrink_to(self.marks.len() + self.marks.len() / 8);
         self.paths.shrink_to_fit();
-        true
+        fits
     }
 
     /// Makes what the calls from `first` on told ground for nothing.
@@ -113,29 +129,21 @@ impl Digests {
 
     /// Every whole value that is the value (canonical) of a sink of that kind, in the order of reports.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> Vec<Leaf<'a>> {
-        let Some(key) = &self.key else { return Vec::new() };
-        let digests = self.kinds.iter().filter(|told| told.tells(kind));
-        let digests: Vec<_> = digests.filter_map(|kind| Some((*kind, key.digest(*kind, value)?))).collect();
-        let is_it = |mark: &&Mark| digests.iter().any(|(kind, hmac)| mark.kind == *kind && mark.hmac == *hmac);
-        self.marks.iter().filter(is_it).filter_map(|mark| self.leaf(mark, value)).collect()
+        self.leaves(value, |told| told.tells(kind))
     }
 
-    /// Every whole value that one of these texts is, whatever it is taken for.
-    pub(super) fn any<'a>(&'a self, texts: impl Iterator<Item = &'a str>) -> Vec<Leaf<'a>> {
-        let Some(key) = &self.key else { return Vec::new() };
-        let mut marks: HashMap<&[u8; DIGEST_BYTES], Vec<&Mark>> = HashMap::with_capacity(self.marks.len());
-        for mark in &self.marks {
-            marks.entry(&mark.hmac).or_default().push(mark);
-        }
-        let mut out = Vec::new();
-        for text in texts {
-            // The kind is a part of what is digested, so that no two of them agree.
-            let digests = self.kinds.iter().filter_map(|kind| key.digest(*kind, text));
-            for found in digests.filter_map(|hmac| marks.get(&hmac)) {
-                out.extend(found.iter().filter_map(|mark| self.leaf(mark, text)));
-            }
-        }
-        out
+    /// Every whole value that the text is, whatever it is taken for, in the order of reports.
+    pub(super) fn any<'a>(&'a self, text: &'a str) -> Vec<Leaf<'a>> {
+        self.leaves(text, |_| true)
+    }
+
+    /// By what the text is named as which it is ground for anything.
+    pub(super) fn ground(&self, text: &str) -> Vec<u64> {
+        let is_ground = |mark: &Mark| matches!(mark.standing, Standing::Field | Standing::Done);
+        self.digests(text, |_| true)
+            .filter(|hmac| self.of(hmac).iter().any(is_ground))
+            .map(|hmac| name(&hmac))
+            .collect()
     }
 
     /// The first value within which any text could stand; with `by_outsiders`, one that outsiders could have written, or that
@@ -145,7 +153,28 @@ impl Digests {
             let theirs = mark.standing.is_anybodys();
             mark.kind == DigestedKind::Text && !by_outsiders || theirs && mark.kind.may_hold_prose()
         };
-        self.marks.iter().find(may_hold).and_then(|mark| self.leaf(mark, ""))
+        // Paths are numbered as they come.
+        let first = self.marks.iter().filter(may_hold).min_by_key(|mark| (mark.call, mark.path));
+        first.and_then(|mark| self.leaf(mark, ""))
+    }
+
+    fn leaves<'a>(&'a self, text: &'a str, told: impl Fn(DigestedKind) -> bool) -> Vec<Leaf<'a>> {
+        let marks = self.digests(text, told).flat_map(|hmac| self.of(&hmac));
+        let mut leaves: Vec<Leaf<'a>> = marks.filter_map(|mark| self.leaf(mark, text)).collect();
+        leaves.sort_by_key(|leaf| leaf.call);
+        leaves
+    }
+
+    /// The digests of a text. The kind is a part of what is digested, so that no two of them agree.
+    fn digests(&self, text: &str, told: impl Fn(DigestedKind) -> bool) -> impl Iterator<Item = [u8; DIGEST_BYTES]> {
+        let kinds = self.key.iter().flat_map(|key| self.kinds.iter().map(move |kind| (key, *kind)));
+        kinds.filter(move |(_, kind)| told(*kind)).filter_map(move |(key, kind)| key.digest(kind, text))
+    }
+
+    fn of(&self, hmac: &[u8; DIGEST_BYTES]) -> &[Mark] {
+        let from = self.marks.partition_point(|mark| mark.hmac < *hmac);
+        let rest = self.marks.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|mark| mark.hmac == *hmac)).unwrap_or_default()
     }
 
     fn leaf<'a>(&'a self, mark: &Mark, text: &'a str) -> Option<Leaf<'a>> {

@@ -34,6 +34,8 @@ pub(super) enum Standing {
     UnknownTool,
     /// Merely what the agent itself had sent.
     Echo,
+    /// Nobody can tell whether it is: something was sent of which a digest alone was told.
+    Unread,
     /// What was a field, or told what was done, before it was taken back that the call was allowed.
     TakenBack,
     /// What was an argument then: as if it had not been kept, because only the agent has said it.
@@ -53,6 +55,7 @@ impl Standing {
             | Self::Failed
             | Self::UnknownTool
             | Self::Echo
+            | Self::Unread
             | Self::TakenBack
             | Self::Unsaid => false,
         }
@@ -63,6 +66,14 @@ impl Standing {
         match self {
             Self::Field | Self::Done => Self::TakenBack,
             Self::Argument(_) => Self::Unsaid,
+            _ => self,
+        }
+    }
+
+    /// What it is where outsiders may have written some of it.
+    pub(super) const fn of_outsiders(self) -> Self {
+        match self {
+            Self::Field | Self::Done | Self::Echo | Self::Unread => Self::Outsider,
             _ => self,
         }
     }
@@ -80,6 +91,7 @@ impl Standing {
             Self::Field | Self::Done | Self::Argument(_) if whole => Seen::OtherField,
             Self::Field | Self::Done | Self::Argument(_) => Seen::Text,
             Self::Echo | Self::Unsaid => Seen::Echo,
+            Self::Unread => Seen::MaybeEcho,
             Self::TakenBack => Seen::TakenBack,
             Self::Said => Seen::Said,
             Self::Ungranted => Seen::Ungranted,

@@ -285,7 +285,11 @@ pub fn touches(event: &Event) -> Vec<Touch> {
             out.bump(GuardKey::of(LABELS, &[&labelled.decision_id]), Life::Passing);
         }
         Some(
-            Payload::BrokerStarted(_) | Payload::KeyRotated(_) | Payload::Refused(_) | Payload::FamilyReconsidered(_),
+            Payload::BrokerStarted(_)
+            | Payload::KeyRotated(_)
+            | Payload::Refused(_)
+            | Payload::FamilyReconsidered(_)
+            | Payload::ReportKeyGiven(_),
         )
         | None => {}
     }

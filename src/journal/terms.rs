@@ -93,6 +93,7 @@ pub fn kind_name(event: &Event) -> &'static str {
         Some(Payload::BlockLifted(_)) => "block_lifted",
         Some(Payload::SignalReported(_)) => "signal_reported",
         Some(Payload::ToolCallReported(_)) => "tool_call_reported",
+        Some(Payload::ReportKeyGiven(_)) => "report_key_given",
         Some(Payload::PolicyActivated(_)) => "policy_activated",
         Some(Payload::KeyRotated(_)) => "key_rotated",
         Some(Payload::Refused(_)) => "refused",
@@ -189,6 +190,11 @@ fn visit_payload<'a>(event: &'a Event, tell: &mut dyn FnMut(TermKind, &'a str)) 
             tell(TermKind::Task, &call.task_id);
             tell(TermKind::Grant, &call.grant_id);
             tell(TermKind::Tool, &call.tool);
+        }
+        Some(Payload::ReportKeyGiven(given)) => {
+            tell(TermKind::Task, &given.task_id);
+            tell(TermKind::Grant, &given.grant_id);
+            tell(TermKind::Tool, &given.tool);
         }
         Some(Payload::Refused(refused)) => {
             tell(TermKind::Agent, &refused.subject);

@@ -93,6 +93,8 @@ pub enum Seen {
     OtherField,
     /// What the agent itself had sent, told back.
     Echo,
+    /// Nobody can tell whether it is that: of what was sent, or of what came back, a digest alone was told.
+    MaybeEcho,
     /// What the agent alone reported.
     Said,
     /// What a resource server reported of a call that was never granted.

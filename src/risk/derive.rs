@@ -215,6 +215,12 @@ fn no_ground(e: &Evidence) -> String {
         },
         Some(Seen::OtherField) => format!("stands only as something else, in {}", place(e)),
         Some(Seen::Echo) => format!("is only what the agent had sent, told back in {}", place(e)),
+        Some(Seen::MaybeEcho) => {
+            format!(
+                "may be only what the agent had sent, told back in {}: of one of the two Carnet was told a digest alone",
+                place(e)
+            )
+        }
         Some(Seen::Said) => format!("stands only in what the agent itself reported of {tool}{call}"),
         Some(Seen::Ungranted) => {
             format!("stands only in what was reported of a use of {tool} that nobody granted{call}")

@@ -19,6 +19,7 @@ use super::restart::files_below;
 use super::support::ask::{AGENT, GATEWAY, INTENT, ORCHESTRATOR, OpenTask, RESOURCE_SERVER, SCORER, TICKETS_SERVER};
 use super::support::broker::{Setup, TestBroker, shipped_policy};
 use super::support::caller::{Caller, Refused};
+use super::support::pki::id;
 
 /// What to write for, so that nothing else is in doubt.
 const WRITE: &str = "Look at my calendar and write to the room.";
@@ -116,6 +117,76 @@ async fn a_field_by_digest_counts_as_its_value_would() {
         }
         broker.caller(reporter).await.report_tool_call(call).await.unwrap();
         assert_eq!(provenance(&broker, &agent, &task, address).await, expected, "{address} by {reporter}");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_is_none_of_the_granted_was_judged_by_nobody() {
+    let broker = TestBroker::start().await;
+    let (orchestrator, agent) = (broker.orchestrator().await, broker.agent().await);
+    let known = json!({ "entries": [{ "room_mailbox": "carol@example.org" }] });
+    let rows = [
+        ("the granted one", "ticket_id", Kind::Id, "T-1000", false, Provenance::Field),
+        ("the same after a renewal", "ticket_id", Kind::Id, "T-1000", true, Provenance::Field),
+        ("the same, told as it stands", "ticket_id", Kind::Text, "T-1000", false, Provenance::Field),
+        ("another one", "ticket_id", Kind::Id, "carol@example.org", false, Provenance::Text),
+        ("another one after a renewal", "ticket_id", Kind::Id, "T-1001", true, Provenance::Text),
+        ("no sink", "note", Kind::Id, "T-1000", false, Provenance::Text),
+    ];
+    for reporter in [RESOURCE_SERVER, GATEWAY] {
+        for (name, path, kind, value, renewed, expected) in rows {
+            let task =
+                orchestrator.open(broker.task("Read ticket T-1000, look at my calendar and write to the room.")).await;
+            let granted = agent.granted(task.reading()).await;
+            if renewed {
+                agent.renew_credential(task.renewal(granted.id())).await.unwrap();
+            }
+            let key = key_of(&broker, &task).await;
+            let mut call = task.report(granted.id(), "tickets.read", &json!({}), &Value::Null);
+            call.digest_key_id = key.id();
+            call.digested_arguments = vec![field(&key, path, kind, value)];
+            broker.caller(reporter).await.report_tool_call(call).await.unwrap();
+            // What comes back from then on may be what was sent.
+            let read = task.report("", "calendar.list", &json!({}), &known);
+            broker.caller(GATEWAY).await.report_tool_call(read).await.unwrap();
+            let found = provenance(&broker, &agent, &task, "carol@example.org").await;
+            assert_eq!(found, expected, "{name}, by {reporter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_was_given_the_key_stands_in_the_record_once() {
+    let journal = Arc::new(|options: &mut Options| options.snapshot_every = 1);
+    let mut broker = TestBroker::with(Setup { journal, ..Setup::default() }).await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.step("calendar.list", &json!({}))).await;
+    for round in 0..2 {
+        let (server, gateway) = (broker.resource_server().await, broker.caller(GATEWAY).await);
+        for _ in 0..2 {
+            ask_key(&server, &task, granted.id(), "calendar.list").await.unwrap();
+            ask_key(&gateway, &task, "", "mail.send").await.unwrap();
+        }
+        ask_key(&broker.caller(TICKETS_SERVER).await, &task, granted.id(), "calendar.list").await.unwrap_err();
+        ask_key(&broker.caller(AGENT).await, &task, granted.id(), "calendar.list").await.unwrap_err();
+        let given = broker.record.of_kind("report_key_given").await;
+        let who: Vec<String> = given.iter().map(|event| event.actor.id.clone()).collect();
+        assert_eq!(who, [id(RESOURCE_SERVER).to_string(), id(GATEWAY).to_string()], "round {round}");
+        let request = v1::SearchEventsRequest {
+            kind: "report_key_given".to_owned(),
+            task_id: task.id.clone(),
+            ..Default::default()
+        };
+        let found = broker.operator().await.audit().search_events(request).await.unwrap().into_inner().events;
+        let told: Vec<&str> = found.iter().map(|event| event.summary.as_str()).collect();
+        assert!(
+            told.iter().any(|t| t.ends_with("key for digests given to the audience of `calendar.list`")),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), 2, "{told:?}");
+        if round == 0 {
+            broker.restart().await;
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use tonic::{Code, Status, Streaming};
 use super::support::ask::{OpenTask, RESOURCE_SERVER, SCORER};
 use super::support::broker::{Setup, TestBroker};
 use super::support::caller::{Caller, Refused};
-use super::support::pki::soon;
+use super::support::pki::{DOMAIN, soon};
+use super::support::policies::policy_with;
 
 fn reports(task: &OpenTask, grant: &str, count: usize) -> Vec<v1::ReportToolCallRequest> {
     let ticket = json!({ "ticket_id": "T-1000" });
@@ -86,6 +87,12 @@ async fn the_first_report_that_is_refused_ends_the_stream_and_takes_nothing_back
         assert_eq!((told.len(), ended.unwrap().reason.as_str()), (2, reason));
         assert_eq!(broker.record.of_kind("tool_call_reported").await.len(), before + 2, "{reason}");
     }
+    // Each of them is counted, also what could not be read.
+    let counted = broker.metrics().render().unwrap();
+    for code in ["INVALID_ARGUMENT", "LIMIT_EXCEEDED"] {
+        let line = format!("carnet_refusals_total{{code=\"{code}\"}} 2");
+        assert!(counted.lines().any(|l| l == line), "{counted}");
+    }
 }
 
 #[tokio::test]
@@ -120,5 +127,58 @@ async fn a_stream_of_reports_ends_with_the_identity_that_opened_it() {
     let ended = Refused::from(soon(answers.message()).await.unwrap_err());
     assert_eq!((ended.code, ended.reason.as_str()), (Code::Unauthenticated, "SVID_EXPIRED"));
     drop(send.send(sent.remove(0)).await);
-    assert_eq!(broker.record.of_kind("tool_call_reported").await.len(), 1);
+    // Whatever is read still is answered or not within the time of a call.
+    let other = broker.resource_server().await;
+    other.report_tool_call(reports(&task, granted.id(), 1).remove(0)).await.unwrap();
+    assert_eq!(broker.record.of_kind("tool_call_reported").await.len(), 2);
+}
+
+#[tokio::test]
+async fn each_report_is_held_against_the_policy_bundle_of_that_moment() {
+    let own = format!("pattern = \"spiffe://{DOMAIN}/resource/**\"\nclass = \"resource_server\"");
+    let elsewhere = own.replace("/resource/", "/elsewhere/");
+    let agents = format!(
+        "pattern = \"spiffe://{DOMAIN}/resource/all\"\nclass = \"scorer\"\nowner = \"group:platform\"\n\n[[identity]]\n{elsewhere}"
+    );
+    for (reason, now) in [("IDENTITY_UNKNOWN", elsewhere), ("METHOD_NOT_ALLOWED", agents)] {
+        let broker = TestBroker::start().await;
+        let (_, agent, task) = broker.at_work().await;
+        let granted = agent.granted(task.reading()).await;
+        let server = broker.resource_server().await;
+        let (send, receive) = mpsc::channel(4);
+        let mut answers =
+            soon(server.signals().report_tool_calls(ReceiverStream::new(receive))).await.unwrap().into_inner();
+        let mut sent = reports(&task, granted.id(), 2);
+        send.send(sent.remove(0)).await.unwrap();
+        assert!(soon(answers.message()).await.unwrap().is_some(), "control");
+        let changed = policy_with(|path, text| match path {
+            "identities.toml" => {
+                assert!(text.contains(&own), "{text}");
+                text.replace(&own, &now)
+            }
+            _ => text,
+        });
+        broker.activate(&changed).await;
+        send.send(sent.remove(0)).await.unwrap();
+        let ended = Refused::from(soon(answers.message()).await.unwrap_err());
+        assert_eq!((ended.code, ended.reason.as_str()), (Code::PermissionDenied, reason));
+        assert_eq!(broker.record.of_kind("tool_call_reported").await.len(), 1, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_short_does_not_look_whole() {
+    let mut broker = TestBroker::start().await;
+    let (_, agent, task) = broker.at_work().await;
+    let granted = agent.granted(task.reading()).await;
+    let server = broker.resource_server().await;
+    let (send, receive) = mpsc::channel(4);
+    let mut answers =
+        soon(server.signals().report_tool_calls(ReceiverStream::new(receive))).await.unwrap().into_inner();
+    send.send(reports(&task, granted.id(), 1).remove(0)).await.unwrap();
+    assert!(soon(answers.message()).await.unwrap().is_some(), "control");
+    broker.stop().await;
+    let ended = Refused::from(soon(answers.message()).await.unwrap_err());
+    assert_eq!((ended.code, ended.reason.as_str()), (Code::Unavailable, "UNAVAILABLE"));
+    drop(send);
 }

@@ -7,7 +7,7 @@ use super::{FoldError, Step};
 use crate::broker::evidence::{call_digest, signal_digest, take_in};
 use crate::broker::gather::{declared, is_tainted_since, remember};
 use crate::broker::reason::ASKED;
-use crate::broker::report_key::digest_key;
+use crate::broker::report_key::{KEYED_MAX, digest_key};
 use crate::broker::retain::Trigger;
 use crate::broker::state::{Due, Family};
 use crate::broker::words::{CallWords, Sentence, WordsError, root_intent};
@@ -75,6 +75,16 @@ impl Step<'_> {
         // What was concluded about the values of a grant stands; only a change of the task as a whole can change its answer.
         if is_tainted_since(&before, &family.session.facts()) {
             self.owe(root, Trigger::ToolReport, None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn key_given(&mut self, e: &pb::ReportKeyGiven, actor: Option<&pb::Actor>) -> Result<(), FoldError> {
+        let id: TaskId = e.task_id.parse()?;
+        let Some(root) = self.state.tasks.get(&id).map(|t| t.root) else { return Ok(()) };
+        let keyed = &mut self.state.families.entry(root).or_default().keyed;
+        if keyed.len() < KEYED_MAX {
+            keyed.insert(reporter(actor).to_owned());
         }
         Ok(())
     }

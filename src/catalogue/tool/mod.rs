@@ -128,6 +128,19 @@ impl OutsiderFields {
             }),
         }
     }
+
+    /// True when what outsiders can write may stand below the field of that path; with `anywhere`, also what may stand at any place.
+    #[must_use]
+    pub fn may_stand_below(&self, path: &str, anywhere: bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(|p| match p.strip_prefix("**.") {
+                Some(_) => anywhere,
+                None => p.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')),
+            }),
+        }
+    }
 }
 
 impl Tool {

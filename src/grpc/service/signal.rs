@@ -1,11 +1,12 @@
 //! `SignalService`, and the stream by which calls are reported one after the other.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
 use crate::broker::caller::Caller;
@@ -13,6 +14,7 @@ use crate::broker::error::BrokerError;
 use crate::broker::record::wire_band;
 use crate::grpc::access::{self, Class};
 use crate::grpc::codec::ask;
+use crate::grpc::panics::Caught;
 use crate::grpc::service::Edge;
 use crate::grpc::status;
 use crate::model::limits::MESSAGE_BYTES_MAX;
@@ -77,7 +79,7 @@ impl SignalService for Signals {
         // One answer waits at a time: who does not read them is not read either.
         let (send, receive) = mpsc::channel(1);
         let reporter = Reporter { edge: self.0.clone(), caller };
-        tokio::spawn(reporter.run(request.into_inner(), send));
+        tokio::spawn(async move { each(request.into_inner(), send, |report| reporter.answer(report)).await });
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 
@@ -88,7 +90,7 @@ impl SignalService for Signals {
         let edge = &self.0;
         let caller = edge.caller(&request)?;
         let ask = ask::report_key(request.get_ref()).map_err(|e| edge.refuse(e))?;
-        let key = edge.broker.report_key(&caller, &ask).map_err(|e| edge.refuse(e))?;
+        let key = edge.broker.report_key(&caller, &ask).await.map_err(|e| edge.refuse(e))?;
         Ok(Response::new(GetReportKeyResponse { key: key.expose().to_vec().into(), key_id: key.id() }))
     }
 }
@@ -99,30 +101,40 @@ struct Reporter {
     caller: Arc<Caller>,
 }
 
-impl Reporter {
-    /// Takes one after the other until the caller has no more, goes, or one is refused. That its identity holds the door looks at,
-    /// and takes the answers away when it does not.
-    async fn run(
-        self,
-        mut reports: Streaming<ReportToolCallRequest>,
-        send: mpsc::Sender<Result<ReportToolCallsResponse, Status>>,
-    ) {
-        // A report is read only when there is room for its answer.
-        while let Ok(room) = send.reserve().await {
-            let report = tokio::select! {
-                report = reports.message() => report,
-                () = send.closed() => return,
-            };
-            let answer = match report {
-                Ok(Some(report)) => self.take(report).await,
-                Ok(None) => return,
-                Err(status) => Err(unread(&status)),
-            };
-            let refused = answer.is_err();
-            room.send(answer);
-            if refused {
-                return;
+/// Takes one after the other until the caller has no more, goes, or one is refused. A report is read only when there is room for its
+/// answer. That the caller's identity holds the door looks at, and takes the answers away when it does not.
+async fn each<Report, Answer, Taken: Future<Output = Result<Answer, Status>>>(
+    mut reports: impl Stream<Item = Report> + Unpin,
+    send: mpsc::Sender<Result<Answer, Status>>,
+    take: impl Fn(Report) -> Taken,
+) {
+    while let Ok(room) = send.reserve().await {
+        let report = tokio::select! {
+            report = reports.next() => report,
+            () = send.closed() => return,
+        };
+        let Some(report) = report else { return };
+        // Nobody else would see it: without it the caller would take what was left out for an end.
+        let answer = match Caught(Box::pin(take(report))).await {
+            Ok(answer) => answer,
+            Err(panicked) => {
+                tracing::error!(method = STREAMED, panic = panicked.message(), "a report failed by a defect");
+                Err(status::refusal(Code::Internal, ReasonCode::Internal))
             }
+        };
+        let refused = answer.is_err();
+        room.send(answer);
+        if refused {
+            return;
+        }
+    }
+}
+
+impl Reporter {
+    async fn answer(&self, report: Result<ReportToolCallRequest, Status>) -> Result<ReportToolCallsResponse, Status> {
+        match report {
+            Ok(report) => self.take(report).await,
+            Err(status) => Err(self.edge.unread(&status)),
         }
     }
 
@@ -151,12 +163,22 @@ impl Reporter {
     }
 }
 
-/// Why a report could not be read, with a reason code: as the door tells it of a request that is one message.
-fn unread(status: &Status) -> Status {
-    let (code, reason) = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, ReasonCode::LimitExceeded),
-        Code::Internal => (Code::InvalidArgument, ReasonCode::InvalidArgument),
-        code => (code, ReasonCode::Unavailable),
-    };
-    status::refusal(code, reason)
+impl Edge {
+    /// Why a report could not be read, with a reason code: as the door tells it of a request that is one message. Counted as what is
+    /// refused otherwise, unless its caller went away.
+    fn unread(&self, status: &Status) -> Status {
+        let (code, reason) = match status.code() {
+            Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, ReasonCode::LimitExceeded),
+            Code::Internal => (Code::InvalidArgument, ReasonCode::InvalidArgument),
+            code => (code, ReasonCode::Unavailable),
+        };
+        if reason != ReasonCode::Unavailable {
+            self.metrics.refused(reason);
+        }
+        tracing::debug!(code = %reason, "a report could not be read");
+        status::refusal(code, reason)
+    }
 }
+
+#[cfg(test)]
+mod tests;

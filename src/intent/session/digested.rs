@@ -1,16 +1,17 @@
 //! Calls of which values were told by their digests, because content must not leave a site. A whole value is found again by its
 //! digest; where a text would have to be searched, the answer is that it may stand there.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::super::digests::{self, Told};
-use super::super::leaves::{Leaf, Standing};
+use super::super::leaves::Leaf;
 use super::super::{spelling, told, walk};
-use super::{ReportedCall, Reporter, SESSION_BYTES_MAX, Session};
+use super::{ReportedCall, Reporter, SESSION_BYTES_MAX, Session, sent_back};
 use crate::catalogue::tool::Tool;
 use crate::intent::task::Intent;
 use crate::model::ceiling::Ceiling;
-use crate::model::digested::{DigestKey, DigestedField};
+use crate::model::digested::{DigestKey, DigestedField, DigestedKind};
 use crate::model::json::Json;
 use crate::model::spiffe_id::SpiffeId;
 
@@ -26,7 +27,8 @@ pub struct Digested<'a> {
     pub arguments: &'a [DigestedField],
     /// Of the result.
     pub result: &'a [DigestedField],
-    /// True when the call was made under a grant, so that its sinks were judged and recorded as sent before.
+    /// True when the call was made under a grant and its sinks are the granted ones, so that they were judged and recorded as sent
+    /// before.
     pub granted: bool,
 }
 
@@ -55,7 +57,8 @@ impl Session {
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {
             // What the agent has sent since it knew it comes back as no more than that; where it stood before, it is what it was.
-            let standing = call.standing(path, || unread || sent.knew(digests::name(&field.hmac)));
+            let standing = call.standing(path, || sent_back(sent.knew(digests::name(&field.hmac)), unread));
+            let standing = if holds_outsiders(call.spec, field, path) { standing.of_outsiders() } else { standing };
             // As for values: who is not believed names no field.
             Told { field, path: told::field(call, call.reporter.is_believed(), path), call: index, standing }
         });
@@ -67,15 +70,21 @@ impl Session {
     }
 
     /// True for a value that is known by its digest and may be no more than what the agent sent: whether it was could not be told
-    /// when it came. What was sent later counts too, but for what was known as ground when it was sent.
-    pub(in crate::intent) fn is_sent_digest(&self, leaf: &Leaf<'_>) -> bool {
-        leaf.digest.is_some_and(|digest| !self.sent.knew(digest)) && self.sent.is_echoed_by(leaf.text)
+    /// when it came. What was sent later counts too, but for what was known as ground when it was sent. `is_echo` is what
+    /// [`Session::echoes`] says of the value.
+    pub(in crate::intent) fn is_sent_digest(&self, leaf: &Leaf<'_>, is_echo: impl FnOnce() -> bool) -> bool {
+        leaf.digest.is_some_and(|digest| !self.sent.knew(digest)) && is_echo()
+    }
+
+    /// True when a value is no more than what the agent sent.
+    pub(in crate::intent) fn echoes(&self, value: &str) -> bool {
+        self.sent.is_echoed_by(value)
     }
 
     /// What of the arguments of a call is ground by its digest now, as far as it stands there whole or as a word.
-    pub(super) fn known_by_digest(&self, arguments: &Json) -> Vec<u64> {
+    pub(super) fn known_by_digest(&self, arguments: &Json) -> BTreeSet<u64> {
         if self.leaves.digests.is_empty() {
-            return Vec::new();
+            return BTreeSet::new();
         }
         let mut words = BTreeSet::new();
         walk::leaves(arguments, &mut |_, text| {
@@ -85,15 +94,21 @@ impl Session {
                 }
             }
         });
-        let found = self.leaves.digests.any(words.into_iter());
-        let is_ground = |leaf: &&Leaf<'_>| matches!(leaf.standing, Standing::Field | Standing::Done);
-        found
-            .iter()
-            .filter(is_ground)
-            .filter(|leaf| !self.is_sent_digest(leaf))
-            .filter_map(|leaf| leaf.digest)
-            .collect()
+        let mut known = BTreeSet::new();
+        for word in words {
+            let is_echo = LazyCell::new(|| self.sent.is_echoed_by(word));
+            let found = self.leaves.digests.ground(word).into_iter();
+            known.extend(found.filter(|digest| self.sent.knew(*digest) || !*is_echo));
+        }
+        known
     }
+}
+
+/// True for what may hold what outsiders wrote, though they write no field of that path: a text that is told for more than one
+/// field.
+fn holds_outsiders(spec: Option<&Tool>, field: &DigestedField, path: &str) -> bool {
+    let is_text = field.kind == DigestedKind::Text;
+    field.kind.may_hold_prose() && spec.is_some_and(|spec| spec.outsider_fields.may_stand_below(path, is_text))
 }
 
 /// True for an argument that is known though its report tells a digest alone: a sink, of a call under a grant.

@@ -77,8 +77,9 @@ pub struct ReportedCall<'a> {
 }
 
 impl ReportedCall<'_> {
-    /// As what a value of the result stands that came at that path; `is_echo` when it may be no more than what the agent had sent.
-    fn standing(&self, path: &str, is_echo: impl FnOnce() -> bool) -> Standing {
+    /// As what a value of the result stands that came at that path; `sent` says what it is when it may be no more than what the agent
+    /// had sent.
+    fn standing(&self, path: &str, sent: impl FnOnce() -> Option<Standing>) -> Standing {
         match self.spec {
             None => Standing::UnknownTool,
             Some(_) if self.failed => Standing::Failed,
@@ -88,9 +89,11 @@ impl ReportedCall<'_> {
             Some(spec) if spec.outsider_fields.covers(path) || path.is_empty() && spec.reads_outsiders() => {
                 Standing::Outsider
             }
-            Some(_) if is_echo() => Standing::Echo,
-            Some(spec) if spec.effect.is_effectful() => Standing::Done,
-            Some(_) => Standing::Field,
+            Some(spec) => match sent() {
+                Some(standing) => standing,
+                None if spec.effect.is_effectful() => Standing::Done,
+                None => Standing::Field,
+            },
         }
     }
 }
@@ -348,12 +351,17 @@ impl Session {
             fits &= adding.keep(&sink.name, value, index, Standing::Argument(sink.kind), SESSION_BYTES_MAX);
         }
         walk::leaves(call.result, &mut |path, text| {
-            let standing = call.standing(path, || sent_unread || sent.is_echoed_by(text));
+            let standing = call.standing(path, || sent_back(sent.is_echoed_by(text), sent_unread));
             let path = told::field(call, believed, path);
             fits = fits && adding.keep(path, text, index, standing, SESSION_BYTES_MAX);
         });
         fits
     }
+}
+
+/// As what a value stands that the agent had sent, or may have sent.
+fn sent_back(was_sent: bool, sent_unread: bool) -> Option<Standing> {
+    if was_sent { Some(Standing::Echo) } else { sent_unread.then_some(Standing::Unread) }
 }
 
 /// The first call of what was granted first is told, as soon as it is known.

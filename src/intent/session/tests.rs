@@ -204,6 +204,47 @@ fn a_full_session_says_so_and_keeps_what_it_has() {
 }
 
 #[test]
+fn the_names_of_fields_take_their_room() {
+    let listing = tool("list", OutsiderFields::None, &[]);
+    let above = format!("{{\"{}\":", "d".repeat(40));
+    let members: Vec<String> = (0..5000).map(|n| format!("\"{}\":1", words(n))).collect();
+    let mut s = Session::new();
+    let deep = 12;
+    let result = format!("{}{{{}}}{}", above.repeat(deep), members.join(","), "}".repeat(deep));
+    report(&mut s, &listing, "{}", &result);
+    assert!(s.facts().overflowed);
+    assert!(s.memory_bytes() < 2 * SESSION_BYTES_MAX, "{} bytes", s.memory_bytes());
+}
+
+#[test]
+fn more_names_of_fields_than_can_be_numbered_overflow() {
+    let listing = tool("list", OutsiderFields::None, &[]);
+    let mut s = Session::new();
+    let rows: Vec<String> = (0..70_000).map(|n| format!("{{\"{}\":1}}", words(n))).collect();
+    for part in rows.chunks(5_000) {
+        report_all(&mut s, &listing, part);
+    }
+    assert!(s.facts().overflowed);
+    report(&mut s, &listing, "{}", "{\"a\":2}");
+}
+
+/// A short name without digits, another one for each number.
+fn words(mut n: usize) -> String {
+    let mut out = String::new();
+    loop {
+        out.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+        n /= 26;
+        if n == 0 {
+            return out;
+        }
+    }
+}
+
+fn report_all(s: &mut Session, tool: &Tool, rows: &[String]) {
+    report(s, tool, "{}", &format!("[{}]", rows.join(",")));
+}
+
+#[test]
 fn more_calls_than_are_kept_overflow() {
     let ping = tool("ping", OutsiderFields::None, &[]);
     let mut s = Session::new();

@@ -123,7 +123,8 @@ fn grounded(
     let counts = is_counted(sink, value);
     let leaf = ground.session.leaves().whole(sink.kind, value).filter(|l| l.standing.grounds(sink.kind));
     let leaf = leaf.filter(|l| !refused || !matches!(l.standing, Standing::Argument(_)));
-    let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l));
+    let is_echo = LazyCell::new(|| ground.session.echoes(value));
+    let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l, || *is_echo));
     let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
     let was_sent = matches!(leaf.standing, Standing::Argument(_));
     let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
@@ -161,15 +162,21 @@ const fn is_place(kind: SinkKind) -> bool {
 /// Where a value that nothing grounds was seen.
 fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<Evidence>) {
     let leaves = session.leaves();
-    let whole = leaves.whole(sink.kind, value).next().map(|leaf| (leaf, true));
+    // The first call that told it, in whatever way.
+    let whole = leaves.whole(sink.kind, value).min_by_key(|leaf| leaf.call).map(|leaf| (leaf, true));
     let within = || Some((leaves.within(sink.kind, value).next()?, false));
     let said = || Some((leaves.saying(sink.kind, value)?, false));
     // Told as something else by whoever told a digest alone, it stands there all the same.
-    let told = || Some((leaves.digests.any(std::iter::once(value)).into_iter().next()?, true));
-    match whole.or_else(within).or_else(said).or_else(told) {
-        Some((leaf, whole)) => (Provenance::Text, Some(evidence(&leaf, session, Some(leaf.standing.seen(whole))))),
-        None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
-    }
+    let told = || Some((leaves.digests.any(value).into_iter().next()?, true));
+    let Some((leaf, whole)) = whole.or_else(within).or_else(said).or_else(told) else {
+        return unsearched::seen(sink, session).unwrap_or((Provenance::None, None));
+    };
+    let may_be_sent = session.is_sent_digest(&leaf, || session.echoes(value));
+    let seen = match leaf.standing {
+        Standing::Field | Standing::Done if may_be_sent => Seen::MaybeEcho,
+        standing => standing.seen(whole),
+    };
+    (Provenance::Text, Some(evidence(&leaf, session, Some(seen))))
 }
 
 /// Content that was dictated: an argument that stands word for word in what was read, or of which a sentence does: a greeting
@@ -197,9 +204,9 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
         first = first.or(Some(leaf));
     }
     let leaf = first?;
-    let by_outsiders = !matches!(leaf.standing, Standing::Field | Standing::Done | Standing::TakenBack);
+    let own = matches!(leaf.standing, Standing::Field | Standing::Done | Standing::Unread | Standing::TakenBack);
     let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
-    Some(DictatedFacts { name: name.to_owned(), evidence, by_outsiders, is_sink: false })
+    Some(DictatedFacts { name: name.to_owned(), evidence, by_outsiders: !own, is_sink: false })
 }
 
 /// The text in which outsiders point at an object that the agent could have chosen by itself: its id or path is ground by a field

@@ -204,6 +204,7 @@ fn each_event_touches_what_decisions_rely_on() {
         ("drift", Payload::DriftDetected(found), vec![drift]),
         ("the end of drift", Payload::DriftEnded(over), vec![drift]),
         ("a label", Payload::DecisionLabelled(labelled), vec![GuardKey::labels(&DECISION.parse().unwrap())]),
+        ("a key for reports", Payload::ReportKeyGiven(ReportKeyGiven::default()), vec![]),
         ("a refusal", Payload::Refused(Refused::default()), vec![]),
         ("a start", Payload::BrokerStarted(BrokerStarted::default()), vec![]),
     ];

@@ -311,6 +311,12 @@ fn each_doubt_about_a_value_has_a_sentence_of_its_own() {
             Some(Seen::Echo),
             "`to` is only what the agent had sent, told back in `read_mail`'s result, in `id_` (call 3)",
         ),
+        (
+            "id_",
+            Some(Seen::MaybeEcho),
+            "`to` may be only what the agent had sent, told back in `read_mail`'s result, in `id_` (call 3): of one of the two \
+             Carnet was told a digest alone",
+        ),
         ("made_up", Some(Seen::Said), "`to` stands only in what the agent itself reported of `read_mail` (call 3)"),
         (
             "x",

@@ -300,8 +300,16 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
     let odd = desk.folder.path().join("odd.jsonl");
     std::fs::write(&odd, format!("{line}}}\n{line},\"tols\":1}}\n")).unwrap();
     let odd = ["tool-call", "report", "{task}", "--from", odd.to_str().unwrap()];
+    // What was recorded of a file that did not get through is counted once when it is reported again.
+    let broken = desk.folder.path().join("broken.jsonl");
+    let wrong = line.replace("tickets.read", "mail.send");
+    std::fs::write(&broken, format!("{line}}}\n\n{line}}}\n{wrong}}}\n{line}}}\n")).unwrap();
+    let broken = ["tool-call", "report", "{task}", "--from", broken.to_str().unwrap()];
+    let stopped = &["INVALID_ARGUMENT", "line 4 was not recorded", "the 2 calls before it were"];
     desk.all(&[
         ("agent", &with_grant("renew"), 0, &["{grant}", "granted"]),
+        ("server", &broken, 2, stopped),
+        ("server", &broken, 2, stopped),
         ("server", &report, 0, &["grants suspended", "position"]),
         ("server", &many, 0, &["one", "two"]),
         ("server", &odd, 1, &["line 2 is no call"]),
@@ -317,6 +325,7 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
         ("orchestrator", &["task", "list", "--state", "completed"], 0, &["{task}"]),
     ])
     .await;
+    assert_eq!(desk.world.broker.record.of_kind("tool_call_reported").await.len(), 5);
     desk.at_work().await;
     desk.all(&[("orchestrator", &["task", "cancel", "{task}", "--reason", "no more"], 0, &["cancelled"])]).await;
 }

@@ -154,6 +154,7 @@ pub fn kind(payload: &Payload) -> &'static str {
         Payload::BlockLifted(_) => "block_lifted",
         Payload::SignalReported(_) => "signal_reported",
         Payload::ToolCallReported(_) => "tool_call_reported",
+        Payload::ReportKeyGiven(_) => "report_key_given",
         Payload::PolicyActivated(_) => "policy_activated",
         Payload::KeyRotated(_) => "key_rotated",
         Payload::Refused(_) => "refused",

@@ -164,6 +164,8 @@ fn drift(world: &mut World) {
     let ended = pb::DriftEnded { class: class(), what: "tools".into(), ..Default::default() };
     world.event(3, Payload::DriftEnded(ended));
     world.event(3, Payload::DecisionLabelled(pb::DecisionLabelled::default()));
+    let given = pb::ReportKeyGiven { task_id: task(1).to_string(), ..Default::default() };
+    world.event(3, Payload::ReportKeyGiven(given));
 }
 
 /// A grant that was kept because policy only observed, and that it no longer does.

@@ -8,7 +8,7 @@ use crate::intent::usage::Usage;
 use crate::model::access::{Access, Effect};
 use crate::model::digested::DigestedKind as Kind;
 use crate::model::facts::{EntryFacts, SinkFacts};
-use crate::model::provenance::Provenance;
+use crate::model::provenance::{Provenance, Seen};
 use crate::model::sink::{SinkKind, SinkSpec};
 use crate::model::time::Timestamp;
 
@@ -52,6 +52,7 @@ fn catalogue() -> Catalogue {
     Catalogue::from_tools(vec![
         tool("contacts", Effect::Read, &[("email", SinkKind::Address)], &[]),
         tool("inbox", Effect::Read, &[], &["messages.body", "messages.from"]),
+        tool("notes", Effect::Read, &[], &["**.text"]),
         tool("save", Effect::Write, &[("email", SinkKind::Address)], &[]),
         tool("act", Effect::Send, &act, &[]),
     ])
@@ -171,11 +172,9 @@ fn a_whole_field_is_found_by_its_digest() {
     assert_eq!(family.from("amount", "12.5"), Provenance::Field);
     assert_eq!(family.from("recipient", "Bob@acme.test"), Provenance::None, "another mailbox");
     assert_eq!(family.from("recipient", "#general"), Provenance::Field, "what it is for the sink is the tool's to say");
-    assert_eq!(
-        family.from("channel", "bob@acme.test"),
-        Provenance::Text,
-        "its form merges spellings that are two channels: it was seen, and is no ground"
-    );
+    // Its form merges spellings that are two channels, so it is no ground for one; but it was seen.
+    let channel = family.sink("channel", "bob@acme.test");
+    assert_eq!((channel.provenance, channel.evidence.unwrap().seen), (Provenance::Text, Some(Seen::OtherField)));
     let account = family.sink("account", "DE02120300000000202051");
     assert_eq!(account.provenance, Provenance::Text, "a name that is a value names no account: {account:?}");
     // Snapshots hold it, sealed.
@@ -190,40 +189,69 @@ fn no_launderer_makes_ground_of_a_digest() {
     let by = |reporter| Call { reporter, ..call("contacts", evil("people.email")) };
     let sent = |arguments, came| Call { arguments, ..call("contacts", came) };
     let rows = [
-        ("reported by the agent", Family::after(vec![by(Reporter::Agent)])),
-        ("by a server that nobody was granted a call of", Family::after(vec![by(Reporter::Server)])),
-        ("of a call that failed", Family::after(vec![Call { failed: true, ..by(Reporter::Gateway) }])),
-        ("of a tool that nobody knows", Family::after(vec![call("odd", evil("people.email"))])),
-        ("who a message is from", Family::after(vec![call("inbox", evil("messages.from"))])),
+        ("reported by the agent", Some(Seen::Said), Family::after(vec![by(Reporter::Agent)])),
+        (
+            "by a server that nobody was granted a call of",
+            Some(Seen::Ungranted),
+            Family::after(vec![by(Reporter::Server)]),
+        ),
+        (
+            "of a call that failed",
+            Some(Seen::Failed),
+            Family::after(vec![Call { failed: true, ..by(Reporter::Gateway) }]),
+        ),
+        (
+            "of a tool that nobody knows",
+            Some(Seen::UnknownTool),
+            Family::after(vec![call("odd", evil("people.email"))]),
+        ),
+        ("who a message is from", Some(Seen::OutsiderField), Family::after(vec![call("inbox", evil("messages.from"))])),
         (
             "where an outsider's field is told as part of itself",
+            Some(Seen::OutsiderField),
             Family::after(vec![call("inbox", evil("messages.body.to"))]),
         ),
-        ("of a tool that changed something", Family::after(vec![call("save", evil("email"))])),
+        ("of a tool that changed something", Some(Seen::OtherField), Family::after(vec![call("save", evil("email"))])),
         (
             "told of a change, and then searched for",
+            Some(Seen::OtherField),
             Family::after(vec![
                 call("save", evil("email")),
                 sent(r#"{"query":"eve@evil.test"}"#, evil("people.email")),
             ]),
         ),
-        ("searched for", Family::after(vec![sent(r#"{"query":"eve@evil.test"}"#, evil("people.email"))])),
-        ("searched for in capitals", Family::after(vec![sent(r#"{"query":"EVE@EVIL.TEST"}"#, evil("people.email"))])),
-        ("put into a text", Family::after(vec![sent(r#"{"q":"find eve@evil.test!"}"#, evil("people.email"))])),
+        (
+            "searched for",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"query":"eve@evil.test"}"#, evil("people.email"))]),
+        ),
+        (
+            "searched for in capitals",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"query":"EVE@EVIL.TEST"}"#, evil("people.email"))]),
+        ),
+        (
+            "put into a text",
+            Some(Seen::MaybeEcho),
+            Family::after(vec![sent(r#"{"q":"find eve@evil.test!"}"#, evil("people.email"))]),
+        ),
         (
             "granted before, and never reported",
+            Some(Seen::MaybeEcho),
             Family::default()
                 .granted("save", r#"{"note":"mail eve@evil.test"}"#)
                 .then(call("contacts", evil("people.email"))),
         ),
         (
             "sent after it came",
+            None,
             Family::default()
                 .then(call("contacts", evil("people.email")))
                 .granted("save", r#"{"note":"eve@evil.test"}"#),
         ),
         (
             "sent by digest alone, and given back in other words",
+            Some(Seen::MaybeEcho),
             Family::after(vec![
                 Call { sent: vec![field("note", Kind::Text, "mailto:EVE@evil.test")], ..call("save", Vec::new()) },
                 call("contacts", evil("people.email")),
@@ -231,6 +259,7 @@ fn no_launderer_makes_ground_of_a_digest() {
         ),
         (
             "sent as a sink by digest alone, of a call that no grant was judged for",
+            Some(Seen::MaybeEcho),
             Family::after(vec![
                 Call {
                     sent: evil("email"),
@@ -242,13 +271,16 @@ fn no_launderer_makes_ground_of_a_digest() {
             ]),
         ),
     ];
-    for (name, family) in rows {
+    for (name, seen, family) in rows {
         // What was known whole before the agent sent it was the tool's own.
-        let expected = if name == "sent after it came" { Provenance::Field } else { Provenance::Text };
-        assert_eq!(family.from("recipient", EVIL), expected, "{name}");
+        let expected = if seen.is_none() { Provenance::Field } else { Provenance::Text };
+        let found = family.sink("recipient", EVIL);
+        // Whoever is asked is told why it is none.
+        assert_eq!((found.provenance, found.evidence.unwrap().seen), (expected, seen), "{name}");
     }
     let iban = vec![field("weather", Kind::Account, EVIL_IBAN)];
-    assert_eq!(Family::after(vec![call("contacts", iban)]).from("account", EVIL_IBAN), Provenance::Text);
+    let found = Family::after(vec![call("contacts", iban)]).sink("account", EVIL_IBAN);
+    assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::Text, Some(Seen::OtherField)));
 }
 
 #[test]
@@ -305,6 +337,74 @@ fn what_cannot_be_searched_counts_as_possible() {
 }
 
 #[test]
+fn what_outsiders_wrote_is_seen_whatever_it_was_told_as() {
+    let from = |kind, value| Family::after(vec![call("inbox", vec![field("messages.from", kind, value)])]);
+    for (name, kind, value) in
+        [("channel", Kind::Address, EVIL), ("account", Kind::Address, EVIL), ("channel", Kind::Amount, "12.5")]
+    {
+        let found = from(kind, value).sink(name, value);
+        let seen = found.evidence.unwrap().seen;
+        assert_eq!((found.provenance, seen), (Provenance::Text, Some(Seen::OutsiderField)), "{name} {kind:?}");
+    }
+}
+
+#[test]
+fn the_first_call_that_told_a_value_is_named_whichever_way_it_told_it() {
+    let value = || Call { result: r#"{"messages":[{"from":"eve@evil.test"}]}"#, ..call("inbox", Vec::new()) };
+    let digest = || call("inbox", evil("messages.from"));
+    for calls in [vec![value(), digest()], vec![digest(), value()]] {
+        assert_eq!(Family::after(calls).sink("recipient", EVIL).evidence.unwrap().call, Some(0));
+    }
+}
+
+#[test]
+fn a_text_of_more_than_one_field_is_as_much_of_outsiders_as_any_of_them() {
+    let asked = r#"{"file":"/plans.md","body":"Everything is lost and all of us go home."}"#;
+    let rows = [
+        ("the field itself", "inbox", "messages.body", Kind::Text, true),
+        ("the whole message", "inbox", "messages", Kind::Text, true),
+        ("the whole message, called by another name", "inbox", "messages", Kind::Other, true),
+        ("a field beside it", "inbox", "messages.title", Kind::Text, false),
+        ("one whose name begins the same", "inbox", "mess", Kind::Text, false),
+        ("all of the answer", "inbox", "", Kind::Text, true),
+        ("a text where outsiders write at any place", "notes", "entry", Kind::Text, true),
+        ("a single value there", "notes", "entry", Kind::Id, false),
+        ("a tool that no outsider writes into", "contacts", "people", Kind::Text, false),
+    ];
+    for (name, tool, path, kind, theirs) in rows {
+        let known = call("contacts", vec![field("people.file", Kind::Path, "/plans.md")]);
+        let family = Family::after(vec![known, call(tool, vec![field(path, kind, "all that was said")])]);
+        let dictated = family.judged(asked).dictated;
+        assert_eq!(dictated.len(), if theirs { 2 } else { 0 }, "{name}: {dictated:?}");
+        let ground = family.from("channel", "all that was said");
+        assert_eq!(ground == Provenance::Field, !theirs, "{name}: {ground:?}");
+    }
+}
+
+#[test]
+fn one_value_at_many_places_is_little_work() {
+    let places =
+        |from: usize| (from..from + 1024).map(|n| field(&format!("rows.p{n}"), Kind::Address, "bob@acme.test"));
+    let mut family = Family::after(vec![call("contacts", places(0).take(200).collect())]);
+    assert!(!family.0.facts().overflowed, "as many as any honest tool has");
+    for report in 0..13 {
+        family = family.then(call("contacts", places(report * 1024).collect()));
+    }
+    assert!(family.0.facts().overflowed, "nothing is forgotten silently");
+    assert!(family.0.memory_bytes() < 64 << 10, "{} bytes", family.0.memory_bytes());
+    assert_eq!(family.from("recipient", "bob@acme.test"), Provenance::Field);
+    // An agent writes it in a thousand spellings that are one.
+    let spelled = |n: usize| {
+        let letter = |(i, c): (usize, char)| if n >> i & 1 == 1 { c.to_ascii_uppercase() } else { c };
+        format!("bob@{}", "acmeacmeac.test".chars().enumerate().map(letter).collect::<String>())
+    };
+    let family = family.then(call("contacts", vec![field("people.email", Kind::Address, &spelled(0))]));
+    let words: Vec<String> = (0..1024).map(spelled).collect();
+    let known = family.0.known_by_digest(&json(&serde_json::json!({ "body": words }).to_string()));
+    assert_eq!(known.len(), 1);
+}
+
+#[test]
 fn what_was_sent_unread_takes_the_ground_from_what_comes_back() {
     let bob = r#"{"people":[{"email":"bob@acme.test"}]}"#;
     let secret = || vec![field("query", Kind::Text, "somebody")];
@@ -319,6 +419,17 @@ fn what_was_sent_unread_takes_the_ground_from_what_comes_back() {
         let read = Call { sent, granted, reporter, result: bob, ..call("contacts", Vec::new()) };
         assert_eq!(Family::after(vec![read]).from("recipient", "bob@acme.test"), expected, "{name}");
     }
+    let read = Call {
+        sent: secret(),
+        result: bob,
+        arguments: r#"{"q":"carol@other.example"}"#,
+        ..call("contacts", Vec::new())
+    };
+    let echo = r#"{"people":[{"email":"carol@other.example"}]}"#;
+    let family = Family::after(vec![read, Call { result: echo, ..call("contacts", Vec::new()) }]);
+    let seen = |value| family.sink("recipient", value).evidence.unwrap().seen;
+    // Nobody is accused of what nobody knows.
+    assert_eq!((seen("bob@acme.test"), seen("carol@other.example")), (Some(Seen::MaybeEcho), Some(Seen::Echo)));
     // An agent that says so of itself takes nothing from others of the family.
     let said = Call { sent: secret(), reporter: Reporter::Agent, ..call("contacts", Vec::new()) };
     let family = Family::after(vec![said, Call { result: bob, ..call("contacts", Vec::new()) }]);
