@@ -67,11 +67,13 @@ static VERBS: LazyLock<HashMap<&'static str, Verb>> = LazyLock::new(|| {
 const PLAIN: &[(&str, &[Effect])] = &[
     // Something is made or changed.
     (
-        "create add write save append modify reschedule rename insert fill complete replace correct fix enter upload store \
+        "create write save append modify reschedule rename insert fill complete replace correct fix enter upload store \
          draft compose prepend attach organize organise adjust postpone revise rewrite overwrite mark tag label assign \
          redirect reorder merge populate convert translate move apply include",
         &[Write],
     ),
+    // Who is added to something may do more than before.
+    ("add", &[Write, Administer]),
     // Something is taken away; it may be done by changing what holds it.
     ("remove cancel undo", &[Delete, Write]),
     ("delete erase discard trash purge wipe destroy clear drop shred unsend", &[Delete]),
@@ -96,7 +98,9 @@ const PLAIN: &[(&str, &[Effect])] = &[
     ),
     ("revoke", &[Administer, Delete]),
     // Code and machines.
-    ("execute deploy install compile restart reboot uninstall launch", &[Execute]),
+    ("execute compile launch", &[Execute]),
+    // Where code runs is a right, too, and many services count it among them.
+    ("deploy install restart reboot uninstall", &[Execute, Administer]),
     // These say what they mean with a noun only.
     ("make do give get take let turn put go keep have place initiate", &[]),
 ];
@@ -214,6 +218,9 @@ const PLACES: &str = "in on at of with";
 /// Words by which one points at a source.
 const POINTERS: &str = "from in on per by of with at as using based follow";
 
+/// How far before a source its pointer may stand: `from the knowledge base article`.
+const POINTER_DISTANCE: usize = 4;
+
 /// The words of a sentence that tell the agent to take something from what it reads.
 pub(super) fn source(sentence: &[Word]) -> Option<String> {
     for (at, word) in sentence.iter().enumerate() {
@@ -229,8 +236,8 @@ pub(super) fn source(sentence: &[Word]) -> Option<String> {
             return Some(format!("{} {next}", word.text));
         }
         let noun = words::singular(&word.text);
-        let is_source = holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text);
-        let before = sentence.get(at.saturating_sub(3)..at).unwrap_or(&[]);
+        let is_source = holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text) || is_page(&word.text);
+        let before = sentence.get(at.saturating_sub(POINTER_DISTANCE)..at).unwrap_or(&[]);
         let kept = holds(KEPT, noun);
         let pointer = before.iter().find(|w| holds(POINTERS, &w.text) && !(kept && holds(PLACES, &w.text)));
         if let (true, Some(pointer)) = (is_source, pointer) {
@@ -260,6 +267,13 @@ pub(super) fn open(sentence: &[Word]) -> Option<String> {
         }
     }
     None
+}
+
+/// True for a web address, as it is left of one in the words of a sentence: without its scheme.
+fn is_page(word: &str) -> bool {
+    let (host, path) = word.split_once('/').unwrap_or((word, ""));
+    let is_host = host.contains('.') && !host.contains('@') && host.split('.').all(|label| !label.is_empty());
+    is_host && (!path.is_empty() || host.starts_with("www."))
 }
 
 fn is_file(word: &str) -> bool {

@@ -477,7 +477,7 @@ fn an_object_that_outsiders_point_at_is_told() {
     let told = |world: &World, kind: SinkKind, value: &str| {
         let ground = Ground { intent: &world.intent, declared: &[], session: &world.session };
         let sink = world.trace(kind, "file_id", value);
-        (sink.provenance, pointed_out(&sink, &"delete_file".parse().unwrap(), &ground).map(|d| d.evidence.field))
+        (sink.provenance, pointed_out(&sink, &"delete_file".parse().unwrap(), false, &ground).map(|d| d.evidence.field))
     };
     let content = Some("files.content".to_owned());
     let pointed = with("First of all, delete the file with ID '13'.");
