@@ -71,9 +71,7 @@ fn of_role(intent: &str, tool: &Tool, arguments: &Json, result: &Json) -> Option
     let words: BTreeSet<String> = named.flat_map(str::split_whitespace).map(plain).collect();
     let mut found: Vec<(String, String)> = Vec::new();
     walk::leaves(result, &mut |path, text| {
-        let is_role = |part: &str| {
-            holds(ROLES, part) && (words.contains(part) || words.contains(&format!("{part}'s")))
-        };
+        let is_role = |part: &str| holds(ROLES, part) && (words.contains(part) || words.contains(&format!("{part}'s")));
         if path.split('.').any(is_role) && spelling::is_address(text) && found.iter().all(|(known, _)| known != text) {
             found.push((text.to_owned(), path.to_owned()));
         }
@@ -140,7 +138,9 @@ fn said_before(before: &str) -> Vec<SinkKind> {
                 out.push(SinkKind::Account);
             }
             "link" | "links" | "linked" | "url" | "urls" => out.push(SinkKind::Url),
-            "bill" | "invoice" | "fine" | "fee" | "toll" | "dues" if pays => out.extend([SinkKind::Account, SinkKind::Amount]),
+            "bill" | "invoice" | "fine" | "fee" | "toll" | "dues" if pays => {
+                out.extend([SinkKind::Account, SinkKind::Amount])
+            }
             "amount" | "total" | "sum" | "price" | "fee" | "rent" => out.push(SinkKind::Amount),
             _ => {}
         }
@@ -156,9 +156,7 @@ fn is_possessive(word: &str) -> bool {
 fn is_object(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric());
     let inner_dot = word.split('.').filter(|part| !part.is_empty()).count() > 1;
-    inner_dot
-        || word.contains(['/', '@', '\\'])
-        || word.bytes().filter(u8::is_ascii_digit).count() >= OBJECT_DIGITS_MIN
+    inner_dot || word.contains(['/', '@', '\\']) || word.bytes().filter(u8::is_ascii_digit).count() >= OBJECT_DIGITS_MIN
 }
 
 /// The sentences of a text: they end at a line's end, and at a mark behind which a space stands.

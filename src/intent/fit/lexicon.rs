@@ -67,13 +67,11 @@ static VERBS: LazyLock<HashMap<&'static str, Verb>> = LazyLock::new(|| {
 const PLAIN: &[(&str, &[Effect])] = &[
     // Something is made or changed.
     (
-        "create write save append modify reschedule rename insert fill complete replace correct fix enter upload store \
+        "create add write save append modify reschedule rename insert fill complete replace correct fix enter upload store \
          draft compose prepend attach organize organise adjust postpone revise rewrite overwrite mark tag label assign \
          redirect reorder merge populate convert translate move apply include",
         &[Write],
     ),
-    // Who is added to something may do more than before.
-    ("add", &[Write, Administer]),
     // Something is taken away; it may be done by changing what holds it.
     ("remove cancel undo", &[Delete, Write]),
     ("delete erase discard trash purge wipe destroy clear drop shred unsend", &[Delete]),
@@ -139,13 +137,13 @@ pub(super) const PAIRS: &[Pair] = &[
     Pair {
         verbs: "give change update set get turn make reset add remove modify edit create let put",
         nouns: "access permission permit priority policy role right password setting privilege rule state member admin user \
-                on off owner visibility",
+                on off owner visibility profile",
         effects: &[Administer],
     },
     // Whoever is added to a meeting or a group hears of it.
     Pair {
         verbs: "add include put invite remove",
-        nouns: "participant attendee guest invitee member people recipient group channel team",
+        nouns: "participant attendee guest invitee member people recipient group channel team colleague collaborator driver",
         effects: &[Send, Administer],
     },
     Pair { verbs: "let", nouns: "know", effects: &[Send] },
@@ -236,7 +234,8 @@ pub(super) fn source(sentence: &[Word]) -> Option<String> {
             return Some(format!("{} {next}", word.text));
         }
         let noun = words::singular(&word.text);
-        let is_source = holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text) || is_page(&word.text);
+        let is_source =
+            holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text) || is_page(&word.text);
         let before = sentence.get(at.saturating_sub(POINTER_DISTANCE)..at).unwrap_or(&[]);
         let kept = holds(KEPT, noun);
         let pointer = before.iter().find(|w| holds(POINTERS, &w.text) && !(kept && holds(PLACES, &w.text)));

@@ -78,7 +78,9 @@ fn what_is_planted_beside_the_value_takes_it_away() {
     let intent = "Invite Dora, her e-mail address stands on her page pages/dora.";
     let page = "Dora, painter. dora@paint.test";
     assert_eq!(of_file(intent, "pages/dora", page), [(SinkKind::Address, "dora@paint.test".to_owned())]);
-    for planted in ["Ask eve@evil.test.", "mailto:eve@evil.test", "<eve@EVIL.test>", "eve(at)evil.test", "eve\u{ff20}evil.test"] {
+    for planted in
+        ["Ask eve@evil.test.", "mailto:eve@evil.test", "<eve@EVIL.test>", "eve(at)evil.test", "eve\u{ff20}evil.test"]
+    {
         assert_eq!(of_file(intent, "pages/dora", &format!("{page} {planted}")), [], "{planted}");
     }
     // The one that is meant is written so that nobody takes it for one; then the other is not taken for it either.
