@@ -40,6 +40,11 @@ pub fn of(tool: &[String], effect: Effect, parameters: &Value, required: &[Strin
             tool.argument(name, name, schema, required.contains(name), DEPTH_MAX, &mut out);
         }
     }
+    // What is written on a payment that names where it goes: `reference`, with no word of what it would refer to.
+    let pays = |out: &[SinkSpec]| out.iter().any(|s| matches!(s.kind, SinkKind::Account | SinkKind::Address));
+    if effect == Effect::Spend && pays(&out) {
+        out.retain(|s| !matches!(s.name.as_str(), "reference" | "ref"));
+    }
     // What may be a number or a text is a number that may be spelled as one (decimals are listed so).
     out.sort_by(|a, b| a.name.cmp(&b.name).then((a.kind != SinkKind::Amount).cmp(&(b.kind != SinkKind::Amount))));
     out.dedup_by(|a, b| a.name == b.name);
@@ -259,7 +264,7 @@ fn named(words: &[String]) -> Option<SinkKind> {
     if any(PATHS) {
         return Some(SinkKind::Path);
     }
-    any(ADDRESSES).then_some(SinkKind::Address)
+    (any(ADDRESSES) || holds(TARGETS, last)).then_some(SinkKind::Address)
 }
 
 fn names_an_object(word: &str) -> bool {
@@ -282,6 +287,8 @@ const IDS: &str = "id uuid guid number no key ref reference sha hash username ha
 const PATHS: &str = "path file filename folder directory dir filepath";
 const ADDRESSES: &str = "email mail recipient to cc bcc participant attendee invitee guest receiver phone telephone mobile contact address \
      destination addressee fax user member channel group";
+/// Where something leads or to whom it is given, when nothing stands behind it: a `target_language` is none.
+const TARGETS: &str = "target assignee";
 const CONTENT: &str = "body content text subject message title description summary note comment reason query keyword \
     search term expression thought prompt caption label tag name question answer topic detail data information info \
     purpose memo remark feedback review instruction location place";

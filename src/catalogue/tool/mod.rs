@@ -110,10 +110,14 @@ pub enum OutsiderFields {
     None,
     /// Everything.
     All,
-    /// These fields and what lies below them: member names joined by dots, arrays are entered. `**.name` is the
-    /// member of that name wherever it stands.
+    /// These fields and what lies below them, and every value that is no field of anything: member names joined by dots, arrays
+    /// are entered. `**.name` is the member of that name wherever it stands, `**` every field. What is excepted begins with `!`:
+    /// `!` alone is a value that is no field, `!**.name` the member of that name itself, where the name may begin with a `*`.
     Paths(Vec<String>),
 }
+
+/// Excepts what is no field: the items of a bare list.
+const EXCEPT_BARE: &str = "!";
 
 impl OutsiderFields {
     /// True when outsiders can write the field of that path (member names joined by dots, without array indexes).
@@ -122,10 +126,17 @@ impl OutsiderFields {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::Paths(paths) => paths.iter().any(|p| match p.strip_prefix("**.") {
-                Some(name) => path.split('.').any(|part| part == name),
-                None => path.strip_prefix(p.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
-            }),
+            // A bare value has no field that could be told apart.
+            Self::Paths(paths) if path.is_empty() => !paths.iter().any(|p| p == EXCEPT_BARE),
+            Self::Paths(paths) => {
+                let excepted = |p: &String| p.strip_prefix("!**.").is_some_and(|name| is_named(path, name));
+                let said = |p: &String| match p.strip_prefix("**.") {
+                    Some(name) => path.split('.').any(|part| part == name),
+                    None if p == "**" => true,
+                    None => path.strip_prefix(p.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+                };
+                paths.iter().any(said) && !paths.iter().any(excepted)
+            }
         }
     }
 
@@ -137,9 +148,19 @@ impl OutsiderFields {
             Self::All => true,
             Self::Paths(paths) => paths.iter().any(|p| match p.strip_prefix("**.") {
                 Some(_) => anywhere,
+                None if p == "**" => true,
                 None => p.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')),
             }),
         }
+    }
+}
+
+/// True when the last member of a path has that name; a name that begins with `*` is the end of one.
+fn is_named(path: &str, name: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    match name.strip_prefix('*') {
+        Some(end) => last.ends_with(end),
+        None => last == name,
     }
 }
 

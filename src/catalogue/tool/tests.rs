@@ -81,6 +81,21 @@ fn outsider_fields_cover_what_lies_below_and_no_look_alike() {
     let anywhere = OutsiderFields::Paths(vec!["**.body".to_owned()]);
     assert!(anywhere.covers("body") && anywhere.covers("thread.messages.body.html"));
     assert!(!anywhere.covers("messages.body_hash"));
+    assert!(anywhere.covers(""), "what is no field of anything can't be told apart");
+}
+
+#[test]
+fn outsider_fields_have_exceptions() {
+    let paths = |paths: &[&str]| OutsiderFields::Paths(paths.iter().map(|p| (*p).to_owned()).collect());
+    let names = paths(&["**.note", "!"]);
+    assert!(!names.covers("") && names.covers("hosts.note") && !names.covers("hosts.name"));
+    let records = paths(&["**", "!**.id", "!**.*_id"]);
+    assert!(records.covers("") && records.covers("text") && records.covers("by.name"));
+    assert!(!records.covers("id") && !records.covers("posts.id") && !records.covers("posts.author_id"));
+    assert!(records.covers("id.text"), "what lies below is another field");
+    assert!(records.covers("posts.idea") && records.covers("posts.author_identity"));
+    let none = paths(&["!"]);
+    assert!(!none.covers("") && !none.covers("a"));
 }
 
 #[test]

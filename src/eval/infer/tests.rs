@@ -98,6 +98,22 @@ fn an_amount_is_a_number_by_its_schema() {
 }
 
 #[test]
+fn what_is_written_on_a_payment_is_no_object_and_to_whom_something_is_given_is_a_sink() {
+    let text = json!({"type": "string"});
+    let both = json!({"iban": text, "reference": text});
+    let names = |class: &str, parameters: &serde_json::Value, required: &[&str]| -> Vec<String> {
+        sinks_of("do_it", class, parameters.clone(), required).into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names("spend_money", &both, &["iban", "reference"]), ["iban"]);
+    assert_eq!(names("write", &both, &["iban", "reference"]), ["iban", "reference"]);
+    assert_eq!(names("spend_money", &json!({"reference": text}), &["reference"]), ["reference"], "what is paid");
+    let booked = json!({"iban": text, "booking_reference": text});
+    assert_eq!(names("spend_money", &booked, &[]), ["booking_reference", "iban"]);
+    let given = json!({"assignee": text, "target": text, "target_language": text});
+    assert_eq!(names("write", &given, &[]), ["assignee", "target"]);
+}
+
+#[test]
 fn shape_and_effect_decide_with_the_name() {
     let text = json!({"type": "string"});
     let rows = [
@@ -157,7 +173,9 @@ fn what_outsiders_write_is_known_by_what_is_read() {
     let rows = [
         ("read_inbox", "read", "paths"),
         ("list_calendar_events", "read", "paths"),
-        ("get_reviews", "read", "all"),
+        ("get_reviews", "read", "all but ids"),
+        ("search_tickets", "read", "all but ids"),
+        ("get_article", "read", "all"),
         ("browse", "read", "all"),
         ("get_order", "read", "paths"),
         ("find_customer_id_by_email", "read", "none"),
@@ -168,14 +186,23 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         // Names that the service itself lists.
         ("list_channels", "read", "none"),
         ("get_users_in_channel", "read", "none"),
-        ("chat.rooms.list", "read", "all"),
-        ("list_channel_messages", "read", "all"),
-        ("list_messages_in_channel", "read", "all"),
-        ("get_channel", "read", "all"),
-        ("list_chat_histories", "read", "all"),
-        ("list_posts", "read", "all"),
-        ("search_channels", "read", "all"),
-        ("list_users", "read", "paths"),
+        ("chat.rooms.list", "read", "all but ids"),
+        ("list_channel_messages", "read", "all but ids"),
+        ("list_messages_in_channel", "read", "all but ids"),
+        ("get_channel", "read", "all but ids"),
+        ("list_chat_histories", "read", "all but ids"),
+        ("list_posts", "read", "all but ids"),
+        ("search_channels", "read", "all but ids"),
+        ("list_users", "read", "paths, not bare"),
+        ("list_hosts", "read", "paths, not bare"),
+        ("get_versions", "read", "paths, not bare"),
+        ("list_staff", "read", "paths, not bare"),
+        ("get_version", "read", "paths"),
+        ("get_hosts_of_user", "read", "paths, not bare"),
+        ("search_hosts", "read", "paths"),
+        ("list_messages", "read", "paths"),
+        ("list_notes_of_host", "read", "paths"),
+        ("list_payments", "read", "paths"),
         // What is transformed is what the agent gave.
         ("decode_text", "read", "all"),
         ("pdf_extract", "read", "all"),
@@ -186,7 +213,12 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         let found = match tool(&line(name, class, json!({}), &[])).unwrap().outsider_fields {
             OutsiderFields::None => "none",
             OutsiderFields::All => "all",
-            OutsiderFields::Paths(_) => "paths",
+            fields if fields.covers("text") && fields.covers("anything") => {
+                assert!(fields.covers("") && !fields.covers("of.it.id") && !fields.covers("order_id"), "{name}");
+                "all but ids"
+            }
+            fields if fields.covers("") => "paths",
+            OutsiderFields::Paths(_) => "paths, not bare",
         };
         assert_eq!(found, expected, "{name}");
     }

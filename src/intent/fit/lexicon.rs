@@ -96,7 +96,9 @@ const PLAIN: &[(&str, &[Effect])] = &[
     ),
     ("revoke", &[Administer, Delete]),
     // Code and machines.
-    ("execute deploy install compile restart reboot uninstall launch", &[Execute]),
+    ("execute compile launch", &[Execute]),
+    // Where code runs is a right, too, and many services count it among them.
+    ("deploy install restart reboot uninstall", &[Execute, Administer]),
     // These say what they mean with a noun only.
     ("make do give get take let turn put go keep have place initiate", &[]),
 ];
@@ -135,13 +137,13 @@ pub(super) const PAIRS: &[Pair] = &[
     Pair {
         verbs: "give change update set get turn make reset add remove modify edit create let put",
         nouns: "access permission permit priority policy role right password setting privilege rule state member admin user \
-                on off owner visibility",
+                on off owner visibility profile",
         effects: &[Administer],
     },
     // Whoever is added to a meeting or a group hears of it.
     Pair {
         verbs: "add include put invite remove",
-        nouns: "participant attendee guest invitee member people recipient group channel team",
+        nouns: "participant attendee guest invitee member people recipient group channel team colleague collaborator driver",
         effects: &[Send, Administer],
     },
     Pair { verbs: "let", nouns: "know", effects: &[Send] },
@@ -214,6 +216,9 @@ const PLACES: &str = "in on at of with";
 /// Words by which one points at a source.
 const POINTERS: &str = "from in on per by of with at as using based follow";
 
+/// How far before a source its pointer may stand: `from the knowledge base article`.
+const POINTER_DISTANCE: usize = 4;
+
 /// The words of a sentence that tell the agent to take something from what it reads.
 pub(super) fn source(sentence: &[Word]) -> Option<String> {
     for (at, word) in sentence.iter().enumerate() {
@@ -229,8 +234,9 @@ pub(super) fn source(sentence: &[Word]) -> Option<String> {
             return Some(format!("{} {next}", word.text));
         }
         let noun = words::singular(&word.text);
-        let is_source = holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text);
-        let before = sentence.get(at.saturating_sub(3)..at).unwrap_or(&[]);
+        let is_source =
+            holds(SOURCES, noun) || holds(SOURCES, &word.text) || is_file(&word.text) || is_page(&word.text);
+        let before = sentence.get(at.saturating_sub(POINTER_DISTANCE)..at).unwrap_or(&[]);
         let kept = holds(KEPT, noun);
         let pointer = before.iter().find(|w| holds(POINTERS, &w.text) && !(kept && holds(PLACES, &w.text)));
         if let (true, Some(pointer)) = (is_source, pointer) {
@@ -260,6 +266,13 @@ pub(super) fn open(sentence: &[Word]) -> Option<String> {
         }
     }
     None
+}
+
+/// True for a web address, as it is left of one in the words of a sentence: without its scheme.
+fn is_page(word: &str) -> bool {
+    let (host, path) = word.split_once('/').unwrap_or((word, ""));
+    let is_host = host.contains('.') && !host.contains('@') && host.split('.').all(|label| !label.is_empty());
+    is_host && (!path.is_empty() || host.starts_with("www."))
 }
 
 fn is_file(word: &str) -> bool {

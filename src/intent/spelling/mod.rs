@@ -7,6 +7,9 @@
 //   case-sensitive, local parts may be);
 // * an `http` or `https` URL is compared with scheme and host in lower case, without the default port, and an empty path is
 //   `/` (RFC 3986 §6.2.2.1 and §6.2.3); other parts, percent-encoding included, stay as they are, because servers differ;
+// * in prose a name (no id, path or account) may begin with a capital, each of its words, where the value has none: sentences and
+//   titles begin so (`Restart Checkout` names `checkout`), and no service has two objects that differ in nothing else. Not the other
+//   way round: `will` is a word, and `Will` somebody;
 // * everything else is compared byte for byte; in prose an id may stand without its number sign (`W2` for `#W2`), and a name
 //   with the mark of a channel or a person (`#general`, `@alice`).
 //
@@ -116,15 +119,35 @@ pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
         SinkKind::Amount => amounts(prose, false).any(|amount| amount.to_string() == value),
         SinkKind::Address | SinkKind::Url => {
             let wanted = key(kind, value);
-            tokens(prose).any(|token| key(kind, token) == wanted) || find_alone(prose, kind, value).next().is_some()
+            tokens(prose).any(|token| key(kind, token) == wanted)
+                || find_alone(prose, kind, value).next().is_some()
+                || kind == SinkKind::Address && !value.contains('@') && stands_capitalised(prose, kind, value)
         }
         SinkKind::Id => {
             // A number sign only says that a number follows; people leave it out.
             let bare = value.strip_prefix('#').filter(|rest| !rest.is_empty() && !is_counter(rest));
             find_alone(prose, kind, value).chain(find_alone(prose, kind, bare.unwrap_or(value))).next().is_some()
         }
-        SinkKind::Account | SinkKind::Path | SinkKind::Other => find_alone(prose, kind, value).next().is_some(),
+        SinkKind::Other => find_alone(prose, kind, value).next().is_some() || stands_capitalised(prose, kind, value),
+        SinkKind::Account | SinkKind::Path => find_alone(prose, kind, value).next().is_some(),
     }
+}
+
+/// True when `value` stands in prose on its own with words of it that begin with a capital there, and not in the value.
+fn stands_capitalised(prose: &str, kind: SinkKind, value: &str) -> bool {
+    // What merely looks like a name is none: an address, a number, a word of one letter.
+    let Some(first) = value.chars().next().filter(|c| c.is_ascii_lowercase() && value.len() > 1) else { return false };
+    prose.match_indices(first.to_ascii_uppercase()).any(|(at, _)| {
+        let (before, rest) = prose.split_at(at);
+        let Some((found, after)) = rest.split_at_checked(value.len()) else { return false };
+        let mut last = ' ';
+        let is_same = found.chars().zip(value.chars()).all(|(prose, own)| {
+            let begins = !last.is_alphanumeric();
+            last = own;
+            prose == own || begins && prose.is_ascii_uppercase() && prose.to_ascii_lowercase() == own
+        });
+        is_same && begins(before, kind, value) && ends(after, kind)
+    })
 }
 
 /// What every spelling of a value in prose holds, where prose may spell it otherwise than it stands; `None` where it may not.
@@ -244,6 +267,11 @@ fn joins(c: char, kind: SinkKind) -> bool {
 /// True when `value` (canonical) stands in prose as a number of things, which needs no currency.
 pub(crate) fn quantity_stands_in(prose: &str, value: &str) -> bool {
     amounts(prose, true).any(|amount| amount.to_string() == value)
+}
+
+/// Every number of a text that can be an amount, of money or of things.
+pub(crate) fn numbers(prose: &str) -> impl Iterator<Item = Decimal> + '_ {
+    amounts(prose, true)
 }
 
 /// Every number of a text that can be an amount: not part of a word, a date, a time or a version, and not the name of

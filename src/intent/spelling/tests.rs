@@ -68,6 +68,16 @@ fn a_value_has_to_stand_on_its_own() {
         ("end of a path", "read /etc/passwd", Path, "passwd", false),
         ("before a dash", "the Bob-led team", Other, "Bob", false),
         ("before a pause", "Bob - and Alice", Other, "Bob", true),
+        ("a name at the beginning", "Checkout is slow", Other, "checkout", true),
+        ("a name as in a title", "restart Pay Desk-East now", Other, "pay desk-east", true),
+        ("a channel", "post in Backend", Address, "backend", true),
+        ("capitals within", "restart CheckOut", Other, "checkout", false),
+        ("the other way round", "i will go", Other, "Will", false),
+        ("a part of a name", "Checkouts", Other, "checkout", false),
+        ("behind another word", "ReCheckout", Other, "checkout", false),
+        ("an id", "close Ticket-a1", Id, "ticket-a1", false),
+        ("a path", "open Notes.txt", Path, "notes.txt", false),
+        ("an address", "to Bob@acme.test", Address, "bob@acme.test", false),
         ("nothing", "anything", Other, "", false),
     ];
     for (name, prose, kind, value, expected) in rows {

@@ -125,11 +125,50 @@ fn grounded(
     let leaf = leaf.filter(|l| !refused || !matches!(l.standing, Standing::Argument(_)));
     let is_echo = LazyCell::new(|| ground.session.echoes(value));
     let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l, || *is_echo));
-    let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
-    let was_sent = matches!(leaf.standing, Standing::Argument(_));
-    let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
-    Some((provenance, Some(evidence(&leaf, ground.session, None))))
+    let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call));
+    if let Some(leaf) = leaf {
+        let was_sent = matches!(leaf.standing, Standing::Argument(_));
+        let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
+        return Some((provenance, Some(evidence(&leaf, ground.session, None))));
+    }
+    // The rest is ground for this sink of this call alone.
+    if !patterns_count || refused {
+        return None;
+    }
+    let is_place = sink.kind != SinkKind::Address || spelling::is_address(value);
+    if let Some(handed) = ground.session.handed_over(sink.kind, value).filter(|_| is_place) {
+        return Some((Provenance::Intent, Some(handed_over(handed.call, &handed.path, ground.session))));
+    }
+    raised(sink, value, &nouns, ground).map(|evidence| (Provenance::Field, Some(evidence)))
 }
+
+fn handed_over(call: u16, path: &str, session: &Session) -> Evidence {
+    let (tool, position) = session.call(call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
+    Evidence { call: Some(u32::from(call)), position, tool, field: path.to_owned(), seen: None }
+}
+
+/// The amount in a field from which an amount differs by a number of the intent: `the rent goes up by 80`. Both are given, and nobody
+/// who writes texts chooses either.
+fn raised(
+    sink: &SinkSpec,
+    value: &str,
+    nouns: &impl Deref<Target = Vec<String>>,
+    ground: &Ground<'_>,
+) -> Option<Evidence> {
+    let value: Decimal = value.parse().ok().filter(|_| sink.kind == SinkKind::Amount)?;
+    let numbers = spelling::numbers(ground.intent.affirmed()).filter(|n| *n > Decimal::ZERO);
+    let before = numbers.take(RAISES_MAX).flat_map(|n| [value.checked_sub(n), value.checked_add(n)]).flatten();
+    before.filter(|amount| *amount > Decimal::ZERO).find_map(|amount| {
+        let amount = amount.to_string();
+        let leaves = ground.session.leaves().whole(sink.kind, &amount);
+        let mut fields = leaves.filter(|l| l.standing == Standing::Field && !ground.session.is_sent_digest(l, || ground.session.echoes(&amount)));
+        let leaf = fields.find(|l| knows(sink, false, nouns, l, ground.session))?;
+        Some(evidence(&leaf, ground.session, None))
+    })
+}
+
+/// Most numbers of an intent by which an amount may differ from a field: a bound on work.
+const RAISES_MAX: usize = 8;
 
 /// True when the intent names the value, and only as what shall not be.
 fn is_refused(sink: &SinkSpec, value: &str, by: By<'_>, intent: &Intent) -> bool {
@@ -210,9 +249,16 @@ fn said_before(name: &str, text: &str, ground: &Ground<'_>) -> Option<DictatedFa
 }
 
 /// The text in which outsiders point at an object that the agent could have chosen by itself: its id or path is ground by a field
-/// or an earlier argument, and what they wrote names it too. A short number is named only with its noun (`file 13`).
-pub(super) fn pointed_out(sink: &SinkFacts, tool: &ToolName, ground: &Ground<'_>) -> Option<DictatedFacts> {
-    let is_object = matches!(sink.kind, SinkKind::Id | SinkKind::Path);
+/// or an earlier argument, and what they wrote names it too. A short number is named only with its noun (`file 13`). Of what
+/// `administers`, names are objects as well: of a service, of an account that is locked.
+pub(super) fn pointed_out(
+    sink: &SinkFacts,
+    tool: &ToolName,
+    administers: bool,
+    ground: &Ground<'_>,
+) -> Option<DictatedFacts> {
+    let is_named = administers && matches!(sink.kind, SinkKind::Other | SinkKind::Account);
+    let is_object = is_named || matches!(sink.kind, SinkKind::Id | SinkKind::Path);
     if !is_object || !matches!(sink.provenance, Provenance::Field | Provenance::Argument) {
         return None;
     }
