@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::ops::Deref;
 
 use super::fit;
-use super::leaves::{Leaf, Standing};
+use super::leaves::{Leaf, Said, Standing};
 use super::session::Session;
 use super::task::Intent;
 use super::{spelling, words};
@@ -160,12 +160,23 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     let leaves = session.leaves();
     let whole = leaves.whole(sink.kind, value).next().map(|leaf| (leaf, true));
     let within = || Some((leaves.within(sink.kind, value).next()?, false));
-    let said = || Some((leaves.saying(sink.kind, value)?, false));
+    let mut unread = None;
+    let said = || match leaves.saying(sink.kind, value)? {
+        Said::Here(leaf) => Some((leaf, false)),
+        Said::Unread(leaf) => {
+            unread = Some(leaf);
+            None
+        }
+    };
     // Told as something else by whoever told a digest alone, it stands there all the same.
     let told = || Some((leaves.digests.any(std::iter::once(value)).into_iter().next()?, true));
     match whole.or_else(within).or_else(said).or_else(told) {
         Some((leaf, whole)) => (Provenance::Text, Some(evidence(&leaf, session, Some(leaf.standing.seen(whole))))),
-        None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
+        // An outsider who writes much before it hides nothing by that.
+        None => match unread {
+            Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session, Some(Seen::Unread)))),
+            None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
+        },
     }
 }
 
