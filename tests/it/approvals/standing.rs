@@ -102,7 +102,7 @@ async fn who_was_denied_is_denied_whatever_stands_beside() {
             ("with another file", mail(eve, &[], &["f-2"])),
             ("with a copy", mail(eve, &["x1@evil.test"], &["f-1"])),
             ("with another copy", mail(eve, &["x2@evil.test"], &[])),
-            ("as a copy", mail(bob, &["Eve@EVIL.test"], &[])),
+            ("as a copy", mail(bob, &["eve@EVIL.test"], &[])),
         ] {
             assert_eq!(first(agent.withheld(task.step("mail.send", &mail)).await), denied(), "{name}");
         }
@@ -237,11 +237,11 @@ async fn an_approval_of_a_make_up_that_was_not_told_is_none_of_one_that_is_told_
 async fn what_policy_keeps_from_a_reviewer_hides_nothing_that_is_for_him() {
     let world = World::asking(MANY_WAIT).await;
     let (agent, task) = world.anns().await;
-    let rule = "context.approver.name == \"rae@example.org\" && context.risk.band != \"low\"";
+    let rule = "context.approver.name == \"rae@example.org\" && context.initiator.verified";
     world.broker.activate(&forbids_approving(rule)).await;
     let mail = |to: &str| task.step("mail.send", &json!({ "to": [to], "subject": "T-1000", "body": "It is solved." }));
-    let first = pending(&agent, mail("first@evil.test")).await;
-    world.broker.scorer().await.unchecked().report_signal(task.signal("anomaly", 45)).await.unwrap();
+    let named = v1::RegisterTaskRequest { initiator: "nightly".to_owned(), ..world.broker.task(INTENT) };
+    let first = pending(&agent, to_eve(&world.broker.orchestrator().await.open(named).await)).await;
     for n in 0..66 {
         pending(&agent, mail(&format!("e{n}@evil.test"))).await;
     }
