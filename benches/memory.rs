@@ -1,12 +1,12 @@
 //! What an open task costs a whole broker in memory: registered, after fifty reported calls with results of one KiB, and after a
-//! request with five sinks. A real broker is asked over mutual TLS, and what grows is the process: with what the journal's index keeps in
-//! its cache, which is bounded for all tasks together, and what the allocator has not given back. As many calls with nothing in them
-//! tell what is left of an event as such. Run it alone, and have freed memory given back at once, or half of what is seen is that:
-//! `MIMALLOC_PURGE_DELAY=0 cargo bench --bench memory -- [TASKS]`.
+//! request with five sinks. A real broker is asked over mutual TLS, and what is counted are the bytes of its heap that live, whatever
+//! holds them: with the journal's index, which is bounded for all tasks together, and without what allocators round up or have not given
+//! back. As many calls with nothing in them tell what is left of an event as such. `cargo bench --bench memory -- [TASKS]`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
 #![expect(clippy::print_stdout, reason = "its figures are its answer")]
 
+use std::alloc::System;
 use std::time::Duration;
 
 use carnet::broker::summary::timestamp;
@@ -20,16 +20,16 @@ use carnet::pb::v1::credential_service_client::CredentialServiceClient;
 use carnet::pb::v1::signal_service_client::SignalServiceClient;
 use carnet::pb::v1::task_service_client::TaskServiceClient;
 use serde_json::json;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tonic::transport::Channel;
 
-/// As in production.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Tasks that are measured: with those before, fewer events than there are before a snapshot.
+/// Tasks that are measured.
 const TASKS: usize = 250;
 /// Tasks before: connections, queues and tables have their size then.
-const BEFORE: usize = 100;
+const BEFORE: usize = 20;
 /// Reported calls of each.
 const CALLS: usize = 50;
 /// Most memory of an open task, in bytes.
@@ -101,17 +101,17 @@ impl Clients {
     /// Opens that many tasks, step by step for all of them, and says by how much the process grew with each step.
     async fn grow(&self, numbers: std::ops::Range<usize>, result: fn(usize, usize) -> String) -> Grown {
         let mut grown = Grown::default();
-        let before = resident().await;
+        let before = living().await;
         let open = each(numbers, |number| self.register(number)).await;
-        let after = resident().await;
+        let after = living().await;
         grown.registered = after.saturating_sub(before);
         let before = after;
         drop(each(open.iter(), |task| self.report(task, result)).await);
-        let after = resident().await;
+        let after = living().await;
         grown.reported = after.saturating_sub(before);
         let before = after;
         drop(each(open.iter(), |task| self.ask(task)).await);
-        grown.asked = resident().await.saturating_sub(before);
+        grown.asked = living().await.saturating_sub(before);
         grown
     }
 
@@ -201,10 +201,9 @@ where
     done
 }
 
-/// Bytes of the process's own that are in memory, once what is only in passing is gone.
-async fn resident() -> usize {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+/// Bytes of the heap that live, once what is only in passing is gone.
+async fn living() -> usize {
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
 }

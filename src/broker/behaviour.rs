@@ -31,8 +31,8 @@ pub(in crate::broker) struct Behaviour {
     known: BTreeMap<SpiffeId, Known>,
     /// The same identities by when they were granted something last.
     order: BTreeSet<(Timestamp, SpiffeId)>,
-    /// Of each family what its agents did in it.
-    trails: BTreeMap<TaskId, BTreeMap<SpiffeId, Trail>>,
+    /// Of each family what its agents did in it; boxed, because a map has room for several and most families have one agent.
+    trails: BTreeMap<TaskId, BTreeMap<SpiffeId, Box<Trail>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl Behaviour {
 
     /// What is known of an agent, and how a step in that family fits it.
     pub(in crate::broker) fn look(&self, agent: &SpiffeId, root: TaskId, step: &Step<'_>) -> BehaviourFacts {
-        let trail = self.trails.get(&root).and_then(|agents| agents.get(agent));
+        let trail = self.trails.get(&root).and_then(|agents| agents.get(agent)).map(Box::as_ref);
         self.known.get(agent).map(|known| known.model.look(trail, step)).unwrap_or_default()
     }
 

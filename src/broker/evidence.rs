@@ -1,7 +1,7 @@
 //! Evidence about a task family as it is kept: signals, of which none is ever dropped, and the reports that were counted, so
 //! that a retry is known again. Both are bounded for each who reports, never at the cost of somebody else's evidence.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,11 @@ use crate::pb::journal as pb;
 pub(in crate::broker) const REPORT_RETENTION: Duration = Duration::from_secs(900);
 /// Reports of a family by one reporter that are known again at a time; its oldest gives way.
 const REPORTS_MAX: usize = 4096;
+/// What is kept free when they grow: a part of what there is, and at least so many.
+const REPORTS_SLACK_PART: usize = 8;
+const REPORTS_SLACK_MIN: usize = 4;
+/// Bytes of a keyed digest that are kept: it tells a retry from something else that its reporter says under the same id.
+const ASKED_BYTES: usize = 8;
 /// Most words of signals that the facts of a family hold, in bytes. Those of later signals stand in their events alone.
 const SIGNAL_WORDS_BYTES_MAX: usize = 128 << 10;
 
@@ -55,12 +60,16 @@ const fn words_of(signal: &Signal) -> usize {
     signal.explanation.len() + signal.scorer.len()
 }
 
-/// The reports that were counted lately.
+/// The reports that were counted lately, by who reported, oldest first. Of fifty calls they are a tenth of what a task costs, so there is
+/// no index: who repeats a report does so soon, and whoever makes thousands pays with a look at its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::broker) struct Reports {
-    counted: HashMap<GuardKey, Counted>,
-    /// By who reported, oldest first.
-    order: BTreeMap<String, VecDeque<(Timestamp, GuardKey)>>,
+pub(in crate::broker) struct Reports(BTreeMap<Box<str>, VecDeque<Report>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Report {
+    key: GuardKey,
+    time: Timestamp,
+    counted: Counted,
 }
 
 /// A report that was counted.
@@ -68,21 +77,21 @@ pub(in crate::broker) struct Reports {
 pub(in crate::broker) struct Counted {
     /// Position of its event.
     pub(in crate::broker) position: u64,
-    /// Digest of what was reported, keyed by the family; `None` when its words were erased.
-    asked: Option<[u8; 32]>,
+    /// How the digest of what was reported begins, keyed by the family; `None` when its words were erased.
+    asked: Option<[u8; ASKED_BYTES]>,
 }
 
 impl Counted {
     /// True unless something else was reported under the same id.
     pub(in crate::broker) fn is_same<E>(&self, asked: impl FnOnce() -> Result<[u8; 32], E>) -> Result<bool, E> {
-        self.asked.map_or(Ok(true), |known| Ok(known == asked()?))
+        self.asked.map_or(Ok(true), |known| Ok(known == beginning(&asked()?)))
     }
 }
 
 impl Reports {
     /// The report that was made under that key.
-    pub(in crate::broker) fn find(&self, key: &GuardKey) -> Option<Counted> {
-        self.counted.get(key).copied()
+    pub(in crate::broker) fn find(&self, (key, reporter): (GuardKey, &str)) -> Option<Counted> {
+        self.0.get(reporter)?.iter().rev().find(|report| report.key == key).map(|report| report.counted)
     }
 
     /// Remembers a report.
@@ -92,35 +101,41 @@ impl Reports {
         (position, time): (u64, Timestamp),
         asked: Option<[u8; 32]>,
     ) {
-        if self.counted.insert(key, Counted { position, asked }).is_some() {
+        let counted = Counted { position, asked: asked.map(|asked| beginning(&asked)) };
+        let own = self.0.entry(reporter.into()).or_default();
+        if let Some(known) = own.iter_mut().rev().find(|report| report.key == key) {
+            known.counted = counted;
             return;
         }
-        let own = self.order.entry(reporter.to_owned()).or_default();
-        own.push_back((time, key));
-        if own.len() > REPORTS_MAX
-            && let Some((_, oldest)) = own.pop_front()
-        {
-            self.counted.remove(&oldest);
+        if own.len() >= REPORTS_MAX {
+            own.pop_front();
         }
+        if own.len() == own.capacity() {
+            own.reserve_exact((own.len() / REPORTS_SLACK_PART).max(REPORTS_SLACK_MIN));
+        }
+        own.push_back(Report { key, time, counted });
     }
 
     /// Lets go of what was reported too long ago.
     pub(in crate::broker) fn forget(&mut self, now: Timestamp) {
-        for own in self.order.values_mut() {
-            while own.front().is_some_and(|(at, _)| at.after(REPORT_RETENTION) <= now) {
-                let Some((_, key)) = own.pop_front() else { break };
-                self.counted.remove(&key);
+        for own in self.0.values_mut() {
+            while own.front().is_some_and(|report| report.time.after(REPORT_RETENTION) <= now) {
+                own.pop_front();
             }
             own.shrink_to(own.len() * 2);
         }
-        self.order.retain(|_, own| !own.is_empty());
-        self.counted.shrink_to(self.counted.len() * 2);
+        self.0.retain(|_, own| !own.is_empty());
     }
 
     /// When the oldest was made; `None` when there is none.
     pub(in crate::broker) fn oldest(&self) -> Option<Timestamp> {
-        self.order.values().filter_map(|own| own.front()).map(|(at, _)| *at).min()
+        self.0.values().filter_map(|own| own.front()).map(|report| report.time).min()
     }
+}
+
+fn beginning(digest: &[u8; 32]) -> [u8; ASKED_BYTES] {
+    let (beginning, _) = digest.split_first_chunk().unwrap_or((&[0; ASKED_BYTES], &[]));
+    *beginning
 }
 
 /// What a signal says, apart from when it was observed: a retry may not know that any more.

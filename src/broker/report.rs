@@ -72,7 +72,7 @@ impl Broker {
         for _ in 0..super::TRIES_MAX {
             let (root, looked) = {
                 let state = self.0.known.look();
-                look(&state, ask.task, key)?
+                look(&state, ask.task, (key, &source))?
             };
             let (expect, mut signals) = match looked {
                 Looked::Counted(before) => {
@@ -140,7 +140,7 @@ impl Broker {
                     tool: &ask.tool,
                 };
                 let role = self.reporter_role(&state, caller, reporter, &named)?;
-                let (root, looked) = look(&state, ask.task, key)?;
+                let (root, looked) = look(&state, ask.task, (key, reporter.peer.spiffe_id().as_str()))?;
                 (root, looked, role)
             };
             let expect = match looked {
@@ -252,12 +252,17 @@ pub(in crate::broker) enum Looked {
     New(Expect, Arc<Vec<Signal>>),
 }
 
-pub(in crate::broker) fn look(state: &State, task: TaskId, key: GuardKey) -> Result<(TaskId, Looked), BrokerError> {
+pub(in crate::broker) fn look(
+    state: &State,
+    task: TaskId,
+    report: (GuardKey, &str),
+) -> Result<(TaskId, Looked), BrokerError> {
     let hidden = || BrokerError::NotFound { what: "task" };
     let root = state.tasks.get(&task).ok_or_else(hidden)?.root;
     let family = state.families.get(&root).ok_or_else(hidden)?;
+    let key = report.0;
     let new = || Looked::New(Expect { key, at: state.marks.at(&key) }, family.signals.clone());
-    Ok((root, family.reports.find(&key).map_or_else(new, Looked::Counted)))
+    Ok((root, family.reports.find(report).map_or_else(new, Looked::Counted)))
 }
 
 fn event_of(root: TaskId, caller: &Caller, context: &RequestContext, payload: Payload) -> pb::Event {

@@ -1,10 +1,12 @@
-//! What a session keeps of reported values: one text, and a small mark for every value in it. Whole values are found by a
-//! fingerprint, parts of them by searching the text.
+//! What a session keeps of reported values, in chunks of text that are shared with whoever reads the session while it grows.
+//! Whole values are found by a fingerprint, parts of them by searching the text.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::chunk::{Chunk, Mark};
 use super::digests::Digests;
 use super::spelling;
 use crate::model::provenance::Seen;
@@ -90,19 +92,16 @@ impl Standing {
 /// Every value that a session keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Leaves {
-    text: String,
-    marks: Vec<Mark>,
-    paths: Vec<Box<str>>,
+    // All but the last are full, and change only when something is taken back.
+    chunks: Vec<Arc<Chunk>>,
+    places: Vec<Place>,
     pub(super) digests: Digests,
 }
 
-/// One value: it begins at `start` and ends before the separator of the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    fingerprint: u32,
-    start: u32,
-    call: u16,
-    path: u16,
+/// Where values came, and as what they stand there. They are few, whatever there is of values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Place {
+    path: Box<str>,
     standing: Standing,
 }
 
@@ -126,58 +125,68 @@ pub(super) enum Said<'a> {
     Unread(Leaf<'a>),
 }
 
-/// Stands between values: no value is found across it.
-const SEPARATOR: char = '\u{1e}';
-
-/// What is kept free when it grows: a small part of what there is, and at least as much as a small result takes.
-const SLACK_PART: usize = 32;
-const SLACK_BYTES_MIN: usize = 512;
-const SLACK_MARKS_MIN: usize = 16;
+/// Most places of a session. What is left of the numbers is for what was taken back where there is no room for its path.
+const PLACES_MAX: usize = u16::MAX as usize - 2;
 
 /// Adds the values of one report.
 pub(super) struct Adding<'a> {
     leaves: &'a mut Leaves,
+    bytes: usize,
     // What is known already, so that the same listing read twice is kept once.
-    known: HashMap<u32, Vec<u32>>,
-    paths: HashMap<Box<str>, u16>,
+    known: Known,
+    places: HashMap<Place, u16>,
     tool_of: &'a dyn Fn(u16) -> u16,
 }
 
+/// Which values of a fingerprint stand at a place: the last of them, and for each the one before it.
+#[derive(Default)]
+struct Known {
+    last: HashMap<(u16, u16), usize>,
+    values: Vec<(At, Option<usize>)>,
+}
+
+/// Which value: of that chunk, that mark.
+type At = (usize, usize);
+
 impl Leaves {
+    /// Bytes that count against what a session keeps, apart from those of digests.
+    fn bytes(&self) -> usize {
+        let paths: usize = self.places.iter().map(|place| place.path.len()).sum();
+        self.text_bytes() + paths
+    }
+
     /// Bytes of text that are kept.
-    #[cfg(test)]
     pub(super) fn text_bytes(&self) -> usize {
-        self.text.len()
+        self.chunks.iter().map(|chunk| chunk.text_bytes()).sum()
     }
 
     /// Bytes of memory that are held.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.text.capacity()
-            + self.marks.capacity() * size_of::<Mark>()
-            + self.paths.capacity() * size_of::<Box<str>>()
-            + self.paths.iter().map(|p| p.len()).sum::<usize>()
+        self.chunks.capacity() * size_of::<Arc<Chunk>>()
+            + self.chunks.iter().map(|chunk| chunk.memory_bytes()).sum::<usize>()
+            + self.places.capacity() * size_of::<Place>()
+            + self.places.iter().map(|place| place.path.len()).sum::<usize>()
             + self.digests.memory_bytes()
     }
 
     /// Bytes that are left for values that are told by digest.
     pub(super) fn digest_room(&self, bytes_max: usize) -> usize {
-        bytes_max.saturating_sub(self.text.len())
+        bytes_max.saturating_sub(self.bytes())
     }
 
     /// Begins to add the values of one report. `tool_of` says which tool a call was of.
     pub(super) fn adding<'a>(&'a mut self, tool_of: &'a dyn Fn(u16) -> u16) -> Adding<'a> {
-        let mut known: HashMap<u32, Vec<u32>> = HashMap::with_capacity(self.marks.len());
-        for (i, mark) in self.marks.iter().enumerate() {
-            known.entry(mark.fingerprint).or_default().push(u32::try_from(i).unwrap_or(u32::MAX));
+        let mut known = Known::default();
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            chunk.marks().iter().enumerate().for_each(|(m, mark)| known.add(mark, (c, m)));
         }
-        let paths = (0_u16..).zip(&self.paths).map(|(i, p)| (p.clone(), i)).collect();
-        Adding { leaves: self, known, paths, tool_of }
+        let (places, bytes) = (self.numbers(), self.bytes() + self.digests.bytes());
+        Adding { leaves: self, bytes, known, places, tool_of }
     }
 
     /// What was sent, and ground then, by the calls from `first` on.
     pub(super) fn arguments_since(&self, first: u16) -> impl Iterator<Item = (SinkKind, &str)> {
-        let since = (0..self.marks.len()).filter(move |i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
-        since.filter_map(move |i| self.leaf(i)).filter_map(|leaf| match leaf.standing {
+        self.all().filter(move |leaf| leaf.call >= first).filter_map(|leaf| match leaf.standing {
             Standing::Argument(kind) => Some((kind, leaf.text)),
             _ => None,
         })
@@ -185,12 +194,14 @@ impl Leaves {
 
     /// Makes what was kept of the calls from `first` on ground for nothing; gives the amounts that were sent by them.
     pub(super) fn take_back(&mut self, first: u16) -> Vec<String> {
-        let since = (0..self.marks.len()).filter(|i| self.marks.get(*i).is_some_and(|mark| mark.call >= first));
-        let leaves = since.filter_map(|i| self.leaf(i));
-        let amounts = leaves.filter(|leaf| leaf.standing == Standing::Argument(SinkKind::Amount));
-        let amounts = amounts.map(|leaf| leaf.text.to_owned()).collect();
-        for mark in self.marks.iter_mut().filter(|mark| mark.call >= first) {
-            mark.standing = mark.standing.taken_back();
+        let amounts = self.arguments_since(first).filter(|(kind, _)| *kind == SinkKind::Amount);
+        let amounts = amounts.map(|(_, text)| text.to_owned()).collect();
+        let (mut numbers, mut taken) = (self.numbers(), HashMap::new());
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.marks().iter().any(|mark| mark.call >= first)) {
+            for mark in Arc::make_mut(chunk).marks_mut().iter_mut().filter(|mark| mark.call >= first) {
+                mark.place =
+                    *taken.entry(mark.place).or_insert_with(|| taken_back(&mut self.places, &mut numbers, mark.place));
+            }
         }
         self.digests.take_back(first);
         amounts
@@ -198,34 +209,30 @@ impl Leaves {
 
     /// Gives back what growing left unused, all but a small part.
     pub(super) fn tighten(&mut self) {
-        self.text.shrink_to(self.text.len() + self.text.len() / SLACK_PART);
-        self.marks.shrink_to(self.marks.len() + self.marks.len() / SLACK_PART);
-        self.paths.shrink_to_fit();
+        if let Some(last) = self.chunks.last_mut().and_then(Arc::get_mut) {
+            last.tighten();
+        }
+        self.chunks.shrink_to_fit();
+        self.places.shrink_to_fit();
     }
 
-    /// Grows by little: who doubles what it holds gives nothing back by shrinking, because allocators leave a block as it is that is
-    /// half full.
-    fn make_room(&mut self, bytes: usize) {
-        if self.text.capacity() - self.text.len() < bytes {
-            self.text.reserve_exact(bytes.max(self.text.len() / SLACK_PART).max(SLACK_BYTES_MIN));
-        }
-        if self.marks.len() == self.marks.capacity() {
-            self.marks.reserve_exact((self.marks.len() / SLACK_PART).max(SLACK_MARKS_MIN));
-        }
-    }
-
-    /// Every whole value that is the same as `value`, in the order of reports.
+    /// Every whole value that is the same as `value`, in the order of reports; those that were told by digest come last.
     pub(super) fn whole<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
         let digested = self.digests.whole(kind, value);
-        let wanted = spelling::fingerprint(value);
+        let wanted = chunk::fingerprint(value);
         let value = spelling::key(kind, value);
-        let same = (0..self.marks.len()).filter(move |i| self.marks.get(*i).is_some_and(|m| m.fingerprint == wanted));
-        same.filter_map(|i| self.leaf(i)).filter(move |leaf| spelling::key(kind, leaf.text) == value).chain(digested)
+        let same = self.chunks.iter().flat_map(move |chunk| {
+            let marks = chunk.marks().iter().enumerate().filter(move |(_, mark)| mark.fingerprint == wanted);
+            marks.filter_map(|(index, _)| self.leaf(chunk, index))
+        });
+        same.filter(move |leaf| spelling::key(kind, leaf.text) == value).chain(digested)
     }
 
     /// Every value within which `value` stands on its own, in the order of reports.
     pub(super) fn within<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
-        spelling::find_alone(&self.text, kind, value).filter_map(|at| self.at(at))
+        self.chunks.iter().flat_map(move |chunk| {
+            spelling::find_alone(chunk.text(), kind, value).filter_map(move |at| self.leaf(chunk, chunk.index_at(at)?))
+        })
     }
 
     /// The first value that says `value` in prose, however it is spelled there: `3,000` for `3000`.
@@ -233,15 +240,9 @@ impl Leaves {
     pub(super) fn saying<'a>(&'a self, kind: SinkKind, value: &str) -> Option<Said<'a>> {
         let hint = spelling::hint(kind, value)?;
         let mut left = SAID_BYTES_MAX;
-        let mut next = 0;
-        loop {
-            let at = next + self.text.get(next..)?.find(hint)?;
-            let index = self
-                .marks
-                .partition_point(|m| usize::try_from(m.start).is_ok_and(|start| start <= at))
-                .checked_sub(1)?;
+        for chunk in &self.chunks {
             // What was taken back is passed over: it hides nothing that came later.
-            if let Some(leaf) = self.leaf(index) {
+            for leaf in chunk.holding(hint).filter_map(|index| self.leaf(chunk, index)) {
                 let Some(rest) = left.checked_sub(leaf.text.len()) else { return Some(Said::Unread(leaf)) };
                 left = rest;
                 // What a text calls money is a question of ground.
@@ -253,74 +254,113 @@ impl Leaves {
                     return Some(Said::Here(leaf));
                 }
             }
-            next = usize::try_from(self.marks.get(index + 1)?.start).ok()?;
         }
+        None
     }
 
     /// Every value that holds `text` as it stands.
     pub(super) fn holding<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
-        self.text.match_indices(text).filter_map(|(at, _)| self.at(at))
+        self.chunks.iter().flat_map(move |chunk| chunk.holding(text).filter_map(move |index| self.leaf(chunk, index)))
     }
 
-    fn at(&self, offset: usize) -> Option<Leaf<'_>> {
-        let offset = u32::try_from(offset).ok()?;
-        self.leaf(self.marks.partition_point(|m| m.start <= offset).checked_sub(1)?)
+    fn numbers(&self) -> HashMap<Place, u16> {
+        (0_u16..=u16::MAX).zip(&self.places).map(|(number, place)| (place.clone(), number)).collect()
     }
 
-    fn leaf(&self, index: usize) -> Option<Leaf<'_>> {
-        let mark = self.marks.get(index).filter(|mark| mark.standing != Standing::Unsaid)?;
-        let start = usize::try_from(mark.start).ok()?;
-        let rest = match self.marks.get(index + 1) {
-            Some(next) => self.text.get(start..usize::try_from(next.start).ok()?)?,
-            None => self.text.get(start..)?,
-        };
-        let text = rest.strip_suffix(SEPARATOR).unwrap_or(rest);
-        let path = self.paths.get(usize::from(mark.path))?;
-        Some(Leaf { text, path, call: mark.call, standing: mark.standing, digest: None })
+    fn all(&self) -> impl Iterator<Item = Leaf<'_>> {
+        let indexes = |chunk: &Chunk| 0..chunk.marks().len();
+        self.chunks.iter().flat_map(move |chunk| indexes(chunk).filter_map(|index| self.leaf(chunk, index)))
     }
+
+    fn leaf<'a>(&'a self, chunk: &'a Chunk, index: usize) -> Option<Leaf<'a>> {
+        let (mark, text) = chunk.value(index)?;
+        let place = self.places.get(usize::from(mark.place)).filter(|place| place.standing != Standing::Unsaid)?;
+        Some(Leaf { text, path: &place.path, call: mark.call, standing: place.standing, digest: None })
+    }
+}
+
+/// The number of the same place with what is left of its standing.
+fn taken_back(places: &mut Vec<Place>, numbers: &mut HashMap<Place, u16>, number: u16) -> u16 {
+    let Some(was) = places.get(usize::from(number)) else { return number };
+    let mut place = Place { path: was.path.clone(), standing: was.standing.taken_back() };
+    if places.len() >= PLACES_MAX && !numbers.contains_key(&place) {
+        // Better without a path than as ground.
+        place.path = Box::default();
+    }
+    *numbers.entry(place).or_insert_with_key(|place| {
+        places.push(place.clone());
+        u16::try_from(places.len() - 1).unwrap_or(u16::MAX)
+    })
 }
 
 impl Adding<'_> {
     /// Keeps a value; false when there is no room left for it in `bytes_max` of text and paths.
     pub(super) fn keep(&mut self, path: &str, text: &str, call: u16, standing: Standing, bytes_max: usize) -> bool {
-        let fingerprint = spelling::fingerprint(text);
-        if self.is_known(fingerprint, path, text, call, standing) {
+        let fingerprint = chunk::fingerprint(text);
+        let place = Place { path: path.into(), standing };
+        let known = self.places.get(&place).copied();
+        if known.is_some_and(|place| self.is_known((fingerprint, place), text, call)) {
             return true;
         }
-        let (Ok(start), Ok(index)) = (u32::try_from(self.leaves.text.len()), u32::try_from(self.leaves.marks.len()))
-        else {
-            return false;
-        };
-        if self.leaves.text.len() + self.leaves.digests.bytes() + text.len() + path.len() > bytes_max {
+        let bytes = self.bytes + text.len() + if known.is_none() { path.len() } else { 0 };
+        if bytes > bytes_max {
             return false;
         }
-        let Some(path) = self.path(path) else { return false };
-        self.leaves.make_room(text.len() + SEPARATOR.len_utf8());
-        self.leaves.text.push_str(text);
-        self.leaves.text.push(SEPARATOR);
-        self.leaves.marks.push(Mark { fingerprint, start, call, path, standing });
-        self.known.entry(fingerprint).or_default().push(index);
+        let Some(place) = known.or_else(|| self.add_place(place)) else { return false };
+        self.bytes = bytes + chunk::SEPARATOR.len_utf8();
+        let mark = Mark { fingerprint, start: 0, call, place };
+        let at = self.leaves.push(mark, text);
+        self.known.add(&mark, at);
         true
     }
 
     // The same value in the same field of the same tool, of the same standing, says nothing new.
-    fn is_known(&self, fingerprint: u32, path: &str, text: &str, call: u16, standing: Standing) -> bool {
+    fn is_known(&self, key: (u16, u16), text: &str, call: u16) -> bool {
         let tool = (self.tool_of)(call);
-        self.known.get(&fingerprint).is_some_and(|indexes| {
-            indexes.iter().take(KNOWN_MAX).filter_map(|i| self.leaves.leaf(usize::try_from(*i).ok()?)).any(|leaf| {
-                leaf.standing == standing && leaf.path == path && leaf.text == text && (self.tool_of)(leaf.call) == tool
-            })
-        })
+        let chunks = &self.leaves.chunks;
+        let mut values = self.known.of(key).filter_map(|(chunk, index)| chunks.get(chunk)?.value(index));
+        values.any(|(mark, known)| known == text && (self.tool_of)(mark.call) == tool)
     }
 
-    fn path(&mut self, path: &str) -> Option<u16> {
-        if let Some(index) = self.paths.get(path) {
-            return Some(*index);
+    fn add_place(&mut self, place: Place) -> Option<u16> {
+        let number = u16::try_from(self.leaves.places.len()).ok().filter(|n| usize::from(*n) < PLACES_MAX)?;
+        self.leaves.places.push(place.clone());
+        self.places.insert(place, number);
+        Some(number)
+    }
+}
+
+impl Leaves {
+    /// Adds a value to the last chunk, or to a new one where that is full.
+    fn push(&mut self, mark: Mark, text: &str) -> At {
+        if self.chunks.last().is_none_or(|last| !last.has_room(text)) {
+            // Where somebody reads it still, the copy is what has no room to spare.
+            if let Some(full) = self.chunks.last_mut() {
+                Arc::make_mut(full).close();
+            }
+            self.chunks.push(Arc::default());
         }
-        let index = u16::try_from(self.leaves.paths.len()).ok()?;
-        self.leaves.paths.push(path.into());
-        self.paths.insert(path.into(), index);
-        Some(index)
+        let chunk = self.chunks.len() - 1;
+        let index = self.chunks.last_mut().map_or(0, |last| Arc::make_mut(last).push(mark, text));
+        (chunk, index)
+    }
+}
+
+impl Known {
+    fn add(&mut self, mark: &Mark, at: At) {
+        let before = self.last.insert((mark.fingerprint, mark.place), self.values.len());
+        self.values.push((at, before));
+    }
+
+    /// The newest of them, and no more than are compared.
+    fn of(&self, key: (u16, u16)) -> impl Iterator<Item = At> {
+        let mut next = self.last.get(&key).copied();
+        let values = std::iter::from_fn(move || {
+            let (at, before) = *self.values.get(next?)?;
+            next = before;
+            Some(at)
+        });
+        values.take(KNOWN_MAX)
     }
 }
 
@@ -328,3 +368,7 @@ impl Adding<'_> {
 const SAID_BYTES_MAX: usize = 64 << 10;
 /// Most values of one fingerprint that are compared before another is kept: a bound on work, not on what is remembered.
 const KNOWN_MAX: usize = 16;
+
+mod chunk;
+#[cfg(test)]
+mod tests;

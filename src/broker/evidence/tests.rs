@@ -62,13 +62,14 @@ fn reports_are_known_again_for_a_while_and_bounded() {
     for n in 0..3 * REPORTS_MAX {
         reports.keep((key(n), "scorer"), (n as u64, Timestamp::from_secs(n as u64 / 100)), Some([0; 32]));
     }
-    assert_eq!((reports.counted.len(), reports.order["scorer"].len()), (REPORTS_MAX, REPORTS_MAX));
-    let last = reports.find(&key(3 * REPORTS_MAX - 1)).unwrap();
+    assert_eq!(reports.0["scorer"].len(), REPORTS_MAX);
+    let last = reports.find((key(3 * REPORTS_MAX - 1), "scorer")).unwrap();
     let is_same = |asked| last.is_same(|| Ok::<_, ()>(asked)).unwrap();
     assert!(is_same([0; 32]) && !is_same([1; 32]));
+    assert_eq!(reports.find((key(3 * REPORTS_MAX - 1), "agent")), None, "each has its own");
     let end = Timestamp::from_secs(3 * REPORTS_MAX as u64 / 100);
     reports.forget(end.after(REPORT_RETENTION));
-    assert_eq!((reports.counted.len(), reports.order.len(), reports.oldest()), (0, 0, None));
+    assert_eq!((reports.0.len(), reports.oldest()), (0, None));
 }
 
 #[test]
@@ -80,6 +81,6 @@ fn no_flood_of_reports_makes_those_of_another_unknown() {
     for n in 0..2 * REPORTS_MAX {
         reports.keep((key("agent", n), "agent"), (n as u64, at), None);
     }
-    assert!(reports.find(&key("scorer", 0)).is_some());
-    assert_eq!(reports.counted.len(), REPORTS_MAX + 1);
+    assert!(reports.find((key("scorer", 0), "scorer")).is_some());
+    assert_eq!(reports.0["agent"].len(), REPORTS_MAX);
 }

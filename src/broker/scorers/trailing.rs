@@ -82,7 +82,7 @@ impl Broker {
         for _ in 0..crate::broker::TRIES_MAX {
             let (root, looked) = {
                 let state = self.0.known.look();
-                match look(&state, task, key) {
+                match look(&state, task, (key, &actor.id)) {
                     // It is long over.
                     Err(BrokerError::NotFound { .. }) => return Ok(()),
                     looked => looked?,

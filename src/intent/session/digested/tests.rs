@@ -173,8 +173,8 @@ fn a_whole_field_is_found_by_its_digest() {
     assert_eq!(family.from("recipient", "#general"), Provenance::Field, "what it is for the sink is the tool's to say");
     assert_eq!(
         family.from("channel", "bob@acme.test"),
-        Provenance::None,
-        "its form merges spellings that are two channels"
+        Provenance::Text,
+        "its form merges spellings that are two channels: it was seen, and is no ground"
     );
     let account = family.sink("account", "DE02120300000000202051");
     assert_eq!(account.provenance, Provenance::Text, "a name that is a value names no account: {account:?}");
