@@ -36,8 +36,7 @@ fn directory() -> Directory {
 fn state(approval: &Approval) -> State {
     let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policy"));
     let bundle = PolicyBundle::load(BundleFiles::read_dir(shipped).unwrap()).unwrap();
-    let mut state = State::default();
-    state.policy = Some(ActivePolicy {
+    let policy = ActivePolicy {
         bundle: Some(Arc::new(bundle)),
         files: Arc::new([]),
         digest: String::new(),
@@ -47,7 +46,7 @@ fn state(approval: &Approval) -> State {
         position: 0,
         observed: false,
         origin: Arc::default(),
-    });
+    };
     let task = Task {
         root: approval.task,
         parent: None,
@@ -68,6 +67,7 @@ fn state(approval: &Approval) -> State {
         answers: [].into(),
         denied: [].into(),
     };
+    let mut state = State { policy: Some(policy), ..State::default() };
     state.tasks.insert(approval.task, task);
     state
 }
