@@ -177,7 +177,7 @@ impl Broker {
 
 fn facts(view: &View, asker: &WorkloadCaller, ask: &AmendTask) -> Facts {
     let none = AgentProfile::default();
-    let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none };
+    let asked = crate::broker::gather::Asked { audience: None, ttl: None, profile: &none, approved: None };
     let mut facts = view.facts(Question::Amend, asker, asked, Vec::new());
     facts.principal.profile_changes.clear();
     let (words, catalogue) = (view.words.first(), view.bundle.catalogue());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::denials::{Denial, Denials};
+use crate::broker::denials::Denials;
 use crate::model::approval::{self, ApprovalFacts, Cure, Verdict};
 use crate::model::decision::Outcome;
 use crate::model::id::{ApprovalId, DecisionId, GrantId, InitiatorName, TaskId};
@@ -331,7 +331,6 @@ impl Approvals {
         SavedApprovals {
             all: self.all.iter().map(|(id, approval)| (*id, approval.clone())).collect(),
             covering: self.by_covers.iter().map(|(covers, id)| (*covers, *id)).collect(),
-            denied: self.denied.saved(),
         }
     }
 
@@ -342,7 +341,6 @@ impl Approvals {
             approvals.insert(id, approval);
         }
         approvals.by_covers = saved.covering.into_iter().collect();
-        approvals.denied = Denials::from_saved(saved.denied);
         approvals
     }
 
@@ -461,7 +459,6 @@ impl Approvals {
 pub(in crate::broker) struct SavedApprovals {
     all: Vec<(ApprovalId, Approval)>,
     covering: Vec<(Covers, ApprovalId)>,
-    denied: Vec<Denial>,
 }
 
 fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {

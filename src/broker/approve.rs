@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::broker::amend_asking::Side;
 use crate::broker::approvals::{About, Approval, ApprovalStanding};
-use crate::broker::approving::refused_by_policy;
+use crate::broker::approving::{PolicyWord, refused_by_policy};
 use crate::broker::ask::AnswerApproval;
+use crate::broker::asking::Of;
 use crate::broker::caller::{Caller, broker_actor};
 use crate::broker::denials::RecordedShape;
 use crate::broker::error::BrokerError;
@@ -160,8 +161,9 @@ impl Broker {
                 AskedOfPeople::Credential(recorded) => {
                     let audience = recorded.event.audience.parse().map_err(BrokerError::internal)?;
                     let agent = recorded.event.agent.parse().map_err(BrokerError::internal)?;
-                    let words = &recorded.words;
-                    this.denied_shapes((&agent, &audience), &words.facts, &words.decision)?
+                    let (words, bundle) = (&recorded.words, bundle.as_deref());
+                    let of = Of { agent: &agent, audience: &audience, bundle };
+                    this.denied_shapes(of, &words.facts, &words.decision)?
                 }
                 AskedOfPeople::Amendment(words) => {
                     this.all_amendment_shapes(bundle.as_deref(), &words.facts, Side::Denied)?
@@ -210,7 +212,19 @@ pub(in crate::broker) fn denial_facts(id: ApprovalId, approval: &Approval) -> Ap
 }
 
 /// The person who answers so, when that is one who may, however long ago it authenticated.
-pub(in crate::broker) fn may_answer<'c>(
+fn may_answer<'c>(
+    (state, directory): (&State, &Directory),
+    caller: &'c Caller,
+    approval: &Approval,
+    verdict: Verdict,
+) -> Result<&'c VerifiedPerson, ReasonCode> {
+    let person = may_answer_but_for_policy((state, directory), caller, approval, verdict)?;
+    let unwanted = policy_word((state, directory), person, approval, verdict).and_then(|word| word.refusal());
+    unwanted.map_or(Ok(person), Err)
+}
+
+/// The same as far as it holds whatever policy says.
+pub(in crate::broker) fn may_answer_but_for_policy<'c>(
     (state, directory): (&State, &Directory),
     caller: &'c Caller,
     approval: &Approval,
@@ -219,8 +233,7 @@ pub(in crate::broker) fn may_answer<'c>(
     let Caller::Person(person) = caller else { return Err(ReasonCode::MethodNotAllowed) };
     let shut_out = state.is_shut_out(caller).then_some(ReasonCode::Blocked);
     let wrong = || wrong_person((state, directory), caller, person, approval, verdict);
-    let unwanted = || unwanted((state, directory), person, approval, verdict);
-    shut_out.or_else(wrong).or_else(unwanted).map_or(Ok(person.as_ref()), Err)
+    shut_out.or_else(wrong).map_or(Ok(person.as_ref()), Err)
 }
 
 /// Why this person is not the one to answer so. A no is anybody's who was asked; a yes to a step-up is the initiator's alone, and
@@ -248,17 +261,17 @@ fn wrong_person(
     }
 }
 
-/// The same by policy, which has a word in a yes and in nothing else.
-fn unwanted(
+/// What is to be asked of policy, which has a word in a yes and in nothing else.
+pub(in crate::broker) fn policy_word(
     state_and_directory: (&State, &Directory),
     person: &VerifiedPerson,
     approval: &Approval,
     verdict: Verdict,
-) -> Option<ReasonCode> {
+) -> Option<PolicyWord> {
     if verdict != Verdict::Approved {
         return None;
     }
-    refused_by_policy(state_and_directory, person.name(), approval, false)
+    PolicyWord::about(state_and_directory, person.name(), approval, false)
 }
 
 /// True when this approval of the caller's is the last that it takes, and those are among them for whom it is. Those who answer for the

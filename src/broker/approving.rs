@@ -1,34 +1,59 @@
 //! What policy says of who would approve: asked beside what holds whatever policy says, so that a bundle can take away from it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::broker::approvals::{About, Approval};
 use crate::broker::approve::agent_owners;
+use crate::broker::principal::absent;
 use crate::broker::routing::{Directory, approvers};
 use crate::broker::state::State;
 use crate::model::approval::ApprovingFacts;
-use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts};
+use crate::model::facts::{FACTS_VERSION, Facts, InitiatorFacts, Question, SessionFacts, TaskFacts};
 use crate::model::id::InitiatorName;
-use crate::model::identity::{Authentication, IdentityClass};
 use crate::model::reason::ReasonCode;
 use crate::policy::bundle::PolicyBundle;
 use crate::policy::decide::decide;
 
+/// What policy is to say of a yes: all that it takes, so that who looks at many asks it while nobody waits for the state.
+#[derive(Debug)]
+pub(in crate::broker) struct PolicyWord {
+    bundle: Arc<PolicyBundle>,
+    /// `None` when what it would be asked about is gone.
+    facts: Option<Box<Facts>>,
+}
+
+impl PolicyWord {
+    /// What is to be asked about this person's yes. `None` where no bundle has a word in it.
+    pub(in crate::broker) fn about(
+        (state, directory): (&State, &Directory),
+        person: &InitiatorName,
+        approval: &Approval,
+        settles: bool,
+    ) -> Option<Self> {
+        let bundle = state.policy.as_ref()?.bundle.as_ref().filter(|bundle| bundle.speaks_of_approvals())?;
+        let facts = facts((state, directory), bundle, person, approval, settles).map(Box::new);
+        Some(Self { bundle: bundle.clone(), facts })
+    }
+
+    /// Asks it: why it would not have that.
+    pub(in crate::broker) fn refusal(&self) -> Option<ReasonCode> {
+        let Some(facts) = &self.facts else { return Some(ReasonCode::NoPermit) };
+        let decision = decide(&self.bundle, facts);
+        let first = || decision.reasons.first().map_or(ReasonCode::NoPermit, |reason| reason.code);
+        (!decision.outcome.is_grant()).then(first)
+    }
+}
+
 /// Why policy would not have this person say yes, or would not have it approved by that. Without a bundle it says nothing, and then
 /// nothing is approved for good.
 pub(in crate::broker) fn refused_by_policy(
-    (state, directory): (&State, &Directory),
+    state_and_directory: (&State, &Directory),
     person: &InitiatorName,
     approval: &Approval,
     settles: bool,
 ) -> Option<ReasonCode> {
-    let bundle = state.policy.as_ref()?.bundle.as_ref().filter(|bundle| bundle.speaks_of_approvals())?;
-    let Some(facts) = facts((state, directory), bundle, person, approval, settles) else {
-        return Some(ReasonCode::NoPermit);
-    };
-    let decision = decide(bundle, &facts);
-    let first = || decision.reasons.first().map_or(ReasonCode::NoPermit, |reason| reason.code);
-    (!decision.outcome.is_grant()).then(first)
+    PolicyWord::about(state_and_directory, person, approval, settles)?.refusal()
 }
 
 fn facts(
@@ -40,7 +65,6 @@ fn facts(
 ) -> Option<Facts> {
     let task = state.tasks.get(&approval.task)?;
     let root = state.tasks.get(&task.root)?;
-    let identity = bundle.identities().identify(&approval.agent);
     let agent_owners = agent_owners(state, approval)?;
     let answers_for_agents = |person: &InitiatorName| agent_owners.iter().any(|owner| directory.is_of(person, owner));
     let votes: BTreeSet<InitiatorName> = approvers(directory, approval).cloned().collect();
@@ -63,16 +87,7 @@ fn facts(
         version: FACTS_VERSION,
         question: Question::Approve,
         now: approval.asked,
-        principal: PrincipalFacts {
-            id: approval.agent.clone(),
-            known: identity.is_some(),
-            class: identity.map_or(IdentityClass::AiAgent, |identity| identity.class),
-            owner: identity.and_then(|identity| identity.owner.clone()),
-            authentication: Authentication::X509Svid,
-            svid_age_s: 0,
-            network_declared: true,
-            profile_changes: Vec::new(),
-        },
+        principal: absent(bundle, &approval.agent),
         initiator: InitiatorFacts { name: approval.initiator.clone(), verified: task.initiator.verified },
         task: TaskFacts {
             id: approval.task,
@@ -102,3 +117,6 @@ fn facts(
         observing: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

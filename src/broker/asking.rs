@@ -17,14 +17,16 @@ use crate::intent::spelling;
 use crate::journal::guards::{Expect, GuardKey};
 use crate::model::approval::{ApprovalFacts, doubts};
 use crate::model::decision::{Decision, Outcome};
-use crate::model::facts::{EntryFacts, Facts, Question};
+use crate::model::facts::{EntryFacts, Facts, Question, SinkFacts};
 use crate::model::id::{ApprovalId, Audience};
 use crate::model::limits::APPROVALS_PER_TASK_MAX;
+use crate::model::provenance::Provenance;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::sink::SinkKind;
 use crate::model::spiffe_id::SpiffeId;
 use crate::pb::journal as pb;
+use crate::policy::bundle::PolicyBundle;
 use crate::policy::route;
 use crate::seal::sealer::COMMON;
 
@@ -48,14 +50,15 @@ enum Parts {
 }
 
 impl Parts {
-    fn of(self, entry: &EntryFacts) -> Vec<[Cow<'_, str>; 2]> {
+    fn of<'f>(self, of: Of<'_>, entry: &'f EntryFacts) -> Vec<[Cow<'f, str>; 2]> {
         let resources = entry.resources.iter().map(|resource| ["resource".into(), resource.into()]);
-        let is_place = |kind: SinkKind| !matches!(kind, SinkKind::Amount | SinkKind::Other);
-        let sinks = entry.sinks.iter().filter(|sink| is_place(sink.kind));
+        let sinks = entry.sinks.iter().filter(|sink| !matches!(sink.kind, SinkKind::Amount | SinkKind::Other));
         // Whoever was refused in `to` is not to be had in `cc`.
         let sinks = sinks.map(|sink| [sink.kind.as_str().into(), spelling::key(sink.kind, &sink.value)]);
-        let mut parts: Vec<[Cow<'_, str>; 2]> = resources.chain(sinks).collect();
-        let whole = parts.is_empty();
+        let sinks: Vec<[Cow<'f, str>; 2]> = sinks.collect();
+        // Where values say where it goes, resources are words beside them, and no place in their stead.
+        let whole = sinks.is_empty() && (entry.resources.is_empty() || of.goes_by_values(entry));
+        let mut parts: Vec<[Cow<'f, str>; 2]> = resources.chain(sinks).collect();
         match self {
             Self::Remembered => {
                 parts.extend(whole.then_some(WHOLE));
@@ -75,8 +78,50 @@ const WHOLE: [Cow<'_, str>; 2] = [Cow::Borrowed("whole"), Cow::Borrowed("")];
 /// Whatever was named.
 const SOME: [Cow<'_, str>; 2] = [Cow::Borrowed("some"), Cow::Borrowed("")];
 
-fn who(agent: &SpiffeId, audience: &Audience) -> [String; 2] {
-    [agent.as_str().to_owned(), audience.to_string()]
+/// Who asks, of whom, and what is known of tools then.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::broker) struct Of<'a> {
+    pub(in crate::broker) agent: &'a SpiffeId,
+    pub(in crate::broker) audience: &'a Audience,
+    pub(in crate::broker) bundle: Option<&'a PolicyBundle>,
+}
+
+impl Of<'_> {
+    fn who(self) -> [String; 2] {
+        [self.agent.as_str().to_owned(), self.audience.to_string()]
+    }
+
+    /// True when values say where a call of that tool goes, whether this call has any or not.
+    fn goes_by_values(self, entry: &EntryFacts) -> bool {
+        let tool = self.bundle.and_then(|bundle| bundle.catalogue().tool(&entry.tool));
+        !entry.sinks.is_empty() || tool.is_some_and(|tool| !tool.sinks.is_empty())
+    }
+}
+
+/// The entries that are in doubt by themselves; of a decision that doubts only the whole, all.
+fn in_doubt<'f>(facts: &'f Facts, decision: &Decision) -> (Vec<(u32, &'f EntryFacts)>, bool) {
+    let entries = (0_u32..).zip(&facts.entries);
+    let doubted = |index: u32| {
+        let decided = usize::try_from(index).ok().and_then(|index| decision.entries.get(index));
+        decided.is_some_and(|decided| decided.outcome >= Outcome::StepUp)
+    };
+    let doubtful: Vec<(u32, &EntryFacts)> = entries.clone().filter(|(index, _)| doubted(*index)).collect();
+    if doubtful.is_empty() { (entries.collect(), false) } else { (doubtful, true) }
+}
+
+/// True when a reason of that entry says of the value that it is in doubt.
+fn is_doubted(sink: &SinkFacts, entry: u32, decision: &Decision) -> bool {
+    decision.reasons.iter().filter(|reason| reason.entry == Some(entry)).any(|reason| match reason.code {
+        ReasonCode::SinkInText => sink.provenance == Provenance::Text,
+        ReasonCode::SinkUnseen => sink.provenance == Provenance::None,
+        ReasonCode::SinkNotNamed => sink.beside_intent,
+        _ => false,
+    })
+}
+
+/// Where something goes, whoever it is that it goes to.
+const fn is_destination(kind: SinkKind) -> bool {
+    matches!(kind, SinkKind::Address | SinkKind::Account | SinkKind::Url)
 }
 
 fn recorded(signal: &Signal) -> pb::RecordedScore {
@@ -113,73 +158,121 @@ impl Broker {
 
     /// How what is in doubt is known again in other tasks: each entry by its tool and where it goes, whatever else the call says.
     /// Where only the whole is in doubt, all entries together.
-    pub(in crate::broker) fn shapes(
-        &self,
-        (agent, audience): (&SpiffeId, &Audience),
-        facts: &Facts,
-        decision: &Decision,
-    ) -> Result<Vec<Shape>, BrokerError> {
-        let who = who(agent, audience);
-        let entries = facts.entries.iter().zip(&decision.entries);
-        let (doubtful, others): (Vec<_>, Vec<_>) = entries.partition(|(_, decided)| decided.outcome >= Outcome::StepUp);
-        if doubtful.is_empty() {
-            let all: Vec<&EntryFacts> = others.iter().map(|(entry, _)| *entry).collect();
-            return Ok(vec![self.shape_of(&who, &all)?]);
+    fn shapes(&self, of: Of<'_>, facts: &Facts, decision: &Decision) -> Result<Vec<Shape>, BrokerError> {
+        let (entries, one_by_one) = in_doubt(facts, decision);
+        let entries: Vec<&EntryFacts> = entries.into_iter().map(|(_, entry)| entry).collect();
+        match one_by_one {
+            true => entries.into_iter().map(|entry| self.shape_of(of, &[entry])).collect(),
+            false => Ok(vec![self.shape_of(of, &entries)?]),
         }
-        doubtful.iter().map(|(entry, _)| self.shape_of(&who, &[*entry])).collect()
     }
 
-    /// Every shape that a denial of what is asked may stand under: all entries together, and each by itself.
-    pub(in crate::broker) fn all_shapes(
+    /// Every shape under which a denial may stand of what is in doubt now, and every value of that.
+    pub(in crate::broker) fn sought_shapes(
         &self,
-        (agent, audience): (&SpiffeId, &Audience),
-        facts: &Facts,
-    ) -> Result<Vec<Shape>, BrokerError> {
-        let who = who(agent, audience);
-        let all: Vec<&EntryFacts> = facts.entries.iter().collect();
-        let mut shapes = vec![self.shape_of(&who, &all)?];
-        if let [_, _, ..] = *all {
-            for entry in all {
-                shapes.push(self.shape_of(&who, &[entry])?);
-            }
-        }
-        Ok(shapes)
-    }
-
-    /// Under what a denial of this is remembered: the shapes of what was in doubt, and each part of the whole, which counts where
-    /// policy only observes.
-    pub(in crate::broker) fn denied_shapes(
-        &self,
-        of: (&SpiffeId, &Audience),
+        of: Of<'_>,
         facts: &Facts,
         decision: &Decision,
     ) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.shapes(of, facts, decision)?;
-        shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(entry))?.into_iter().map(Shape::exact));
+        for (_, entry) in in_doubt(facts, decision).0 {
+            shapes.extend(self.values_of(of, entry, |_| true)?);
+        }
+        Ok(shapes)
+    }
+
+    /// Every shape that a denial of what is asked may stand under: all entries together, each by itself, and each value.
+    pub(in crate::broker) fn all_shapes(&self, of: Of<'_>, facts: &Facts) -> Result<Vec<Shape>, BrokerError> {
+        let all: Vec<&EntryFacts> = facts.entries.iter().collect();
+        let mut shapes = vec![self.shape_of(of, &all)?];
+        if let [_, _, ..] = *all {
+            for entry in &all {
+                shapes.push(self.shape_of(of, &[*entry])?);
+            }
+        }
+        for entry in all {
+            shapes.extend(self.values_of(of, entry, |_| true)?);
+        }
+        Ok(shapes)
+    }
+
+    /// Under what a denial of this is remembered: the shapes of what was in doubt, what of each entry is refused whatever stands beside
+    /// it, and each part of the whole, which counts where policy only observes.
+    pub(in crate::broker) fn denied_shapes(
+        &self,
+        of: Of<'_>,
+        facts: &Facts,
+        decision: &Decision,
+    ) -> Result<Vec<Shape>, BrokerError> {
+        let mut shapes = self.shapes(of, facts, decision)?;
+        for (index, entry) in in_doubt(facts, decision).0 {
+            shapes.extend(self.refused_alone(of, entry, |sink| is_doubted(sink, index, decision))?);
+        }
+        shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(of, entry))?.into_iter().map(Shape::exact));
         Ok(shapes)
     }
 
     /// Every shape and part under which a denial may stand that concerns anything of what is asked. Where policy only observes nobody
     /// is asked again, so what a person refused is not to be had beside something else, in parts, or in other numbers.
-    pub(in crate::broker) fn observed_shapes(
-        &self,
-        of: (&SpiffeId, &Audience),
-        facts: &Facts,
-    ) -> Result<Vec<Shape>, BrokerError> {
+    pub(in crate::broker) fn observed_shapes(&self, of: Of<'_>, facts: &Facts) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.all_shapes(of, facts)?;
-        shapes.extend(self.parts(of, facts, |entry| Parts::Sought.of(entry))?.into_iter().map(Shape::exact));
+        shapes.extend(self.parts(of, facts, |entry| Parts::Sought.of(of, entry))?.into_iter().map(Shape::exact));
         Ok(shapes)
+    }
+
+    /// What of a denied entry is refused whatever else a call says beside it: each value that was in doubt; where none was, each place that
+    /// it goes to. An amount by itself is everybody's: it is refused for where it was to go.
+    fn refused_alone(
+        &self,
+        of: Of<'_>,
+        entry: &EntryFacts,
+        is_doubted: impl Fn(&SinkFacts) -> bool,
+    ) -> Result<Vec<Shape>, BrokerError> {
+        if !entry.sinks.iter().any(&is_doubted) {
+            return self.values_of(of, entry, |sink| is_destination(sink.kind));
+        }
+        let mut shapes = self.values_of(of, entry, &is_doubted)?;
+        let to_somewhere = entry.sinks.iter().any(|sink| is_destination(sink.kind));
+        let is_goal = |kind: SinkKind| match to_somewhere {
+            true => is_destination(kind),
+            false => !matches!(kind, SinkKind::Amount | SinkKind::Other),
+        };
+        let is_sum = |sink: &SinkFacts| sink.kind == SinkKind::Amount && is_doubted(sink);
+        if entry.sinks.iter().any(is_sum) {
+            let mut paid = entry.clone();
+            paid.sinks.retain(|sink| is_goal(sink.kind) || is_sum(sink));
+            shapes.push(self.shape_of(of, &[&paid])?);
+        }
+        Ok(shapes)
+    }
+
+    /// Each of these values by itself, but for amounts. Who was refused as one recipient is refused as another.
+    fn values_of(
+        &self,
+        of: Of<'_>,
+        entry: &EntryFacts,
+        which: impl Fn(&SinkFacts) -> bool,
+    ) -> Result<Vec<Shape>, BrokerError> {
+        let (who, mut digests) = (of.who(), BTreeSet::new());
+        for sink in entry.sinks.iter().filter(|sink| sink.kind != SinkKind::Amount && which(sink)) {
+            let (value, kind) = (spelling::key(sink.kind, &sink.value), sink.kind.as_str());
+            // A place is the same under whichever name; what another value is only its name says.
+            let name = if is_destination(sink.kind) { "" } else { sink.name.as_str() };
+            let names = who.iter().map(String::as_str).chain([entry.tool.as_str(), kind, name, &value]);
+            let parts: Vec<&[u8]> = std::iter::once("denied-value").chain(names).map(str::as_bytes).collect();
+            digests.insert(self.keyed(COMMON, asked_digest(&parts))?);
+        }
+        Ok(digests.into_iter().map(Shape::exact).collect())
     }
 
     /// Digests of the parts of every entry, each once.
     fn parts<'f>(
         &self,
-        (agent, audience): (&SpiffeId, &Audience),
+        of: Of<'_>,
         facts: &'f Facts,
         parts: impl Fn(&'f EntryFacts) -> Vec<[Cow<'f, str>; 2]>,
     ) -> Result<BTreeSet<Covers>, BrokerError> {
-        let who = who(agent, audience);
-        let mut digests = BTreeSet::new();
+        let (who, mut digests) = (of.who(), BTreeSet::new());
         for entry in &facts.entries {
             for part in parts(entry) {
                 let part = part.iter().map(AsRef::as_ref);
@@ -191,9 +284,10 @@ impl Broker {
         Ok(digests)
     }
 
-    /// The shape of these entries together. Values are what they come to, however they are spelled. Resources count where no sink says
-    /// where it goes: beside sinks they are words, by which nothing becomes another access.
-    fn shape_of(&self, who: &[String; 2], entries: &[&EntryFacts]) -> Result<Shape, BrokerError> {
+    /// The shape of these entries together. Values are what they come to, however they are spelled. Resources count where the tool has
+    /// no sinks to say where it goes: otherwise they are words, by which nothing becomes another access.
+    fn shape_of(&self, of: Of<'_>, entries: &[&EntryFacts]) -> Result<Shape, BrokerError> {
+        let who = of.who();
         let digest = |what: &[&str]| {
             let parts = [b"denied".as_slice()].into_iter().chain(who.iter().map(String::as_bytes));
             let parts: Vec<&[u8]> = parts.chain(what.iter().map(|part| part.as_bytes())).collect();
@@ -203,11 +297,12 @@ impl Broker {
         for entry in entries {
             let tool = entry.tool.as_str();
             shape.add(digest(&["tool", tool])?);
-            if entry.sinks.is_empty() && entry.resources.is_empty() {
+            let resources = if of.goes_by_values(entry) { &[][..] } else { entry.resources.as_slice() };
+            if entry.sinks.is_empty() && resources.is_empty() {
                 // Who names nothing asks for anything: that is more than any that is named.
                 shape.add(digest(&["any", tool])?);
             }
-            for resource in entry.resources.iter().filter(|_| entry.sinks.is_empty()) {
+            for resource in resources {
                 shape.add(digest(&["resource", tool, resource])?);
             }
             for sink in &entry.sinks {
@@ -230,11 +325,11 @@ impl Broker {
         covers: &Covers,
         (facts, decision): (&Facts, &Decision),
     ) -> Result<Option<ApprovalFacts>, BrokerError> {
-        let agent = view.agent.clone();
-        let of = (&agent, asking.audience);
+        let (agent, bundle) = (view.agent.clone(), view.bundle.clone());
+        let of = Of { agent: &agent, audience: asking.audience, bundle: Some(bundle.as_ref()) };
         let observed = decision.observed_only();
         self.answer_to(view, (covers, observed), || {
-            if observed { self.observed_shapes(of, facts) } else { self.shapes(of, facts, decision) }
+            if observed { self.observed_shapes(of, facts) } else { self.sought_shapes(of, facts, decision) }
         })
     }
 
@@ -340,3 +435,6 @@ impl Broker {
         Ok(Pending { id, asked: Some(asked), expects: expects.to_vec() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -348,7 +348,7 @@ fn tell(record: &mut v1::DecisionRecord, words: &DecisionWords) {
 fn details(record: &mut v1::DecisionRecord, decision: &Decision) {
     for (shown, reason) in record.reasons.iter_mut().zip(&decision.reasons) {
         if !reason.detail.is_empty() {
-            shown.message = format!("{} {}", shown.message, reason.detail);
+            shown.message = reason.in_words();
         }
     }
     for (shown, contribution) in record.contributions.iter_mut().zip(&decision.risk.contributions) {

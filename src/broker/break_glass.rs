@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::broker::answer::Decided;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::{OpenBreakGlass, ShownHandle};
+use crate::broker::asking::Of;
 use crate::broker::caller::Caller;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
@@ -17,7 +18,6 @@ use crate::broker::{TRIES_MAX, ordinary};
 use crate::identity::people::VerifiedPerson;
 use crate::intent::judge::Asked as Judged;
 use crate::journal::guards::{Expect, GuardKey};
-use crate::model::decision::Decision;
 use crate::model::facts::{Facts, Question};
 use crate::model::glass::OpeningFacts;
 use crate::model::id::{Audience, GlassId, TaskId};
@@ -123,7 +123,7 @@ impl Broker {
         let mut facts = opening.facts(&view)?;
         let covers = self.glass_covers(&view, &ask.audience, &facts.entries)?;
         let mut decision = crate::policy::decide::decide(&view.bundle, &facts);
-        let denied_before = self.was_denied(&view, &ask.audience, &facts, &decision)?;
+        let denied_before = self.was_denied(&view, &ask.audience, &facts)?;
         if let Some(opening) = facts.opening.as_mut().filter(|_| denied_before) {
             opening.denied_before = true;
             decision = crate::policy::decide::decide(&view.bundle, &facts);
@@ -170,18 +170,14 @@ impl Broker {
         Ok(Some(Opened { decided, glass: Some(shown), position }))
     }
 
-    /// True while a person's denial of that access of that agent stands, in whichever task it was asked for.
-    fn was_denied(
-        &self,
-        view: &View,
-        audience: &Audience,
-        facts: &Facts,
-        decision: &Decision,
-    ) -> Result<bool, BrokerError> {
+    /// True while a person's denial stands of anything of that access of that agent, in whichever task it was asked for and with whatever
+    /// beside it. It withholds nothing: it is on record, and rules see it.
+    fn was_denied(&self, view: &View, audience: &Audience, facts: &Facts) -> Result<bool, BrokerError> {
         if !self.0.known.look().approvals.denials().any() {
             return Ok(false);
         }
-        let shapes = self.shapes((&view.agent, audience), facts, decision)?;
+        let of = Of { agent: &view.agent, audience, bundle: Some(view.bundle.as_ref()) };
+        let shapes = self.observed_shapes(of, facts)?;
         Ok(self.0.known.look().approvals.denials().last(&shapes, view.now).is_some())
     }
 

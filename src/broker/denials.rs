@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::approvals::Covers;
 use crate::model::approval::ApprovalFacts;
 use crate::model::decimal::Decimal;
+use crate::model::id::TaskId;
 use crate::model::time::Timestamp;
 
 /// What somebody asks for, thing by thing. Digests under a key of the broker, so that values say nothing to who reads the state; what
@@ -56,7 +57,8 @@ impl Shape {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(in crate::broker) enum RecordedShape {
-    /// In older records, and of amendments: one digest of all.
+    /// Of amendments, of single values and of parts: one digest of all. So are the denials of credentials in older records, which nothing
+    /// that is asked now comes to: what was denied then is asked anew.
     Exact(Covers),
     /// Thing by thing.
     Parts(Shape),
@@ -80,6 +82,8 @@ impl From<Shape> for RecordedShape {
 /// A denial that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Denial {
+    /// The family that it was denied to, under whose key a snapshot seals it.
+    pub(in crate::broker) root: TaskId,
     pub(in crate::broker) shape: Shape,
     pub(in crate::broker) at: Timestamp,
     pub(in crate::broker) facts: ApprovalFacts,
@@ -127,22 +131,16 @@ impl Denials {
         });
     }
 
-    /// For snapshots.
-    pub(in crate::broker) fn saved(&self) -> Vec<Denial> {
-        self.by_key.values().flatten().cloned().collect()
-    }
-
-    /// From a snapshot.
-    pub(in crate::broker) fn from_saved(saved: Vec<Denial>) -> Self {
-        let mut denials = Self::default();
-        saved.into_iter().for_each(|denial| denials.remember(denial));
-        denials
+    /// All that are remembered.
+    pub(in crate::broker) fn all(&self) -> impl Iterator<Item = &Denial> {
+        self.by_key.values().flatten()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::NUMBER_DIGITS_MAX;
 
     fn shape(parts: &[u8], amounts: &[(u8, &str)]) -> Shape {
         let mut shape = Shape::exact([0; 32]);
@@ -165,6 +163,15 @@ mod tests {
             (Shape::exact([1; 32]), false),
         ] {
             assert_eq!(denied.is_within(&asked), within, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_that_cannot_be_added_up_are_no_less_than_the_largest() {
+        let most = "9".repeat(NUMBER_DIGITS_MAX as usize);
+        let denied = shape(&[1], &[(9, &most)]);
+        for amounts in [[(9, "1"), (9, &*most)], [(9, &*most), (9, "1")]] {
+            assert!(denied.is_within(&shape(&[1], &amounts)), "{amounts:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
-use crate::broker::state::Family;
+use crate::broker::state::{Family, NamedClasses};
 use crate::catalogue::tool::Catalogue;
 use crate::intent::echo::Sent;
 use crate::intent::usage::{Amounts, amounts};
@@ -47,6 +47,15 @@ impl Draws {
     /// True when there is nothing to record.
     pub(in crate::broker) fn is_empty(&self) -> bool {
         self.amounts.iter().all(Vec::is_empty) && self.sent.is_empty() && self.named.iter().all(Vec::is_empty)
+    }
+
+    /// The classes that the agent named for each of these tools, which it was granted.
+    pub(in crate::broker) fn named_by_tool(&self, tools: &[ToolName]) -> NamedClasses {
+        let mut by_tool = NamedClasses::new();
+        for (tool, named) in tools.iter().zip(&self.named).filter(|(_, named)| !named.is_empty()) {
+            by_tool.entry(tool.clone()).or_default().extend(named.iter().cloned());
+        }
+        by_tool
     }
 
     /// Takes a recorded grant of these tools into what its family was granted and has seen.

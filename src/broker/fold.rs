@@ -13,7 +13,7 @@ use crate::broker::gather::is_tainted_since;
 use crate::broker::hashes::Hashes;
 use crate::broker::record::parse_target;
 use crate::broker::retain::Trigger;
-use crate::broker::state::{Answer, Block, Grant, State, Tally, Task};
+use crate::broker::state::{Answer, Block, Grant, NamedClasses, State, Tally, Task};
 use crate::broker::words::{self, Context, WordsError};
 use crate::intent::echo::Sent;
 use crate::journal::guards::touches;
@@ -273,6 +273,7 @@ impl Step<'_> {
             position: self.position,
             decision,
             tools: grant.tools.iter().map(|t| ToolName::try_from(t.clone())).collect::<Result<_, _>>()?,
+            named: BTreeMap::new(),
             standing: GrantStanding::Open(BTreeSet::new()),
             drifts_since: None,
             distrusted: BTreeMap::new(),
@@ -297,12 +298,12 @@ impl Step<'_> {
         let tools = entry.tools.clone();
         self.state.by.expiries.insert((entry.expires, grant_id));
         self.state.by.grants_of_audience.entry(entry.audience.clone()).or_default().insert(grant_id);
-        self.state.grants.insert(grant_id, entry);
         let draws: Draws = if grant.sealed_draws.is_empty() {
             Draws::default()
         } else {
             self.open(root, "draws", &grant.jti, &grant.sealed_draws)?.unwrap_or_default()
         };
+        self.state.grants.insert(grant_id, Grant { named: draws.named_by_tool(&tools), ..entry });
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let catalogue = bundle.as_ref().map(|b| b.catalogue());
         let line =
@@ -328,11 +329,16 @@ impl Step<'_> {
         let bundle = self.state.policy.as_ref().and_then(|p| p.bundle.clone());
         let catalogue = bundle.as_ref().map(|b| b.catalogue());
         let grants = self.state.standing_grants(root);
-        let tools: BTreeSet<ToolName> =
-            grants.iter().filter_map(|id| self.state.grants.get(id)).flat_map(|grant| grant.tools.clone()).collect();
+        let mut tools = NamedClasses::new();
+        for grant in grants.iter().filter_map(|id| self.state.grants.get(id)) {
+            for tool in &grant.tools {
+                let named = grant.named.get(tool).into_iter().flatten().cloned();
+                tools.entry(tool.clone()).or_default().extend(named);
+            }
+        }
         if let Some(family) = self.state.families.get_mut(&root) {
             let sent = Sent::default();
-            tools.iter().for_each(|tool| let_in(family, (tool, &[]), catalogue, &sent, self.position));
+            tools.iter().for_each(|(tool, named)| let_in(family, (tool, named), catalogue, &sent, self.position));
         }
     }
 
@@ -346,6 +352,8 @@ impl Step<'_> {
         // Its agent has proven itself to whom we trust now, or nothing would have been granted.
         causes.remove(&SuspensionCause::TrustWithdrawn);
         entry.standing = GrantStanding::Open(causes);
+        // A renewal draws nothing, and covers no more than what was drawn for.
+        entry.named.clone_from(&old.named);
         self.state.close(entry.task, (old.expires, id));
         self.state.open(entry.task, (entry.expires, id));
         let by = &mut self.state.by;

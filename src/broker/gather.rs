@@ -8,6 +8,7 @@ use crate::broker::caller::WorkloadCaller;
 use crate::broker::duties;
 use crate::broker::error::BrokerError;
 use crate::broker::fold::FoldError;
+use crate::broker::principal::absent;
 use crate::broker::state::{ActivePolicy, State};
 use crate::broker::words::{CallWords, TaskWords, root_intent};
 use crate::intent::judge::{Asked as Judged, Grounds, PastUse, entries};
@@ -24,7 +25,7 @@ use crate::model::facts::{
     EntryFacts, FACTS_VERSION, Facts, InitiatorFacts, PrincipalFacts, Question, SessionFacts, TaskFacts,
 };
 use crate::model::id::{Audience, GrantId, Jti, RequestId, TaskId, ToolName};
-use crate::model::identity::{Authentication, IdentityClass, Initiator};
+use crate::model::identity::Initiator;
 use crate::model::reason::ReasonCode;
 use crate::model::risk::Signal;
 use crate::model::spiffe_id::SpiffeId;
@@ -85,6 +86,8 @@ pub(in crate::broker) struct Asked<'a> {
     pub(in crate::broker) audience: Option<&'a Audience>,
     pub(in crate::broker) ttl: Option<Ttl>,
     pub(in crate::broker) profile: &'a AgentProfile,
+    /// What the agent was made of when people approved what is renewed.
+    pub(in crate::broker) approved: Option<&'a AgentProfile>,
 }
 
 impl View {
@@ -206,9 +209,12 @@ impl View {
     }
 
     /// What changed of the agent since any task of the lineage was registered for it: a sub-task that it opens for itself says
-    /// nothing about what it was when it was trusted.
-    fn profile_changes(&self, now: &AgentProfile) -> Vec<ProfilePart> {
-        let changed: BTreeSet<ProfilePart> = self.own_words().flat_map(|words| words.profile.changes(now)).collect();
+    /// nothing about what it was when it was trusted. From what people approved whatever differs has changed: who approved it of an agent
+    /// that did not say what it is made of was shown no make-up that it could say later.
+    fn profile_changes(&self, now: &AgentProfile, approved: Option<&AgentProfile>) -> Vec<ProfilePart> {
+        let since_registered = self.own_words().flat_map(|words| words.profile.changes(now));
+        let since_approved = approved.into_iter().flat_map(|approved| approved.differs(now));
+        let changed: BTreeSet<ProfilePart> = since_registered.chain(since_approved).collect();
         changed.into_iter().collect()
     }
 
@@ -250,7 +256,7 @@ impl View {
                 authentication: caller.peer.authentication(),
                 svid_age_s: age.as_secs(),
                 network_declared: caller.network_declared,
-                profile_changes: self.profile_changes(asked.profile),
+                profile_changes: self.profile_changes(asked.profile, asked.approved),
             },
             initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
             task: self.task_facts(asked.audience),
@@ -271,21 +277,11 @@ impl View {
 
     /// The facts of the task while its agent is not at hand: how that proves itself is looked at when it asks.
     pub(in crate::broker) fn facts_without_agent(&self, question: Question, audience: Option<&Audience>) -> Facts {
-        let identity = self.bundle.identities().identify(&self.agent);
         Facts {
             version: FACTS_VERSION,
             question,
             now: self.now,
-            principal: PrincipalFacts {
-                id: self.agent.clone(),
-                known: identity.is_some(),
-                class: identity.map_or(IdentityClass::AiAgent, |identity| identity.class),
-                owner: identity.and_then(|identity| identity.owner.clone()),
-                authentication: Authentication::X509Svid,
-                svid_age_s: 0,
-                network_declared: true,
-                profile_changes: Vec::new(),
-            },
+            principal: absent(&self.bundle, &self.agent),
             initiator: InitiatorFacts { name: self.initiator.name.clone(), verified: self.initiator.verified },
             task: self.task_facts(audience),
             audience: audience.cloned(),
@@ -302,16 +298,6 @@ impl View {
             // What nobody asks for, and what a person opens in an emergency, is decided as always.
             observing: None,
         }
-    }
-
-    /// Who a principal of an earlier decision is now. How it proved itself then stands.
-    pub(in crate::broker) fn principal_now(&self, then: &PrincipalFacts) -> PrincipalFacts {
-        let mut now = then.clone();
-        match self.bundle.identities().identify(&then.id) {
-            Some(identity) => (now.class, now.owner) = (identity.class, identity.owner.clone()),
-            None => now.known = false,
-        }
-        now
     }
 
     /// The facts of the task itself.

@@ -70,6 +70,7 @@ pub mod open_calls;
 pub mod pause;
 pub mod pending;
 mod plan;
+mod principal;
 pub mod proposals;
 mod propose;
 mod put_in_force;

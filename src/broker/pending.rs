@@ -7,7 +7,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::broker::Broker;
 use crate::broker::amend_asking::listed_amendment;
 use crate::broker::approvals::{About, Approval, ApprovalStanding};
-use crate::broker::approve::{may_answer, visible};
+use crate::broker::approve::{may_answer_but_for_policy, policy_word, visible};
+use crate::broker::approving::PolicyWord;
 use crate::broker::ask::{ApprovalsPage, ListApprovals};
 use crate::broker::audit::wire_access;
 use crate::broker::caller::Caller;
@@ -35,11 +36,26 @@ const QUEUE_MAX: usize = 64;
 /// Most approvals that are looked at for one reader before others are; each costs a read of the journal.
 const NEWS_MAX: usize = 64;
 
+/// Least that are looked at together for a list of what is for one person: of many that policy keeps from him, few pages come about.
+const LOOKED_AT_ONCE: usize = 64;
+
 /// An approval as it was looked at, with what only the words say still missing.
 struct Looked {
     root: TaskId,
     position: u64,
     shown: v1::Approval,
+    /// What policy has to say of a yes of who looks.
+    word: Option<PolicyWord>,
+}
+
+impl Looked {
+    /// Asks policy, which takes its time: never under the lock.
+    fn heard(mut self) -> Self {
+        if let Some(word) = self.word.take() {
+            self.shown.may_approve &= word.refusal().is_none();
+        }
+        self
+    }
 }
 
 impl Broker {
@@ -55,41 +71,27 @@ impl Broker {
     ) -> Result<(Vec<v1::Approval>, Option<ApprovalsPage>), BrokerError> {
         let _place = self.enter_apart(caller)?;
         let size = page_size(ask.page_size)?;
-        let mut looked: Vec<(ApprovalsPage, Looked)> = {
-            let state = self.0.known.look();
-            let now = self.now(&state);
-            let waits = ask.state == v1::ApprovalState::Pending;
-            // What is escalated while somebody turns pages keeps its place.
-            let began = ask.after.map_or(state.next, |page| page.began);
-            let page = |(last, approval): &(ApprovalId, &Approval)| {
-                let escalated = waits && approval.escalated.is_some_and(|escalated| escalated.position < began);
-                ApprovalsPage { began, escalated, last: *last }
-            };
-            let wanted = |one: &(ApprovalId, &Approval)| {
-                state_of(one.1, now) == ask.state && ask.after.is_none_or(|after| page(one).is_behind(after))
-            };
-            let below = ask.after.filter(|_| !waits).map(|page| page.last);
-            let all: Box<dyn Iterator<Item = (ApprovalId, &Approval)> + '_> = match caller {
-                // What concerns others is not looked at for who may see none of it.
-                Caller::Person(person) if !person.may(Right::Approve) && !person.may(Right::Read) => {
-                    let tasks = state.by.tasks_of_initiator.get(person.name());
-                    Box::new(state.approvals.of_tasks(tasks.into_iter().flatten(), below).into_iter().filter(wanted))
-                }
-                // However many there were, few of them wait.
-                _ if waits => Box::new(state.approvals.listed_waiting().into_iter().filter(wanted)),
-                _ => Box::new(state.approvals.listed(below).filter(wanted)),
-            };
-            let seen = |one: (ApprovalId, &Approval)| {
-                let looked = self.looked(&state, caller, one.0, now)?;
-                (!ask.for_me || looked.shown.may_approve).then(|| (page(&one), looked))
-            };
-            if waits {
-                let (first, rest): (Vec<_>, Vec<_>) = all.partition(|one| page(one).escalated);
-                first.into_iter().chain(rest).filter_map(seen).take(size + 1).collect()
+        let (mut looked, mut after): (Vec<(ApprovalsPage, Looked)>, _) = (Vec::new(), ask.after);
+        loop {
+            let many = if ask.for_me { LOOKED_AT_ONCE.max(size + 1) } else { size + 1 };
+            let found = self.look_at_some(caller, ListApprovals { after, ..ask }, many);
+            let ended = found.len() < many;
+            after = found.last().map(|(page, _)| *page);
+            if ask.for_me {
+                let may = |(_, one): &(ApprovalsPage, Looked)| one.shown.may_approve;
+                let heard = move |_: &Self| {
+                    let heard = found.into_iter().map(|(page, one)| (page, one.heard()));
+                    Ok(heard.filter(may).collect::<Vec<_>>())
+                };
+                looked.extend(self.reading(heard).await?);
             } else {
-                all.filter_map(seen).take(size + 1).collect()
+                looked = found;
             }
-        };
+            // Those that policy keeps from the caller leave room for others behind them.
+            if ended || looked.len() > size {
+                break;
+            }
+        }
         let more = looked.len() > size;
         looked.truncate(size);
         let pages: Vec<ApprovalsPage> = looked.iter().map(|(page, _)| *page).collect();
@@ -99,6 +101,44 @@ impl Broker {
         let more = more || fits < told.len();
         told.truncate(fits);
         Ok((told, pages.get(fits.wrapping_sub(1)).copied().filter(|_| more)))
+    }
+
+    /// Some of those that the caller may see, as they are listed, from behind `after` on; where they are to be for him, all but for what
+    /// policy says.
+    fn look_at_some(&self, caller: &Caller, ask: ListApprovals, many: usize) -> Vec<(ApprovalsPage, Looked)> {
+        let state = self.0.known.look();
+        let now = self.now(&state);
+        let waits = ask.state == v1::ApprovalState::Pending;
+        // What is escalated while somebody turns pages keeps its place.
+        let began = ask.after.map_or(state.next, |page| page.began);
+        let page = |(last, approval): &(ApprovalId, &Approval)| {
+            let escalated = waits && approval.escalated.is_some_and(|escalated| escalated.position < began);
+            ApprovalsPage { began, escalated, last: *last }
+        };
+        let wanted = |one: &(ApprovalId, &Approval)| {
+            state_of(one.1, now) == ask.state && ask.after.is_none_or(|after| page(one).is_behind(after))
+        };
+        let below = ask.after.filter(|_| !waits).map(|page| page.last);
+        let all: Box<dyn Iterator<Item = (ApprovalId, &Approval)> + '_> = match caller {
+            // What concerns others is not looked at for who may see none of it.
+            Caller::Person(person) if !person.may(Right::Approve) && !person.may(Right::Read) => {
+                let tasks = state.by.tasks_of_initiator.get(person.name());
+                Box::new(state.approvals.of_tasks(tasks.into_iter().flatten(), below).into_iter().filter(wanted))
+            }
+            // However many there were, few of them wait.
+            _ if waits => Box::new(state.approvals.listed_waiting().into_iter().filter(wanted)),
+            _ => Box::new(state.approvals.listed(below).filter(wanted)),
+        };
+        let seen = |one: (ApprovalId, &Approval)| {
+            let looked = self.looked(&state, caller, one.0, now)?;
+            (!ask.for_me || looked.shown.may_approve).then(|| (page(&one), looked))
+        };
+        if waits {
+            let (first, rest): (Vec<_>, Vec<_>) = all.partition(|one| page(one).escalated);
+            first.into_iter().chain(rest).filter_map(seen).take(many).collect()
+        } else {
+            all.filter_map(seen).take(many).collect()
+        }
     }
 
     /// One approval, with the decision that it is about: there, what a list shortens is whole.
@@ -171,7 +211,13 @@ impl Broker {
             time: Some(timestamp(*time)),
             lapsed: reviewed && !directory.has(person),
         };
-        let may = |verdict| approval.waits(now) && may_answer((state, directory), caller, approval, verdict).is_ok();
+        let may = |verdict| {
+            let answers =
+                approval.waits(now).then(|| may_answer_but_for_policy((state, directory), caller, approval, verdict));
+            answers.and_then(Result::ok)
+        };
+        let approver = may(Verdict::Approved);
+        let word = approver.and_then(|person| policy_word((state, directory), person, approval, Verdict::Approved));
         let (route, route_note) = routing::shown(state, directory, approval);
         let shown = v1::Approval {
             approval_id: id.to_string(),
@@ -194,8 +240,8 @@ impl Broker {
                 _ => String::new(),
             },
             doubts: Vec::new(),
-            may_approve: may(Verdict::Approved),
-            may_deny: may(Verdict::Denied),
+            may_approve: approver.is_some(),
+            may_deny: may(Verdict::Denied).is_some(),
             position: approval.changed,
             route: route.into(),
             owners: approval.owners.iter().cloned().collect(),
@@ -207,12 +253,12 @@ impl Broker {
                 About::Credential => None,
             },
         };
-        Some(Looked { root: task.root, position: approval.position, shown })
+        Some(Looked { root: task.root, position: approval.position, shown, word })
     }
 
     /// Adds what only the record says, long words shortened. Of words that were erased, or do not open, the codes are left.
     fn with_doubts(&self, looked: Looked) -> v1::Approval {
-        let Looked { root, position, mut shown } = looked;
+        let Looked { root, position, mut shown, .. } = looked.heard();
         match self.asked_of_people(position, root) {
             Ok(asked) => {
                 asked.audience().clone_into(&mut shown.audience);

@@ -76,6 +76,7 @@ impl Broker {
                 asked,
                 renews: Some((ask.grant, grant.jti)),
                 approval: approval.as_ref(),
+                approved: approval.is_some().then_some(&recorded.words.profile),
                 glass: recorded.words.decision.glass,
                 behaviour: recorded.words.facts.behaviour.as_ref(),
                 scores: &scores,

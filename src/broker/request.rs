@@ -64,6 +64,8 @@ pub(in crate::broker) struct Asking<'a> {
     pub(in crate::broker) renews: Option<(GrantId, Jti)>,
     /// The approval that it was granted by.
     pub(in crate::broker) approval: Option<&'a ApprovalFacts>,
+    /// What its agent was made of when that approved it.
+    pub(in crate::broker) approved: Option<&'a AgentProfile>,
     /// What it was opened by break-glass through.
     pub(in crate::broker) glass: Option<GlassId>,
     /// How its request fitted what the agent was granted before.
@@ -95,6 +97,7 @@ impl Broker {
             asked: digest(&ask),
             renews: None,
             approval: None,
+            approved: None,
             glass: None,
             behaviour: None,
             scores: &[],
@@ -161,7 +164,8 @@ impl Broker {
         let relied_on = view.expects.clone();
         view.expect_unanswered(&asking.task.to_string(), asking.request_id);
         let entries = view.judge(asking.access, if view.renews { Judged::Live } else { Judged::New })?;
-        let asked = Asked { audience: Some(asking.audience), ttl: asking.ttl, profile: asking.profile };
+        let (profile, approved) = (asking.profile, asking.approved);
+        let asked = Asked { audience: Some(asking.audience), ttl: asking.ttl, profile, approved };
         let mut facts = view.facts(Question::Request, asking.workload, asked, entries);
         keep_higher(&mut facts.signals, asking.scores.iter().cloned());
         let before = self.remembered_scores(asking, &view, &facts)?;

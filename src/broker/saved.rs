@@ -10,6 +10,7 @@ use crate::broker::answer::GrantChange;
 use crate::broker::approvals::{Approvals, SavedApprovals};
 use crate::broker::ask::Target;
 use crate::broker::behaviour::Behaviour;
+use crate::broker::denials::Denial;
 use crate::broker::drift::Drift;
 use crate::broker::duties::Duties;
 use crate::broker::evidence::Reports;
@@ -17,7 +18,9 @@ use crate::broker::fold::Means;
 use crate::broker::glasses::{Glass, Glasses};
 use crate::broker::hashes::Hashes;
 use crate::broker::proposals::{Before, PoliciesBefore, Proposals};
-use crate::broker::state::{ActivePolicy, Answer, Block, Due, Family, Grant, PolicyOrigin, State, Task, Withdrawal};
+use crate::broker::state::{
+    ActivePolicy, Answer, Block, Due, Family, Grant, NamedClasses, PolicyOrigin, State, Task, Withdrawal,
+};
 use crate::broker::words::{self, Context, TaskWords};
 use crate::intent::session::Session;
 use crate::intent::usage::Usage;
@@ -53,6 +56,8 @@ struct Saved {
     drift: Drift,
     withdrawn: BTreeMap<TrustDomain, Withdrawal>,
     approvals: SavedApprovals,
+    /// Of each family, sealed: what was denied says amounts.
+    denied: Vec<(TaskId, Vec<u8>)>,
     glasses: Vec<(GlassId, Glass)>,
     proposals: Proposals,
     policies_before: Vec<(String, Before)>,
@@ -97,6 +102,8 @@ struct Memory {
     session: Arc<Session>,
     usage: Arc<Usage>,
     signals: Arc<Vec<Signal>>,
+    /// What agents named of the data that their grants touch.
+    named: Vec<(GrantId, NamedClasses)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,7 +155,12 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         })
     };
     let family = |(root, f): (&TaskId, &Family)| {
-        let memory = Memory { session: f.session.clone(), usage: f.usage.clone(), signals: f.signals.clone() };
+        let memory = Memory {
+            session: f.session.clone(),
+            usage: f.usage.clone(),
+            signals: f.signals.clone(),
+            named: named_in(state, f),
+        };
         let memory = seal(means, *root, "saved-family", &root.to_string(), &memory)?;
         let (members, reports, due) = (f.members.clone(), f.reports.clone(), f.due.clone());
         let (keyed, counted) = (f.keyed.clone(), f.counted.clone());
@@ -177,6 +189,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
         drift: state.drift.clone(),
         withdrawn: state.withdrawn.clone(),
         approvals: state.approvals.saved(),
+        denied: save_denials(state, means)?,
         glasses: state.glasses.saved(),
         proposals: state.proposals.clone(),
         policies_before: state.policies_before.saved(),
@@ -188,6 +201,7 @@ pub(in crate::broker) fn save(state: &State, means: &Means) -> Result<Vec<u8>, S
 pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, LoadError> {
     let saved: Saved = postcard::from_bytes(bytes).map_err(|e| LoadError(Box::new(e)))?;
     let mut state = State { next: saved.next, time: saved.time, marks: saved.marks, ..State::default() };
+    let mut named = HashMap::new();
     for family in saved.families {
         if let Some(place) = family.key {
             means.sealer.expect(family.root, place);
@@ -202,6 +216,7 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
         let mut entry = Family { members, reports, keyed: family.keyed, counted, due, ..Family::default() };
         if let Some(memory) = memory {
             (entry.session, entry.usage, entry.signals) = (memory.session, memory.usage, memory.signals);
+            named.extend(memory.named);
         }
         state.families.insert(family.root, entry);
     }
@@ -227,7 +242,8 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
         }
     }
     for (id, grant) in saved.grants {
-        insert_grant(&mut state, id, grant);
+        let named = named.remove(&id).unwrap_or_default();
+        insert_grant(&mut state, id, Grant { named, ..grant });
     }
     for (at, asker, request, answer) in saved.answered {
         state.registrations.entry(asker.clone()).or_default().insert(request.clone(), answer);
@@ -240,6 +256,11 @@ pub(in crate::broker) fn load(bytes: &[u8], means: &Means) -> Result<State, Load
     state.drift = saved.drift;
     state.withdrawn = saved.withdrawn;
     state.approvals = Approvals::from_saved(saved.approvals);
+    for (root, sealed) in saved.denied {
+        // As when the journal is read: of what was erased nobody knows any more what was denied.
+        let denied = open::<Vec<Denial>>(means, root, "saved-denials", &root.to_string(), &sealed)?.unwrap_or_default();
+        denied.into_iter().for_each(|denial| state.approvals.denials_mut().remember(denial));
+    }
     state.glasses = Glasses::from_saved(saved.glasses);
     state.proposals = saved.proposals;
     state.policies_before = PoliciesBefore::from_saved(saved.policies_before);
@@ -283,6 +304,24 @@ fn insert_task(state: &mut State, task: SavedTask, words: Option<TaskWords>) {
         family.answers += entry.answers.len();
     }
     state.tasks.insert(task.id, entry);
+}
+
+/// What is denied, sealed for the family that it was denied to. What was erased is left out.
+fn save_denials(state: &State, means: &Means) -> Result<Vec<(TaskId, Vec<u8>)>, SaveError> {
+    let mut by_root: BTreeMap<TaskId, Vec<&Denial>> = BTreeMap::new();
+    state.approvals.denials().all().for_each(|denial| by_root.entry(denial.root).or_default().push(denial));
+    let sealed = |(root, denied): (TaskId, Vec<&Denial>)| {
+        let sealed = seal(means, root, "saved-denials", &root.to_string(), &denied);
+        sealed.map(|sealed| sealed.map(|sealed| (root, sealed))).transpose()
+    };
+    by_root.into_iter().filter_map(sealed).collect()
+}
+
+/// What was named for grants of the family.
+fn named_in(state: &State, family: &Family) -> Vec<(GrantId, NamedClasses)> {
+    let grants = family.members.iter().filter_map(|id| state.tasks.get(id)).flat_map(|task| &task.grants);
+    let named = grants.filter_map(|id| Some((*id, state.grants.get(id)?.named.clone())));
+    named.filter(|(_, named)| !named.is_empty()).collect()
 }
 
 fn insert_grant(state: &mut State, id: GrantId, grant: Grant) {

@@ -25,7 +25,7 @@ use crate::intent::usage::Usage;
 use crate::journal::guard_table::GuardTable;
 use crate::model::decision::Outcome;
 use crate::model::grant::GrantStanding;
-use crate::model::id::{Audience, DecisionId, GrantId, InitiatorName, Jti, RequestId, TaskId, ToolName};
+use crate::model::id::{Audience, DataClass, DecisionId, GrantId, InitiatorName, Jti, RequestId, TaskId, ToolName};
 use crate::model::identity::{IdentityClass, Initiator};
 use crate::model::limits::{ANSWERS_PER_FAMILY_MAX, OPEN_GRANTS_PER_FAMILY_MAX};
 use crate::model::risk::Signal;
@@ -179,6 +179,9 @@ pub(in crate::broker) struct Due {
     pub(in crate::broker) amended: BTreeSet<TaskId>,
 }
 
+/// Classes of data that an agent named, by tool.
+pub(in crate::broker) type NamedClasses = BTreeMap<ToolName, Vec<DataClass>>;
+
 /// A grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::broker) struct Grant {
@@ -192,6 +195,10 @@ pub(in crate::broker) struct Grant {
     pub(in crate::broker) decision: DecisionId,
     /// The tools that it covers.
     pub(in crate::broker) tools: Vec<ToolName>,
+    /// The classes of data that the agent named for each of them, as far as it named any. They are words of its own: a snapshot has them
+    /// sealed with the memory of the family.
+    #[serde(skip)]
+    pub(in crate::broker) named: NamedClasses,
     pub(in crate::broker) standing: GrantStanding,
     /// Since when it drifts.
     pub(in crate::broker) drifts_since: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! The people of development: who takes part, and an issuer of OpenID Connect that takes everybody at his word. Whom a client is
 //! named for has logged in by it, afresh, without being asked anything: with it, what people do can be tried on one machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +35,7 @@ use crate::identity::people::token::TokenRules;
 use crate::identity::people::{IssuerOptions, People, PersonOptions};
 use crate::identity::web::WebRoots;
 use crate::jose::algorithm::Algorithm;
+use crate::model::id::{InitiatorName, Owner};
 use crate::model::person::{PersonTokenKind, Right};
 
 /// Somebody who takes part.
@@ -46,22 +47,38 @@ pub struct DevPerson {
     pub name: &'static str,
     /// What that person may do.
     pub may: &'static [Right],
+    /// Groups for which that person answers, as owners are named in the catalogue.
+    pub groups: &'static [&'static str],
     /// What that person is there for.
     pub what: &'static str,
 }
 
 /// On whose behalf tasks run.
-pub const ADA: DevPerson =
-    DevPerson { client: "ada", name: "ada@example.com", may: &[], what: "initiates tasks, and confirms their steps" };
+pub const ADA: DevPerson = DevPerson {
+    client: "ada",
+    name: "ada@example.com",
+    may: &[],
+    groups: &[],
+    what: "initiates tasks, and confirms their steps",
+};
 /// Who reviews.
 pub const REX: DevPerson = DevPerson {
     client: "rex",
     name: "rex@example.com",
     may: &[Right::Approve, Right::Read, Right::Revoke, Right::BreakGlass],
+    groups: &[],
     what: "reviews what is doubtful, and reads the record",
 };
+/// Who reviews as well: for the owner where one is asked, and beside the other where it takes two.
+pub const FAY: DevPerson = DevPerson {
+    client: "fay",
+    name: "fay@example.com",
+    may: &[Right::Approve],
+    groups: &["group:finance"],
+    what: "reviews too, and answers for what group:finance owns",
+};
 /// Everybody.
-pub const PERSONS: [DevPerson; 2] = [ADA, REX];
+pub const PERSONS: [DevPerson; 3] = [ADA, REX, FAY];
 
 /// The audience of what people show themselves.
 pub const ACTING: &str = "https://people.dev.carnet.test";
@@ -173,12 +190,19 @@ impl DevIssuer {
         Ok(People::new(vec![issuer], self.persons()?, FRESH_WITHIN, &self.desk.clock))
     }
 
-    /// Who reviews. Nobody is in a group.
+    /// Who reviews, and who answers for a group.
     ///
     /// # Errors
     /// When a name is none.
     pub fn directory(&self) -> Result<Directory, DevError> {
-        Ok(Directory::new(&self.persons()?, BTreeMap::new(), Vec::new()))
+        let mut groups: BTreeMap<Owner, BTreeSet<InitiatorName>> = BTreeMap::new();
+        for person in &PERSONS {
+            for group in person.groups {
+                let members = groups.entry(group.parse().map_err(DevError::Name)?).or_default();
+                members.insert(person.name.parse().map_err(DevError::Name)?);
+            }
+        }
+        Ok(Directory::new(&self.persons()?, groups, Vec::new()))
     }
 
     fn persons(&self) -> Result<Vec<PersonOptions>, DevError> {
@@ -340,4 +364,22 @@ fn certify([ca, chain, key]: &[PathBuf; 3]) -> Result<(), DevError> {
     secret_file::replace(chain, leaf.pem().as_bytes())?;
     secret_file::replace(key, leaf_key.serialize_pem().as_bytes())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn two_review_and_one_of_them_answers_for_a_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = DevIssuer::start(folder.path(), &Clock::system(), &Entropy::danger_seeded(1)).await.unwrap();
+        let directory = issuer.directory().unwrap();
+        let owners = ["group:finance", "group:support", REX.name, FAY.name, ADA.name];
+        let owners: Vec<Owner> = owners.map(|name| name.parse().unwrap()).into();
+        let nobody: Vec<&str> = directory.nobody_for(&owners).into_iter().map(Owner::as_str).collect();
+        assert_eq!(nobody, ["group:support", ADA.name], "who initiates does not review");
+    }
 }

@@ -128,6 +128,15 @@ pub(super) struct Leaf<'a> {
     pub(super) digest: Option<u64>,
 }
 
+/// What reading texts as prose for a value came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// This one says it.
+    Here(Leaf<'a>),
+    /// It may stand in this one or behind it: as much as is read was read.
+    Unread(Leaf<'a>),
+}
+
 /// Most places of a session. What is left of the numbers is for what was taken back where there is no room for its path.
 const PLACES_MAX: usize = u16::MAX as usize - 2;
 
@@ -232,20 +241,22 @@ impl Leaves {
     }
 
     /// The first value that says `value` in prose, however it is spelled there: `3,000` for `3000`.
-    pub(super) fn saying<'a>(&'a self, kind: SinkKind, value: &str) -> Option<Leaf<'a>> {
+    /// Where there is more to read than is read, that much is said of it.
+    pub(super) fn saying<'a>(&'a self, kind: SinkKind, value: &str) -> Option<Said<'a>> {
         let hint = spelling::hint(kind, value)?;
         let mut left = SAID_BYTES_MAX;
         for chunk in &self.chunks {
             // What was taken back is passed over: it hides nothing that came later.
             for leaf in chunk.holding(hint).filter_map(|index| self.leaf(chunk, index)) {
-                left = left.checked_sub(leaf.text.len())?;
+                let Some(rest) = left.checked_sub(leaf.text.len()) else { return Some(Said::Unread(leaf)) };
+                left = rest;
                 // What a text calls money is a question of ground.
                 let says = match kind {
                     SinkKind::Amount => spelling::quantity_stands_in(leaf.text, value),
                     _ => spelling::stands_in(leaf.text, kind, value),
                 };
                 if says {
-                    return Some(leaf);
+                    return Some(Said::Here(leaf));
                 }
             }
         }
@@ -358,7 +369,7 @@ impl Known {
     }
 }
 
-/// Most text that is read as prose for one value, in bytes: a bound on work. What is not found there was never seen, which asks for more.
+/// Most text that is read as prose for one value, in bytes: a bound on work. What is not found there may stand in the rest.
 const SAID_BYTES_MAX: usize = 64 << 10;
 /// Most values of one fingerprint that are compared before another is kept: a bound on work, not on what is remembered.
 const KNOWN_MAX: usize = 16;

@@ -1,5 +1,5 @@
 //! Which names of reported calls stand in Carnet's own sentences. Whoever reports chooses the name of a tool that nobody knows, and
-//! of fields that nobody saw; such a name can be a sentence itself (`approved_by_the_security_team`), so it is not told.
+//! of fields that nobody saw, and whoever wrote what was read those of the members in it; such a name can be a sentence itself (`approved_by_the_security_team`), so it is not told.
 
 use super::session::ReportedCall;
 use crate::catalogue::tool::Catalogue;
@@ -8,9 +8,9 @@ use crate::model::id::ToolName;
 use crate::model::provenance::Evidence;
 
 /// The name of a field of a result as it is kept: nothing, where whoever says that there is such a field is not believed, or
-/// nobody knows the tool. The number of the call says where it was.
+/// nobody knows the tool; and only what the catalogue names of one that outsiders write. The number of the call says where it was.
 pub(super) fn field<'a>(call: &ReportedCall<'_>, believed: bool, path: &'a str) -> &'a str {
-    if believed && call.spec.is_some() { path } else { "" }
+    call.spec.filter(|_| believed).map_or("", |spec| spec.outsider_fields.own_names(path))
 }
 
 /// The entry without names of tools that the catalogue does not know, and of their fields.

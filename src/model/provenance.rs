@@ -109,6 +109,8 @@ pub enum Seen {
     Refused,
     /// Nobody can tell: the field was told by its digest alone, and may hold it.
     Unsearched,
+    /// Nobody can tell: more was read than is looked through, and it may stand in the rest.
+    Unread,
 }
 
 impl Evidence {

@@ -106,12 +106,24 @@ impl AgentProfile {
     /// before, cannot change; one that was and is no longer told has changed.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<ProfilePart> {
+        let known = |(_, was, _): &(ProfilePart, &str, &str)| !was.is_empty();
+        self.differing(now).filter(known).map(|(part, ..)| part).collect()
+    }
+
+    /// The parts in which `now` differs at all, told before or not.
+    #[must_use]
+    pub fn differs(&self, now: &Self) -> Vec<ProfilePart> {
+        self.differing(now).map(|(part, ..)| part).collect()
+    }
+
+    /// Each part that is another, with what it was and is.
+    fn differing<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = (ProfilePart, &'a str, &'a str)> {
         let parts = [
-            (ProfilePart::Model, &self.model, &now.model),
+            (ProfilePart::Model, self.model.as_str(), now.model.as_str()),
             (ProfilePart::Prompt, &self.prompt_digest, &now.prompt_digest),
             (ProfilePart::Corpus, &self.corpus_digest, &now.corpus_digest),
             (ProfilePart::Tools, &self.tools_digest, &now.tools_digest),
         ];
-        parts.into_iter().filter(|(_, was, is)| !was.is_empty() && was != is).map(|(part, ..)| part).collect()
+        parts.into_iter().filter(|(_, was, is)| was != is)
     }
 }

@@ -233,6 +233,9 @@ fn no_ground(e: &Evidence) -> String {
         Some(Seen::UnknownTool) => format!("stands only in the answer of {UNKNOWN_TOOL}{call}"),
         Some(Seen::TakenBack) => format!("was known from {}, but what allowed that call was taken back", place(e)),
         Some(Seen::Unsearched) => format!("may stand in {}, {DIGEST_ALONE}", place(e)),
+        Some(Seen::Unread) => {
+            format!("may stand in what was read from {} on, more than Carnet looks through", place(e))
+        }
         Some(Seen::Text | Seen::Refused) | None => format!("stands only in the text of {}", place(e)),
     }
 }

@@ -154,7 +154,8 @@ impl Step<'_> {
             Ok(shapes) => {
                 let denials = self.state.approvals.denials_mut();
                 for shape in shapes.into_iter().map(Shape::from) {
-                    denials.remember(Denial { shape, at: self.time, facts: facts.clone(), scores: scores.clone() });
+                    let (at, facts, scores) = (self.time, facts.clone(), scores.clone());
+                    denials.remember(Denial { root, shape, at, facts, scores });
                 }
             }
             Err(error) if error.is_erased() => {}

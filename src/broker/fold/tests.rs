@@ -14,6 +14,7 @@ use crate::seal::sealer::KeyFiles;
 
 mod drift;
 mod same;
+mod sealed;
 mod snapshots;
 mod trust;
 

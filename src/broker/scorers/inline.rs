@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::approvals::Covers;
+use crate::broker::asking::Of;
 use crate::broker::error::BrokerError;
 use crate::broker::gather::View;
 use crate::broker::record::asked_digest;
@@ -205,7 +206,8 @@ impl Broker {
             state.approvals.denials().any()
         };
         if remembers_denials {
-            let shapes = self.all_shapes((&view.agent, asking.audience), facts)?;
+            let of = Of { agent: &view.agent, audience: asking.audience, bundle: Some(view.bundle.as_ref()) };
+            let shapes = self.all_shapes(of, facts)?;
             let state = self.0.known.look();
             for denial in state.approvals.denials().within(&shapes, view.now) {
                 keep_higher(&mut highest, recorded(&denial.scores, view));

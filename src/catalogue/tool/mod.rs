@@ -153,6 +153,32 @@ impl OutsiderFields {
             }),
         }
     }
+
+    /// As much of a path as is of the tool's own naming: of a field that outsiders can write, what stands here, because the names of members
+    /// below it are theirs too.
+    #[must_use]
+    pub fn own_names<'a>(&self, path: &'a str) -> &'a str {
+        let end = |part: &String| match part.strip_prefix("**.") {
+            Some(name) => {
+                let mut end = 0;
+                path.split('.').find_map(|member| {
+                    let here = end + member.len();
+                    end = here + 1;
+                    (member == name).then_some(here)
+                })
+            }
+            None => {
+                let rest = path.strip_prefix(part.as_str())?;
+                (rest.is_empty() || rest.starts_with('.')).then_some(part.len())
+            }
+        };
+        let end = match self {
+            Self::None => None,
+            Self::All => Some(0),
+            Self::Paths(paths) => paths.iter().filter_map(end).min(),
+        };
+        end.and_then(|end| path.get(..end)).unwrap_or(path)
+    }
 }
 
 /// True when the last member of a path has that name; a name that begins with `*` is the end of one.

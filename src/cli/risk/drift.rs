@@ -19,6 +19,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     let mut client = RiskServiceClient::new(args.door.channel().await?);
     let answer = client.get_drift(v1::GetDriftRequest {}).await?.into_inner();
     if out.is_table() {
+        let least = (answer.samples_min, answer.families_min);
         let columns = [
             "class",
             "what",
@@ -30,7 +31,7 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
             "reference_families",
             "set_by",
         ];
-        out.rows(&columns, answer.classes.iter().flat_map(rows).collect())?;
+        out.rows(&columns, answer.classes.iter().flat_map(|class| rows(class, least)).collect())?;
         let v1::GetDriftResponse { samples_min, families_min, threshold, window_days, .. } = answer;
         say(&format!(
             "drift from an index of {threshold} on; a window takes {samples_min} decisions of {families_min} task families, the \
@@ -48,8 +49,8 @@ pub(in crate::cli) async fn run(args: Args, out: Output) -> Result<Exit, CliErro
     Ok(Exit::Done)
 }
 
-/// A row for each index; while there is none, one that says how far it is.
-fn rows(class: &v1::ClassDrift) -> Vec<Value> {
+/// A row for each index; while there is none, one that says what is missing.
+fn rows(class: &v1::ClassDrift, (samples_min, families_min): (u64, u64)) -> Vec<Value> {
     let samples = |window: &Option<v1::DriftWindow>| window.as_ref().map_or(0, |window| window.samples);
     let families = |window: &Option<v1::DriftWindow>| window.as_ref().map_or(0, |window| window.families);
     let row = |what: &str, psi: Value, drifting: Value| {
@@ -66,7 +67,19 @@ fn rows(class: &v1::ClassDrift) -> Vec<Value> {
         ])
     };
     if class.indices.is_empty() {
-        return vec![row("too few yet", Value::Nothing, Value::Nothing)];
+        let lacks = |whose: &str, window: &Option<v1::DriftWindow>| {
+            let count = |has: u64, min: u64, what: &str| (has < min).then(|| format!("{} {what}", min - has));
+            let lacking = [
+                count(samples(window), samples_min, "decisions"),
+                count(families(window), families_min, "task families"),
+            ];
+            let lacking: Vec<String> = lacking.into_iter().flatten().collect();
+            (!lacking.is_empty()).then(|| format!("{whose} lacks {}", lacking.join(" and ")))
+        };
+        let lacking = [lacks("the reference", &class.reference), lacks("the current window", &class.current)];
+        let lacking: Vec<String> = lacking.into_iter().flatten().collect();
+        let what = format!("too few yet: {}", lacking.join(", "));
+        return vec![row(&what, Value::Nothing, Value::Nothing)];
     }
     class.indices.iter().map(|index| row(&index.what, number(index.psi), index.drifting.into())).collect()
 }
@@ -101,4 +114,29 @@ fn window(window: &v1::DriftWindow) -> Value {
         ("tools", window.tools.iter().map(tool).collect()),
         ("tools_other", window.tools_other.into()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_of_each_window() {
+        let window = |samples, families| Some(v1::DriftWindow { samples, families, ..v1::DriftWindow::default() });
+        for (reference, current, told) in [
+            (
+                None,
+                None,
+                "the reference lacks 500 decisions and 200 task families, the current window lacks 500 decisions \
+                          and 200 task families",
+            ),
+            (window(500, 40), window(600, 300), "the reference lacks 160 task families"),
+            (window(500, 200), window(499, 200), "the current window lacks 1 decisions"),
+        ] {
+            let class =
+                v1::ClassDrift { class: "ai_agent".to_owned(), reference, current, ..v1::ClassDrift::default() };
+            let shown = format!("{:?}", rows(&class, (500, 200)));
+            assert!(shown.contains(&format!("too few yet: {told}\"")), "{shown}");
+        }
+    }
 }

@@ -9,7 +9,8 @@
 // 4. `Facts.entries` is its answer, `Facts.session` is `session.facts()`, `TaskFacts.ceiling_declared` is
 //    `!declared.is_empty()`.
 // 5. When an entry is granted: `usage.reserve(&access.tool, &usage::amounts(&access, tool)?, position)`.
-// 6. When a call is reported: `session.report(&call, intent, declared)`, before the next request is judged.
+// 6. When a call is reported: `session.report_by(&call, Some(agent), intent, declared)`, before the next request is judged. Without
+//    its agent what an agent reports by itself counts for nobody, budgets included; [`Session::report`] is for what others report.
 
 use std::time::Duration;
 

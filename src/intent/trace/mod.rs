@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::ops::Deref;
 
 use super::fit;
-use super::leaves::{Leaf, Standing};
+use super::leaves::{Leaf, Said, Standing};
 use super::session::Session;
 use super::task::Intent;
 use super::{spelling, words};
@@ -204,11 +204,22 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     // The first call that told it, in whatever way.
     let whole = leaves.whole(sink.kind, value).min_by_key(|leaf| leaf.call).map(|leaf| (leaf, true));
     let within = || Some((leaves.within(sink.kind, value).next()?, false));
-    let said = || Some((leaves.saying(sink.kind, value)?, false));
+    let mut unread = None;
+    let said = || match leaves.saying(sink.kind, value)? {
+        Said::Here(leaf) => Some((leaf, false)),
+        Said::Unread(leaf) => {
+            unread = Some(leaf);
+            None
+        }
+    };
     // Told as something else by whoever told a digest alone, it stands there all the same.
     let told = || Some((leaves.digests.any(value).into_iter().next()?, true));
     let Some((leaf, whole)) = whole.or_else(within).or_else(said).or_else(told) else {
-        return unsearched::seen(sink, session).unwrap_or((Provenance::None, None));
+        // An outsider who writes much before it hides nothing by that.
+        return match unread {
+            Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session, Some(Seen::Unread)))),
+            None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
+        };
     };
     let may_be_sent = session.is_sent_digest(&leaf, || session.echoes(value));
     let seen = match leaf.standing {

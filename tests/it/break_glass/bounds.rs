@@ -191,6 +191,35 @@ async fn what_a_person_denied_is_opened_only_where_policy_lets_it_and_that_is_sh
 }
 
 #[tokio::test]
+async fn what_a_person_denied_beside_something_else_counts_as_denied_before() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let scorer = world.broker.scorer().await.unchecked();
+    for (name, points) in [("anomaly", 45), ("injection_suspected", 20)] {
+        scorer.report_signal(task.signal(name, points)).await.unwrap();
+    }
+    let read = |ticket: &str| access("tickets.read", &json!({ "ticket_id": ticket }));
+    let both = task.steps(&audience_of("tickets.read"), vec![read("T-1000"), access("tickets.search", &json!({}))]);
+    let asked = agent.request_credential(both).await.unwrap().decision.unwrap();
+    let denial = v1::AnswerApprovalRequest {
+        approval_id: asked.approval_id,
+        decision_id: asked.decision_id,
+        verdict: v1::Verdict::Deny.into(),
+        reason: "not now".to_owned(),
+    };
+    world.ann().await.answer_approval(denial).await.unwrap();
+    let open = |ticket: &str| v1::OpenBreakGlassRequest {
+        audience: audience_of("tickets.read"),
+        access: Some(read(ticket)),
+        ..opening(&task)
+    };
+    let answer = world.gus().await.open_break_glass(open("T-1000")).await.unwrap();
+    assert_eq!(codes(&answer.decision.unwrap()), ["APPROVAL_DENIED"], "alone, it is what was denied");
+    assert!(answer.break_glass.is_none());
+    assert!(world.gus().await.open_break_glass(open("T-2000")).await.unwrap().break_glass.is_some(), "another ticket");
+}
+
+#[tokio::test]
 async fn it_reaches_no_blocked_agent_no_ended_task_and_no_other_bundle() {
     let world = World::new().await;
     let (agent, task) = world.of_ann().await;

@@ -138,7 +138,7 @@ async fn people_label_decisions_and_look_at_what_is_learned_from_them() {
         ("operator", &["audit", "labels", "{decision}", "--from", "1h"], 0, &["harmful", "benign"]),
         ("operator", &["audit", "labels", "--limit", "1"], 0, &["there are more: --page-token "]),
         ("operator", &["audit", "search", "--kind", "decision_labelled"], 0, &["labelled harmful", "labelled benign"]),
-        ("bob", &["risk", "drift"], 0, &["ai_agent", "too few yet", "drift from an index of"]),
+        ("bob", &["risk", "drift"], 0, &["ai_agent", "too few yet", "200 task families", "drift from an index of"]),
         ("bob", &["risk", "calibrate", "--class", "agent"], 0, &["1 decisions in", "too few labels"]),
         ("rita", &["risk", "calibrate", "--class", "agent"], 2, &["RIGHT_MISSING"]),
         ("bob", &["risk", "reference", "clear", "--class", "agent"], 2, &["RIGHT_MISSING"]),

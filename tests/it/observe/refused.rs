@@ -181,6 +181,23 @@ async fn a_place_that_was_refused_is_not_to_be_had_among_others_nor_under_anothe
     assert_eq!(would_be, Outcome::Review, "where nobody refused it, it is granted");
 }
 
+#[tokio::test]
+async fn a_place_that_was_refused_is_not_to_be_had_in_another_spelling() {
+    let desk = Desk::with(&[]).await;
+    let fetch = |url: &str| access("web.fetch", &json!({ "url": url }));
+    let asked = |urls: &[&str]| {
+        let all = urls.iter().map(|url| fetch(url)).collect();
+        desk.task.steps(&audience_of("web.fetch"), all)
+    };
+    desk.denied(asked(&["https://evil.test/x", "https://evil.test/y"])).await;
+    desk.observes(&[]).await;
+    for url in ["https://evil.test/x", "HTTPS://EVIL.test/x", "https://evil.test:443/x"] {
+        desk.refuses(url, asked(&[url])).await;
+        desk.refuses(url, asked(&["https://news.test/", url])).await;
+    }
+    observed(&desk.agent, asked(&["https://evil.test/z"])).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_while_it_is_on_its_way_in_another_task_is_not_granted() {
     let gate = Arc::new(Gate::default());

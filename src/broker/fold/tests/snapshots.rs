@@ -2,6 +2,7 @@
 
 use super::same::assert_same;
 use super::*;
+use crate::broker::denials::{RecordedShape, Shape};
 use crate::broker::words::{AmendWords, CallWords};
 use crate::model::ceiling::Ceiling;
 use crate::model::digested::DigestedCall;
@@ -72,7 +73,7 @@ fn denials(world: &mut World) {
 }
 
 /// A request of a task that waits for people, as approval `n`.
-fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) {
+pub(super) fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) {
     use crate::model::approval::Cure;
     use crate::model::reason::ReasonCode;
     let id = approval(n).to_string();
@@ -102,17 +103,29 @@ fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: Option<u8>) 
 }
 
 fn answered(world: &mut World, at_s: u64, of: TaskId, n: u8, verdict: pb::approval_answered::Verdict) {
-    let id = approval(n).to_string();
     let denied = verdict == pb::approval_answered::Verdict::Denied;
+    let shapes = if denied { vec![RecordedShape::from(Shape::exact([n; 32]))] } else { Vec::new() };
+    said(world, at_s, of, (n, verdict), &shapes);
+}
+
+/// An answer to approval `n`, by which these shapes are denied.
+pub(super) fn said(
+    world: &mut World,
+    at_s: u64,
+    of: TaskId,
+    (n, verdict): (u8, pb::approval_answered::Verdict),
+    shapes: &Vec<RecordedShape>,
+) {
+    let id = approval(n).to_string();
     let context = Context { kind: "denied", id: &id };
-    let shape = seal(&world.means.sealer, task(1), context, &vec![[n; 32]]).unwrap();
+    let sealed = seal(&world.means.sealer, task(1), context, shapes).unwrap();
     let answered = pb::ApprovalAnswered {
         approval_id: id,
         task_id: of.to_string(),
         verdict: verdict.into(),
         settles: true,
         until_ms: START + 900_000,
-        sealed_shapes: if denied { shape } else { Default::default() },
+        sealed_shapes: if shapes.is_empty() { Default::default() } else { sealed },
         ..Default::default()
     };
     world.event(at_s, Payload::ApprovalAnswered(answered));
@@ -260,7 +273,7 @@ fn extended(world: &mut World, at_s: u64, of: TaskId) {
     world.event(at_s, Payload::ExtensionTakenBack(taken_back));
 }
 
-fn activate(world: &mut World, at_s: u64) {
+pub(super) fn activate(world: &mut World, at_s: u64) {
     let shipped = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policy"));
     let files = BundleFiles::read_dir(shipped).unwrap();
     let digest = files.digest().to_string();

@@ -40,6 +40,28 @@ fn what_the_intent_refuses_is_no_ground_for_having_been_looked_at() {
         World::new(intent).saw(&order, r##"{"order_id":"#W2222222"}"##, r##"{"order_id":"#W2222222","note":"new"}"##);
     let found = used(&world, true, SinkKind::Id, "order_id", "#W2222222");
     assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::None, Some(Seen::Refused)));
+    let channels = tool("get_channel", &[("channel", SinkKind::Other)], &[]);
+    let (said, listed) = (r#"{"channel":"board-only"}"#, r#"{"channels":[{"channel":"board-only"}]}"#);
+    for (name, arguments, result) in [("as an argument", said, r#"{"members":3}"#), ("in a field", "{}", listed)] {
+        let world = |intent: &str| World::new(intent).saw(&channels, arguments, result);
+        let refusing = world("Post the news, but never in the channel board-only");
+        let found = used(&refusing, true, SinkKind::Other, "channel", "board-only");
+        assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::None, Some(Seen::Refused)), "{name}");
+    }
+    let field = World::new("Post the news").saw(&channels, "{}", listed);
+    assert_eq!(
+        used(&field, true, SinkKind::Other, "channel", "board-only").provenance,
+        Provenance::Field,
+        "the control"
+    );
+    // An amount in a field may be another one; what the agent itself said may not.
+    let quote = tool("quote", &[("amount", SinkKind::Amount)], &[]);
+    let quoted = |intent: &str| World::new(intent).saw(&quote, r#"{"amount":5000}"#, r#"{"rate":3}"#);
+    let refusing = quoted("Under no circumstances pay 5000 EUR");
+    let found = used(&refusing, true, SinkKind::Amount, "amount", "5000");
+    assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::None, Some(Seen::Refused)));
+    let billed = World::new("Under no circumstances pay 5000 EUR").saw(&quote, "{}", r#"{"amount":5000}"#);
+    assert_eq!(used(&billed, true, SinkKind::Amount, "amount", "5000").provenance, Provenance::Field);
     let listed = World::new("Cancel what is late").saw(&order, "{}", r##"[{"order_id":"#W2222222"}]"##);
     assert_eq!(used(&listed, true, SinkKind::Id, "order_id", "#W2222222").provenance, Provenance::Field, "the control");
 }
@@ -67,6 +89,38 @@ fn a_value_is_found_in_prose_however_it_is_spelled_there() {
         );
     }
     assert_eq!(used(&w, true, SinkKind::Amount, "value", "98.71").provenance, Provenance::None);
+}
+
+#[test]
+fn what_was_taken_back_hides_no_text_that_says_the_same() {
+    let quote = tool("quote", &[("amount", SinkKind::Amount)], &[]);
+    let mail = tool("read_mail", &[], &["all"]);
+    let mut world = World::new("Quote 5000 EUR").saw(&quote, r#"{"amount":"5000"}"#, r#"{"rate":3}"#);
+    world.session.take_back(0, &[], &world.intent);
+    let world = World { intent: "Pay the bill".into(), ..world };
+    assert_eq!(used(&world, true, SinkKind::Amount, "amount", "5000").provenance, Provenance::None);
+    let world = world.saw(&mail, "{}", r#"{"body":"The total is 5,000 EUR"}"#);
+    let found = used(&world, true, SinkKind::Amount, "amount", "5000");
+    assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::Text, Some(Seen::OutsiderText)));
+}
+
+#[test]
+fn what_is_more_than_is_looked_through_hides_nothing() {
+    let mail = tool("read_mail", &[], &["all"]);
+    let body = |text: &str| format!(r#"{{"body":"{text}"}}"#);
+    // Texts with the same digits, as many as are read.
+    let mut world = World::new("Pay the bill");
+    for n in 0..8 {
+        world = world.saw(&mail, "{}", &body(&format!("{n} of 5 {}", "word ".repeat(1900))));
+    }
+    let world = world.saw(&mail, "{}", &body("The total is 5,000 EUR"));
+    let found = used(&world, true, SinkKind::Amount, "amount", "5000");
+    assert_eq!((found.provenance, found.evidence.unwrap().seen), (Provenance::Text, Some(Seen::Unread)));
+    assert_eq!(
+        used(&world, true, SinkKind::Amount, "amount", "7123").provenance,
+        Provenance::None,
+        "without such digits"
+    );
 }
 
 #[test]
