@@ -1,5 +1,7 @@
 //! Amendments that policy does not decide alone: by what they are known again, and how those who are asked are shown them.
 
+use std::collections::BTreeSet;
+
 use crate::broker::Broker;
 use crate::broker::approvals::Covers;
 use crate::broker::ask::AmendTask;
@@ -121,18 +123,20 @@ impl Broker {
         }
         let catalogue = bundle.map(PolicyBundle::catalogue);
         let mut wider = added.iter().take(SHAPES_MAX).flat_map(|(what, form)| holding(what, form, catalogue));
+        // Many are within the same.
+        let distinct: BTreeSet<Vec<String>> = wider.by_ref().take(WIDER_LOOKED_FOR_MAX).collect();
         let mut too_many = added.len() > SHAPES_MAX;
         match side {
             Side::Denied => {
-                for what in wider.take(WIDER_REMEMBERED_MAX) {
-                    shapes.push(named("would hold", &what)?);
+                for what in distinct.iter().take(WIDER_REMEMBERED_MAX) {
+                    shapes.push(named("would hold", what)?);
                 }
             }
             Side::Asked => {
-                for what in wider.by_ref().take(WIDER_LOOKED_FOR_MAX) {
+                for what in &distinct {
                     // Who was refused all values may ask for one: that is what names it.
                     if what.first().is_none_or(|how| !how.starts_with("any")) {
-                        shapes.push(named("adds", &what)?);
+                        shapes.push(named("adds", what)?);
                     }
                 }
                 too_many |= wider.next().is_some();
