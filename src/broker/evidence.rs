@@ -63,6 +63,7 @@ const fn words_of(signal: &Signal) -> usize {
 /// The reports that were counted lately, by who reported, oldest first. Of fifty calls they are a tenth of what a task costs, so there is
 /// no index: who repeats a report does so soon, and whoever makes thousands pays with a look at its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::box_collection, reason = "a map has room for eleven of them, and most families have one reporter")]
 pub(in crate::broker) struct Reports(BTreeMap<Box<str>, Box<VecDeque<Report>>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

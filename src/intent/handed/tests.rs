@@ -42,7 +42,8 @@ const BILL: &str = "Roof Ltd\n2 h work 120.00\nNails 4.50\nTotal 124.50\nPay to 
 #[test]
 fn a_bill_that_is_to_be_paid_says_how_much_and_not_to_whom() {
     let total = [(SinkKind::Amount, "124.5".to_owned())];
-    for intent in ["Please pay the bill in roof.txt.", "Please pay the bill in roof.txt, the IBAN stands in roof.txt."] {
+    for intent in ["Please pay the bill in roof.txt.", "Please pay the bill in roof.txt, the IBAN stands in roof.txt."]
+    {
         assert_eq!(of_file(intent, "roof.txt", BILL), total, "{intent}");
     }
     for other in [

@@ -161,7 +161,9 @@ fn raised(
     before.filter(|amount| *amount > Decimal::ZERO).find_map(|amount| {
         let amount = amount.to_string();
         let leaves = ground.session.leaves().whole(sink.kind, &amount);
-        let mut fields = leaves.filter(|l| l.standing == Standing::Field && !ground.session.is_sent_digest(l, || ground.session.echoes(&amount)));
+        let mut fields = leaves.filter(|l| {
+            l.standing == Standing::Field && !ground.session.is_sent_digest(l, || ground.session.echoes(&amount))
+        });
         let leaf = fields.find(|l| knows(sink, false, nouns, l, ground.session))?;
         Some(evidence(&leaf, ground.session, None))
     })
