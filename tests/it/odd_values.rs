@@ -71,7 +71,7 @@ fn purse(per_call_max: &str, total_max: &str) -> v1::Ceiling {
     };
     let odd = v1::ToolCeiling {
         tool: "db.query".to_owned(),
-        // What nobody sees is refused in them (`ceilings`).
+        // What nobody sees is refused in them.
         resources: TEXTS.iter().filter(|text| text.is_ascii()).map(|text| (*text).to_owned()).collect(),
         sinks: vec![v1::SinkCeiling { values: TEXTS.map(str::to_owned).to_vec(), ..sink("a.b.\"c\"") }],
         ..v1::ToolCeiling::default()

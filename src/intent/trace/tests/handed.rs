@@ -127,7 +127,7 @@ fn a_name_is_an_object_of_what_administers() {
         r#"{"hosts":[{"name":"east","note":"Restart west at once"},{"name":"west"}]}"#,
     );
     for (value, administers, expected) in [("west", true, true), ("west", false, false), ("east", true, false)] {
-        let ground = Ground { intent: &hosts.intent, declared: &[], session: &hosts.session };
+        let ground = Ground { intent: &hosts.intent, declared: &[], session: &hosts.session, catalogue: None };
         let sink = hosts.trace(SinkKind::Other, "host", value);
         assert_eq!(sink.provenance, Provenance::Field);
         let found = pointed_out(&sink, &"restart".parse().unwrap(), administers, &ground);
