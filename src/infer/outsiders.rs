@@ -5,7 +5,8 @@ use crate::intent::words::singular;
 use crate::model::sink::{SinkKind, SinkSpec};
 
 // * A tool that is named or described as reading pages returns what outsiders wrote throughout. One that reads posts, tickets,
-//   reviews or chats does so but for the ids: nobody who writes one chooses its number, the service counts or draws it.
+//   reviews or chats does so but for the record's own id: nobody who writes one chooses its number, the service counts or draws it.
+//   Whose it is and what it answers, who writes it does choose.
 // * One that reads messages, files or calendars returns it in the fields that their authors fill ([`AUTHORED`]): what it is
 //   called, where it is and who organizes it, whoever invites or shares fills in too. Ids and times are the service's own.
 //   Who takes part in a meeting or may open a file is taken for the service's own as well, though whoever invites or shares can
@@ -15,8 +16,8 @@ use crate::model::sink::{SinkKind, SinkSpec};
 // * A read that is named after an id returns ids, which the service made (`find_customer_id_by_email`).
 // * Where a service lists the places that it has (`list_channels`), or who is in one, it returns its own names. What is written
 //   there is something else, and so is a listing of what people wrote (`list_posts`).
-// * A listing by name (`list_hosts`, `get_versions`) that answers with a bare list answers with the names of what it lists: what
-//   people say about it would need a field. Not so a listing of what people wrote: `list_messages` may list their texts.
+// * A listing of what operators name (`list_hosts`, `get_versions`) that answers with a bare list answers with those names: what people
+//   say about it would need a field.
 // * What decodes, converts, translates or takes something apart returns what it was given in other letters. The agent gave it, so
 //   its result is no ground for anything.
 // * Any other read returns what others wrote in the fields that are prose by their names, and nobody else's addresses unless
@@ -68,8 +69,11 @@ const PAGES: &str = "web webpage website page url browse browser internet news a
 /// Nouns of tools that return records that anybody may have written, and that their service numbers.
 const RECORDS: &str =
     "timeline post tweet forum comment review rating feedback chat channel conversation thread dm issue ticket";
-/// All of a record but its ids, and those of others that it belongs to.
-const ALL_BUT_IDS: &[&str] = &["**", "!**.id", "!**.id_", "!**.*_id", "!**.*Id"];
+/// All of a record but its own number.
+const ALL_BUT_ITS_ID: &[&str] = &["**", "!**.id", "!**.id_"];
+/// Nouns of what operators of a service name: nobody else chooses what stands in a bare list of them.
+const OPERATED: &str = "host server service region zone version release branch environment cluster node instance database table bucket queue \
+    plan category currency";
 /// Nouns of tools that return what others sent or shared, beside what their service says of it.
 const SHARED: &str = "email mail inbox message file document doc note notification invitation calendar event attachment drive \
     letter invoice folder task";
@@ -123,7 +127,9 @@ pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> Outsid
         return OutsiderFields::All;
     }
     if speaks_of(RECORDS) {
-        return OutsiderFields::Paths(ALL_BUT_IDS.iter().map(|p| (*p).to_owned()).collect());
+        let records = RECORDS.split(' ').filter(|noun| words.contains(noun));
+        let own_ids = records.map(|noun| format!("!**.{noun}_id"));
+        return OutsiderFields::Paths(ALL_BUT_ITS_ID.iter().map(|p| (*p).to_owned()).chain(own_ids).collect());
     }
     let returned = name.iter().take_while(|w| !QUALIFIERS.contains(&w.as_str()));
     if returned.last().is_some_and(|w| singular(w) == "id") {
@@ -138,21 +144,20 @@ pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> Outsid
     } else {
         [PROSE, ADDRESSES].concat()
     };
-    let bare = lists_names(name, &words).then(|| BARE.to_owned());
+    let bare = lists_names(name).then(|| BARE.to_owned());
     OutsiderFields::Paths(fields.iter().map(|f| format!("**.{f}")).chain(bare).collect())
 }
 
 /// Excepts what is no field from what outsiders write.
 const BARE: &str = "!";
 
-/// True when a tool lists things by their names. `words` are all that say what is returned.
-fn lists_names(name: &[String], words: &[&str]) -> bool {
+/// True when a tool lists what operators name.
+fn lists_names(name: &[String]) -> bool {
     let returned: Vec<&String> = name.iter().take_while(|w| !QUALIFIERS.contains(&w.as_str())).collect();
     let (Some(verb), Some(object)) = (returned.first(), returned.last()) else { return false };
     let is_many = verb.as_str() == "list" || singular(object) != object.as_str();
-    let says = |list: &str| words.iter().any(|word| list.split(' ').any(|l| l == *word));
-    let wrote = words.iter().any(|word| WRITTEN.contains(word)) || [SHARED, LEDGERS].into_iter().any(says);
-    returned.len() > 1 && LISTS.contains(&verb.as_str()) && is_many && !wrote
+    let is_operated = OPERATED.split(' ').any(|noun| noun == singular(object));
+    returned.len() > 1 && LISTS.contains(&verb.as_str()) && is_many && is_operated
 }
 
 /// True when the tool gives back what it is given: names have their verb at the beginning or at the end.

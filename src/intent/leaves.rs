@@ -272,7 +272,8 @@ impl Leaves {
         (0_u16..=u16::MAX).zip(&self.places).map(|(number, place)| (place.clone(), number)).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = Leaf<'_>> {
+    /// Every value, in the order of reports.
+    pub(super) fn all(&self) -> impl Iterator<Item = Leaf<'_>> {
         let indexes = |chunk: &Chunk| 0..chunk.marks().len();
         self.chunks.iter().flat_map(move |chunk| indexes(chunk).filter_map(|index| self.leaf(chunk, index)))
     }

@@ -9,7 +9,6 @@ pub mod compare;
 mod digests;
 pub mod echo;
 pub mod fit;
-mod handed;
 pub mod judge;
 mod leaves;
 mod refused;

@@ -177,11 +177,7 @@ fn of_intent(entry: &EntryFacts, effectful: bool, found: &mut Found) {
 pub fn sink_in_words(sink: &SinkFacts) -> String {
     let name = &sink.name;
     match (sink.provenance, &sink.evidence) {
-        (Provenance::Intent, Some(e)) => {
-            let (result, call) = (e.result_in_words(), call(e));
-            format!("`{name}` stands alone of its kind in {result}, from which the intent says to take it{call}")
-        }
-        (Provenance::Intent, None) => format!("`{name}` stands in the intent"),
+        (Provenance::Intent, _) => format!("`{name}` stands in the intent"),
         (Provenance::Ceiling, _) => format!("`{name}` is listed in the ceiling, or of a pattern there"),
         (Provenance::Field, Some(e)) if sink.beside_intent => {
             format!("`{name}` is {}, but the intent names another one", field(e))

@@ -167,6 +167,8 @@ impl OutsiderFields {
                     (member == name).then_some(here)
                 })
             }
+            // Whoever writes all of it names all of it, but for the members that are excepted.
+            None if part == "**" => (self.covers(path) || path.contains('.')).then_some(0),
             None => {
                 let rest = path.strip_prefix(part.as_str())?;
                 (rest.is_empty() || rest.starts_with('.')).then_some(part.len())
@@ -343,7 +345,7 @@ fn check_tool(tool: &Tool, problems: &mut Problems) {
     }
     if let OutsiderFields::Paths(paths) = &tool.outsider_fields {
         for path in paths {
-            problems.check(at, is_path(path), format!("outsider field `{}` is no path", path.escape_debug()));
+            problems.check(at, is_outsider_field(path), format!("outsider field `{}` is no path", path.escape_debug()));
         }
     }
     problems.check(at, tool.calls_max != Some(0), "calls_max is 0");
@@ -357,6 +359,15 @@ fn is_path(path: &str) -> bool {
     path.len() <= NAME_BYTES_MAX
         && path.split('.').all(|part| !part.is_empty())
         && !path.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// An exception is of one member by its name, or by how that ends.
+fn is_outsider_field(path: &str) -> bool {
+    let says_something = match path.strip_prefix('!') {
+        None | Some("") => true,
+        Some(except) => except.strip_prefix("**.").is_some_and(|name| !name.contains('.') && name != "*"),
+    };
+    is_path(path) && says_something
 }
 
 /// A conflict that stands at one tool is made to stand at the other too, so that the order of use does not matter.

@@ -94,6 +94,11 @@ fn outsider_fields_have_exceptions() {
     assert!(!records.covers("id") && !records.covers("posts.id") && !records.covers("posts.author_id"));
     assert!(records.covers("id.text"), "what lies below is another field");
     assert!(records.covers("posts.idea") && records.covers("posts.author_identity"));
+    for (path, is_one) in
+        [("!", true), ("!**.id", true), ("!**.*_id", true), ("!id", false), ("!**.a.b", false), ("!**.*", false)]
+    {
+        assert_eq!(super::is_outsider_field(path), is_one, "{path}");
+    }
     let none = paths(&["!"]);
     assert!(!none.covers("") && !none.covers("a"));
 }

@@ -164,19 +164,6 @@ fn a_tool_that_can_hit_nothing_else_is_declared_by_its_name() {
 }
 
 #[test]
-fn what_is_said_stands_in_where_a_right_names_nobody() {
-    let parameters = serde_json::json!({ "body": { "type": "string" }, "user_id": { "type": "string" } });
-    let tools = [("update_user", "admin", parameters), ("look", "read", serde_json::json!({}))];
-    let of = |arguments: &str, mode| judged(&tools, ("look", "1"), ("update_user", arguments), mode);
-    let said = of(r#"{"body":"my profile"}"#, CeilingMode::Tools);
-    assert_eq!((said.outcome, said.provenance["arguments"].as_slice()), ("allow", &["intent"][..]), "{said:?}");
-    for arguments in ["{}", r#"{"body":"Oak Street 1"}"#, r#"{"body":"my profile","user_id":"u-778899"}"#] {
-        let found = of(arguments, CeilingMode::Tools);
-        assert!(found.outcome == "review" && found.reasons.contains(&"HIGH_PRIVILEGE"), "{arguments}: {found:?}");
-    }
-}
-
-#[test]
 fn an_account_of_an_own_listing_is_administered_under_a_ceiling_unless_outsiders_point_at_it() {
     let parameters = serde_json::json!({ "card_id": { "type": "string" } });
     let tools = [("lock_card", "admin", parameters), ("list_cards", "read", serde_json::json!({}))];

@@ -150,11 +150,6 @@ pub(super) fn is_only_verb(word: &str) -> bool {
     lexicon::verb(word).is_some_and(|verb| !verb.noun_too)
 }
 
-/// True when a list of words, parted by spaces, holds the word.
-pub(super) fn lexicon_holds(list: &str, word: &str) -> bool {
-    lexicon::holds(list, word)
-}
-
 /// True for a word of tool and argument names that says nothing about what they are for.
 pub(super) fn is_generic(word: &str) -> bool {
     lexicon::is_generic(word)

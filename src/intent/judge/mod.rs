@@ -26,7 +26,7 @@ use crate::model::ceiling::Ceiling;
 use crate::model::facts::{ConflictFacts, DictatedFacts, EntryFacts, SinkFacts};
 use crate::model::id::ToolName;
 use crate::model::limits::SINK_VALUES_MAX;
-use crate::model::sink::{SinkError, SinkKind, SinkSpec};
+use crate::model::sink::SinkError;
 use crate::model::spiffe_id::SpiffeId;
 use crate::model::time::Timestamp;
 
@@ -129,9 +129,6 @@ fn entry(
             sinks.push(trace::sink(sink, value, By::new(&access.tool, tool), &ground));
         }
     }
-    if let Some(tool) = tool.filter(|t| t.effect == Effect::Administer && sinks.is_empty() && !t.sinks.is_empty()) {
-        sinks = stand_in(access, tool, &ground)?;
-    }
     let dictated = dictated(access, tool, &sinks, &ground);
     let declares = !declared.is_empty();
     let granted = grounds.usage.grants_of(&access.tool);
@@ -150,34 +147,6 @@ fn entry(
         calls_before,
         dictated,
     })
-}
-
-/// As what the arguments are told that stand in for sinks.
-const STAND_IN: &str = "arguments";
-
-/// What a request for rights says when it names nobody and nothing that they concern: what it asks for stands in the place of that. A
-/// person's own address may be changed by a tool that can change his telephone number, too; who names neither and says what is
-/// meant has still to say what the user said.
-fn stand_in(access: &Access, tool: &Tool, ground: &Ground<'_>) -> Result<Vec<SinkFacts>, SinkError> {
-    let mut said: Vec<(SinkSpec, String)> = Vec::new();
-    let mut problem = None;
-    walk::leaves(&access.arguments, &mut |_, text| {
-        // The names of arguments that are no sinks are the agent's own, and stand in no sentence.
-        let spec = SinkSpec { name: STAND_IN.to_owned(), kind: SinkKind::Other };
-        match spec.canonical_text(text) {
-            Ok(value) => said.push((spec, value)),
-            Err(e) => problem = Some(e),
-        }
-    });
-    match problem {
-        // It is content, and is looked at as such.
-        Some(_) => Ok(Vec::new()),
-        None if said.len() > SINK_VALUES_MAX => Err(SinkError::TooMany),
-        None => {
-            let by = By::new(&access.tool, Some(tool));
-            Ok(said.into_iter().map(|(spec, value)| trace::sink(&spec, value, by, ground)).collect())
-        }
-    }
 }
 
 /// Tools that must not be combined with this one and that were used: by the family, for what a task does, its agent and its

@@ -1,7 +1,6 @@
 //! Whole requests: budgets over entries, conflicts, live grants.
 
 mod patterns;
-mod rights;
 
 use super::*;
 use crate::catalogue::tool::{Conflict, ConflictScope, OutsiderFields};

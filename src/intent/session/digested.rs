@@ -53,10 +53,6 @@ impl Session {
         if self.calls.len() == before {
             return;
         }
-        // What stands in fields that nobody can search may be another value of the kind.
-        if !digested.result.is_empty() {
-            self.handed.retain(|handed| handed.call != index);
-        }
         let (unread, sent) = (self.sent_unread, &self.sent);
         let paths: Vec<String> = digested.result.iter().map(|field| walk::named(&field.path)).collect();
         let told = digested.result.iter().zip(&paths).map(|(field, path)| {

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::echo::Sent;
-use super::handed;
 use super::leaves::{Leaves, Standing};
-use super::spelling;
 use super::task::Intent;
 use super::told;
 use super::trace::{self, By, Ground};
@@ -112,21 +110,7 @@ pub struct Session {
     overflowed: bool,
     // Something was sent of which nobody knows what it was, so that whatever comes back may be no more than that.
     sent_unread: bool,
-    // What the intent handed over to what was read.
-    handed: Vec<HandedOver>,
 }
-
-/// A value that stands alone of its kind in a source which the intent says to take it from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HandedOver {
-    pub(super) call: u16,
-    pub(super) kind: SinkKind,
-    pub(super) value: Box<str>,
-    pub(super) path: Box<str>,
-}
-
-/// Most values of a session that count as handed over: an intent names few sources.
-const HANDED_MAX: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Call {
@@ -198,7 +182,6 @@ impl Session {
             &Ground { intent, declared, session: self, catalogue: None },
         );
         let fits = self.keep(call, index, &spoken);
-        self.hand_over(call, index, intent);
         self.overflowed |= !fits;
         self.leaves.tighten();
         self.calls.shrink_to(self.calls.len() + 8);
@@ -217,7 +200,6 @@ impl Session {
     /// values that were ground until now and are so no longer: a result that repeats one grounds nothing.
     pub fn take_back(&mut self, position: u64, named: &[String], intent: &Intent) {
         let first = self.calls.iter().position(|call| call.position > position);
-        self.handed.retain(|handed| first.is_none_or(|first| usize::from(handed.call) < first));
         let amounts = match first.and_then(|first| u16::try_from(first).ok()) {
             Some(first) => self.leaves.take_back(first),
             None => Vec::new(),
@@ -301,8 +283,6 @@ impl Session {
             + self.tools.capacity() * size_of::<Seen>()
             + self.tools.iter().map(|t| t.tool.as_str().len() + own_bytes(&t.own)).sum::<usize>()
             + self.sent.memory_bytes()
-            + self.handed.capacity() * size_of::<HandedOver>()
-            + self.handed.iter().map(|handed| handed.value.len() + handed.path.len()).sum::<usize>()
     }
 
     pub(super) const fn leaves(&self) -> &Leaves {
@@ -355,25 +335,6 @@ impl Session {
             _ => seen.calls.add(call.position),
         }
         u16::try_from(index).ok()
-    }
-
-    /// Takes in what the intent hands over to this call's source, unless the agent has said it before: then it may have written it.
-    fn hand_over(&mut self, call: &ReportedCall<'_>, index: u16, intent: &Intent) {
-        let Some(spec) = call.spec.filter(|_| call.reporter.is_believed() && !call.failed && !self.sent_unread) else {
-            return;
-        };
-        for (kind, value, path) in handed::by(intent.affirmed(), spec, call.arguments, call.result) {
-            if !self.sent.is_echoed_by(&value) && self.handed.len() < HANDED_MAX {
-                self.handed.push(HandedOver { call: index, kind, value: value.into(), path: path.into() });
-            }
-        }
-        self.handed.shrink_to_fit();
-    }
-
-    /// What the intent handed over as a value of that kind, when it is this one.
-    pub(super) fn handed_over(&self, kind: SinkKind, value: &str) -> Option<&HandedOver> {
-        let wanted = spelling::key(kind, value);
-        self.handed.iter().find(|handed| handed.kind == kind && spelling::key(kind, &handed.value) == wanted)
     }
 
     /// Keeps what was sent and what came back; false when there was no room for all of it.

@@ -269,11 +269,6 @@ pub(crate) fn quantity_stands_in(prose: &str, value: &str) -> bool {
     amounts(prose, true).any(|amount| amount.to_string() == value)
 }
 
-/// Every number of a text that can be an amount, of money or of things.
-pub(crate) fn numbers(prose: &str) -> impl Iterator<Item = Decimal> + '_ {
-    amounts(prose, true)
-}
-
 /// Every number of a text that can be an amount: not part of a word, a date, a time or a version, and not the name of
 /// something (`invoice 9876`, `#9876`). Where the text says of some numbers that they are money, the others are none, unless
 /// it is a `quantity` that is looked for.

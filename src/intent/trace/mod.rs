@@ -125,52 +125,11 @@ fn grounded(
     let leaf = leaf.filter(|l| !refused || !matches!(l.standing, Standing::Argument(_)));
     let is_echo = LazyCell::new(|| ground.session.echoes(value));
     let leaf = leaf.filter(|l| !ground.session.is_sent_digest(l, || *is_echo));
-    let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call));
-    if let Some(leaf) = leaf {
-        let was_sent = matches!(leaf.standing, Standing::Argument(_));
-        let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
-        return Some((provenance, Some(evidence(&leaf, ground.session, None))));
-    }
-    // The rest is ground for this sink of this call alone.
-    if !patterns_count || refused {
-        return None;
-    }
-    let is_place = sink.kind != SinkKind::Address || spelling::is_address(value);
-    if let Some(handed) = ground.session.handed_over(sink.kind, value).filter(|_| is_place) {
-        return Some((Provenance::Intent, Some(handed_over(handed.call, &handed.path, ground.session))));
-    }
-    raised(sink, value, &nouns, ground).map(|evidence| (Provenance::Field, Some(evidence)))
+    let leaf = leaf.filter(|l| knows(sink, counts, &nouns, l, ground.session)).min_by_key(|l| (l.standing, l.call))?;
+    let was_sent = matches!(leaf.standing, Standing::Argument(_));
+    let provenance = if was_sent { Provenance::Argument } else { Provenance::Field };
+    Some((provenance, Some(evidence(&leaf, ground.session, None))))
 }
-
-fn handed_over(call: u16, path: &str, session: &Session) -> Evidence {
-    let (tool, position) = session.call(call).map_or((String::new(), 0), |(t, p)| (t.to_string(), p));
-    Evidence { call: Some(u32::from(call)), position, tool, field: path.to_owned(), seen: None }
-}
-
-/// The amount in a field from which an amount differs by a number of the intent: `the rent goes up by 80`. Both are given, and nobody
-/// who writes texts chooses either.
-fn raised(
-    sink: &SinkSpec,
-    value: &str,
-    nouns: &impl Deref<Target = Vec<String>>,
-    ground: &Ground<'_>,
-) -> Option<Evidence> {
-    let value: Decimal = value.parse().ok().filter(|_| sink.kind == SinkKind::Amount)?;
-    let numbers = spelling::numbers(ground.intent.affirmed()).filter(|n| *n > Decimal::ZERO);
-    let before = numbers.take(RAISES_MAX).flat_map(|n| [value.checked_sub(n), value.checked_add(n)]).flatten();
-    before.filter(|amount| *amount > Decimal::ZERO).find_map(|amount| {
-        let amount = amount.to_string();
-        let leaves = ground.session.leaves().whole(sink.kind, &amount);
-        let mut fields = leaves.filter(|l| {
-            l.standing == Standing::Field && !ground.session.is_sent_digest(l, || ground.session.echoes(&amount))
-        });
-        let leaf = fields.find(|l| knows(sink, false, nouns, l, ground.session))?;
-        Some(evidence(&leaf, ground.session, None))
-    })
-}
-
-/// Most numbers of an intent by which an amount may differ from a field: a bound on work.
-const RAISES_MAX: usize = 8;
 
 /// True when the intent names the value, and only as what shall not be.
 fn is_refused(sink: &SinkSpec, value: &str, by: By<'_>, intent: &Intent) -> bool {
@@ -217,8 +176,9 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     // Told as something else by whoever told a digest alone, it stands there all the same.
     let told = || Some((leaves.digests.any(value).into_iter().next()?, true));
     let Some((leaf, whole)) = whole.or_else(within).or_else(said).or_else(told) else {
-        // An outsider who writes much before it hides nothing by that.
-        return match unread {
+        // An outsider who writes much before it hides nothing by that. Of places what was never seen asks for more.
+        let own_words = matches!(sink.kind, SinkKind::Amount | SinkKind::Other);
+        return match unread.filter(|_| own_words) {
             Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session, Some(Seen::Unread)))),
             None => unsearched::seen(sink, session).unwrap_or((Provenance::None, None)),
         };
@@ -282,7 +242,11 @@ pub(super) fn pointed_out(
             && leaf.text.trim() != sink.value
             && (!counts || spelling::counter_stands_in(leaf.text, &sink.value, &nouns(&sink.name, tool)))
     };
-    let leaf = ground.session.leaves().within(sink.kind, &sink.value).find(names_it)?;
+    let leaves = ground.session.leaves();
+    // As people begin a name, too: what names it for ground names it for doubt.
+    let begun = || leaves.all().find(|leaf| names_it(leaf) && spelling::stands_in(leaf.text, sink.kind, &sink.value));
+    let exactly = leaves.within(sink.kind, &sink.value).find(names_it);
+    let leaf = exactly.or_else(|| begun().filter(|_| is_named))?;
     let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
     Some(DictatedFacts { name: sink.name.clone(), evidence, by_outsiders: true, is_sink: true })
 }

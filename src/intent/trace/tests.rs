@@ -1,6 +1,6 @@
 //! Provenance of sinks, and every way in which an attacker's value might be laundered into ground.
 
-mod handed;
+mod pointed;
 mod refused;
 
 use super::super::session::{ReportedCall, Reporter};

@@ -121,6 +121,12 @@ fn what_is_more_than_is_looked_through_hides_nothing() {
         Provenance::None,
         "without such digits"
     );
+    // Of a place that was never seen nothing milder is said for that.
+    let mut world = World::new("Read it");
+    for n in 0..8 {
+        world = world.saw(&mail, "{}", &body(&format!("https://page.test/{n} {}", "word ".repeat(1900))));
+    }
+    assert_eq!(used(&world, true, SinkKind::Url, "url", "https://evil.test/x").provenance, Provenance::None);
 }
 
 #[test]
