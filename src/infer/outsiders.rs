@@ -16,8 +16,8 @@ use crate::model::sink::{SinkKind, SinkSpec};
 // * A read that is named after an id returns ids, which the service made (`find_customer_id_by_email`).
 // * Where a service lists the places that it has (`list_channels`), or who is in one, it returns its own names. What is written
 //   there is something else, and so is a listing of what people wrote (`list_posts`).
-// * A listing of what operators name (`list_hosts`, `get_versions`) that answers with a bare list answers with those names: what people
-//   say about it would need a field.
+// * A listing of what operators name, or of who is in a directory (`list_hosts`, `get_versions`, `list_members`) that answers with a bare list
+//   answers with those names: what people say about it would need a field.
 // * What decodes, converts, translates or takes something apart returns what it was given in other letters. The agent gave it, so
 //   its result is no ground for anything.
 // * Any other read returns what others wrote in the fields that are prose by their names, and nobody else's addresses unless
@@ -71,9 +71,9 @@ const RECORDS: &str =
     "timeline post tweet forum comment review rating feedback chat channel conversation thread dm issue ticket";
 /// All of a record but its own number.
 const ALL_BUT_ITS_ID: &[&str] = &["**", "!**.id", "!**.id_"];
-/// Nouns of what operators of a service name: nobody else chooses what stands in a bare list of them.
+/// Nouns of what operators of a service name: nobody else chooses what stands in a bare list of them. Beside them stand [`DIRECTORIES`].
 const OPERATED: &str = "host server service region zone version release branch environment cluster node instance database table bucket queue \
-    plan category currency";
+    plan category currency space workspace";
 /// Nouns of tools that return what others sent or shared, beside what their service says of it.
 const SHARED: &str = "email mail inbox message file document doc note notification invitation calendar event attachment drive \
     letter invoice folder task";
@@ -151,12 +151,12 @@ pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> Outsid
 /// Excepts what is no field from what outsiders write.
 const BARE: &str = "!";
 
-/// True when a tool lists what operators name.
+/// True when a tool lists what operators name, or who is in a directory.
 fn lists_names(name: &[String]) -> bool {
     let returned: Vec<&String> = name.iter().take_while(|w| !QUALIFIERS.contains(&w.as_str())).collect();
     let (Some(verb), Some(object)) = (returned.first(), returned.last()) else { return false };
     let is_many = verb.as_str() == "list" || singular(object) != object.as_str();
-    let is_operated = OPERATED.split(' ').any(|noun| noun == singular(object));
+    let is_operated = [OPERATED, DIRECTORIES].iter().any(|list| list.split(' ').any(|noun| noun == singular(object)));
     returned.len() > 1 && LISTS.contains(&verb.as_str()) && is_many && is_operated
 }
 
