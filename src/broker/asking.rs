@@ -52,7 +52,7 @@ enum Parts {
 impl Parts {
     fn of<'f>(self, of: Of<'_>, entry: &'f EntryFacts) -> Vec<[Cow<'f, str>; 2]> {
         let resources = entry.resources.iter().map(|resource| ["resource".into(), resource.into()]);
-        let sinks = entry.sinks.iter().filter(|sink| !matches!(sink.kind, SinkKind::Amount | SinkKind::Other));
+        let sinks = entry.sinks.iter().filter(|sink| !is_shared(sink.kind));
         // Whoever was refused in `to` is not to be had in `cc`.
         let sinks = sinks.map(|sink| [sink.kind.as_str().into(), spelling::key(sink.kind, &sink.value)]);
         let sinks: Vec<[Cow<'f, str>; 2]> = sinks.collect();
@@ -77,6 +77,9 @@ impl Parts {
 const WHOLE: [Cow<'_, str>; 2] = [Cow::Borrowed("whole"), Cow::Borrowed("")];
 /// Whatever was named.
 const SOME: [Cow<'_, str>; 2] = [Cow::Borrowed("some"), Cow::Borrowed("")];
+
+/// What one of several entries is remembered under, of which only the whole was in doubt: asked for alone it is another question.
+const APART: &str = "apart";
 
 /// Who asks, of whom, and what is known of tools then.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +120,22 @@ fn is_doubted(sink: &SinkFacts, entry: u32, decision: &Decision) -> bool {
         ReasonCode::SinkNotNamed => sink.beside_intent,
         _ => false,
     })
+}
+
+/// True when something else is in doubt than the values of that entry: what it does, what was read before, or the risk of the whole.
+fn is_doubted_beside(entry: u32, decision: &Decision) -> bool {
+    let mut reasons = decision.reasons.iter().filter(|reason| reason.entry.is_none_or(|of| of == entry));
+    reasons.any(|reason| {
+        let of_values =
+            matches!(reason.code, ReasonCode::SinkInText | ReasonCode::SinkUnseen | ReasonCode::SinkNotNamed);
+        // Nobody is asked about a shorter life.
+        !of_values && reason.code != ReasonCode::TtlShortened
+    })
+}
+
+/// A value that is everybody's, such as a sum or a role: what is refused is that it goes there.
+const fn is_shared(kind: SinkKind) -> bool {
+    matches!(kind, SinkKind::Amount | SinkKind::Other)
 }
 
 /// Where something goes, whoever it is that it goes to.
@@ -197,7 +216,7 @@ impl Broker {
     }
 
     /// Under what a denial of this is remembered: the shapes of what was in doubt, what of each entry is refused whatever stands beside
-    /// it, and each part of the whole, which counts where policy only observes.
+    /// it, each of several entries of a whole as a person may open it by itself, and each part, which counts where policy only observes.
     pub(in crate::broker) fn denied_shapes(
         &self,
         of: Of<'_>,
@@ -205,8 +224,17 @@ impl Broker {
         decision: &Decision,
     ) -> Result<Vec<Shape>, BrokerError> {
         let mut shapes = self.shapes(of, facts, decision)?;
-        for (index, entry) in in_doubt(facts, decision).0 {
+        let (entries, one_by_one) = in_doubt(facts, decision);
+        let apart = !one_by_one && entries.len() > 1;
+        for (index, entry) in entries {
             shapes.extend(self.refused_alone(of, entry, |sink| is_doubted(sink, index, decision))?);
+            if is_doubted_beside(index, decision) {
+                // Who adds a value of which there is doubt does not take the place out of the denial.
+                shapes.extend(self.values_of(of, entry, |sink| is_destination(sink.kind))?);
+            }
+            if apart {
+                shapes.push(self.shape_under(APART, of, &[entry])?);
+            }
         }
         shapes.extend(self.parts(of, facts, |entry| Parts::Remembered.of(of, entry))?.into_iter().map(Shape::exact));
         Ok(shapes)
@@ -220,8 +248,17 @@ impl Broker {
         Ok(shapes)
     }
 
+    /// Every shape under which a denial may stand of what a person would open: also where it was denied beside something else.
+    pub(in crate::broker) fn opened_shapes(&self, of: Of<'_>, facts: &Facts) -> Result<Vec<Shape>, BrokerError> {
+        let mut shapes = self.all_shapes(of, facts)?;
+        for entry in &facts.entries {
+            shapes.push(self.shape_under(APART, of, &[entry])?);
+        }
+        Ok(shapes)
+    }
+
     /// What of a denied entry is refused whatever else a call says beside it: each value that was in doubt; where none was, each place that
-    /// it goes to. An amount by itself is everybody's: it is refused for where it was to go.
+    /// it goes to. An amount or a role by itself is everybody's: it is refused for where it was to go, and alone only where no place is named.
     fn refused_alone(
         &self,
         of: Of<'_>,
@@ -233,20 +270,35 @@ impl Broker {
         }
         let mut shapes = self.values_of(of, entry, &is_doubted)?;
         let to_somewhere = entry.sinks.iter().any(|sink| is_destination(sink.kind));
-        let is_goal = |kind: SinkKind| match to_somewhere {
-            true => is_destination(kind),
-            false => !matches!(kind, SinkKind::Amount | SinkKind::Other),
+        let is_place = |sink: &SinkFacts| match to_somewhere {
+            true => is_destination(sink.kind),
+            false => !is_shared(sink.kind),
+        };
+        // A place in doubt is refused by itself. It does not make another question of the others, which anybody could add one to.
+        let are_sure = entry.sinks.iter().any(|sink| is_place(sink) && !is_doubted(sink));
+        let is_goal = |sink: &SinkFacts| is_place(sink) && !(are_sure && is_doubted(sink));
+        let together = |which: &dyn Fn(&SinkFacts) -> bool| {
+            let mut kept = entry.clone();
+            kept.sinks.retain(|sink| is_goal(sink) || which(sink));
+            self.shape_of(of, &[&kept])
         };
         let is_sum = |sink: &SinkFacts| sink.kind == SinkKind::Amount && is_doubted(sink);
+        let is_word = |sink: &SinkFacts| sink.kind == SinkKind::Other && is_doubted(sink);
         if entry.sinks.iter().any(is_sum) {
-            let mut paid = entry.clone();
-            paid.sinks.retain(|sink| is_goal(sink.kind) || is_sum(sink));
-            shapes.push(self.shape_of(of, &[&paid])?);
+            shapes.push(together(&is_sum)?);
+        } else if entry.sinks.iter().any(is_goal) {
+            let words: BTreeSet<_> =
+                entry.sinks.iter().filter(|sink| is_word(sink)).map(|sink| (&sink.name, &sink.value)).collect();
+            for word in words {
+                shapes.push(together(&|sink: &SinkFacts| is_word(sink) && (&sink.name, &sink.value) == word)?);
+            }
+        } else {
+            shapes.push(together(&is_word)?);
         }
         Ok(shapes)
     }
 
-    /// Each of these values by itself, but for amounts. Who was refused as one recipient is refused as another.
+    /// Each of these values by itself, but for those that are everybody's. Who was refused as one recipient is refused as another.
     fn values_of(
         &self,
         of: Of<'_>,
@@ -254,7 +306,7 @@ impl Broker {
         which: impl Fn(&SinkFacts) -> bool,
     ) -> Result<Vec<Shape>, BrokerError> {
         let (who, mut digests) = (of.who(), BTreeSet::new());
-        for sink in entry.sinks.iter().filter(|sink| sink.kind != SinkKind::Amount && which(sink)) {
+        for sink in entry.sinks.iter().filter(|sink| !is_shared(sink.kind) && which(sink)) {
             let (value, kind) = (spelling::key(sink.kind, &sink.value), sink.kind.as_str());
             // A place is the same under whichever name; what another value is only its name says.
             let name = if is_destination(sink.kind) { "" } else { sink.name.as_str() };
@@ -287,13 +339,18 @@ impl Broker {
     /// The shape of these entries together. Values are what they come to, however they are spelled. Resources count where the tool has
     /// no sinks to say where it goes: otherwise they are words, by which nothing becomes another access.
     fn shape_of(&self, of: Of<'_>, entries: &[&EntryFacts]) -> Result<Shape, BrokerError> {
+        self.shape_under("by", of, entries)
+    }
+
+    /// The same under a name of its own: what is remembered under one is not found under another.
+    fn shape_under(&self, name: &str, of: Of<'_>, entries: &[&EntryFacts]) -> Result<Shape, BrokerError> {
         let who = of.who();
         let digest = |what: &[&str]| {
             let parts = [b"denied".as_slice()].into_iter().chain(who.iter().map(String::as_bytes));
             let parts: Vec<&[u8]> = parts.chain(what.iter().map(|part| part.as_bytes())).collect();
             self.keyed(COMMON, asked_digest(&parts))
         };
-        let mut shape = Shape::exact(digest(&["by"])?);
+        let mut shape = Shape::exact(digest(&[name])?);
         for entry in entries {
             let tool = entry.tool.as_str();
             shape.add(digest(&["tool", tool])?);

@@ -170,14 +170,15 @@ impl Broker {
         Ok(Some(Opened { decided, glass: Some(shown), position }))
     }
 
-    /// True while a person's denial stands of anything of that access of that agent, in whichever task it was asked for and with whatever
-    /// beside it. It withholds nothing: it is on record, and rules see it.
+    /// True while a person's denial of that access of that agent stands, in whichever task it was asked for and with whatever beside it:
+    /// a smaller amount, or a role for somebody else, is another access. Rules see it, and it is on record; the shipped
+    /// `break-glass-denied-before` opens nothing then.
     fn was_denied(&self, view: &View, audience: &Audience, facts: &Facts) -> Result<bool, BrokerError> {
         if !self.0.known.look().approvals.denials().any() {
             return Ok(false);
         }
         let of = Of { agent: &view.agent, audience, bundle: Some(view.bundle.as_ref()) };
-        let shapes = self.observed_shapes(of, facts)?;
+        let shapes = self.opened_shapes(of, facts)?;
         Ok(self.0.known.look().approvals.denials().last(&shapes, view.now).is_some())
     }
 

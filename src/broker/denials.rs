@@ -113,14 +113,16 @@ impl Denials {
 
     /// What was said last of what is within one of these, as long as it stands.
     pub(in crate::broker) fn last(&self, asked: &[Shape], now: Timestamp) -> Option<&Denial> {
-        self.within(asked, now).max_by_key(|denial| denial.at)
+        self.within(asked, now).max_by_key(|denial| (denial.at, denial.root))
     }
 
-    /// Remembers one, in the place of an earlier one of the same.
+    /// Remembers one, in the place of an earlier one of the same family: what another family was denied stays when this one is erased.
+    /// They stand in the order in which they were denied, whichever is read first.
     pub(in crate::broker) fn remember(&mut self, denial: Denial) {
         let known = self.by_key.entry(denial.shape.key).or_default();
-        known.retain(|earlier| earlier.shape != denial.shape);
-        known.push(denial);
+        known.retain(|earlier| (earlier.root, &earlier.shape) != (denial.root, &denial.shape));
+        let place = known.partition_point(|earlier| (earlier.at, earlier.root) <= (denial.at, denial.root));
+        known.insert(place, denial);
     }
 
     /// Lets go of those that stand no longer.

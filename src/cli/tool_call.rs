@@ -1,5 +1,7 @@
 //! `carnet tool-call`: calls that were made, with what came back.
 
+use std::num::NonZeroUsize;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -29,10 +31,14 @@ pub(in crate::cli) struct Args {
     tool: Option<String>,
     /// Many calls, one JSON object a line, from a file or `-`: `tool`, and where there is one `grant`, `arguments`, `result`,
     /// `failed` and `request_id`, which is otherwise made of the task, the number of the line and what it says. They are reported
-    /// one after the other, and the first that is refused ends it; the same file can be reported again, and what is recorded is
-    /// counted once.
+    /// one after the other, and the first that is refused ends it, and says which line that is. For a quarter of an hour the same file
+    /// can be reported again, and what is recorded is counted once, as long as no 4096 calls were reported since; beyond either bound
+    /// go on with `--from-line`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tool", "grant", "arguments", "result", "failed", "request_id"])]
     from: Option<String>,
+    /// The line of the file to begin at: what stands before it was reported. Lines keep their numbers, and so their ids.
+    #[arg(long, value_name = "N", requires = "from")]
+    from_line: Option<NonZeroUsize>,
     /// The grant that it was made under.
     #[arg(long, value_name = "GRANT", default_value = "")]
     grant: String,
@@ -60,7 +66,8 @@ pub(in crate::cli) async fn run(command: Command, out: Output) -> Result<Exit, C
     let mut client = SignalServiceClient::new(args.door.channel().await?);
     if let Some(path) = &args.from {
         let text = given::text(&format!("@{path}"))?;
-        return many(&mut client, requests(&text, &task, &args.context)?, out).await;
+        let first = args.from_line.map_or(1, NonZeroUsize::get);
+        return many(&mut client, requests((&text, first), &task, &args.context)?, out).await;
     }
     let request = ReportToolCallRequest {
         request_id: given::request_id(args.request_id.as_deref())?,
@@ -99,14 +106,14 @@ struct Line<'a> {
     request_id: Option<String>,
 }
 
-/// The calls, each with the number of its line.
+/// The calls from that line on, each with the number of its line.
 fn requests(
-    text: &str,
+    (text, first): (&str, usize),
     task: &KnownTask,
     context: &ContextArguments,
 ) -> Result<Vec<(usize, ReportToolCallRequest)>, CliError> {
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines
+    let lines = (1..).zip(text.lines()).filter(|(number, line)| *number >= first && !line.trim().is_empty());
+    let requests: Vec<_> = lines
         .map(|(number, line)| {
             let not_read = |error| CliError::because(format!("line {number} is no call"), error);
             let own_id = || id_of(&task.id, number, line);
@@ -126,7 +133,11 @@ fn requests(
             };
             Ok((number, request))
         })
-        .collect()
+        .collect::<Result<_, CliError>>()?;
+    if requests.is_empty() && first > 1 {
+        return Err(CliError::local(format!("the file has no call from line {first} on")));
+    }
+    Ok(requests)
 }
 
 /// The id of a line that has none: the same whenever the file is reported again.
@@ -160,5 +171,6 @@ async fn many(
     out.rows(&["request_id", "position", "grants_suspended", "grants_revoked"], recorded)?;
     let Some(next) = numbers.get(done) else { return ended.map(|()| Exit::Done) };
     let ended = ended.err().unwrap_or_else(|| CliError::local("the broker ended the stream"));
-    Err(ended.with(&format!("line {next} was not recorded as far as is known, the {done} calls before it were")))
+    let known = format!("line {next} was not recorded as far as is known, the {done} calls before it were");
+    Err(ended.with(&format!("{known}; go on with --from-line {next}")))
 }

@@ -311,3 +311,68 @@ async fn a_bundle_that_says_nothing_of_approvals_leaves_it_to_the_structure() {
     approve(&world.rae().await, &decision).await;
     agent.granted(to_eve(&task)).await;
 }
+
+#[tokio::test]
+async fn an_invented_value_beside_does_not_take_the_recipient_out_of_a_denial() {
+    let world = World::asking(MANY_WAIT).await;
+    let (agent, task) = world.anns().await;
+    let mail = |task: &OpenTask, file: &str| {
+        let files = json!([{ "file_id": file }]);
+        let mail = json!({ "to": ["bob@example.org"], "attachments": files, "subject": "T-1000", "body": "Solved." });
+        task.step("mail.send", &mail)
+    };
+    let rae = world.rae().await;
+    let asked = pending(&agent, mail(&task, "f-0")).await;
+    assert_eq!(codes(&asked), ["SINK_UNSEEN"]);
+    answer(&rae, &asked, Verdict::Deny).await.unwrap();
+    assert_eq!(first(agent.withheld(mail(&task, "f-0")).await), denied());
+    pending(&agent, mail(&task, "f-1")).await;
+    agent.granted(task.reading()).await;
+    let asked = pending(&agent, mail(&task, "f-2")).await;
+    for code in ["SINK_UNSEEN", "TAINTED_EXIT"] {
+        assert!(codes(&asked).contains(&code.to_owned()), "{asked:?}");
+    }
+    answer(&rae, &asked, Verdict::Deny).await.unwrap();
+    let (_, other) = world.anns().await;
+    for (task, file) in [(&task, "f-3"), (&task, "f-4"), (&other, "f-5")] {
+        assert_eq!(first(agent.withheld(mail(task, file)).await), denied(), "{file}");
+    }
+    assert_eq!(first(agent.withheld(task.sending()).await), denied(), "without any file");
+}
+
+#[tokio::test]
+async fn what_many_share_is_denied_for_where_it_was_to_go_and_not_by_itself() {
+    let world = World::asking(MANY_WAIT).await;
+    let agent = world.broker.agent().await;
+    let of = async |intent: &str| {
+        let registered = world.initiated_by(world.corp.token("1001", INITIATING));
+        let request = v1::RegisterTaskRequest { intent: intent.to_owned(), ..registered };
+        world.broker.orchestrator().await.open(request).await
+    };
+    let role = |task: &OpenTask, user: &str, roles: &[&str]| {
+        task.step("users.grant_role", &json!({ "user": user, "role": roles }))
+    };
+    let rae = world.rae().await;
+    let denies = async |intent: &str, user: &str, roles: &[&str]| {
+        let task = of(intent).await;
+        let read = agent.granted(task.reading()).await;
+        let text = json!({ "title": "late", "body": "eve needs the role reader, and bob those of admin and auditor" });
+        let report = task.report(read.id(), "tickets.read", &json!({ "ticket_id": "T-1000" }), &text);
+        world.broker.resource_server().await.report_tool_call(report).await.unwrap();
+        let asked = pending(&agent, role(&task, user, roles)).await;
+        assert!(codes(&asked).contains(&"SINK_IN_TEXT".to_owned()), "{asked:?}");
+        answer(&rae, &asked, Verdict::Deny).await.unwrap();
+    };
+    denies("Read ticket T-1000, and do what it says.", "eve", &["reader"]).await;
+    let ann = of("Give ann the role reader.").await;
+    pending(&agent, role(&ann, "ann", &["reader"])).await;
+    assert_eq!(first(agent.withheld(role(&ann, "eve", &["viewer"])).await), denied(), "she was in doubt herself");
+    // Beside somebody of whom there was no doubt, each is denied for him.
+    denies("Read ticket T-1000, and give bob the roles that it says.", "bob", &["admin", "auditor"]).await;
+    let bob = of("Give bob the role admin, and ann the role admin.").await;
+    for roles in [&["admin"][..], &["viewer", "auditor"]] {
+        assert_eq!(first(agent.withheld(role(&bob, "bob", roles)).await), denied(), "{roles:?}");
+    }
+    pending(&agent, role(&bob, "bob", &["viewer"])).await;
+    pending(&agent, role(&bob, "ann", &["admin"])).await;
+}

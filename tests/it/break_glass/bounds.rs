@@ -220,6 +220,45 @@ async fn what_a_person_denied_beside_something_else_counts_as_denied_before() {
 }
 
 #[tokio::test]
+async fn what_was_denied_of_a_place_or_of_what_many_share_shuts_nothing_else() {
+    let world = World::new().await;
+    let (agent, task) = world.of_ann().await;
+    let denied = async |person: &Caller, request: v1::RequestCredentialRequest| {
+        let asked = agent.request_credential(request).await.unwrap().decision.unwrap();
+        assert!(!asked.approval_id.is_empty(), "{asked:?}");
+        let denial = v1::AnswerApprovalRequest {
+            approval_id: asked.approval_id,
+            decision_id: asked.decision_id,
+            verdict: v1::Verdict::Deny.into(),
+            reason: "not that".to_owned(),
+        };
+        person.answer_approval(denial).await.unwrap();
+    };
+    let gus = world.gus().await;
+    let shut = async |tool: &str, arguments: serde_json::Value| {
+        let access = Some(access(tool, &arguments));
+        let request = v1::OpenBreakGlassRequest { audience: audience_of(tool), access, ..opening(&task) };
+        let answer = gus.open_break_glass(request).await.unwrap();
+        let codes = codes(&answer.decision.unwrap());
+        assert_eq!(answer.break_glass.is_none(), codes == ["APPROVAL_DENIED"], "{tool} {arguments}: {codes:?}");
+        answer.break_glass.is_none()
+    };
+    // The intent names the payee, and not how much that is.
+    let pay = |amount: u32| json!({ "payee": "DE89370400440532013000", "amount": amount });
+    denied(&world.ann().await, task.step("payments.pay", &pay(100))).await;
+    for (amount, refused) in [(100, true), (101, true), (99, false)] {
+        assert_eq!(shut("payments.pay", pay(amount)).await, refused, "{amount}");
+    }
+    let role = |user: &str, role: &str| json!({ "user": user, "role": role });
+    denied(&world.reviewer().await, task.step("users.grant_role", &role("eve", "reader"))).await;
+    assert!(shut("users.grant_role", role("eve", "viewer")).await);
+    assert!(!shut("users.grant_role", role("ann", "reader")).await);
+    denied(&world.reviewer().await, to_eve(&task)).await;
+    assert!(!shut("mail.send", json!({ "subject": "to nobody" })).await);
+    assert!(shut("mail.send", json!({ "to": ["bob@example.org"], "cc": ["eve@evil.test"] })).await);
+}
+
+#[tokio::test]
 async fn it_reaches_no_blocked_agent_no_ended_task_and_no_other_bundle() {
     let world = World::new().await;
     let (agent, task) = world.of_ann().await;

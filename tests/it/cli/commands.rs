@@ -305,11 +305,17 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
     let wrong = line.replace("tickets.read", "mail.send");
     std::fs::write(&broken, format!("{line}}}\n\n{line}}}\n{wrong}}}\n{line}}}\n")).unwrap();
     let broken = ["tool-call", "report", "{task}", "--from", broken.to_str().unwrap()];
-    let stopped = &["INVALID_ARGUMENT", "line 4 was not recorded", "the 2 calls before it were"];
+    let stopped =
+        &["INVALID_ARGUMENT", "line 4 was not recorded", "the 2 calls before it were", "go on with --from-line 4"];
+    let from = |line: &'static str| [broken.as_slice(), &["--from-line", line]].concat();
     desk.all(&[
         ("agent", &with_grant("renew"), 0, &["{grant}", "granted"]),
         ("server", &broken, 2, stopped),
         ("server", &broken, 2, stopped),
+        ("server", &from("4"), 2, &["line 4 was not recorded", "the 0 calls before it were"]),
+        ("server", &from("5"), 0, &["cli-"]),
+        ("server", &from("6"), 1, &["no call from line 6 on"]),
+        ("server", &[&report, ["--from-line", "2"].as_slice()].concat(), 1, &["--from"]),
         ("server", &report, 0, &["grants suspended", "position"]),
         ("server", &many, 0, &["one", "two"]),
         ("server", &odd, 1, &["line 2 is no call"]),
@@ -325,7 +331,7 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
         ("orchestrator", &["task", "list", "--state", "completed"], 0, &["{task}"]),
     ])
     .await;
-    assert_eq!(desk.world.broker.record.of_kind("tool_call_reported").await.len(), 5);
+    assert_eq!(desk.world.broker.record.of_kind("tool_call_reported").await.len(), 6);
     desk.at_work().await;
     desk.all(&[("orchestrator", &["task", "cancel", "{task}", "--reason", "no more"], 0, &["cancelled"])]).await;
 }

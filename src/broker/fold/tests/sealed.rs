@@ -27,6 +27,39 @@ fn what_was_denied_is_sealed_in_a_snapshot_and_goes_with_its_family() {
 }
 
 #[test]
+fn what_two_families_were_denied_stays_with_the_one_when_the_other_is_erased() {
+    let mut world = family();
+    world.register(task(7), None);
+    let shapes = vec![RecordedShape::from(Shape::exact([1; 32]))];
+    let denied = pb::approval_answered::Verdict::Denied;
+    for (at_s, of, n) in [(2, task(7), 1), (2, task(1), 2)] {
+        asked(&mut world, at_s, of, n, None);
+    }
+    for (at_s, of, n) in [(3, task(7), 1), (4, task(1), 2)] {
+        said(&mut world, at_s, of, (n, denied), &shapes);
+    }
+    let told = |known: &Known| {
+        let known = known.look();
+        let last = known.approvals.denials().last(&[Shape::exact([1; 32])], Timestamp::from_millis(START + 5000));
+        let roots: Vec<_> = known.approvals.denials().all().map(|denial| denial.root).collect();
+        (roots, last.map(|denial| denial.root))
+    };
+    let saved = world.known.save().unwrap();
+    let loaded = || {
+        let known = Known::new(world.means.clone());
+        known.load(&saved).unwrap();
+        known
+    };
+    assert_eq!(told(&world.known), (vec![task(7), task(1)], Some(task(1))), "in their order");
+    assert_eq!(told(&loaded()), told(&world.known));
+    world.means.sealer.erase(task(1)).unwrap();
+    let replayed = Known::new(world.means.clone());
+    world.log.iter().for_each(|event| replayed.apply(event).unwrap());
+    assert_eq!(told(&replayed), (vec![task(7)], Some(task(7))));
+    assert_eq!(told(&loaded()), told(&replayed), "a snapshot says the same as the log");
+}
+
+#[test]
 fn classes_that_were_named_for_a_live_grant_count_as_the_bundle_has_them_that_comes() {
     let carries = |known: &Known| {
         let facts = known.look().families[&task(1)].session.facts();

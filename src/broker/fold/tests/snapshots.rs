@@ -78,7 +78,8 @@ pub(super) fn asked(world: &mut World, at_s: u64, of: TaskId, n: u8, replaces: O
     use crate::model::reason::ReasonCode;
     let id = approval(n).to_string();
     let shown = vec![Cure::new(ReasonCode::SinkUnseen, Some(0), "sink-unseen".parse().ok(), "`to`")];
-    let sealed_doubts = seal(&world.means.sealer, task(1), Context { kind: "doubts", id: &id }, &shown).unwrap();
+    let root = root_of(world, of);
+    let sealed_doubts = seal(&world.means.sealer, root, Context { kind: "doubts", id: &id }, &shown).unwrap();
     let asked = pb::AskedPeople {
         sealed_doubts,
         covers: vec![n; 32].into(),
@@ -109,6 +110,10 @@ fn answered(world: &mut World, at_s: u64, of: TaskId, n: u8, verdict: pb::approv
 }
 
 /// An answer to approval `n`, by which these shapes are denied.
+fn root_of(world: &World, task: TaskId) -> TaskId {
+    world.known.look().tasks[&task].root
+}
+
 pub(super) fn said(
     world: &mut World,
     at_s: u64,
@@ -118,7 +123,7 @@ pub(super) fn said(
 ) {
     let id = approval(n).to_string();
     let context = Context { kind: "denied", id: &id };
-    let sealed = seal(&world.means.sealer, task(1), context, shapes).unwrap();
+    let sealed = seal(&world.means.sealer, root_of(world, of), context, shapes).unwrap();
     let answered = pb::ApprovalAnswered {
         approval_id: id,
         task_id: of.to_string(),
