@@ -37,7 +37,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tool", "grant", "arguments", "result", "failed", "request_id"])]
     from: Option<String>,
     /// The line of the file to begin at: what stands before it was reported. Lines keep their numbers, and so their ids.
-    #[arg(long, value_name = "N", requires = "from")]
+    #[arg(long, value_name = "N", requires = "from", conflicts_with = "tool")]
     from_line: Option<NonZeroUsize>,
     /// The grant that it was made under.
     #[arg(long, value_name = "GRANT", default_value = "")]

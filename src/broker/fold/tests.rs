@@ -67,6 +67,8 @@ impl World {
     }
 
     fn register_for(&mut self, agent: &str, id: TaskId, parent: Option<TaskId>) {
+        // Whatever is below another is of the first family.
+        let root = if parent.is_some() { task(1) } else { id };
         if parent.is_none() {
             self.means.sealer.create(id).unwrap();
         }
@@ -81,12 +83,12 @@ impl World {
         let registered = pb::RegisteredTask {
             task_id: id.to_string(),
             parent_task_id: parent.map(|p| p.to_string()).unwrap_or_default(),
-            root_task_id: task(1).to_string(),
+            root_task_id: root.to_string(),
             agent: agent.into(),
             orchestrator: "spiffe://td.test/orchestrator".into(),
             initiator: "alice".into(),
             deadline_ms: START + 3_600_000,
-            sealed: seal(&self.means.sealer, task(1), context, &words).unwrap(),
+            sealed: seal(&self.means.sealer, root, context, &words).unwrap(),
             ..pb::RegisteredTask::default()
         };
         let decided = pb::TaskDecided {

@@ -315,7 +315,7 @@ async fn workloads_amend_pause_and_end_tasks_and_renew_and_give_back_what_they_w
         ("server", &from("4"), 2, &["line 4 was not recorded", "the 0 calls before it were"]),
         ("server", &from("5"), 0, &["cli-"]),
         ("server", &from("6"), 1, &["no call from line 6 on"]),
-        ("server", &[&report, ["--from-line", "2"].as_slice()].concat(), 1, &["--from"]),
+        ("server", &[&report, ["--from-line", "2"].as_slice()].concat(), 1, &["cannot be used with"]),
         ("server", &report, 0, &["grants suspended", "position"]),
         ("server", &many, 0, &["one", "two"]),
         ("server", &odd, 1, &["line 2 is no call"]),
