@@ -122,12 +122,18 @@ fn is_doubted(sink: &SinkFacts, entry: u32, decision: &Decision) -> bool {
     })
 }
 
-/// True when something else is in doubt than the values of that entry: what it does, what was read before, or the risk of the whole.
+/// True when something else is in doubt than the values of that entry: what it does, or what was read before. A score counts the very values.
 fn is_doubted_beside(entry: u32, decision: &Decision) -> bool {
     let mut reasons = decision.reasons.iter().filter(|reason| reason.entry.is_none_or(|of| of == entry));
     reasons.any(|reason| {
-        let of_values =
-            matches!(reason.code, ReasonCode::SinkInText | ReasonCode::SinkUnseen | ReasonCode::SinkNotNamed);
+        let of_values = matches!(
+            reason.code,
+            ReasonCode::SinkInText
+                | ReasonCode::SinkUnseen
+                | ReasonCode::SinkNotNamed
+                | ReasonCode::RiskHigh
+                | ReasonCode::RiskCritical
+        );
         // Nobody is asked about a shorter life.
         !of_values && reason.code != ReasonCode::TtlShortened
     })
@@ -284,15 +290,17 @@ impl Broker {
         };
         let is_sum = |sink: &SinkFacts| sink.kind == SinkKind::Amount && is_doubted(sink);
         let is_word = |sink: &SinkFacts| sink.kind == SinkKind::Other && is_doubted(sink);
-        if entry.sinks.iter().any(is_sum) {
+        let has_sum = entry.sinks.iter().any(is_sum);
+        if has_sum {
             shapes.push(together(&is_sum)?);
-        } else if entry.sinks.iter().any(is_goal) {
+        }
+        if entry.sinks.iter().any(is_goal) {
             let words: BTreeSet<_> =
                 entry.sinks.iter().filter(|sink| is_word(sink)).map(|sink| (&sink.name, &sink.value)).collect();
             for word in words {
                 shapes.push(together(&|sink: &SinkFacts| is_word(sink) && (&sink.name, &sink.value) == word)?);
             }
-        } else {
+        } else if !has_sum {
             shapes.push(together(&is_word)?);
         }
         Ok(shapes)

@@ -171,7 +171,7 @@ impl Broker {
     }
 
     /// True while a person's denial of that access of that agent stands, in whichever task it was asked for and with whatever beside it:
-    /// a smaller amount, or a role for somebody else, is another access. Rules see it, and it is on record; the shipped
+    /// a role for somebody else is another access, and so is a smaller amount where nothing but values was in doubt. Rules see it, and it is on record; the shipped
     /// `break-glass-denied-before` opens nothing then.
     fn was_denied(&self, view: &View, audience: &Audience, facts: &Facts) -> Result<bool, BrokerError> {
         if !self.0.known.look().approvals.denials().any() {

@@ -36,7 +36,7 @@ use crate::model::time::Timestamp;
 use crate::risk::drift::watched::Added;
 
 /// Changes whenever the shape or the meaning of what is saved does.
-pub(in crate::broker) const FORMAT: u32 = 20;
+pub(in crate::broker) const FORMAT: u32 = 21;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {

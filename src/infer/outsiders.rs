@@ -71,7 +71,8 @@ const RECORDS: &str =
     "timeline post tweet forum comment review rating feedback chat channel conversation thread dm issue ticket";
 /// All of a record but its own number.
 const ALL_BUT_ITS_ID: &[&str] = &["**", "!**.id", "!**.id_"];
-/// Nouns of what operators of a service name: nobody else chooses what stands in a bare list of them. Beside them stand [`DIRECTORIES`].
+/// Nouns of what operators of a service name: nobody else chooses what stands in a bare list of them. In one of people ([`DIRECTORIES`]) some
+/// chose their names themselves, and whose they are somebody answers for.
 const OPERATED: &str = "host server service region zone version release branch environment cluster node instance database table bucket queue \
     plan category currency space workspace";
 /// Nouns of tools that return what others sent or shared, beside what their service says of it.
@@ -126,12 +127,13 @@ pub fn of(name: &[String], description: &[String], sinks: &[SinkSpec]) -> Outsid
     if sinks.iter().any(|s| s.kind == SinkKind::Url) || speaks_of(PAGES) {
         return OutsiderFields::All;
     }
-    if speaks_of(RECORDS) {
-        let records = RECORDS.split(' ').filter(|noun| words.contains(noun));
-        let own_ids = records.map(|noun| format!("!**.{noun}_id"));
-        return OutsiderFields::Paths(ALL_BUT_ITS_ID.iter().map(|p| (*p).to_owned()).chain(own_ids).collect());
-    }
     let returned = name.iter().take_while(|w| !QUALIFIERS.contains(&w.as_str()));
+    if speaks_of(RECORDS) {
+        // What is returned numbers itself; what it belongs to or answers, its author said.
+        let noun = returned.last().map(|word| singular(word)).filter(|noun| RECORDS.split(' ').any(|l| l == *noun));
+        let own_id = noun.map(|noun| format!("!**.{noun}_id"));
+        return OutsiderFields::Paths(ALL_BUT_ITS_ID.iter().map(|p| (*p).to_owned()).chain(own_id).collect());
+    }
     if returned.last().is_some_and(|w| singular(w) == "id") {
         return OutsiderFields::None;
     }

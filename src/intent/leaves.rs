@@ -272,8 +272,15 @@ impl Leaves {
         (0_u16..=u16::MAX).zip(&self.places).map(|(number, place)| (place.clone(), number)).collect()
     }
 
-    /// Every value, in the order of reports.
-    pub(super) fn all(&self) -> impl Iterator<Item = Leaf<'_>> {
+    /// Every value within which `value` stands on its own as people begin a name, with capitals where it has none.
+    pub(super) fn begun<'a>(&'a self, kind: SinkKind, value: &'a str) -> impl Iterator<Item = Leaf<'a>> + 'a {
+        self.chunks.iter().flat_map(move |chunk| {
+            let found = spelling::find_capitalised(chunk.text(), kind, value);
+            found.filter_map(move |at| self.leaf(chunk, chunk.index_at(at)?))
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = Leaf<'_>> {
         let indexes = |chunk: &Chunk| 0..chunk.marks().len();
         self.chunks.iter().flat_map(move |chunk| indexes(chunk).filter_map(|index| self.leaf(chunk, index)))
     }

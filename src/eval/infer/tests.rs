@@ -233,6 +233,8 @@ fn what_outsiders_write_is_known_by_what_is_read() {
         ("list_calendar_events", "events.id", false),
         ("search_tickets", "tickets.ticket_id", false),
         ("search_tickets", "tickets.requester_id", true),
+        ("get_comments_of_post", "comments.comment_id", false),
+        ("get_comments_of_post", "comments.post_id", true),
         ("get_email_thread", "messages.message_id", true),
         ("list_transactions", "transactions.sender", true),
         ("list_transactions", "transactions.amount", false),

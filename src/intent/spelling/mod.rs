@@ -135,10 +135,16 @@ pub(crate) fn stands_in(prose: &str, kind: SinkKind, value: &str) -> bool {
 
 /// True when `value` stands in prose on its own with words of it that begin with a capital there, and not in the value.
 fn stands_capitalised(prose: &str, kind: SinkKind, value: &str) -> bool {
+    find_capitalised(prose, kind, value).next().is_some()
+}
+
+/// Where a value stands so.
+pub(crate) fn find_capitalised<'a>(prose: &'a str, kind: SinkKind, value: &'a str) -> impl Iterator<Item = usize> + 'a {
     // What merely looks like a name is none: an address, a number, a word of one letter.
-    let Some(first) = value.chars().next().filter(|c| c.is_ascii_lowercase() && value.len() > 1) else { return false };
-    prose.match_indices(first.to_ascii_uppercase()).any(|(at, _)| {
-        let (before, rest) = prose.split_at(at);
+    let first = value.chars().next().filter(|c| c.is_ascii_lowercase() && value.len() > 1);
+    let begun = first.into_iter().flat_map(|first| prose.match_indices(first.to_ascii_uppercase()));
+    begun.map(|(at, _)| at).filter(move |at| {
+        let (before, rest) = prose.split_at(*at);
         let Some((found, after)) = rest.split_at_checked(value.len()) else { return false };
         let mut last = ' ';
         let is_same = found.chars().zip(value.chars()).all(|(prose, own)| {

@@ -176,7 +176,7 @@ fn seen(sink: &SinkSpec, value: &str, session: &Session) -> (Provenance, Option<
     // Told as something else by whoever told a digest alone, it stands there all the same.
     let told = || Some((leaves.digests.any(value).into_iter().next()?, true));
     let Some((leaf, whole)) = whole.or_else(within).or_else(said).or_else(told) else {
-        // An outsider who writes much before it hides nothing by that. Of places what was never seen asks for more.
+        // An outsider who writes much before it hides nothing by that. Of all else what was never seen asks for more.
         let own_words = matches!(sink.kind, SinkKind::Amount | SinkKind::Other);
         return match unread.filter(|_| own_words) {
             Some(leaf) => (Provenance::Text, Some(evidence(&leaf, session, Some(Seen::Unread)))),
@@ -236,17 +236,18 @@ pub(super) fn pointed_out(
         return None;
     }
     let counts = sink.kind == SinkKind::Id && spelling::is_counter(&sink.value);
+    let nouns = LazyCell::new(|| nouns(&sink.name, tool));
     let names_it = |leaf: &Leaf<'_>| {
         leaf.standing.is_anybodys()
             // An outsider's whole field holds what the record is about, in no words of theirs.
             && leaf.text.trim() != sink.value
-            && (!counts || spelling::counter_stands_in(leaf.text, &sink.value, &nouns(&sink.name, tool)))
+            && (!counts || spelling::counter_stands_in(leaf.text, &sink.value, &nouns))
     };
     let leaves = ground.session.leaves();
     // As people begin a name, too: what names it for ground names it for doubt.
-    let begun = || leaves.all().find(|leaf| names_it(leaf) && spelling::stands_in(leaf.text, sink.kind, &sink.value));
+    let begun = || leaves.begun(sink.kind, &sink.value).find(names_it);
     let exactly = leaves.within(sink.kind, &sink.value).find(names_it);
-    let leaf = exactly.or_else(|| begun().filter(|_| is_named))?;
+    let leaf = exactly.or_else(|| if is_named && sink.kind == SinkKind::Other { begun() } else { None })?;
     let evidence = evidence(&leaf, ground.session, Some(leaf.standing.seen(false)));
     Some(DictatedFacts { name: sink.name.clone(), evidence, by_outsiders: true, is_sink: true })
 }

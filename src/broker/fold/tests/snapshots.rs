@@ -109,11 +109,11 @@ fn answered(world: &mut World, at_s: u64, of: TaskId, n: u8, verdict: pb::approv
     said(world, at_s, of, (n, verdict), &shapes);
 }
 
-/// An answer to approval `n`, by which these shapes are denied.
 fn root_of(world: &World, task: TaskId) -> TaskId {
     world.known.look().tasks[&task].root
 }
 
+/// An answer to approval `n`, by which these shapes are denied.
 pub(super) fn said(
     world: &mut World,
     at_s: u64,
