@@ -126,16 +126,10 @@ fn is_doubted(sink: &SinkFacts, entry: u32, decision: &Decision) -> bool {
 fn is_doubted_beside(entry: u32, decision: &Decision) -> bool {
     let mut reasons = decision.reasons.iter().filter(|reason| reason.entry.is_none_or(|of| of == entry));
     reasons.any(|reason| {
-        let of_values = matches!(
-            reason.code,
-            ReasonCode::SinkInText
-                | ReasonCode::SinkUnseen
-                | ReasonCode::SinkNotNamed
-                | ReasonCode::RiskHigh
-                | ReasonCode::RiskCritical
-        );
+        let of_values =
+            matches!(reason.code, ReasonCode::SinkInText | ReasonCode::SinkUnseen | ReasonCode::SinkNotNamed);
         // Nobody is asked about a shorter life.
-        !of_values && reason.code != ReasonCode::TtlShortened
+        !of_values && !matches!(reason.code, ReasonCode::RiskHigh | ReasonCode::RiskCritical | ReasonCode::TtlShortened)
     })
 }
 
